@@ -1,0 +1,131 @@
+"""What an encoder is: its size and the geometry of the clips that it reads."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
+
+# VideoMAE V2 (Wang et al., CVPR 2023), appendix: tables of architectures.
+ENCODER_SIZES: dict[str, dict[str, float]] = {
+    "small": {"embed_dim": 384, "depth": 12, "num_heads": 6, "mlp_ratio": 4, "patch": 16},
+    "base": {"embed_dim": 768, "depth": 12, "num_heads": 12, "mlp_ratio": 4, "patch": 16},
+    "large": {"embed_dim": 1024, "depth": 24, "num_heads": 16, "mlp_ratio": 4, "patch": 16},
+    "huge": {"embed_dim": 1280, "depth": 32, "num_heads": 16, "mlp_ratio": 4, "patch": 16},
+    "giant": {"embed_dim": 1408, "depth": 40, "num_heads": 16, "mlp_ratio": 48 / 11, "patch": 14},
+}
+Size = Literal["small", "base", "large", "huge", "giant", "custom"]
+
+Grid = tuple[int, int, int]
+"""Tokens of a clip: (frames, rows, columns)."""
+Tubelet = tuple[int, int, int]
+"""Pixels of a token: (frames, rows, columns)."""
+
+
+def fill_from_size(values: Any, sizes: dict[str, dict[str, float]], fields: set[str]) -> Any:
+    """Adds the numbers of a named size to a mapping of fields.
+
+    A number that is given and differs from the named size is an error, so that a resolved recipe
+    with `size` overridden on the command line cannot quietly keep the old width.
+    """
+    given = dict(values.kwargs or {}) if isinstance(values, ArgsKwargs) else values
+    if not isinstance(given, dict) or given.get("size", "custom") not in sizes:
+        return values
+    size = given["size"]
+    for field, number in sizes[size].items():
+        if field not in fields:
+            continue
+        if field in given and given[field] != number:
+            raise ValueError(
+                f"{field} {given[field]} is not that of size {size} ({number:g}); "
+                f"drop {field}, or say size: custom"
+            )
+        given = {**given, field: number}
+    return ArgsKwargs((), given) if isinstance(values, ArgsKwargs) else given
+
+
+def require_whole_heads(embed_dim: int, num_heads: int) -> None:
+    """Raises ValueError where the heads do not divide the width."""
+    if embed_dim % num_heads:
+        raise ValueError(
+            f"num_heads {num_heads} does not divide embed_dim {embed_dim}; "
+            f"choose heads from the divisors of {embed_dim}"
+        )
+
+
+def _both_sides(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) else value
+
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class EncoderConfig:
+    """A vision transformer and its clips; `size` fills the numbers that are not given."""
+
+    size: Size = "custom"
+    embed_dim: Positive = 768
+    depth: Positive = 12
+    num_heads: Positive = 12
+    mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
+    patch: Positive = 16  # rows and columns of a tubelet, in pixels
+    tubelet: Positive = 2  # frames of a tubelet
+    frames: Positive = 16
+    image_size: Annotated[tuple[Positive, Positive], BeforeValidator(_both_sides)] = (224, 224)
+    channels: Positive = 3
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of pixels in 0..1
+    std: tuple[Annotated[float, Field(gt=0)], ...] = (0.229, 0.224, 0.225)
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the last block; linear from 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size(cls, values: Any) -> Any:
+        fields = {"embed_dim", "depth", "num_heads", "mlp_ratio", "patch"}
+        return fill_from_size(values, ENCODER_SIZES, fields)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "EncoderConfig":
+        require_whole_heads(self.embed_dim, self.num_heads)
+        for side, name in zip(self.image_size, ("rows", "columns"), strict=True):
+            if side % self.patch:
+                below = side // self.patch * self.patch
+                raise ValueError(
+                    f"image_size {side} ({name}) is not divisible by patch {self.patch}; "
+                    f"take {below or self.patch} or {below + self.patch}"
+                )
+        if self.frames % self.tubelet:
+            raise ValueError(
+                f"frames {self.frames} is not divisible by tubelet {self.tubelet}; "
+                f"take {self.frames // self.tubelet * self.tubelet or self.tubelet}"
+            )
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.channels:
+                raise ValueError(
+                    f"{name} has {len(getattr(self, name))} numbers, channels is {self.channels}"
+                )
+        return self
+
+    @property
+    def grid(self) -> Grid:
+        rows, columns = self.image_size
+        return self.frames // self.tubelet, rows // self.patch, columns // self.patch
+
+    @property
+    def tokens(self) -> int:
+        frames, rows, columns = self.grid
+        return frames * rows * columns
+
+    @property
+    def tubelet_shape(self) -> Tubelet:
+        return self.tubelet, self.patch, self.patch
+
+    @property
+    def tubelet_values(self) -> int:
+        """Pixel values of one tubelet, all channels: the axis `p`."""
+        return self.tubelet * self.patch * self.patch * self.channels
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings, for a file's metadata."""
+        return asdict(self)

@@ -1,0 +1,77 @@
+"""Putting weights into modules strictly, and the encoder file that goes from stage to stage."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from encoder.config import EncoderConfig
+from encoder.files import CheckpointMismatch, parse_metadata, read_tensors
+from encoder.vit import VideoEncoder
+
+
+def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
+    """Copies tensors into a module, every one of them or none.
+
+    Raises CheckpointMismatch that groups missing, surplus and wrongly shaped tensors.
+    """
+    wanted = dict(module.state_dict())
+    missing = sorted(wanted.keys() - tensors.keys())
+    surplus = sorted(tensors.keys() - wanted.keys())
+    wrong = [
+        f"{name} is {_shape(tensors[name])}, the model wants {_shape(tensor)}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    parts = [f"{len(missing)} missing ({_grouped(missing)})"] if missing else []
+    parts += [f"{len(surplus)} not known ({_grouped(surplus)})"] if surplus else []
+    parts += [f"{len(wrong)} of another shape ({wrong[0]})"] if wrong else []
+    if parts:
+        raise CheckpointMismatch(
+            f"{source}: {', '.join(parts)}; set encoder and decoder to the file's size"
+        )
+    module.load_state_dict(tensors)
+
+
+def save_encoder(
+    path: Path, tensors: dict[str, Tensor], config: EncoderConfig, **metadata: Any
+) -> None:
+    """Writes `encoder.safetensors`: weights without positions, and JSON entries as metadata.
+
+    The entry `encoder` holds the configuration with mean and deviation of the pixels, so a reader
+    needs nothing else. Written aside and renamed: the file is whole or absent.
+    """
+    entries = {"encoder": config.as_dict(), **metadata}
+    text = {key: json.dumps(value) for key, value in entries.items()}
+    aside = path.with_name(path.name + ".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, text)
+    aside.replace(path)
+
+
+def load_encoder(path: Path) -> VideoEncoder:
+    """The encoder of an `encoder.safetensors`; raises CheckpointMismatch."""
+    try:
+        config = TypeAdapter(EncoderConfig).validate_python(parse_metadata(path, "encoder"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CheckpointMismatch(
+            f"{path}: metadata encoder.{first['loc']}: {first['msg']}"
+        ) from None
+    encoder = VideoEncoder(config)
+    load_strictly(encoder, read_tensors(path), path)
+    return encoder
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "one number"
+
+
+def _grouped(names: list[str]) -> str:
+    """Names by their first two parts with counts: hundreds of keys in a few words."""
+    groups = Counter(".".join(name.split(".")[:2]) for name in names)
+    shown = [f"{group} {count}" for group, count in groups.most_common(4)]
+    return ", ".join(shown) + (", ..." if len(groups) > 4 else "")

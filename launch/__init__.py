@@ -1,0 +1,1 @@
+"""How a run runs: configuration, processes, engine, checkpoints, logs, for both stages."""

@@ -1,0 +1,88 @@
+"""Settings of a run that do not depend on what is trained."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class BatchConfig:
+    """One optimizer step; the number of processes follows, it does not enter the recipe."""
+
+    clips: Positive = 256  # of a step, all processes together
+    micro_batch: Positive = 8  # of one forward pass on one process
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScheduleConfig:
+    """How long, and the course of the learning rate; give `steps` or `epochs`."""
+
+    steps: Positive | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    warmup: Share = 0.05  # of all steps
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "ScheduleConfig":
+        if self.steps and self.epochs:
+            raise ValueError("steps and epochs are both given; drop one")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimizerConfig:
+    """AdamW. Learning rates are for 256 clips a step and scale with `batch.clips`."""
+
+    base_lr: Annotated[float, Field(gt=0)] = 1.5e-4
+    min_lr: Annotated[float, Field(ge=0)] = 1e-5
+    betas: tuple[Share, Share] = (0.9, 0.95)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    weight_decay_end: Annotated[float, Field(ge=0)] | None = (
+        None  # cosine towards it; None: constant
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class EngineConfig:
+    """DeepSpeed."""
+
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
+    clip_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    offload_optimizer: bool = (
+        False  # optimizer states in main memory; compiles DeepSpeed's CPU Adam
+    )
+    recompute: bool = False  # activation checkpointing of every block
+    timeout_seconds: Positive = 1800  # a process that waits longer for the others gives up
+
+    @model_validator(mode="after")
+    def _known_to_work(self) -> "EngineConfig":
+        if self.zero_stage == 0 and self.precision == "bf16":
+            raise ValueError(
+                "zero_stage 0 with precision bf16 trains wrongly in DeepSpeed; take zero_stage 1"
+            )
+        if self.zero_stage == 0 and self.offload_optimizer:
+            raise ValueError("zero_stage 0 has no offload_optimizer; take zero_stage 1 or above")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class CheckpointConfig:
+    """When the run saves, what it keeps, and whether it goes on from what it finds."""
+
+    every_steps: Positive = 500
+    keep_last: Positive = 2
+    resume: Literal["auto", "never"] = "auto"
+
+
+@dataclass(frozen=True, config=STRICT)
+class LogConfig:
+    """How often the run speaks."""
+
+    every_steps: Positive = 10
+    pictures_every_steps: Positive = 500

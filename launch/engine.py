@@ -1,0 +1,183 @@
+"""Training steps under DeepSpeed: the only module that knows it."""
+
+import gc
+import logging
+import os
+import warnings
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.fragments import Fragment, owned_fragments, publish_weights, step_counters
+from launch.processes import Processes
+from launch.recipe import ConfigError
+
+UNDECAYED = ("mask_token", "cls_token", "pos_embed")
+
+
+def micro_batches_per_step(batch: BatchConfig, processes: Processes) -> int:
+    """How often gradients are accumulated; raises ConfigError where the step cannot be split."""
+    at_once = batch.micro_batch * processes.world_size
+    if batch.clips % at_once:
+        raise ConfigError(
+            f"batch.clips: {batch.clips} is not a multiple of batch.micro_batch "
+            f"{batch.micro_batch} x {processes.world_size} processes; take batch.clips="
+            f"{max(1, round(batch.clips / at_once)) * at_once} or another batch.micro_batch"
+        )
+    return batch.clips // at_once
+
+
+def resolve_precision(config: EngineConfig, device: torch.device) -> str:
+    """`auto` is bf16 on a GPU, but float32 on a CPU and at ZeRO stage 0."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if device.type == "cuda" and config.zero_stage > 0 else "fp32"
+
+
+def decay_groups(model: nn.Module) -> list[dict[str, Any]]:
+    """Parameters with and without weight decay: biases, norms, tokens and positions have none."""
+    decayed, undecayed = [], []
+    for name, parameter in model.named_parameters():
+        plain = parameter.ndim < 2 or name.rpartition(".")[2] in UNDECAYED
+        (undecayed if plain else decayed).append(parameter)
+    groups = [{"params": decayed, "decays": True}, {"params": undecayed, "decays": False}]
+    return [group for group in groups if group["params"]]
+
+
+class Engine:
+    """A model under DeepSpeed ZeRO: forward, backward, step, and the state to save.
+
+    Gradients are accumulated over `accumulation` calls of `backward`; `step` after the last of
+    them updates the weights. Every process makes the same calls.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batch: BatchConfig,
+        optimizer: OptimizerConfig,
+        config: EngineConfig,
+        processes: Processes,
+    ) -> None:
+        deepspeed = _import_deepspeed(processes.device)
+        self.device = processes.device
+        self.stage = config.zero_stage
+        self.accumulation = micro_batches_per_step(batch, processes)
+        self.precision = resolve_precision(config, self.device)
+        self._clips_gradients = config.clip_grad_norm is not None
+        self._grad_norm: Tensor | float | None = None
+        deepspeed.init_distributed(verbose=False)
+        self._engine, self._optimizer, _, _ = deepspeed.initialize(
+            model=model.to(self.device),
+            optimizer=self._build_optimizer(model, optimizer, config),
+            config=self._deepspeed_config(batch, config, processes.world_size),
+            dist_init_required=False,
+        )
+
+    def _build_optimizer(
+        self, model: nn.Module, optimizer: OptimizerConfig, config: EngineConfig
+    ) -> torch.optim.Optimizer:
+        kind: Any = torch.optim.AdamW
+        options: dict[str, Any] = {"fused": True}
+        if config.offload_optimizer:
+            from deepspeed.ops.adam import DeepSpeedCPUAdam
+
+            kind, options = DeepSpeedCPUAdam, {"adamw_mode": True}
+        return kind(
+            decay_groups(model), lr=0.0, betas=optimizer.betas, eps=optimizer.eps, **options
+        )
+
+    def _deepspeed_config(
+        self, batch: BatchConfig, config: EngineConfig, world_size: int
+    ) -> dict[str, Any]:
+        zero: dict[str, Any] = {"stage": config.zero_stage}
+        if config.offload_optimizer:
+            zero["offload_optimizer"] = {"device": "cpu"}
+        settings: dict[str, Any] = {
+            "train_batch_size": batch.clips,
+            "train_micro_batch_size_per_gpu": batch.micro_batch,
+            "gradient_accumulation_steps": self.accumulation,
+            "gradient_clipping": config.clip_grad_norm or 0.0,
+            "zero_optimization": zero,
+            "zero_allow_untested_optimizer": True,
+            "steps_per_print": 10**9,
+        }
+        if self.precision == "bf16":
+            settings["bf16"] = {"enabled": True}
+            settings["data_types"] = {"grad_accum_dtype": "fp32"}
+        return settings
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self._engine(*inputs)
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradients of one micro-batch, weighted by 1 / `accumulation`."""
+        self._engine.backward(loss)
+
+    def step(self, learning_rate: float, weight_decay: float) -> None:
+        """Ends a micro-batch; after the last one of a step, updates the weights."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+            group["weight_decay"] = weight_decay if group["decays"] else 0.0
+        last = self._engine.is_gradient_accumulation_boundary()
+        if last and self.stage == 0:
+            gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
+            self._grad_norm = torch.nn.utils.get_total_norm(gradients)
+        self._engine.step()
+        if last and self.stage > 0:
+            self._grad_norm = self._engine.get_global_grad_norm()
+
+    @property
+    def grad_norm(self) -> float:
+        """Norm of the last step's gradient before clipping. Waits for the device."""
+        return float("nan") if self._grad_norm is None else float(self._grad_norm)
+
+    def fragments(self) -> list[Fragment]:
+        """The state that this process owns; see `publish` after writing to it."""
+        return owned_fragments(self._engine.module, self._optimizer, self.stage)
+
+    @property
+    def owns_copies(self) -> bool:
+        """True where all processes hold the same fragments, so that one of them saves."""
+        return self.stage == 0
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Updates so far, as AdamW's bias correction counts them."""
+        counters = step_counters(self._optimizer)
+        return int(counters[0][1]) if counters else 0
+
+    def publish(self, optimizer_steps: int) -> None:
+        """Makes written fragments the state of the run."""
+        for state, value in step_counters(self._optimizer):
+            if isinstance(value, Tensor):
+                value.fill_(optimizer_steps)
+            else:
+                state["step"] = optimizer_steps
+        publish_weights(self._engine.module, self._optimizer, self.stage)
+
+    def close(self) -> None:
+        """Leaves the process group; nothing can be called afterwards."""
+        dist.barrier()
+        self._engine.destroy()
+        self._engine = self._optimizer = None
+        gc.collect()
+        dist.destroy_process_group()
+
+
+def _import_deepspeed(device: torch.device) -> Any:
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    if device.type == "cpu":
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    import deepspeed
+    import deepspeed.ops
+
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    if device.type == "cpu":
+        # Inference alone uses it, but the first start would compile it, for minutes.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    return deepspeed

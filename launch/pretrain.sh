@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Pretraining on the GPUs of one machine, under the deepspeed launcher:
+#   launch/pretrain.sh surgery_base data.source=/videos run=runs/first
+# PROCESSES=N sets their number; it is that of the GPUs, or 1 where there is none.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
+processes=${PROCESSES:-$((gpus > 0 ? gpus : 1))}
+exec deepspeed --num_accelerators "$processes" --master_port "${MASTER_PORT:-29500}" \
+    --no_local_rank --module pretrain "$@"

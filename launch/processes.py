@@ -1,0 +1,119 @@
+"""The processes of a run: who am I, how do we talk; the same for every launcher."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from launch.recipe import ConfigError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all of a run."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
+    launcher: str = "one process"
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """The accelerator of this process; SLURM may show each process one GPU only."""
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", self.local_rank % torch.cuda.device_count())
+
+
+def find_processes(environment: Mapping[str, str]) -> Processes:
+    """Reads rank and world size as torchrun and deepspeed set them, or srun, or neither.
+
+    Raises ConfigError where a launcher has set only some of its variables.
+    """
+    if "RANK" in environment:
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+        launcher = "torchrun" if "TORCHELASTIC_RUN_ID" in environment else "deepspeed"
+        rank, world_size, local_rank = _numbers(environment, names)
+        local = int(environment.get("LOCAL_WORLD_SIZE") or environment.get("LOCAL_SIZE") or 0)
+        return Processes(rank, world_size, local_rank, local or world_size, launcher)
+    # A batch script itself carries SLURM_NTASKS, but only a task of srun has a step.
+    if "SLURM_STEP_ID" in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
+        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+        rank, world_size, local_rank = _numbers(environment, names)
+        tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", "1").split(",")[0].split("(")[0]
+        return Processes(rank, world_size, local_rank, int(tasks), "srun")
+    return Processes()
+
+
+def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int]:
+    missing = [name for name in names if not environment.get(name, "").isdigit()]
+    if missing:
+        raise ConfigError(
+            f"environment variable {missing[0]}: {environment.get(missing[0])!r} is not a number, "
+            f"though {names[0]} is set; start with torchrun, deepspeed or srun, or unset {names[0]}"
+        )
+    return [int(environment[name]) for name in names]
+
+
+def start_processes(processes: Processes, timeout_seconds: int) -> None:
+    """Joins the process group, and shares the cores of a machine among its processes.
+
+    Raises ConfigError where the address of the first process is not known.
+    """
+    device = processes.device
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    elif "OMP_NUM_THREADS" not in os.environ or processes.launcher == "torchrun":
+        cores = len(os.sched_getaffinity(0))
+        torch.set_num_threads(max(1, cores // processes.local_world_size))
+    os.environ.update(
+        RANK=str(processes.rank),
+        WORLD_SIZE=str(processes.world_size),
+        LOCAL_RANK=str(processes.local_rank),
+    )
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    timeout = timedelta(seconds=timeout_seconds)
+    if processes.world_size == 1:
+        store = dist.HashStore()  # no port to choose, none to collide with
+        dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=timeout)
+        return
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise ConfigError(f"environment variable {missing[0]}: is not set; see launch/*.sbatch")
+    dist.init_process_group(backend, timeout=timeout)
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of a small tensor over all processes, the same on each."""
+    total = values.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def gather_objects(item: Any) -> list[Any]:
+    """Small objects of every process, by rank, on each."""
+    items: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(items, item)
+    return items
+
+
+def from_first(item: Any) -> Any:
+    """The first process's object, on each."""
+    box = [item]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def wait_for_all() -> None:
+    """Returns when every process has come here."""
+    dist.barrier()

@@ -1,0 +1,109 @@
+"""The folder of a run: what it is, where it ran, and whether it may go on."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from launch.checkpoints import complete_checkpoints, write_durably
+from launch.processes import Processes
+from launch.recipe import ConfigError, dump_recipe
+
+PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
+
+
+def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[str]) -> None:
+    """Makes the folder, or makes sure that the run in it is this one, and writes `config.yaml`.
+
+    `harmless` are key paths, or beginnings of them, that may differ when a run goes on. Raises
+    ConfigError where the folder cannot be written or holds another run.
+    """
+    recipe = dump_recipe(config)
+    try:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        write_durably(folder / ".writable", "")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"run: {folder} cannot be written ({error.strerror}); give another run=FOLDER"
+        ) from None
+    if complete_checkpoints(folder / "checkpoints"):
+        if not resume:
+            raise ConfigError(
+                f"run: {folder} already holds a run; give another run=FOLDER, "
+                "or checkpoint.resume=auto to go on with it"
+            )
+        _require_same_run(folder / "config.yaml", recipe, harmless)
+    write_durably(folder / "config.yaml", recipe)
+
+
+def _require_same_run(file: Path, recipe: str, harmless: Sequence[str]) -> None:
+    try:
+        before = dict(_flat(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
+    now = dict(_flat(yaml.safe_load(recipe)))
+    changed = [
+        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not key.startswith(tuple(harmless))
+    ]
+    if changed:
+        raise ConfigError(
+            f"run: {file.parent} holds a run of another configuration ({'; '.join(changed)}); "
+            "set these back, or give another run=FOLDER"
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def record_start(folder: Path, processes: Processes, step: int, **facts: Any) -> None:
+    """Appends to `environment.json` what ran, where and from which step: an entry a start."""
+    file = folder / "environment.json"
+    starts = json.loads(file.read_text()) if file.is_file() else []
+    starts.append(
+        {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "from_step": step,
+            "command": sys.argv,
+            "git_commit": _git_commit(),
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "host": platform.node(),
+            "cpus": os.cpu_count(),
+            "device": device_name(processes.device),
+            "launcher": processes.launcher,
+            "processes": processes.world_size,
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            **facts,
+        }
+    )
+    write_durably(file, json.dumps(starts, indent=1) + "\n")
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,60 @@
+"""Shared means of the tests: processes that run together."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+Outcome = subprocess.CompletedProcess[str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launcher_free_environment() -> dict[str, str]:
+    """The environment without what a launcher around the tests may have set."""
+    foreign = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_", "TORCHELASTIC_", "MASTER_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+
+
+@pytest.fixture
+def together() -> Callable[..., list[Outcome]]:
+    """Runs a command in several processes of one group, as torchrun would; one outcome a rank."""
+
+    def run(command: Sequence[str], world_size: int, timeout: float = 240) -> list[Outcome]:
+        port = str(free_port())
+        started = []
+        for rank in range(world_size):
+            ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
+            address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            threads = {"LOCAL_WORLD_SIZE": str(world_size), "OMP_NUM_THREADS": "1"}
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, *command],
+                    cwd=ROOT,
+                    env={**launcher_free_environment(), **ranks, **address, **threads},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        outcomes = []
+        for process in started:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                for other in started:
+                    other.kill()
+                raise
+            outcomes.append(Outcome(process.args, process.returncode, out, err))
+        return outcomes
+
+    return run

@@ -1,0 +1,57 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from launch.log import RunLog, read_log
+from launch.progress import ProgressLine
+
+
+def scalars(folder: Path, name: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+def test_numbers_stand_in_the_log_and_in_tensorboard(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, start=0)
+    log.scalars(1, {"loss/train": 0.5, "loss/outside_view": float("nan")})
+    log.scalars(2, {"loss/train": 0.25})
+    log.picture(2, "reconstruction", np.zeros((4, 6, 3), np.uint8))
+    log.close()
+    assert read_log(tmp_path) == [{"step": 1, "loss/train": 0.5}, {"step": 2, "loss/train": 0.25}]
+    assert scalars(tmp_path, "loss/train") == [(1, 0.5), (2, 0.25)]
+
+
+def test_no_step_stands_twice_after_going_on(tmp_path: Path) -> None:
+    for start, steps in ((0, (1, 2, 3, 4)), (2, (3, 4, 5))):
+        log = RunLog(tmp_path, start)
+        for step in steps:
+            log.scalars(step, {"loss/train": float(step)})
+        log.close()
+    assert [line["step"] for line in read_log(tmp_path)] == [1, 2, 3, 4, 5]
+    assert [step for step, _ in scalars(tmp_path, "loss/train")] == [1, 2, 3, 4, 5]
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    lines = json.dumps({"step": 1}) + "\n" + json.dumps({"step": 2})[:5]
+    (tmp_path / "log.jsonl").write_text(lines)
+    assert read_log(tmp_path) == [{"step": 1}]
+
+
+def test_a_file_gets_plain_lines_and_a_terminal_one_line() -> None:
+    for terminal in (False, True):
+        out = io.StringIO()
+        console = Console(file=out, force_terminal=terminal, width=120)
+        progress = ProgressLine(range(0, 4), console)
+        progress.say("data: [a] {b}")
+        progress.advance(2)
+        progress.report(2, "loss 0.5")
+        progress.close()
+        assert "data: [a] {b}" in out.getvalue()
+        assert "loss 0.5  ETA 0:00:00" in out.getvalue()
+        assert ("step 2/4  loss" in out.getvalue()) != terminal
+        assert ("\x1b" in out.getvalue()) == terminal

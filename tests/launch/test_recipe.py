@@ -1,0 +1,136 @@
+"""Recipes and overrides: what is taken, and how the refused is named."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import yaml
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from launch.config import (
+    BatchConfig,
+    CheckpointConfig,
+    EngineConfig,
+    LogConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+)
+from launch.recipe import ConfigError, dump_recipe, key_paths, load_recipe, validate
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Round:
+    kind: Literal["round"] = "round"
+    radius: float = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Square:
+    kind: Literal["square"] = "square"
+    side: Annotated[float, Field(gt=0)] = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    name: str
+    shape: Annotated[Round | Square, Field(discriminator="kind")] = field(default_factory=Round)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    count: int | None = None
+
+
+def write(tmp_path: Path, text: str) -> str:
+    (tmp_path / "recipe.yaml").write_text(text)
+    return "recipe"
+
+
+def refused(tmp_path: Path, text: str, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(Config, write(tmp_path, text), overrides, tmp_path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_overrides_replace_nested_keys(tmp_path: Path) -> None:
+    recipe = write(tmp_path, "name: a\nshape: {kind: square, side: 2}\n")
+    config = load_recipe(Config, recipe, ["shape.side=3", "batch.clips=12", "count=5"], tmp_path)
+    assert config == Config("a", Square(side=3), BatchConfig(clips=12), 5)
+
+
+def test_a_float_with_an_exponent_is_a_number(tmp_path: Path) -> None:
+    recipe = write(tmp_path, "name: a\n")
+    assert load_recipe(
+        Config, recipe, ["shape={kind: round, radius: 1e-3}"], tmp_path
+    ).shape == Round(radius=1e-3)
+
+
+def test_the_resolved_recipe_gives_the_same_configuration(tmp_path: Path) -> None:
+    config = Config("ü", Square(side=2), count=3)
+    assert validate(Config, yaml.safe_load(dump_recipe(config))) == config
+
+
+def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
+    assert refused(tmp_path, "name: a\nbatch: {clip: 3}\n") == (
+        "batch.clip: no such key; did you mean batch.clips?"
+    )
+    assert (
+        refused(tmp_path, "name: a\n", "bach.clips=3") == "bach: no such key; did you mean batch?"
+    )
+    assert "shape.sidee: no such key; did you mean shape.side?" in refused(
+        tmp_path, "name: a\nshape: {kind: square, sidee: 1}\n"
+    )
+
+
+def test_a_wrong_value_is_named_with_its_path(tmp_path: Path) -> None:
+    assert refused(tmp_path, "name: a\nbatch: {clips: many}\n").startswith(
+        "batch.clips: 'many' is refused; input should be a valid integer"
+    )
+    assert refused(tmp_path, "name: a\nbatch: {clips: 0}\n").startswith("batch.clips: 0 is refused")
+    assert refused(tmp_path, "name: a\nshape: {kind: oval}\n").startswith("shape: ")
+    assert refused(tmp_path, "batch: {clips: 1}\n") == (
+        "name: is missing; give it in the recipe or as name=..."
+    )
+
+
+def test_two_wrong_keys_are_both_named(tmp_path: Path) -> None:
+    message = refused(tmp_path, "name: a\ncount: x\nbatch: {clips: y}\n")
+    assert "count: 'x'" in message and "batch.clips: 'y'" in message
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "", "\tname: a"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    assert "recipe.yaml" in refused(tmp_path, text)
+
+
+def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path, "name: a\n")
+    with pytest.raises(ConfigError, match="did you mean recipe"):
+        load_recipe(Config, "recipee", (), tmp_path)
+
+
+def test_a_bad_override_is_refused(tmp_path: Path) -> None:
+    assert "key.path=value" in refused(tmp_path, "name: a\n", "batch.clips")
+    assert "name is 'a', not a mapping" in refused(tmp_path, "name: a\n", "name.x=1")
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [BatchConfig, ScheduleConfig, OptimizerConfig, EngineConfig, CheckpointConfig, LogConfig],
+)
+def test_every_class_refuses_unknown_keys(cls: type) -> None:
+    with pytest.raises(ConfigError, match="no such key"):
+        validate(cls, {"nonsense": 1})
+
+
+def test_key_paths_reach_into_unions() -> None:
+    assert {"shape.radius", "shape.side", "batch.clips"} <= set(key_paths(Config))
+
+
+def test_combinations_that_train_wrongly_are_refused() -> None:
+    with pytest.raises(ConfigError, match="zero_stage 1"):
+        validate(EngineConfig, {"zero_stage": 0, "precision": "bf16"})
+    with pytest.raises(ConfigError, match="drop one"):
+        validate(ScheduleConfig, {"steps": 3, "epochs": 1})
