@@ -1,0 +1,30 @@
+"""What is hidden: masks over the tokens of a clip, as numpy arrays made in the loader's workers.
+
+A generator says which tokens are *hidden*; `DualMasking` turns this round, once, into indices of
+the tokens that the encoder sees (`visible`) and the decoder predicts (`decoded`). Tokens run over
+(frame, row, column). Axis letters: `b` clips, `n` tokens, `v` visible tokens, `k` decoded tokens.
+
+A new mask is one file with a frozen dataclass (see `MaskGenerator`) and one line in `GENERATORS`.
+"""
+
+from masking.dual import Counts, DualMasking, Masks
+from masking.evaluation import Center, Temporal
+from masking.generators import GENERATORS, MaskGenerator
+from masking.grid import Grid
+from masking.running_cell import RunningCell
+from masking.uniform import Frame, Random, Tube
+
+__all__ = [
+    "GENERATORS",
+    "Center",
+    "Counts",
+    "DualMasking",
+    "Frame",
+    "Grid",
+    "MaskGenerator",
+    "Masks",
+    "Random",
+    "RunningCell",
+    "Temporal",
+    "Tube",
+]

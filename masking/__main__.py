@@ -1,0 +1,120 @@
+"""`python -m masking`: draws masks into a picture and prints how many tokens they leave."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from masking.drawing import draw_masks
+from masking.dual import Counts, DualMasking
+from masking.generators import GENERATORS
+from masking.grid import Grid, token_count
+
+MOST_TOKENS = 1_000_000  # of all samples in one picture
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Exits with status 2 and one line on stderr where an option cannot be used."""
+    parser = _build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        masking = _masking(options)
+        grid = tuple(options.grid)
+        counts = masking.counts(grid)
+        _save(_draw(masking, grid, counts, options.seed, options.samples), options.out)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        parser.error(f"--{first['loc'][0]}-ratio {first['input']}: {message}")
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    _print_counts(counts)
+    print(f"written: {options.out}")
+
+
+def _build_parser() -> _Parser:
+    parser = _Parser(prog="python -m masking", description=__doc__, allow_abbrev=False)
+    kinds = [*GENERATORS]
+    whole = {"type": int, "metavar": "N"}
+    parser.add_argument(
+        "--grid", nargs=3, type=int, required=True, metavar=("FRAMES", "ROWS", "COLUMNS"),
+        help="tokens of a clip, e.g. 8 14 14 for 16 frames of 224x224 with tubelets of 2x16x16",
+    )  # fmt: skip
+    parser.add_argument("--encoder", choices=kinds, default="tube")
+    parser.add_argument("--encoder-ratio", type=float, help="share hidden from the encoder")
+    parser.add_argument("--decoder", choices=[*kinds, "none"], default="running_cell")
+    parser.add_argument("--decoder-ratio", type=float, help="share that is not decoded")
+    parser.add_argument("--random-phase", action="store_true", help="shift running cells in space")
+    parser.add_argument(
+        "--decode-visible", action=argparse.BooleanOptionalAction, default=True,
+        help="decode tokens that the encoder saw too (default: yes)",
+    )  # fmt: skip
+    parser.add_argument("--seed", default=0, help="default: 0", **whole)
+    parser.add_argument("--samples", default=2, help="clips to draw; default: 2", **whole)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png")
+    return parser
+
+
+def _masking(options: argparse.Namespace) -> DualMasking:
+    if options.random_phase and options.decoder != "running_cell":
+        raise ValueError(f"--random-phase is of running_cell; --decoder is {options.decoder}")
+    if options.decoder == "none" and options.decoder_ratio is not None:
+        raise ValueError("--decoder-ratio: drop it, --decoder none decodes all hidden tokens")
+    decoder = _settings(options.decoder, options.decoder_ratio)
+    if options.random_phase:
+        decoder["random_phase"] = True
+    values = {
+        "encoder": _settings(options.encoder, options.encoder_ratio),
+        "decoder": None if options.decoder == "none" else decoder,
+        "decode_visible": options.decode_visible,
+    }
+    return TypeAdapter(DualMasking).validate_python(values)
+
+
+def _settings(kind: str, ratio: float | None) -> dict[str, Any]:
+    return {"kind": kind} if ratio is None else {"kind": kind, "ratio": ratio}
+
+
+def _draw(masking: DualMasking, grid: Grid, counts: Counts, seed: int, samples: int) -> Image.Image:
+    if samples < 1 or seed < 0:
+        raise ValueError(f"--samples {samples} --seed {seed}: at least 1 sample and seed 0")
+    if samples * token_count(grid) > MOST_TOKENS:
+        raise ValueError(
+            f"--grid {grid}: {samples} samples of {token_count(grid)} tokens are too many for a "
+            f"picture; stay below {MOST_TOKENS}"
+        )
+    rngs = [np.random.default_rng([seed, sample]) for sample in range(samples)]
+    parts = {"encoder": masking.encoder, "decoder": masking.decoder}
+    names = [
+        f"{part}: {mask.kind} {mask.ratio:g}" if mask else f"{part}: all hidden tokens"
+        for part, mask in parts.items()
+    ]
+    title = ", ".join(["x".join(map(str, grid)), *names])
+    return draw_masks(grid, masking.draw(grid, rngs), counts, title)
+
+
+def _save(picture: Image.Image, out: Path) -> None:
+    try:
+        picture.save(out)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"--out {out}: cannot be written ({reason}); give a .png file") from None
+
+
+def _print_counts(counts: Counts) -> None:
+    rows = zip(("tokens", "visible", "decoded", "in the loss"), counts, strict=True)
+    for name, number in rows:
+        print(f"{name:<12}{number:>8}{number / counts.tokens:>9.1%}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Dual masking: what the encoder sees and what the decoder predicts, as indices."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from masking.exact_counts import flip_to_count, indices_of
+from masking.generators import AnyGenerator
+from masking.grid import Grid, token_count
+from masking.running_cell import RunningCell
+from masking.uniform import Tube
+
+
+class Masks(NamedTuple):
+    """Token indices of a batch, ascending in each sample."""
+
+    visible: Int64[np.ndarray, "b v"]  # the encoder sees these
+    decoded: Int64[np.ndarray, "b k"]  # the decoder predicts these
+
+
+class Counts(NamedTuple):
+    """Tokens of every sample, whatever is drawn."""
+
+    tokens: int
+    visible: int
+    decoded: int
+    loss: int  # decoded and hidden from the encoder
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class DualMasking:
+    """One mask for the encoder and an independent one for the decoder.
+
+    Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2. The decoder predicts the tokens that
+    its own generator does not hide; without a generator it predicts all that the encoder does not
+    see, the objective of VideoMAE. Only tokens hidden from the encoder count in the loss.
+    """
+
+    encoder: AnyGenerator = Tube(ratio=0.9)
+    decoder: AnyGenerator | None = RunningCell(ratio=0.5)
+    decode_visible: bool = True  # as VideoMAE V2; off: tokens that the encoder saw are left out
+
+    def counts(self, grid: Grid) -> Counts:
+        """What every sample will have; the loss tokens are the decoder's share of the hidden ones.
+
+        Raises ValueError for a ratio that this grid cannot have, or if no token is left to learn.
+        """
+        tokens, hidden = token_count(grid), self.encoder.hidden_count(grid)
+        if self.decoder is None:
+            return Counts(tokens, tokens - hidden, hidden, hidden)
+        shown = tokens - self.decoder.hidden_count(grid)
+        loss = hidden * shown // tokens
+        if loss == 0:
+            raise ValueError(
+                f"encoder ratio {self.encoder.ratio} and decoder ratio {self.decoder.ratio} leave "
+                f"no token of grid {grid} for the loss; raise the first or lower the second"
+            )
+        return Counts(tokens, tokens - hidden, shown if self.decode_visible else loss, loss)
+
+    def draw(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Masks:
+        """Masks of a batch, one random generator a sample.
+
+        Each is used for the encoder's mask first, then the decoder's, then for flips, so the first
+        does not depend on the second. Flips bring the decoded tokens to their counts among hidden
+        and among visible tokens; none is needed where the two masks cross evenly, as tube and
+        running cell do if frames are a multiple of 4.
+        """
+        counts = self.counts(grid)
+        hidden = self.encoder.hidden(grid, rngs)
+        visible = ~hidden
+        if self.decoder is None:
+            decoded = hidden
+        else:
+            decoded = flip_to_count(~self.decoder.hidden(grid, rngs), counts.loss, rngs, hidden)
+            if self.decode_visible:
+                # never above the visible tokens: shown - floor(hidden * shown / tokens)
+                # = ceil(visible * shown / tokens)
+                wasted = counts.decoded - counts.loss
+                decoded = flip_to_count(decoded, wasted, rngs, visible)
+            else:
+                decoded = decoded & hidden
+        return Masks(indices_of(visible, counts.visible), indices_of(decoded, counts.decoded))

@@ -1,0 +1,74 @@
+"""Masks to look at or measure a trained model with: the same for every sample, nothing is drawn."""
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from masking.grid import Grid, Ratio, require_both, token_count
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Temporal:
+    """Keeps the first part of a clip and hides the rest: the model has to foretell.
+
+    Source: the completion masks of eminorhan/video-models, which cut inside a frame; `snap` rounds
+    to whole token frames, of which at least one is visible and one hidden.
+    """
+
+    kind: Literal["temporal"] = field(default="temporal", kw_only=True)
+    ratio: Ratio = 0.5
+    snap: bool = True
+
+    def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
+        tokens = token_count(grid)
+        return _hide_run(tokens, tokens - self.hidden_count(grid), tokens, len(rngs))
+
+    def hidden_count(self, grid: Grid) -> int:
+        return _hidden_count(self.ratio, self.snap, 1, grid)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Center:
+    """Keeps both ends of a clip and hides the middle: the model has to fill in.
+
+    Source: as of `Temporal`. `snap` rounds to whole token frames, of which at least one at each
+    end is visible and one hidden. The start keeps the odd one.
+    """
+
+    kind: Literal["center"] = field(default="center", kw_only=True)
+    ratio: Ratio = 0.5
+    snap: bool = True
+
+    def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
+        tokens, hidden = token_count(grid), self.hidden_count(grid)
+        unit = grid[1] * grid[2] if self.snap else 1
+        at_start = -(-((tokens - hidden) // unit) // 2) * unit
+        return _hide_run(tokens, at_start, at_start + hidden, len(rngs))
+
+    def hidden_count(self, grid: Grid) -> int:
+        return _hidden_count(self.ratio, self.snap, 2, grid)
+
+
+def _hidden_count(ratio: float, snap: bool, least_visible_frames: int, grid: Grid) -> int:
+    tokens, frames = token_count(grid), grid[0]
+    if not snap:
+        hidden = tokens - int(tokens * (1 - ratio))
+        return require_both(hidden, ratio, tokens, "tokens", grid)
+    if frames <= least_visible_frames:
+        raise ValueError(
+            f"grid {grid} has {frames} token frames, and this mask needs "
+            f"{least_visible_frames + 1}; take a longer clip, or snap: false"
+        )
+    visible_frames = max(int(frames * (1 - ratio) + 0.5), least_visible_frames)
+    return (frames - min(visible_frames, frames - 1)) * (tokens // frames)
+
+
+def _hide_run(tokens: int, start: int, stop: int, samples: int) -> Bool[np.ndarray, "b n"]:
+    hidden = np.zeros((samples, tokens), dtype=bool)
+    hidden[:, start:stop] = True
+    return hidden

@@ -1,0 +1,56 @@
+"""Random choices of an exact number of units, each sample by its own random generator."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+def choose(
+    units: int, count: int, rngs: Sequence[np.random.Generator]
+) -> Bool[np.ndarray, "b units"]:
+    """True at `count` of `units` places of each sample, all subsets being equally likely."""
+    noise = np.empty((len(rngs), units))
+    for row, rng in zip(noise, rngs, strict=True):
+        rng.random(out=row)
+    places = np.argpartition(noise, count - 1, axis=1)[:, :count]
+    chosen = np.zeros((len(rngs), units), dtype=bool)
+    np.put_along_axis(chosen, places, True, axis=1)
+    return chosen
+
+
+def flip_to_count(
+    chosen: Bool[np.ndarray, "b n"],
+    count: int,
+    rngs: Sequence[np.random.Generator],
+    among: Bool[np.ndarray, "b n"] | None = None,
+) -> Bool[np.ndarray, "b n"]:
+    """Brings every sample to `count` chosen tokens by flipping the fewest, drawn at random.
+
+    Counts and flips only the tokens that are True in `among` (default: all). A sample that has the
+    count already is left as it is and draws nothing. Raises ValueError where a sample has fewer
+    than `count` tokens to choose from.
+    """
+    surplus = tokens_in(chosen if among is None else chosen & among) - count
+    flipped = chosen.copy()
+    for sample in np.flatnonzero(surplus).tolist():
+        wrong = chosen[sample] == (surplus[sample] > 0)
+        candidates = np.flatnonzero(wrong if among is None else wrong & among[sample])
+        if len(candidates) < abs(surplus[sample]):
+            raise ValueError(f"count {count} is more than the tokens of sample {sample}")
+        flips = rngs[sample].choice(candidates, size=abs(surplus[sample]), replace=False)
+        flipped[sample, flips] ^= True
+    return flipped
+
+
+def tokens_in(chosen: Bool[np.ndarray, "b n"]) -> Int[np.ndarray, " b"]:
+    """How many tokens are True in each sample."""
+    return chosen.sum(axis=1)
+
+
+def indices_of(chosen: Bool[np.ndarray, "b n"], count: int) -> Int[np.ndarray, "b k"]:
+    """Ascending indices of the True tokens, of which every sample has `count`."""
+    samples, tokens = chosen.shape
+    # a flat search and a subtraction take a quarter of the time of a search by two axes
+    flat = np.flatnonzero(chosen).reshape(samples, count)
+    return flat - tokens * np.arange(samples)[:, None]

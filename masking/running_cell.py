@@ -1,0 +1,67 @@
+"""Running cell: cells of 2x2 tokens whose hidden part moves on by one token a frame."""
+
+from collections.abc import Sequence
+from dataclasses import field
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Bool
+from pydantic import AfterValidator, ConfigDict
+from pydantic.dataclasses import dataclass
+
+from masking.exact_counts import flip_to_count
+from masking.grid import Grid, require_both, token_count
+
+CELL_TOKENS = 4
+RATIOS = (0.25, 0.5, 0.75)
+
+
+def _require_quarters(ratio: float) -> float:
+    if ratio not in RATIOS:
+        raise ValueError("ratio must be 0.25, 0.5 or 0.75, a number of quarters of a 2x2 cell")
+    return ratio
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RunningCell:
+    """Hides a quarter, half or three quarters of every 2x2 cell, moving on in each token frame.
+
+    Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2, where it says what is not decoded.
+    In any four frames that follow each other every location is shown 4 * (1 - ratio) times.
+
+    Cells are cut at the border of an odd grid. `floor((1 - ratio) * tokens)` tokens stay visible:
+    where a cut pattern (odd rows or columns and frames not a multiple of 4) has more or fewer, the
+    fewest tokens, drawn at random, are flipped.
+    """
+
+    kind: Literal["running_cell"] = field(default="running_cell", kw_only=True)
+    ratio: Annotated[float, AfterValidator(_require_quarters)] = 0.5
+    random_phase: bool = False  # shifts the cells in space too; off: the four maps of VideoMAE V2
+
+    def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
+        count = self.hidden_count(grid)
+        maps = cell_maps(grid, self.ratio, self.random_phase)
+        drawn = [rng.integers(len(maps)) for rng in rngs]
+        return flip_to_count(maps[np.array(drawn, dtype=np.intp)], count, rngs)
+
+    def hidden_count(self, grid: Grid) -> int:
+        tokens = token_count(grid)
+        hidden = tokens - int((1 - self.ratio) * tokens)
+        return require_both(hidden, self.ratio, tokens, "tokens", grid)
+
+
+@lru_cache(maxsize=32)
+def cell_maps(grid: Grid, ratio: float, random_phase: bool) -> Bool[np.ndarray, "maps n"]:
+    """Every pattern of a grid, True where hidden: four starts, and with `random_phase` each twice.
+
+    Within a cell the tokens are numbered 0 1 / 2 3, and in frame t with start s token i is hidden
+    where (i + s + t + 1) mod 4 < 4 * ratio. A shift of the cells by one row is the same as a start
+    two later, so a shift by one column is the only other one: eight patterns hold every shift.
+    """
+    starts, shifts = np.arange(CELL_TOKENS), np.arange(2 if random_phase else 1)
+    shift, start, frame, row, column = np.ix_(shifts, starts, *map(np.arange, grid))
+    turn = 2 * (row % 2) + (column + shift) % 2 + start + frame + 1
+    maps = (turn % CELL_TOKENS < CELL_TOKENS * ratio).reshape(-1, token_count(grid))
+    maps.setflags(write=False)  # shared by all who ask
+    return maps

@@ -1,0 +1,76 @@
+"""Masks drawn uniformly: over positions (tube), over all tokens (random), over frames (frame)."""
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from masking.exact_counts import choose
+from masking.grid import Grid, Ratio, token_count, units_hidden
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Tube:
+    """Hides the same random positions in every token frame.
+
+    Source: VideoMAE (Tong et al., NeurIPS 2022). A patch that hardly moves can then
+    not be copied from a neighbouring frame.
+    """
+
+    kind: Literal["tube"] = field(default="tube", kw_only=True)
+    ratio: Ratio = 0.9
+
+    def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
+        frames, rows, columns = grid
+        hidden_positions = choose(rows * columns, self._positions_hidden(grid), rngs)
+        return np.tile(hidden_positions, (1, frames))
+
+    def hidden_count(self, grid: Grid) -> int:
+        return grid[0] * self._positions_hidden(grid)
+
+    def _positions_hidden(self, grid: Grid) -> int:
+        return units_hidden(self.ratio, token_count(grid) // grid[0], "positions", grid)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Random:
+    """Hides tokens anywhere in space and time.
+
+    Source: Masked Autoencoders As Spatiotemporal Learners (Feichtenhofer et al., NeurIPS 2022),
+    where it is called agnostic.
+    """
+
+    kind: Literal["random"] = field(default="random", kw_only=True)
+    ratio: Ratio = 0.9
+
+    def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
+        return choose(token_count(grid), self.hidden_count(grid), rngs)
+
+    def hidden_count(self, grid: Grid) -> int:
+        return units_hidden(self.ratio, token_count(grid), "tokens", grid)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Frame:
+    """Hides whole token frames.
+
+    Source: one of the decoder masks compared in VideoMAE V2 (Wang et al., CVPR 2023).
+    """
+
+    kind: Literal["frame"] = field(default="frame", kw_only=True)
+    ratio: Ratio = 0.5
+
+    def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
+        frames, rows, columns = grid
+        return np.repeat(choose(frames, self._frames_hidden(grid), rngs), rows * columns, axis=1)
+
+    def hidden_count(self, grid: Grid) -> int:
+        return self._frames_hidden(grid) * grid[1] * grid[2]
+
+    def _frames_hidden(self, grid: Grid) -> int:
+        token_count(grid)  # refuses an empty axis
+        return units_hidden(self.ratio, grid[0], "frames", grid)

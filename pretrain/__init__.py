@@ -1,0 +1,1 @@
+"""Stage 1: masked autoencoding of unlabeled recordings."""

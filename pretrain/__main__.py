@@ -1,0 +1,9 @@
+"""`python -m pretrain`: reads the recipe, then trains. Imports nothing heavy before it must."""
+
+import sys
+
+from launch.program import run_program
+from pretrain.command import main
+
+if __name__ == "__main__":
+    sys.exit(run_program("pretrain", lambda: main(sys.argv[1:])))

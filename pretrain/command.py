@@ -1,0 +1,59 @@
+"""The command line of pretraining."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from launch.recipe import key_paths, load_recipe
+from pretrain.config import PretrainConfig
+
+RECIPES = Path(__file__).parent / "recipes"
+DESCRIPTION = """\
+Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
+
+  python -m pretrain surgery_base data.source=/videos run=runs/first
+  deepspeed --no_local_rank --module pretrain surgery_base data.source=/videos
+  torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
+  python -m pretrain export runs/first encoder.pth --layout videomae"""
+
+
+def parser() -> argparse.ArgumentParser:
+    recipes = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+    keys = "\n".join(f"  {key}" for key in key_paths(PretrainConfig))
+    parser = argparse.ArgumentParser(
+        prog="python -m pretrain",
+        description=DESCRIPTION,
+        epilog=f"recipes: {recipes}\n\nkeys:\n{keys}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
+    parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
+    return parser
+
+
+def export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pretrain export",
+        description="Writes the autoencoder of a run's last checkpoint for other programs.",
+    )
+    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("out", type=Path, help="file, or folder for hf; must not exist")
+    parser.add_argument("--layout", choices=("own", "videomae", "hf"), default="own")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command; raises errors with `exit_status` for what the user can mend."""
+    if arguments[:1] == ["export"]:
+        options = export_parser().parse_args(arguments[1:])
+        from pretrain.export import export_run
+
+        export_run(options.run, options.out, options.layout)
+        return
+    options = parser().parse_args(arguments)
+    run = f"runs/{Path(options.recipe).stem}"
+    config = load_recipe(PretrainConfig, options.recipe, options.overrides, RECIPES, run=run)
+    from pretrain.run import pretrain
+
+    pretrain(config)

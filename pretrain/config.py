@@ -1,0 +1,106 @@
+"""The configuration of a pretraining run, composed of the parts that it configures."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+from video.config import Augmentation, Sampling
+
+from encoder.config import EncoderConfig, fill_from_size, require_whole_heads
+from launch.config import (
+    BatchConfig,
+    CheckpointConfig,
+    EngineConfig,
+    LogConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+)
+from masking import DualMasking
+
+STRICT = ConfigDict(extra="forbid")
+
+# VideoMAE V2's decoder widths by the size of the encoder; giant's MLP ratio is its encoder's.
+DECODER_SIZES: dict[str, dict[str, float]] = {
+    "small": {"embed_dim": 192, "num_heads": 3, "mlp_ratio": 4},
+    "base": {"embed_dim": 384, "num_heads": 6, "mlp_ratio": 4},
+    "large": {"embed_dim": 512, "num_heads": 8, "mlp_ratio": 4},
+    "huge": {"embed_dim": 512, "num_heads": 8, "mlp_ratio": 4},
+    "giant": {"embed_dim": 512, "num_heads": 8, "mlp_ratio": 48 / 11},
+}
+
+
+@dataclass(frozen=True, config=STRICT)
+class DecoderConfig:
+    """The decoder; `size` is that of the encoder it belongs to and fills width and heads."""
+
+    size: Literal["small", "base", "large", "huge", "giant", "custom"] = "custom"
+    embed_dim: Annotated[int, Field(gt=0)] = 384
+    depth: Annotated[int, Field(gt=0)] = 4
+    num_heads: Annotated[int, Field(gt=0)] = 6
+    mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size(cls, values: Any) -> Any:
+        return fill_from_size(values, DECODER_SIZES, {"embed_dim", "num_heads", "mlp_ratio"})
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DecoderConfig":
+        require_whole_heads(self.embed_dim, self.num_heads)
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class TargetConfig:
+    """What the decoder predicts."""
+
+    kind: Literal["normalised_pixels", "pixels"] = "normalised_pixels"
+    variance_floor: Annotated[float, Field(ge=0)] = 0.0  # of pixels in 0..1; 0 is upstream's target
+    field_of_view_darkness: Annotated[float, Field(ge=0, le=1)] = (
+        0.06  # only splits the logged loss
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """Where recordings come from and how they become clips."""
+
+    source: str  # a folder, a CSV with a column `path`, or a list of `path label` lines
+    sampling: Sampling = field(default_factory=Sampling)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    clips_per_read: Annotated[int, Field(gt=0)] = 1  # crops and masks of one decoded clip
+    workers: Annotated[int, Field(ge=0)] = 4  # reading processes of each rank
+    max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
+
+
+@dataclass(frozen=True, config=STRICT)
+class PretrainConfig:
+    """A pretraining run."""
+
+    run: str  # the run folder
+    data: DataConfig
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(size="base"))
+    decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(size="base"))
+    masking: DualMasking = field(default_factory=DualMasking)
+    target: TargetConfig = field(default_factory=TargetConfig)
+    init_from: Path | None = None  # weights of an autoencoder, any known layout; else fresh
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PretrainConfig":
+        if self.batch.micro_batch % self.data.clips_per_read:
+            raise ValueError(
+                f"batch.micro_batch {self.batch.micro_batch} is not a multiple of "
+                f"data.clips_per_read {self.data.clips_per_read}; change one of them"
+            )
+        self.masking.counts(self.encoder.grid)  # refuses a ratio that this grid cannot have
+        return self

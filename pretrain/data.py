@@ -1,0 +1,150 @@
+"""From recordings to batches: which reads a process makes at a step, and their masks."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from video.clips import ClipRead, ClipReader
+from video.reader import UnreadableVideo
+from video.sampling import ClipSampler
+
+from encoder.config import EncoderConfig
+from launch.processes import Processes
+from launch.randomness import sample_rng
+from masking import DualMasking
+from pretrain.config import PretrainConfig
+from pretrain.sources import Source
+
+
+class Read(NamedTuple):
+    """One decoding of a stretch of a recording: a position in the order of an epoch."""
+
+    epoch: int
+    position: int
+
+
+class ReadClips(NamedTuple):
+    """The clips of one read with what could not be read on the way."""
+
+    read: Read
+    clips: ClipRead
+
+
+class PretrainBatch(NamedTuple):
+    """A micro-batch: bytes and indices only."""
+
+    clip: UInt8[Tensor, "b t h w c"]
+    visible: Int64[Tensor, "b v"]
+    decoded: Int64[Tensor, "b k"]
+    recordings: tuple[str, ...]  # of each read
+    failures: tuple[UnreadableVideo, ...]
+
+    def to(self, device: torch.device) -> "PretrainBatch":
+        clip, visible, decoded = (x.to(device, non_blocking=True) for x in self[:3])
+        return self._replace(clip=clip, visible=visible, decoded=decoded)
+
+
+class ReadSchedule(Sampler[list[Read]]):
+    """The reads of one process, micro-batch by micro-batch, from any step on.
+
+    All reads of a run form one sequence: the shuffled epochs, one behind the other. A step takes
+    the next stretch of it, whatever the number of processes, so nothing is dropped at the end of
+    an epoch and nothing need be read to resume.
+    """
+
+    def __init__(
+        self, sampler: ClipSampler, seed: int, steps: range, reads: int, accumulation: int,
+        processes: Processes,
+    ) -> None:  # fmt: skip
+        self._sampler, self._seed, self._reads = sampler, seed, reads
+        self._micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
+        self._rank, self._world_size = processes.rank, processes.world_size
+
+    def __len__(self) -> int:
+        return len(self._micro_batches)
+
+    def __iter__(self) -> Iterator[list[Read]]:
+        epoch, order = -1, np.empty(0, np.uint32)
+        for micro_batch in self._micro_batches:
+            first = (micro_batch * self._world_size + self._rank) * self._reads
+            chosen = []
+            for number in range(first, first + self._reads):
+                wanted, place = divmod(number, self._sampler.reads_per_epoch)
+                if wanted != epoch:
+                    epoch, order = wanted, self._sampler.order(self._seed, wanted)
+                chosen.append(Read(epoch, int(order[place])))
+            yield chosen
+
+
+class ClipDataset(Dataset[ReadClips]):
+    """Decodes and crops one read; its randomness is that of the read, not of the worker."""
+
+    def __init__(self, reader: ClipReader, seed: int) -> None:
+        self._reader, self._seed = reader, seed
+
+    def __getitem__(self, read: Read) -> ReadClips:
+        def rng(sample: int, stream: str) -> np.random.Generator:
+            return sample_rng(self._seed, read.epoch, sample, stream)
+
+        return ReadClips(read, self._reader.read(read.position, rng))
+
+
+class Collate:
+    """Stacks the clips of several reads and draws their masks in one go."""
+
+    def __init__(self, masking: DualMasking, encoder: EncoderConfig, seed: int) -> None:
+        self._masking, self._grid, self._seed = masking, encoder.grid, seed
+
+    def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
+        clip = torch.cat([item.clips.clips for item in items])
+        copies = len(clip) // len(items)
+        samples = [
+            (read.epoch, read.position * copies + i) for read, _ in items for i in range(copies)
+        ]
+        rngs = [sample_rng(self._seed, epoch, sample, "mask") for epoch, sample in samples]
+        masks = self._masking.draw(self._grid, rngs)
+        return PretrainBatch(
+            clip,
+            torch.from_numpy(masks.visible),
+            torch.from_numpy(masks.decoded),
+            tuple(item.clips.path for item in items),
+            tuple(failure for item in items for failure in item.clips.failures),
+        )
+
+
+def open_batches(
+    config: PretrainConfig, source: Source, processes: Processes, steps: range, accumulation: int
+) -> tuple[Iterator[PretrainBatch], PretrainBatch]:
+    """The micro-batches of this process for `steps`, and a few clips that are always the same."""
+    rows, columns = config.encoder.image_size
+    reader = ClipReader(
+        source.recordings, source.sampler, config.data.augmentation, rows, columns,
+        config.data.clips_per_read,
+    )  # fmt: skip
+    dataset = ClipDataset(reader, config.seed)
+    collate = Collate(config.masking, config.encoder, config.seed)
+    reads = config.batch.micro_batch // config.data.clips_per_read
+    schedule = ReadSchedule(source.sampler, config.seed, steps, reads, accumulation, processes)
+    on_gpu = processes.device.type == "cuda"
+    loader = DataLoader(
+        dataset,
+        batch_sampler=schedule,
+        collate_fn=collate,
+        num_workers=config.data.workers,
+        pin_memory=on_gpu,
+        worker_init_fn=_start_worker,
+    )
+    spread = range(0, source.sampler.reads_per_epoch, -(-source.sampler.reads_per_epoch // 2))
+    fixed = collate([dataset[Read(0, position)] for position in spread])
+    return iter(loader), fixed.to(processes.device)
+
+
+def _start_worker(worker: int) -> None:
+    torch.set_num_threads(1)
+    # the first process decides what an interrupt means; a worker only reads
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

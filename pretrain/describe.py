@@ -1,0 +1,77 @@
+"""The lines that a run says of itself when it starts."""
+
+from launch.checkpoints import Checkpoint
+from launch.engine import Engine
+from launch.processes import Processes
+from launch.run_folder import device_name
+from launch.schedule import peak_learning_rate
+from pretrain.config import PretrainConfig
+from pretrain.cost import ForwardCost
+from pretrain.sources import Source
+
+
+def describe_run(
+    config: PretrainConfig, processes: Processes, engine: Engine, source: Source,
+    cost: ForwardCost, steps: range, resumed: Checkpoint | None,
+) -> list[str]:  # fmt: skip
+    """What runs, on what, and from where; a line a subject."""
+    return [
+        _model(config, cost),
+        _where(config, processes, engine),
+        _data(config, source),
+        _batch(config, processes, engine, source, steps),
+        _beginning(config, steps, resumed),
+    ]
+
+
+def _model(config: PretrainConfig, cost: ForwardCost) -> str:
+    counts = config.masking.counts(config.encoder.grid)
+    grid = "x".join(map(str, config.encoder.grid))
+    return (
+        f"model: {config.encoder.size} encoder, {config.encoder.embed_dim} wide, "
+        f"{config.encoder.depth} blocks; grid {grid} = {counts.tokens} tokens, {counts.visible} "
+        f"visible, {counts.decoded} decoded, {counts.loss} in the loss; "
+        f"{cost.total / 1e9:.2f} GMAC a clip forward"
+    )
+
+
+def _where(config: PretrainConfig, processes: Processes, engine: Engine) -> str:
+    return (
+        f"on: {processes.world_size} process{'es' * (processes.world_size > 1)} "
+        f"({processes.launcher}), {device_name(engine.device)}, "
+        f"ZeRO stage {config.engine.zero_stage}, {engine.precision}"
+    )
+
+
+def _data(config: PretrainConfig, source: Source) -> str:
+    span = source.sampler.span_seconds
+    sampling = config.data.sampling
+    rate = f"stride {sampling.stride}" if sampling.stride else f"{sampling.frame_rate:g} frames/s"
+    return (
+        f"data: {len(source.recordings)} recordings, {source.hours:.2f} h, "
+        f"{source.sampler.reads_per_epoch} reads an epoch; clips of {config.encoder.frames} frames "
+        f"at {rate} = {span:.2f} s, {config.data.clips_per_read} a read"
+    )
+
+
+def _batch(
+    config: PretrainConfig, processes: Processes, engine: Engine, source: Source, steps: range
+) -> str:
+    clips, base = config.batch.clips, config.optimizer.base_lr
+    epochs = steps.stop * clips / config.data.clips_per_read / source.sampler.reads_per_epoch
+    return (
+        f"step: {clips} clips = {config.batch.micro_batch} x {processes.world_size} processes x "
+        f"{engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
+        f"{peak_learning_rate(config.optimizer, clips):.3g}; "
+        f"{steps.stop} steps = {epochs:.3g} epochs"
+    )
+
+
+def _beginning(config: PretrainConfig, steps: range, resumed: Checkpoint | None) -> str:
+    if resumed is None:
+        weights = f"the weights of {config.init_from}" if config.init_from else "fresh weights"
+        return f"start: step 0, {weights}, seed {config.seed}"
+    what = "weights, AdamW moments, step, order of data"
+    if not steps:
+        return f"start: {resumed.folder} is the end; raise schedule.steps to go on"
+    return f"resume: {what} of {resumed.folder}; {len(steps)} steps to do"

@@ -1,0 +1,122 @@
+"""A pretraining run from its configuration to its encoder file."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from encoder.weights import load_strictly, save_encoder
+from launch.checkpoints import (
+    complete_checkpoints,
+    find_checkpoint,
+    load_checkpoint,
+    open_checkpoint,
+    read_weights,
+)
+from launch.engine import Engine, micro_batches_per_step
+from launch.processes import Processes, find_processes, start_processes, wait_for_all
+from launch.run_folder import open_run_folder, record_start
+from launch.schedule import build_schedules, total_steps
+from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.config import PretrainConfig
+from pretrain.cost import forward_cost
+from pretrain.data import open_batches
+from pretrain.describe import describe_run
+from pretrain.loop import Run, train
+from pretrain.report import Reporter
+from pretrain.sources import LEDGER_FILE, Source, open_source
+from pretrain.weights import read_autoencoder
+from video.ledger import Ledger
+
+# Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
+HARMLESS = (
+    "run", "log.", "checkpoint.", "schedule.", "data.workers", "data.max_unreadable",
+    "batch.micro_batch", "engine.zero_stage", "engine.offload_optimizer", "engine.recompute",
+    "engine.timeout_seconds",
+)  # fmt: skip
+CHECKPOINTS = "checkpoints"
+ENCODER_FILE = "encoder.safetensors"
+
+
+def pretrain(config: PretrainConfig) -> None:
+    """Runs, or goes on with, a pretraining; every process of the run calls it."""
+    processes = find_processes(os.environ)
+    micro_batches_per_step(config.batch, processes)  # refuses before anything is written
+    start_processes(processes, config.engine.timeout_seconds)
+    folder = Path(config.run)
+    if processes.is_first:
+        open_run_folder(folder, config, config.checkpoint.resume == "auto", HARMLESS)
+    wait_for_all()
+    source = open_source(config, folder, processes)
+    engine = build_engine(config, processes)
+    run = prepare(config, folder, processes, source, engine)
+    train(run)
+    if processes.is_first:
+        file = hand_over(config, folder, source)
+        run.reporter.say(f"complete after {run.steps.stop} steps; the encoder is {file}")
+    run.reporter.close()
+    engine.close()
+
+
+def build_engine(config: PretrainConfig, processes: Processes) -> Engine:
+    """The autoencoder, fresh from the seed or with the weights of `init_from`."""
+    torch.manual_seed(config.seed)
+    model = MaskedAutoencoder(config.encoder, config.decoder, config.engine.recompute)
+    if config.init_from is not None:
+        load_strictly(model, read_autoencoder(config.init_from), config.init_from)
+    return Engine(model, config.batch, config.optimizer, config.engine, processes)
+
+
+def prepare(
+    config: PretrainConfig, folder: Path, processes: Processes, source: Source, engine: Engine
+) -> Run:
+    """Restores the last checkpoint, if there is one, and opens data, schedules and reports."""
+    warnings: list[str] = []
+    resumed = find_checkpoint(folder / CHECKPOINTS, processes, warnings.append)
+    if resumed is not None:
+        load_checkpoint(resumed, engine)
+    start = resumed.step if resumed else 0
+    reads_per_step = config.batch.clips // config.data.clips_per_read
+    last = total_steps(config.schedule, source.sampler.reads_per_epoch / reads_per_step)
+    steps = range(min(start, last), last)
+
+    ledger_file = folder / LEDGER_FILE if processes.is_first else None
+    ledger = Ledger(ledger_file, config.data.max_unreadable, resumed and resumed.counters)
+    counts = config.masking.counts(config.encoder.grid)
+    cost = forward_cost(config.encoder, config.decoder, counts)
+    reporter = Reporter(config, folder, processes, cost, ledger, steps)
+    for line in (*warnings, *describe_run(config, processes, engine, source, cost, steps, resumed)):
+        reporter.say(line)
+    if processes.is_first:
+        record_start(folder, processes, start, manifest_sha256=source.manifest_sha256)
+    batches, fixed_clips = open_batches(config, source, processes, steps, engine.accumulation)
+    schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
+    return Run(
+        config, processes, folder / CHECKPOINTS, steps, engine, batches, fixed_clips, *schedules,
+        reporter, ledger,
+    )  # fmt: skip
+
+
+def hand_over(config: PretrainConfig, folder: Path, source: Source) -> Path:
+    """Writes the encoder of the last checkpoint, with all that the next stage must know of it."""
+    checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS)[-1])
+    prefix = "encoder."
+    tensors = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in read_weights(checkpoint).items()
+        if name.startswith(prefix)
+    }
+    file = folder / ENCODER_FILE
+    save_encoder(
+        file,
+        tensors,
+        config.encoder,
+        step=checkpoint.step,
+        recordings=[recording.path for recording in source.recordings],
+        manifest_sha256=source.manifest_sha256,
+        sampling={
+            "frame_rate": config.data.sampling.frame_rate,
+            "stride": config.data.sampling.stride,
+        },
+    )
+    return file

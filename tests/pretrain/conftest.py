@@ -1,0 +1,63 @@
+"""The recorded run of VideoMAE V2's own code, in this project's terms."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from encoder.config import EncoderConfig
+from encoder.weights import load_strictly
+from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.config import DecoderConfig
+from pretrain.weights import read_autoencoder
+
+FIXTURES = Path(__file__).parent / "fixtures"
+NAME = "public_tube_runcell"
+
+
+class Recorded(NamedTuple):
+    """Inputs as this project takes them, and what upstream computed."""
+
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor]
+    clip: Tensor  # b t h w c, pixels in 0..1
+    visible: Tensor
+    decoded: Tensor
+    hidden: Tensor  # all tokens that the encoder did not see
+    encoder: EncoderConfig
+    decoder: DecoderConfig
+
+    def model(self) -> MaskedAutoencoder:
+        model = MaskedAutoencoder(self.encoder, self.decoder)
+        file = FIXTURES / f"{NAME}_weights.safetensors"
+        load_strictly(model, read_autoencoder(file), file)
+        return model
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Recorded:
+    parts = ("inputs_encoder", "decoder_out", "targets")
+    tensors: dict[str, Tensor] = {}
+    for part in parts:
+        tensors |= load_file(FIXTURES / f"{NAME}_{part}.safetensors")
+    encoder = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=8, image_size=64)
+    mean, std = (torch.tensor(x).view(3, 1, 1, 1) for x in (encoder.mean, encoder.std))
+    clip = (tensors["clip"] * std + mean).permute(0, 2, 3, 4, 1).contiguous()
+
+    def indices(chosen: Tensor) -> Tensor:
+        return chosen.nonzero()[:, 1].reshape(len(chosen), -1)
+
+    return Recorded(
+        json.loads((FIXTURES / f"{NAME}.json").read_text()),
+        tensors,
+        clip,
+        visible=indices(tensors["encoder_mask"] == 0),
+        decoded=indices(tensors["decoder_mask"] == 0),
+        hidden=indices(tensors["encoder_mask"] == 1),
+        encoder=encoder,
+        decoder=DecoderConfig(embed_dim=24, depth=1, num_heads=3),
+    )

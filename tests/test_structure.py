@@ -1,0 +1,71 @@
+"""The import graph, the doors to heavy libraries, and the size of files and functions."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = {
+    "masking": set(),
+    "video": set(),
+    "encoder": set(),
+    "launch": set(),
+    "pretrain": {"masking", "video", "encoder", "launch"},
+    "finetune": {"video", "encoder", "launch"},
+}
+DOORS = {
+    "deepspeed": {"launch/engine.py"},
+    "av": {"video/reader.py", "video/writer.py"},
+    "decord": {"video/reader.py"},
+    "tensorboard": {"launch/log.py"},
+    "torch.utils.tensorboard": {"launch/log.py"},
+}
+FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, with all its parents."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {".".join(name.split(".")[:i]) for name in names for i in range(1, name.count(".") + 2)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_folder_may(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    folder = name.split("/")[0]
+    allowed = FOLDERS[folder] | {folder}
+    assert not (imported(path) & FOLDERS.keys()) - allowed
+    for library, doors in DOORS.items():
+        assert library not in imported(path) or name in doors, f"{library} has doors {doors}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_and_its_functions_can_be_read_at_once(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 60, node.name
+            assert node.returns is not None, f"{node.name} does not say what it returns"
+
+
+@pytest.mark.parametrize("program", ["masking", "video", "pretrain"])
+def test_help_answers_without_heavy_imports(program: str) -> None:
+    code = f"import runpy, sys; sys.argv = ['{program}', '--help']\n"
+    code += f"try: runpy.run_module('{program}', run_name='__main__')\nexcept SystemExit: pass\n"
+    code += "print('\\nheavy:', sorted({'torch', 'deepspeed', 'timm', 'av'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "usage: python -m" in done.stdout
+    assert done.stdout.endswith("heavy: []\n")
