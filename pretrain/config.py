@@ -102,5 +102,8 @@ class PretrainConfig:
                 f"batch.micro_batch {self.batch.micro_batch} is not a multiple of "
                 f"data.clips_per_read {self.data.clips_per_read}; change one of them"
             )
-        self.masking.counts(self.encoder.grid)  # refuses a ratio that this grid cannot have
+        try:
+            self.masking.counts(self.encoder.grid)
+        except ValueError as error:  # a ratio that this grid cannot have
+            raise ValueError(f"masking: {error}") from None
         return self

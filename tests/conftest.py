@@ -25,7 +25,7 @@ def launcher_free_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def together() -> Callable[..., list[Outcome]]:
     """Runs a command in several processes of one group, as torchrun would; one outcome a rank."""
 

@@ -1,0 +1,74 @@
+"""Trains a small network at ZeRO stages 0 to 3 and saves or resumes; run by test_checkpoints.
+
+    stages_program.py FOLDER save|resume [STAGE_OF_THE_CHECKPOINT]
+
+Writes FOLDER/losses-MODE-WORLD.json: for each stage the losses of every step.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import torch
+
+from launch.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
+from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.engine import Engine
+from launch.processes import find_processes, start_processes, sum_over_processes
+
+STEPS, SAVED_AT, CLIPS = 24, 4, 16
+
+
+def build(stage: int, processes) -> Engine:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.LayerNorm(70), torch.nn.Linear(70, 30)
+    )
+    batch = BatchConfig(clips=CLIPS, micro_batch=4)
+    config = EngineConfig(zero_stage=stage, precision="fp32", clip_grad_norm=0.5)
+    return Engine(model, batch, OptimizerConfig(), config, processes)
+
+
+def losses(engine: Engine, processes, steps: range) -> list[float]:
+    out = []
+    for step in steps:
+        clips = torch.randn(CLIPS, 30, generator=torch.Generator().manual_seed(step))
+        total = torch.zeros(())
+        for part in clips.chunk(processes.world_size)[processes.rank].split(4):
+            loss = (engine.forward(part) - part.roll(1, 1)).square().mean()
+            engine.backward(loss)
+            engine.step(1e-2, 0.05)
+            total += loss.detach()
+        out.append(float(sum_over_processes(total)) / (CLIPS / 4))
+    return out
+
+
+def main() -> None:
+    root, mode = Path(sys.argv[1]), sys.argv[2]
+    processes = find_processes(os.environ)
+    start_processes(processes, 60)
+    results = {}
+    for stage in range(4):
+        engine = build(stage, processes)
+        folder = root / f"stage{sys.argv[3] if len(sys.argv) > 3 else stage}"
+        if mode == "save":
+            results[stage] = losses(engine, processes, range(SAVED_AT))
+            save_checkpoint(folder, SAVED_AT, engine, processes, 2, {"tries": 5})
+            start = SAVED_AT
+        else:
+            checkpoint = find_checkpoint(folder, processes, print)
+            load_checkpoint(checkpoint, engine)
+            start = checkpoint.step
+        results[stage] = results.get(stage, []) + losses(engine, processes, range(start, STEPS))
+    if processes.is_first:
+        file = root / f"losses-{mode}-{processes.world_size}.json"
+        file.write_text(json.dumps(results))
+    torch.distributed.barrier()
+    sys.stdout.flush()
+    os._exit(0)  # gloo may abort in the interpreter's exit after ZeRO 3
+
+
+main()

@@ -1,0 +1,91 @@
+"""Every shipped recipe: valid, able to be built, and with the cost that its header states."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from launch.recipe import ConfigError, dump_recipe, key_paths, load_recipe, validate
+from launch.schedule import peak_learning_rate
+from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.command import RECIPES
+from pretrain.config import PretrainConfig
+from pretrain.cost import forward_cost
+
+NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load(name: str, *overrides: str) -> PretrainConfig:
+    return load_recipe(PretrainConfig, name, overrides, RECIPES, run="runs/test")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_builds_and_its_resolved_form_is_the_same(name: str) -> None:
+    config = load(name)
+    with torch.device("meta"):
+        MaskedAutoencoder(config.encoder, config.decoder)
+    assert validate(PretrainConfig, yaml.safe_load(dump_recipe(config))) == config
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_states_its_command_and_its_cost(name: str) -> None:
+    header = "".join(
+        line for line in (RECIPES / f"{name}.yaml").read_text().splitlines(True) if line[0] == "#"
+    )
+    assert "launch/pretrain.s" in header
+    assert f" {name} data.source=" in header
+    config = load(name)
+    cost = forward_cost(config.encoder, config.decoder, config.masking.counts(config.encoder.grid))
+    stated = re.search(r"Cost: ([\d.]+) GMAC a clip forward, ([\d.]+) TFLOP a clip trained", header)
+    assert float(stated[1]) == pytest.approx(cost.total / 1e9, rel=0.02)
+    assert float(stated[2]) == pytest.approx(cost.training_flops / 1e12, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "clips", "peak", "least"),
+    [
+        ("base", 4096, 4e-3, 4e-5),
+        ("large", 6144, 6e-3, 6e-5),
+        ("huge", 8192, 8e-3, 8e-5),
+        ("giant", 8192, 4.8e-3, 8e-5),
+        ("small", 1024, 6e-4, 4e-5),
+    ],
+)
+def test_learning_rates_are_upstreams(name: str, clips: int, peak: float, least: float) -> None:
+    config = load(name)
+    assert config.batch.clips == clips
+    assert peak_learning_rate(config.optimizer, clips) == pytest.approx(peak)
+    assert config.optimizer.min_lr * clips / 256 == pytest.approx(least)
+
+
+def test_every_configuration_class_refuses_unknown_keys() -> None:
+    groups = [key for key in key_paths(PretrainConfig) if "." in key]
+    for group in sorted({key.rpartition(".")[0] for key in groups}):
+        with pytest.raises(ConfigError, match=rf"{group}\.nonsense: no such key"):
+            load("demo", f"{group}.nonsense=1")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("encoder.image_size=100", "image_size 100 (rows) is not divisible by patch"),
+        ("encoder.num_heads=5", "num_heads 5 does not divide embed_dim"),
+        ("decoder.num_heads=7", "num_heads 7 does not divide embed_dim"),
+        ("masking.encoder.ratio=1.5", "masking.encoder.ratio: 1.5 is refused"),
+        ("masking.decoder.ratio=0.9", "0.25, 0.5"),
+        ("masking.encoder.kind=tubes", "masking.encoder"),
+        ("masking.encoder.ratio=0.001", "masking: "),
+        ("batch.micro_batch=3", "batch.micro_batch 3 is not a multiple of data.clips_per_read"),
+        ("data.sampling.stride=4", "stride"),
+        ("engine.zero_stage=4", "engine.zero_stage: 4 is refused"),
+        ("schedule.epochs=3", "steps and epochs are both given"),
+        ("optimizer.base_lr=-1", "optimizer.base_lr: -1 is refused"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("demo", override)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
