@@ -1,7 +1,6 @@
 """`python -m masking`: draws masks into a picture and prints how many tokens they leave."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,8 +12,9 @@ from masking.drawing import draw_masks
 from masking.dual import Counts, DualMasking
 from masking.generators import GENERATORS
 from masking.grid import Grid, token_count
+from masking.running_cell import RunningCell
 
-MOST_TOKENS = 1_000_000  # of all samples in one picture
+MOST_TOKENS = 100_000  # of all samples in one picture
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,22 +44,25 @@ def main(arguments: list[str] | None = None) -> None:
 def _build_parser() -> _Parser:
     parser = _Parser(prog="python -m masking", description=__doc__, allow_abbrev=False)
     kinds = [*GENERATORS]
-    whole = {"type": int, "metavar": "N"}
     parser.add_argument(
         "--grid", nargs=3, type=int, required=True, metavar=("FRAMES", "ROWS", "COLUMNS"),
         help="tokens of a clip, e.g. 8 14 14 for 16 frames of 224x224 with tubelets of 2x16x16",
     )  # fmt: skip
     parser.add_argument("--encoder", choices=kinds, default="tube")
-    parser.add_argument("--encoder-ratio", type=float, help="share hidden from the encoder")
+    parser.add_argument(
+        "--encoder-ratio", type=float, metavar="R", help="share hidden from the encoder"
+    )
     parser.add_argument("--decoder", choices=[*kinds, "none"], default="running_cell")
-    parser.add_argument("--decoder-ratio", type=float, help="share that is not decoded")
+    parser.add_argument(
+        "--decoder-ratio", type=float, metavar="R", help="share that is not decoded"
+    )
     parser.add_argument("--random-phase", action="store_true", help="shift running cells in space")
     parser.add_argument(
         "--decode-visible", action=argparse.BooleanOptionalAction, default=True,
         help="decode tokens that the encoder saw too (default: yes)",
     )  # fmt: skip
-    parser.add_argument("--seed", default=0, help="default: 0", **whole)
-    parser.add_argument("--samples", default=2, help="clips to draw; default: 2", **whole)
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--samples", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png")
     return parser
 
@@ -93,13 +96,16 @@ def _draw(masking: DualMasking, grid: Grid, counts: Counts, seed: int, samples: 
             f"picture; stay below {MOST_TOKENS}"
         )
     rngs = [np.random.default_rng([seed, sample]) for sample in range(samples)]
-    parts = {"encoder": masking.encoder, "decoder": masking.decoder}
-    names = [
-        f"{part}: {mask.kind} {mask.ratio:g}" if mask else f"{part}: all hidden tokens"
-        for part, mask in parts.items()
-    ]
-    title = ", ".join(["x".join(map(str, grid)), *names])
-    return draw_masks(grid, masking.draw(grid, rngs), counts, title)
+    return draw_masks(grid, masking.draw(grid, rngs), counts, _title(masking, grid))
+
+
+def _title(masking: DualMasking, grid: Grid) -> str:
+    names = []
+    for part, mask in (("encoder", masking.encoder), ("decoder", masking.decoder)):
+        name = f"{mask.kind} {mask.ratio:g}" if mask else "all hidden tokens"
+        phase = " in random phase" if isinstance(mask, RunningCell) and mask.random_phase else ""
+        names.append(f"{part}: {name}{phase}")
+    return ", ".join(["grid " + "x".join(map(str, grid)), *names])
 
 
 def _save(picture: Image.Image, out: Path) -> None:
@@ -117,4 +123,4 @@ def _print_counts(counts: Counts) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

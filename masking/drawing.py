@@ -1,5 +1,6 @@
-"""Pictures of masks: for each sample its token frames side by side, coloured by what happens."""
+"""Pictures of masks: a sample's token frames side by side, each token in the colour of its fate."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ FATES = (
     Fate("visible and decoded: no loss, wasted", (213, 94, 0)),
 )
 INK, FAINT, PAPER = (33, 37, 41), (110, 117, 125), (255, 255, 255)
-MARGIN, GAP, FRAME_GAP, WIDTH = 28, 12, 10, 1600
+MARGIN, GAP, WIDTH, FRAMES_A_LINE = 28, 12, 1600, 8
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 24, 18, 15
 
 
@@ -41,30 +42,39 @@ def fates(masks: Masks, tokens: int) -> Int64[np.ndarray, "b n"]:
 
 
 def draw_masks(grid: Grid, masks: Masks, counts: Counts, title: str) -> Image.Image:
-    """A strip of token frames for each sample, under a title, the counts and a legend."""
-    frames, rows, columns = grid
-    side = max(2, min(24, (WIDTH - 2 * MARGIN - (frames - 1) * FRAME_GAP) // (frames * columns)))
-    strip_width = frames * columns * side + (frames - 1) * FRAME_GAP
-    strip_height = 2 * (SMALL_SIZE + GAP) + rows * side
-    legend = _legend(counts)
-    top = MARGIN + TITLE_SIZE + GAP + TEXT_SIZE + 2 * GAP + legend.height + GAP
-    height = top + len(masks.visible) * strip_height + MARGIN
-    title_width = int(ImageFont.load_default(size=TITLE_SIZE).getlength(title))
-    width = 2 * MARGIN + max(strip_width, legend.width, title_width)
+    """The token frames of each sample in lines of eight, under a title, the counts and a legend."""
+    samples = fates(masks, counts.tokens).reshape(-1, *grid)
+    parts = [_text(title, TITLE_SIZE, INK), _text(_caption(counts), TEXT_SIZE, FAINT)]
+    parts.append(_legend(counts))
+    for number, codes in enumerate(samples):
+        parts.append(_text(f"sample {number}", TEXT_SIZE, INK))
+        parts += [
+            _line(codes[first : first + FRAMES_A_LINE], first)
+            for first in range(0, grid[0], FRAMES_A_LINE)
+        ]
+    width = max(part.width for part in parts) + 2 * MARGIN
+    height = sum(part.height + GAP for part in parts) - GAP + 2 * MARGIN
     picture = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(picture)
-    _write(pen, MARGIN, MARGIN, title, TITLE_SIZE, INK)
-    _write(pen, MARGIN, MARGIN + TITLE_SIZE + GAP, _caption(counts), TEXT_SIZE, FAINT)
-    picture.paste(legend, (MARGIN, MARGIN + TITLE_SIZE + TEXT_SIZE + 3 * GAP))
-    for sample, codes in enumerate(fates(masks, counts.tokens).reshape(-1, *grid)):
-        y = top + sample * strip_height
-        for t, frame in enumerate(codes):
-            x = MARGIN + t * (columns * side + FRAME_GAP)
-            label = f"sample {sample}, frame 0" if t == 0 else str(t)
-            if t == 0 or columns * side > 2 * SMALL_SIZE:
-                _write(pen, x, y, label, SMALL_SIZE, FAINT)
-            picture.paste(Image.fromarray(_tiles(frame, side)), (x, y + SMALL_SIZE + GAP // 2))
+    y = MARGIN
+    for part in parts:
+        picture.paste(part, (MARGIN, y))
+        y += part.height + GAP
     return picture
+
+
+def _line(codes: Int64[np.ndarray, "frames rows columns"], first: int) -> Image.Image:
+    """Token frames side by side, each under its number; `first` is that of the leftmost."""
+    _, rows, columns = codes.shape
+    room = WIDTH - 2 * MARGIN - (FRAMES_A_LINE - 1) * GAP
+    side = max(2, min(24, room // (FRAMES_A_LINE * columns)))
+    pitch, label_height = max(columns * side, 2 * SMALL_SIZE) + GAP, SMALL_SIZE + GAP // 2
+    line = Image.new("RGB", (len(codes) * pitch, label_height + rows * side), PAPER)
+    pen = ImageDraw.Draw(line)
+    for i, frame in enumerate(codes):
+        label = f"frame {first + i}" if pitch > 6 * SMALL_SIZE else str(first + i)
+        _write(pen, i * pitch, 0, label, SMALL_SIZE, FAINT)
+        line.paste(Image.fromarray(_tiles(frame, side)), (i * pitch, label_height))
+    return line
 
 
 def _tiles(frame: Int64[np.ndarray, "rows columns"], side: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -78,6 +88,7 @@ def _tiles(frame: Int64[np.ndarray, "rows columns"], side: int) -> UInt8[np.ndar
 
 
 def _legend(counts: Counts) -> Image.Image:
+    """A square, a name and a number of tokens for each fate that occurs."""
     wasted = counts.decoded - counts.loss
     tokens = (
         counts.tokens - counts.visible - counts.loss,
@@ -85,16 +96,17 @@ def _legend(counts: Counts) -> Image.Image:
         counts.visible - wasted,
         wasted,
     )
-    font, box = ImageFont.load_default(size=TEXT_SIZE), TEXT_SIZE
-    labels = [f"{fate.name} ({number})" for fate, number in zip(FATES, tokens, strict=True)]
-    widths = [box + GAP + int(font.getlength(label)) + 3 * GAP for label in labels]
-    legend = Image.new("RGB", (sum(widths), TEXT_SIZE + GAP), PAPER)
+    entries = [(fate, number) for fate, number in zip(FATES, tokens, strict=True) if number]
+    labels = [_text(f"{fate.name} ({number})", TEXT_SIZE, INK) for fate, number in entries]
+    box = TEXT_SIZE
+    width = sum(box + GAP + label.width + 3 * GAP for label in labels)
+    legend = Image.new("RGB", (width, labels[0].height + GAP), PAPER)
     pen = ImageDraw.Draw(legend)
     x = 0
-    for fate, label, width in zip(FATES, labels, widths, strict=True):
+    for (fate, _), label in zip(entries, labels, strict=True):
         pen.rectangle((x, 2, x + box, 2 + box), fill=fate.colour)
-        _write(pen, x + box + GAP, 0, label, TEXT_SIZE, INK)
-        x += width
+        legend.paste(label, (x + box + GAP, 0))
+        x += box + GAP + label.width + 3 * GAP
     return legend
 
 
@@ -105,7 +117,17 @@ def _caption(counts: Counts) -> str:
     )
 
 
-def _write(
-    pen: ImageDraw.ImageDraw, x: float, y: float, text: str, size: int, colour: Colour
-) -> None:
-    pen.text((x, y), text, fill=colour, font=ImageFont.load_default(size=size))
+def _text(text: str, size: int, colour: Colour) -> Image.Image:
+    width = int(_font(size).getlength(text)) + 1
+    line = Image.new("RGB", (width, size + size // 3), PAPER)
+    _write(ImageDraw.Draw(line), 0, 0, text, size, colour)
+    return line
+
+
+def _write(pen: ImageDraw.ImageDraw, x: int, y: int, text: str, size: int, colour: Colour) -> None:
+    pen.text((x, y), text, fill=colour, font=_font(size))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)

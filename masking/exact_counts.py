@@ -45,12 +45,14 @@ def flip_to_count(
 
 def tokens_in(chosen: Bool[np.ndarray, "b n"]) -> Int[np.ndarray, " b"]:
     """How many tokens are True in each sample."""
-    return chosen.sum(axis=1)
+    # adding up bytes takes half the time of adding up booleans
+    return chosen.view(np.uint8).sum(axis=1, dtype=np.int32)
 
 
 def indices_of(chosen: Bool[np.ndarray, "b n"], count: int) -> Int[np.ndarray, "b k"]:
     """Ascending indices of the True tokens, of which every sample has `count`."""
     samples, tokens = chosen.shape
     # a flat search and a subtraction take a quarter of the time of a search by two axes
-    flat = np.flatnonzero(chosen).reshape(samples, count)
-    return flat - tokens * np.arange(samples)[:, None]
+    indices = np.flatnonzero(chosen).reshape(samples, count)
+    indices -= tokens * np.arange(samples)[:, None]
+    return indices
