@@ -15,7 +15,7 @@ from torch import Tensor
 WRAPPERS = ("model", "module", "state_dict", "model_state")
 PREFIXES = ("module.", "_orig_mod.")
 # Plain records that published files hold beside the tensors.
-HARMLESS_TYPES = [argparse.Namespace]
+HARMLESS_TYPES: list[Any] = [argparse.Namespace]
 
 
 class CheckpointMismatch(ValueError):

@@ -39,7 +39,8 @@ def resolve_precision(config: EngineConfig, device: torch.device) -> str:
 
 def decay_groups(model: nn.Module) -> list[dict[str, Any]]:
     """Parameters with and without weight decay: biases, norms, tokens and positions have none."""
-    decayed, undecayed = [], []
+    decayed: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         plain = parameter.ndim < 2 or name.rpartition(".")[2] in UNDECAYED
         (undecayed if plain else decayed).append(parameter)

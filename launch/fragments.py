@@ -79,9 +79,14 @@ def _replicated(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
         yield _fragment(name, tuple(parameter.shape), 0, parameter.numel(), parameter, moments, 0)
 
 
+def _deepspeed_parameters(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Parameters by name; DeepSpeed has hung attributes on them that their type does not know."""
+    yield from model.named_parameters()
+
+
 def _partitioned_groups(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
     """Stages 1 and 2: each process owns an equal stretch of each parameter group's flat buffer."""
-    for name, parameter in model.named_parameters():
+    for name, parameter in _deepspeed_parameters(model):
         place = parameter._hp_mapping
         if place is None:
             continue
@@ -96,7 +101,7 @@ def _partitioned_groups(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
 def _partitioned_each(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
     """Stage 3: each process owns an equal stretch of each parameter, padded at its end."""
     rank = torch.distributed.get_rank()
-    for name, parameter in model.named_parameters():
+    for name, parameter in _deepspeed_parameters(model):
         group, offset, padded = optimizer.grad_position[optimizer.get_param_id(parameter)]
         start = rank * padded
         size = min(padded, parameter.ds_numel - start)
@@ -116,7 +121,7 @@ def publish_weights(model: nn.Module, optimizer: Any, stage: int) -> None:
     if stage in (1, 2):
         optimizer.update_lp_params()
     if stage == 3:
-        for parameter in model.parameters():
+        for _, parameter in _deepspeed_parameters(model):
             group, offset, padded = optimizer.grad_position[optimizer.get_param_id(parameter)]
             buffer = optimizer.fp32_partitioned_groups_flat[group]
             parameter.ds_tensor.data.copy_(buffer.data.narrow(0, offset, padded))

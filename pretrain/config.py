@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
-from video.config import Augmentation, Sampling
 
 from encoder.config import EncoderConfig, fill_from_size, require_whole_heads
 from launch.config import (
@@ -18,6 +17,7 @@ from launch.config import (
     ScheduleConfig,
 )
 from masking import DualMasking
+from video.config import Augmentation, Sampling
 
 STRICT = ConfigDict(extra="forbid")
 

@@ -1,7 +1,7 @@
 """From recordings to batches: which reads a process makes at a step, and their masks."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,16 +9,15 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from video.clips import ClipRead, ClipReader
-from video.reader import UnreadableVideo
-from video.sampling import ClipSampler
 
-from encoder.config import EncoderConfig
 from launch.processes import Processes
 from launch.randomness import sample_rng
-from masking import DualMasking
 from pretrain.config import PretrainConfig
 from pretrain.sources import Source
+from video.clips import ClipRead, ClipReader
+from video.ledger import TooManyUnreadable
+from video.reader import UnreadableVideo
+from video.sampling import ClipSampler
 
 
 class Read(NamedTuple):
@@ -76,7 +75,8 @@ class ReadSchedule(Sampler[list[Read]]):
             for number in range(first, first + self._reads):
                 wanted, place = divmod(number, self._sampler.reads_per_epoch)
                 if wanted != epoch:
-                    epoch, order = wanted, self._sampler.order(self._seed, wanted)
+                    rng = sample_rng(self._seed, wanted, 0, "order")
+                    epoch, order = wanted, self._sampler.order(rng)
                 chosen.append(Read(epoch, int(order[place])))
             yield chosen
 
@@ -97,14 +97,16 @@ class ClipDataset(Dataset[ReadClips]):
 class Collate:
     """Stacks the clips of several reads and draws their masks in one go."""
 
-    def __init__(self, masking: DualMasking, encoder: EncoderConfig, seed: int) -> None:
-        self._masking, self._grid, self._seed = masking, encoder.grid, seed
+    def __init__(self, config: PretrainConfig) -> None:
+        self._masking, self._grid, self._seed = config.masking, config.encoder.grid, config.seed
+        self._copies = config.data.clips_per_read
 
     def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
         clip = torch.cat([item.clips.clips for item in items])
-        copies = len(clip) // len(items)
         samples = [
-            (read.epoch, read.position * copies + i) for read, _ in items for i in range(copies)
+            (read.epoch, read.position * self._copies + i)
+            for read, clips in items
+            for i in range(len(clips.clips))
         ]
         rngs = [sample_rng(self._seed, epoch, sample, "mask") for epoch, sample in samples]
         masks = self._masking.draw(self._grid, rngs)
@@ -127,7 +129,7 @@ def open_batches(
         config.data.clips_per_read,
     )  # fmt: skip
     dataset = ClipDataset(reader, config.seed)
-    collate = Collate(config.masking, config.encoder, config.seed)
+    collate = Collate(config)
     reads = config.batch.micro_batch // config.data.clips_per_read
     schedule = ReadSchedule(source.sampler, config.seed, steps, reads, accumulation, processes)
     on_gpu = processes.device.type == "cuda"
@@ -141,7 +143,18 @@ def open_batches(
     )
     spread = range(0, source.sampler.reads_per_epoch, -(-source.sampler.reads_per_epoch // 2))
     fixed = collate([dataset[Read(0, position)] for position in spread])
-    return iter(loader), fixed.to(processes.device)
+    return _complete(loader, config.batch.micro_batch), fixed.to(processes.device)
+
+
+def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[PretrainBatch]:
+    """The same batches; raises TooManyUnreadable where a read found nothing to replace it."""
+    for batch in batches:
+        if len(batch.clip) < clips:
+            raise TooManyUnreadable(
+                f"{len(batch.failures)} places in a row cannot be read, the last: "
+                f"{batch.failures[-1]}; is the disk of data.source still there?"
+            )
+        yield batch
 
 
 def _start_worker(worker: int) -> None:

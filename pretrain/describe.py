@@ -44,13 +44,13 @@ def _where(config: PretrainConfig, processes: Processes, engine: Engine) -> str:
 
 
 def _data(config: PretrainConfig, source: Source) -> str:
-    span = source.sampler.span_seconds
     sampling = config.data.sampling
-    rate = f"stride {sampling.stride}" if sampling.stride else f"{sampling.frame_rate:g} frames/s"
+    step = sampling.step_seconds(source.recordings[0].fps)
+    rate = f"stride {sampling.stride}" if sampling.stride else f"{1 / step:g} frames/s"
     return (
         f"data: {len(source.recordings)} recordings, {source.hours:.2f} h, "
         f"{source.sampler.reads_per_epoch} reads an epoch; clips of {config.encoder.frames} frames "
-        f"at {rate} = {span:.2f} s, {config.data.clips_per_read} a read"
+        f"at {rate} = {config.encoder.frames * step:.2f} s, {config.data.clips_per_read} a read"
     )
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from video.reader import UnreadableVideo
 
 from launch.processes import gather_objects, sum_over_processes
 from pretrain.data import PretrainBatch
+from video.reader import UnreadableVideo
 
 # Dense bf16 products, from NVIDIA's data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}

@@ -106,7 +106,7 @@ def hand_over(config: PretrainConfig, folder: Path, source: Source) -> Path:
         for name, tensor in read_weights(checkpoint).items()
         if name.startswith(prefix)
     }
-    file = folder / ENCODER_FILE
+    file, sampling = folder / ENCODER_FILE, config.data.sampling
     save_encoder(
         file,
         tensors,
@@ -114,9 +114,6 @@ def hand_over(config: PretrainConfig, folder: Path, source: Source) -> Path:
         step=checkpoint.step,
         recordings=[recording.path for recording in source.recordings],
         manifest_sha256=source.manifest_sha256,
-        sampling={
-            "frame_rate": config.data.sampling.frame_rate,
-            "stride": config.data.sampling.stride,
-        },
+        sampling={"frame_rate": sampling.wanted_rate, "stride": sampling.stride},
     )
     return file

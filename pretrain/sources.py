@@ -4,14 +4,14 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from video.manifest import Recording, read_source, write_manifest
-from video.probe import probe_all
-from video.sampling import ClipSampler
-
 from launch.checkpoints import complete_checkpoints
 from launch.processes import Processes, wait_for_all
 from pretrain.config import PretrainConfig
 from video.ledger import Ledger
+from video.manifest import ManifestError, Recording, find_recordings, read_manifest, write_manifest
+from video.probe import probe_all
+from video.reader import UnreadableVideo
+from video.sampling import ClipSampler, clip_seconds
 
 MANIFEST_FILE = "manifest.csv"
 LEDGER_FILE = "unreadable.jsonl"
@@ -40,7 +40,7 @@ def open_source(config: PretrainConfig, folder: Path, processes: Processes) -> S
     if processes.is_first and not complete_checkpoints(folder / "checkpoints"):
         _write_run_manifest(config, folder)
     wait_for_all()
-    recordings = read_source(manifest)
+    recordings = read_manifest(manifest)
     sampler = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
     return Source(recordings, sampler, hashlib.sha256(manifest.read_bytes()).hexdigest())
 
@@ -48,7 +48,24 @@ def open_source(config: PretrainConfig, folder: Path, processes: Processes) -> S
 def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     ledger_file = folder / LEDGER_FILE
     ledger_file.unlink(missing_ok=True)
-    found = read_source(Path(config.data.source))
-    recordings, failures = probe_all(found, PROBING_THREADS)
+    found = find_recordings(Path(config.data.source))
+    opened, failures = probe_all(found, PROBING_THREADS)
+    failures += [
+        failure for failure in (_too_short(recording, config) for recording in opened) if failure
+    ]
+    lost = {failure.path for failure in failures}
     Ledger(ledger_file, config.data.max_unreadable).add("recordings", len(found), failures)
+    recordings = [recording for recording in opened if recording.path not in lost]
+    if not recordings:
+        raise ManifestError(
+            f"data.source: {config.data.source} holds one recording only, and {failures[0]}"
+        )
     write_manifest(recordings, folder / MANIFEST_FILE)
+
+
+def _too_short(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
+    needed = clip_seconds(recording, config.encoder.frames, config.data.sampling)
+    if recording.seconds > needed - 0.5 / recording.fps:
+        return None
+    reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
+    return UnreadableVideo(recording.path, reason)

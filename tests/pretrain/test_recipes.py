@@ -1,7 +1,6 @@
 """Every shipped recipe: valid, able to be built, and with the cost that its header states."""
 
 import re
-from pathlib import Path
 
 import pytest
 import torch

@@ -8,11 +8,11 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
+from masking import DualMasking, RunningCell
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig
 from pretrain.cost import forward_cost
 from pretrain.weights import LAYOUTS, to_layout
-from masking import DualMasking, RunningCell
 
 FIXTURES = Path(__file__).parent / "fixtures"
 COUNTS = {  # whole autoencoder with 4 decoder blocks, encoder alone

@@ -1,0 +1,93 @@
+"""Crops of several scales, and a mirror: one draw for a whole clip."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch.nn.functional as F
+from jaxtyping import UInt8
+from torch import Tensor
+
+from video.config import Augmentation
+
+SNAP = 2  # a side this close to the input's is made equal to it, so nothing is resampled
+
+
+class Box(NamedTuple):
+    """A part of a picture, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def crop_sizes(
+    augmentation: Augmentation, height: int, width: int, rows: int, columns: int
+) -> list[tuple[int, int]]:
+    """Heights and widths that may be cut from a picture of `height` by `width`.
+
+    The largest box with the proportions of the input (`rows` by `columns`), times the scales;
+    height and width may be some scales apart (TSN: Wang et al., 2016, section 3.1.3).
+    """
+    largest = min(height / rows, width / columns)
+    heights = [_snapped(int(rows * largest * scale), rows) for scale in augmentation.scales]
+    widths = [_snapped(int(columns * largest * scale), columns) for scale in augmentation.scales]
+    return [
+        (h, w)
+        for i, h in enumerate(heights)
+        for j, w in enumerate(widths)
+        if abs(i - j) <= augmentation.max_distort
+    ]
+
+
+def _snapped(side: int, wanted: int) -> int:
+    return wanted if abs(side - wanted) <= SNAP else max(side, 1)
+
+
+def crop_corners(height: int, width: int, box_height: int, box_width: int) -> list[tuple[int, int]]:
+    """The 13 places of a box, top and left: a 3 by 3 lattice and the centres of its cells."""
+    down, right = (height - box_height) // 4, (width - box_width) // 4
+    lattice = [(i, j) for i in (0, 2, 4) for j in (0, 2, 4)]
+    centres = [(i, j) for i in (1, 3) for j in (1, 3)]
+    return [(i * down, j * right) for i, j in lattice + centres]
+
+
+def draw_crop(
+    augmentation: Augmentation,
+    height: int,
+    width: int,
+    rows: int,
+    columns: int,
+    rng: np.random.Generator,
+) -> Box:
+    """A size and a place, each uniform over its choices."""
+    sizes = crop_sizes(augmentation, height, width, rows, columns)
+    box_height, box_width = sizes[rng.integers(len(sizes))]
+    corners = crop_corners(height, width, box_height, box_width)
+    return Box(*corners[rng.integers(len(corners))], box_height, box_width)
+
+
+def decoded_size(
+    augmentation: Augmentation, height: int, width: int, rows: int, columns: int
+) -> tuple[int, int]:
+    """The size at which frames are decoded: the smallest crop then has the input's resolution.
+
+    A recording that is smaller is decoded as it is.
+    """
+    covering = max(rows / height, columns / width)
+    factor = min(covering / min(augmentation.scales), 1.0)
+    return max(round(height * factor), 1), max(round(width * factor), 1)
+
+
+def apply_crop(
+    clip: UInt8[Tensor, "t h w c"], box: Box, rows: int, columns: int, mirrored: bool
+) -> UInt8[Tensor, "t rows columns c"]:
+    """Cuts a box out of every frame and scales it to `rows` by `columns`."""
+    top, left, height, width = box
+    part = clip[:, top : top + height, left : left + width]
+    if (height, width) != (rows, columns):
+        # the strides say channels-last, for which bytes are resampled about ten times faster
+        nchw = part.permute(0, 3, 1, 2)
+        scaled = F.interpolate(nchw, (rows, columns), mode="bilinear", antialias=True)
+        part = scaled.permute(0, 2, 3, 1)
+    return part.flip(2) if mirrored else part
