@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := masking video encoder launch pretrain
-SHAPES := $(shell echo $(PACKAGES) | tr ' ' ','),beartype.beartype
 
 .PHONY: demo test check format clean
 
@@ -11,7 +9,7 @@ demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
 
 test: check
-	$(BIN)/python -m pytest --jaxtyping-packages=$(SHAPES)
+	$(BIN)/python -m pytest
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 # VideoMAE V2 (Wang et al., CVPR 2023), appendix: tables of architectures.
-ENCODER_SIZES: dict[str, dict[str, float]] = {
+ENCODER_SIZES: dict[str, dict[str, int | float]] = {
     "small": {"embed_dim": 384, "depth": 12, "num_heads": 6, "mlp_ratio": 4, "patch": 16},
     "base": {"embed_dim": 768, "depth": 12, "num_heads": 12, "mlp_ratio": 4, "patch": 16},
     "large": {"embed_dim": 1024, "depth": 24, "num_heads": 16, "mlp_ratio": 4, "patch": 16},
@@ -23,7 +23,7 @@ Tubelet = tuple[int, int, int]
 """Pixels of a token: (frames, rows, columns)."""
 
 
-def fill_from_size(values: Any, sizes: dict[str, dict[str, float]], fields: set[str]) -> Any:
+def fill_from_size(values: Any, sizes: dict[str, dict[str, int | float]], fields: set[str]) -> Any:
     """Adds the numbers of a named size to a mapping of fields.
 
     A number that is given and differs from the named size is an error, so that a resolved recipe

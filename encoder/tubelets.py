@@ -34,7 +34,7 @@ def gather_tokens(
     return torch.take_along_dim(tokens, index.unsqueeze(-1), dim=1)
 
 
-def unit_pixels(values: Shaped[Tensor, "b n p"]) -> Float[Tensor, "b n p"]:
+def unit_pixels(values: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Float32 pixels in 0..1: bytes are divided by 255, floats are taken as they are."""
     return values.float() / 255 if values.dtype == torch.uint8 else values.float()
 

@@ -5,21 +5,20 @@ that owns some, and a `manifest.json` with the size and checksum of each file. I
 `step-0000100.tmp` and renamed when every byte is on disk.
 """
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from launch.engine import Engine
-from launch.fragments import WEIGHT
+from launch.durable import digest, flush_folder, write_durably
+from launch.fragments import WEIGHT, Fragment
 from launch.processes import Processes, from_first, gather_objects, wait_for_all
 
 MANIFEST = "manifest.json"
@@ -30,6 +29,21 @@ class DamagedCheckpoint(ValueError):
     """A checkpoint whose files are not those that were written."""
 
     exit_status = 2
+
+
+@runtime_checkable
+class State(Protocol):
+    """What is saved: an engine, or whatever else owns fragments."""
+
+    @property
+    def owns_copies(self) -> bool: ...
+
+    @property
+    def optimizer_steps(self) -> int: ...
+
+    def fragments(self) -> list[Fragment]: ...
+
+    def publish(self, optimizer_steps: int) -> None: ...
 
 
 class Checkpoint(NamedTuple):
@@ -43,7 +57,7 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(
-    root: Path, step: int, engine: Engine, processes: Processes, keep_last: int,
+    root: Path, step: int, state: State, processes: Processes, keep_last: int,
     counters: dict[str, int],
 ) -> Path:  # fmt: skip
     """Writes the state after `step` steps, moves `latest` to it and removes the oldest ones.
@@ -58,22 +72,22 @@ def save_checkpoint(
         aside.mkdir(parents=True)
     wait_for_all()
     written = {}
-    if processes.is_first or not engine.owns_copies:
+    if processes.is_first or not state.owns_copies:
         file = aside / f"state-{processes.rank:05d}-of-{processes.world_size:05d}.safetensors"
-        written = {file.name: _write_fragments(file, engine)}
+        written = {file.name: _write_fragments(file, state)}
     files = {name: facts for part in gather_objects(written) for name, facts in part.items()}
     if processes.is_first:
         manifest = {
             "step": step,
-            "optimizer_steps": engine.optimizer_steps,
+            "optimizer_steps": state.optimizer_steps,
             "counters": counters,
             "files": files,
         }
         write_durably(aside / MANIFEST, json.dumps(manifest, indent=1))
-        _flush_folder(aside)
+        flush_folder(aside)
         aside.rename(final)
         write_durably(root / LATEST, final.name)
-        _flush_folder(root)
+        flush_folder(root)
         _remove_old(root, keep_last)
     wait_for_all()
     return final
@@ -121,13 +135,13 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise DamagedCheckpoint(f"{folder / MANIFEST}: cannot be read ({error})") from None
 
 
-def load_checkpoint(checkpoint: Checkpoint, engine: Engine) -> None:
+def load_checkpoint(checkpoint: Checkpoint, state: State) -> None:
     """Sets weights and optimizer state of an engine of any stage and number of processes."""
     pieces = _Pieces(checkpoint)
-    for fragment in engine.fragments():
+    for fragment in state.fragments():
         for key, tensor in fragment.tensors.items():
             tensor.copy_(pieces.read(key, fragment.name, fragment.start, fragment.stop))
-    engine.publish(checkpoint.optimizer_steps)
+    state.publish(checkpoint.optimizer_steps)
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -175,34 +189,16 @@ class _Pieces:
                 yield piece[low - begin : high - begin]
 
 
-def _write_fragments(file: Path, engine: Engine) -> dict[str, Any]:
+def _write_fragments(file: Path, state: State) -> dict[str, Any]:
     tensors, places = {}, {}
-    for fragment in engine.fragments():
+    for fragment in state.fragments():
         places[fragment.name] = (fragment.start, fragment.shape)
         for key, tensor in fragment.tensors.items():
             tensors[f"{key}/{fragment.name}"] = tensor.detach().cpu().clone()
     save_file(tensors, file, {"fragments": json.dumps(places)})
     with file.open("rb") as written:
         os.fsync(written.fileno())
-    return {"bytes": file.stat().st_size, "sha256": _digest(file)}
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Replaces a small text file; after a crash it holds the old text or the new."""
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return {"bytes": file.stat().st_size, "sha256": digest(file)}
 
 
 def _remove_old(root: Path, keep_last: int) -> None:
@@ -226,12 +222,4 @@ def _damage(checkpoint: Checkpoint, name: str) -> str | None:
         return f"{file}: is missing"
     if file.stat().st_size != expected["bytes"]:
         return f"{file}: has {file.stat().st_size} bytes, {expected['bytes']} were written"
-    return None if _digest(file) == expected["sha256"] else f"{file}: its checksum is wrong"
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(2**22):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return None if digest(file) == expected["sha256"] else f"{file}: its checksum is wrong"

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch.utils.tensorboard import SummaryWriter
 
-from launch.checkpoints import write_durably
+from launch.durable import write_durably
 
 LOG_FILE = "log.jsonl"
 

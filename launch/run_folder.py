@@ -14,7 +14,8 @@ from typing import Any
 import torch
 import yaml
 
-from launch.checkpoints import complete_checkpoints, write_durably
+from launch.checkpoints import complete_checkpoints
+from launch.durable import write_durably
 from launch.processes import Processes
 from launch.recipe import ConfigError, dump_recipe
 

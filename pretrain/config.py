@@ -22,7 +22,7 @@ from video.config import Augmentation, Sampling
 STRICT = ConfigDict(extra="forbid")
 
 # VideoMAE V2's decoder widths by the size of the encoder; giant's MLP ratio is its encoder's.
-DECODER_SIZES: dict[str, dict[str, float]] = {
+DECODER_SIZES: dict[str, dict[str, int | float]] = {
     "small": {"embed_dim": 192, "num_heads": 3, "mlp_ratio": 4},
     "base": {"embed_dim": 384, "num_heads": 6, "mlp_ratio": 4},
     "large": {"embed_dim": 512, "num_heads": 8, "mlp_ratio": 4},

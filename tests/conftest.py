@@ -1,4 +1,4 @@
-"""Shared means of the tests: processes that run together."""
+"""Shared means of the tests: types checked in every call, and processes that run together."""
 
 import os
 import socket
@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook(["masking", "video", "encoder", "launch", "pretrain"], "typecheck.check")
 
 ROOT = Path(__file__).parent.parent
 Outcome = subprocess.CompletedProcess[str]

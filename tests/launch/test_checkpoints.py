@@ -102,7 +102,10 @@ def engine_with(value: float) -> SimpleNamespace:
     tensors = {key: torch.full((6,), value) for key in (WEIGHT, *MOMENTS)}
     fragment = Fragment("layer.weight", (2, 3), 0, tensors)
     return SimpleNamespace(
-        fragments=lambda: [fragment], owns_copies=False, optimizer_steps=int(value)
+        fragments=lambda: [fragment],
+        owns_copies=False,
+        optimizer_steps=int(value),
+        publish=lambda optimizer_steps: None,
     )
 
 
