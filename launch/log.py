@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from launch.durable import write_durably
 
 LOG_FILE = "log.jsonl"
+EVENTS_FOLDER = "tensorboard"
 
 
 class RunLog:
@@ -24,7 +25,7 @@ class RunLog:
         self._file = folder / LOG_FILE
         kept = [line for line in read_log(folder) if line["step"] <= start]
         write_durably(self._file, "".join(json.dumps(line) + "\n" for line in kept))
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
+        self._events = SummaryWriter(str(folder / EVENTS_FOLDER), purge_step=start + 1)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Logs numbers under names such as `loss/train`; what is not a number is left out."""

@@ -19,6 +19,8 @@ from video.ledger import TooManyUnreadable
 from video.reader import UnreadableVideo
 from video.sampling import ClipSampler
 
+SHOWN = 3  # clips of the pictures, far apart
+
 
 class Read(NamedTuple):
     """One decoding of a stretch of a recording: a position in the order of an epoch."""
@@ -141,9 +143,13 @@ def open_batches(
         pin_memory=on_gpu,
         worker_init_fn=_start_worker,
     )
-    spread = range(0, source.sampler.reads_per_epoch, -(-source.sampler.reads_per_epoch // 2))
-    fixed = collate([dataset[Read(0, position)] for position in spread])
+    spread = range(0, source.sampler.reads_per_epoch, -(-source.sampler.reads_per_epoch // SHOWN))
+    fixed = collate([_first_clip(dataset[Read(0, position)]) for position in spread])
     return _complete(loader, config.batch.micro_batch), fixed.to(processes.device)
+
+
+def _first_clip(item: ReadClips) -> ReadClips:
+    return item._replace(clips=item.clips._replace(clips=item.clips.clips[:1]))
 
 
 def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[PretrainBatch]:

@@ -1,13 +1,19 @@
 """The lines that a run says of itself when it starts."""
 
+from pathlib import Path
+
 from launch.checkpoints import Checkpoint
 from launch.engine import Engine
+from launch.log import EVENTS_FOLDER, read_log
 from launch.processes import Processes
 from launch.run_folder import device_name
 from launch.schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
+from pretrain.report import PICTURE_FILE
 from pretrain.sources import Source
+
+ENCODER_FILE = "encoder.safetensors"
 
 
 def describe_run(
@@ -21,6 +27,19 @@ def describe_run(
         _data(config, source),
         _batch(config, processes, engine, source, steps),
         _beginning(config, steps, resumed),
+    ]
+
+
+def describe_end(folder: Path) -> list[str]:
+    """What a complete run has left in its folder."""
+    last = read_log(folder)[-1]
+    loss, trivial = last["loss/train"], last["loss/trivial"]
+    return [
+        f"complete: {last['step']} steps, loss {loss:.3f}, {1 - loss / trivial:.0%} below the "
+        f"trivial predictor's {trivial:.3f}",
+        f"encoder: {folder / ENCODER_FILE}",
+        f"pictures: {folder / PICTURE_FILE}",
+        f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
     ]
 
 

@@ -16,7 +16,8 @@ from pretrain.data import PretrainBatch
 from pretrain.targets import build_target
 
 GREY = 0.5
-MARGIN, CAPTION = 4, 22
+MARGIN, CAPTION = 4, 22  # pixels
+SIDE = 112  # of a frame on the sheet, at least
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -53,11 +54,12 @@ def reconstruction_sheet(
     clips: tuple[Tensor, ...], visible_share: float, tubelet: int, normalised: bool, title: str
 ) -> UInt8[np.ndarray, "h w c"]:
     """Rows original, seen and reconstructed under a caption each; a column for each tubelet."""
-    how = ", mean and contrast of each hidden patch from the original" if normalised else ""
+    # normalised pixels do not tell a patch's mean and contrast, so these are the original's
+    how = ", in each hidden patch with the original's mean and contrast" if normalised else ""
     captions = (
         f"original   {title}",
         f"what the encoder saw: {visible_share:.0%} of the patches",
-        f"reconstruction (seen patches pasted in{how})",
+        f"reconstruction{how}",
     )
     rows = []
     for clip in range(len(clips[0])):
@@ -70,7 +72,7 @@ def reconstruction_sheet(
 
 def _caption(text: str, frames: Float[Tensor, "t h w c"]) -> UInt8[np.ndarray, "h w c"]:
     """One row of frames, enlarged to a size that a person can see, below its caption."""
-    zoom = max(1, 112 // frames.shape[1])
+    zoom = -(-SIDE // min(frames.shape[1:3]))
     pixels = (frames.cpu() * 255).round().to(torch.uint8).numpy()
     if pixels.shape[-1] != 3:  # other numbers of channels are shown by their mean
         pixels = np.repeat(pixels.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)

@@ -21,7 +21,7 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.cost import forward_cost
 from pretrain.data import open_batches
-from pretrain.describe import describe_run
+from pretrain.describe import ENCODER_FILE, describe_end, describe_run
 from pretrain.loop import Run, train
 from pretrain.report import Reporter
 from pretrain.sources import LEDGER_FILE, Source, open_source
@@ -35,7 +35,6 @@ HARMLESS = (
     "engine.timeout_seconds",
 )  # fmt: skip
 CHECKPOINTS = "checkpoints"
-ENCODER_FILE = "encoder.safetensors"
 
 
 def pretrain(config: PretrainConfig) -> None:
@@ -52,8 +51,9 @@ def pretrain(config: PretrainConfig) -> None:
     run = prepare(config, folder, processes, source, engine)
     train(run)
     if processes.is_first:
-        file = hand_over(config, folder, source)
-        run.reporter.say(f"complete after {run.steps.stop} steps; the encoder is {file}")
+        hand_over(config, folder, source)
+        for line in describe_end(folder):
+            run.reporter.say(line)
     run.reporter.close()
     engine.close()
 

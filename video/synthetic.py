@@ -35,12 +35,12 @@ class Phase(NamedTuple):
 
 # Names of phases as in Cholec80 (Twinanda et al., 2017).
 PHASES = (
-    Phase("Preparation", 1, 0.00, 0.62, 0.0),
-    Phase("CalotTriangleDissection", 2, 0.25, 0.42, 0.1),
-    Phase("ClippingCutting", 2, 0.00, 0.30, 0.2),
-    Phase("GallbladderDissection", 2, 0.60, 0.45, 0.4),
-    Phase("GallbladderPackaging", 1, 0.05, 0.55, 0.2),
-    Phase("CleaningCoagulation", 1, 0.45, 0.50, 0.7),
+    Phase("Preparation", 1, 0.00, 0.40, 0.0),
+    Phase("CalotTriangleDissection", 2, 0.25, 0.28, 0.1),
+    Phase("ClippingCutting", 2, 0.00, 0.20, 0.2),
+    Phase("GallbladderDissection", 2, 0.60, 0.30, 0.4),
+    Phase("GallbladderPackaging", 1, 0.05, 0.36, 0.2),
+    Phase("CleaningCoagulation", 1, 0.45, 0.33, 0.7),
 )
 
 
@@ -86,12 +86,12 @@ def tissue_texture(rng: np.random.Generator) -> Float[Tensor, "c y x"]:
     serosa_share = ((serosa - 0.5) * 4).clamp(0, 1)[None]
     liver, yellow, pink = (colour.view(3, 1, 1) for colour in colours)
     tissue = torch.lerp(torch.lerp(liver, pink, serosa_share), yellow, fat_share)
-    grain = 0.5 * smooth_noise(24, rng) + 0.3 * smooth_noise(60, rng) + 0.2 * smooth_noise(130, rng)
+    grain = 0.6 * smooth_noise(14, rng) + 0.3 * smooth_noise(30, rng) + 0.1 * smooth_noise(90, rng)
     tissue = tissue * (0.55 + 0.9 * grain)
-    ridge = (smooth_noise(10, rng) - 0.5).abs() + 0.3 * (smooth_noise(28, rng) - 0.5).abs()
-    vessel = (1 - ridge / 0.05).clamp(0, 1)[None]
+    ridge = (smooth_noise(5, rng) - 0.5).abs() + 0.15 * (smooth_noise(20, rng) - 0.5).abs()
+    vessel = (1 - ridge / 0.08).clamp(0, 1)[None]
     tissue = torch.lerp(tissue, torch.tensor([0.42, 0.05, 0.07]).view(3, 1, 1), 0.8 * vessel)
-    shine = ((smooth_noise(34, rng) * smooth_noise(80, rng) - 0.58) * 7).clamp(0, 1)
+    shine = ((smooth_noise(28, rng) * smooth_noise(60, rng) - 0.6) * 7).clamp(0, 1)
     return torch.cat([tissue, shine[None]])
 
 
