@@ -36,8 +36,9 @@ def find_recordings(source: Path) -> list[str]:
     """The paths of all recordings of a source, in a fixed order, each once.
 
     A folder is searched with all its subfolders. A CSV file has a line of column names, one of
-    them `path`. Any other text is a list in the form of VideoMAE's: `path`, `path label`, or
-    `path 0 -1`. Relative paths start at the file's folder. Raises ManifestError.
+    them `path`. Any other text is a list in the form of VideoMAE's: `path`, `path label`,
+    `path 0 -1`, or `path 0 -1 label`. Relative paths start at the file's folder. Raises
+    ManifestError.
     """
     if source.is_dir():
         found = sorted(str(path) for path in _walk(source))
@@ -112,9 +113,9 @@ def _listed(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def _existing(file: Path, number: int, entry: str, as_list: bool) -> str:
-    """The file that a line names; in a list, trailing words may be a label or `start total`."""
-    words = entry.rsplit(maxsplit=2) if as_list else []
-    candidates = [entry] + [entry.rsplit(maxsplit=n)[0] for n in (1, 2) if len(words) > n]
+    """The file that a line names; in a list, up to three words behind it are not of its name."""
+    words = entry.rsplit(maxsplit=3) if as_list else []
+    candidates = [entry] + [entry.rsplit(maxsplit=n)[0] for n in (1, 2, 3) if len(words) > n]
     for candidate in filter(None, candidates):
         path = file.parent / candidate
         if path.is_dir():
@@ -124,8 +125,8 @@ def _existing(file: Path, number: int, entry: str, as_list: bool) -> str:
         if path.exists():
             return str(path)
     raise ManifestError(
-        f"{file}:{number}: {candidates[-1]!r} does not exist; correct the path (relative ones "
-        f"start at {file.parent})"
+        f"{file}:{number}: {entry!r} names no file; correct the path (relative ones start at "
+        f"{file.parent})"
     )
 
 

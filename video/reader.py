@@ -25,6 +25,7 @@ from video.manifest import Recording
 # Some containers seek too late, and some streams have one key frame only.
 RUN_UPS = (0.0, 10.0, 60.0, math.inf)
 WITHOUT_STAMPS = frozenset({"avi"})  # stores none, and the guesses of its demuxer are out of order
+EARLY = 0.01  # seconds before its stamp from which on a frame counts as shown
 END_SECONDS = 2  # looked at for the last frame, which need not be the last packet
 CUT_SECONDS = 2.0  # a file may end so much before its header says
 
@@ -51,8 +52,8 @@ class _Clock(NamedTuple):
     frame: float  # seconds from a frame to the next, on average
 
     def latest(self, time: float) -> int:
-        """The latest stamp that a frame shown at `time` may bear; half a frame early will do."""
-        return math.floor((self.origin + time + self.frame / 2) / self.unit)
+        """The latest stamp that a frame shown at `time` may bear."""
+        return math.floor((self.origin + time + min(EARLY, self.frame / 2)) / self.unit)
 
     def seconds(self, stamp: int) -> float:
         return stamp * self.unit - self.origin
@@ -92,7 +93,7 @@ def probe(path: str) -> Recording:
         if _is_stamped(container):
             first = float((frame.pts or 0) * base)
             seconds = float(_last_stamp(container, stream) * base) - first + 1 / fps
-        announced = float(stream.duration * base) if stream.duration else 0.0
+        announced = _announced_seconds(container, stream, first)
         width = round(frame.width * (stream.sample_aspect_ratio or 1))
         height, stamped = frame.height, _is_stamped(container)
     if not stamped:
@@ -103,6 +104,15 @@ def probe(path: str) -> Recording:
             path, f"is cut off: its header says {announced:.1f} s, it ends at {seconds:.1f} s"
         )
     return Recording(path, fps, round(seconds * fps), seconds, width, height, first)
+
+
+def _announced_seconds(container: InputContainer, stream: VideoStream, first: float) -> float:
+    """What the header says; 0 where it says nothing, or means the sound perhaps."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if len(container.streams) > 1 or not container.duration:
+        return 0.0
+    return container.duration / 1e6 - max(first, 0.0)  # mkv's is the time at its end
 
 
 def _is_stamped(container: InputContainer) -> bool:
@@ -129,8 +139,8 @@ def read_frames(
 ) -> UInt8[np.ndarray, "t h w c"]:
     """The frames shown at ascending `times`, scaled to `rows` by `columns`, in RGB.
 
-    A frame is shown until the next one comes. A time up to half a frame before a frame means that
-    frame, so that rounded stamps do no harm. Raises UnreadableVideo.
+    A frame is shown until the next one comes; a time just before a frame means that frame, so that
+    rounded stamps do no harm. Raises UnreadableVideo.
     """
     for run_up in RUN_UPS:
         with _opened(recording.path) as (container, stream):

@@ -1,0 +1,64 @@
+"""Recordings of all kinds, sound and broken."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+FPS = 25
+
+
+def numbered_frame(number: int, rows: int = 48, columns: int = 64) -> np.ndarray:
+    """A picture that tells its number: eight bits as black and white bars."""
+    bits = [(number >> bit) & 1 for bit in range(8)]
+    return np.repeat(
+        np.repeat(np.array(bits, np.uint8)[None, :, None] * 200 + 20, columns // 8, axis=1),
+        rows,
+        axis=0,
+    ).repeat(3, axis=2)
+
+
+def number_of(picture: np.ndarray) -> int:
+    """The number that a decoded picture tells."""
+    bars = picture.mean(axis=(0, 2)).reshape(8, -1).mean(axis=1) > 120
+    return int(sum(int(bar) << bit for bit, bar in enumerate(bars)))
+
+
+def write(
+    file: Path,
+    stamps: list[int],
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    units: int = 1000,
+) -> Path:
+    """A video whose n-th frame tells n and is shown from `stamps[n] / units` seconds on."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec, rate=FPS, options=options or {"g": "50", "crf": "20"})
+        stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 48
+        stream.time_base = stream.codec_context.time_base = Fraction(1, units)
+        for number, stamp in enumerate(stamps):
+            frame = av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, units)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file
+
+
+@pytest.fixture(scope="session")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hundred frames at 25 a second, a key frame every two seconds."""
+    return write(tmp_path_factory.mktemp("steady") / "steady.mp4", [40 * n for n in range(200)])
+
+
+def write_sound(file: Path) -> Path:
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 16000), np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file

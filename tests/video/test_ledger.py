@@ -1,0 +1,38 @@
+"""Failures are written, counted, and fatal above the limit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from video.ledger import Ledger, TooManyUnreadable
+from video.reader import UnreadableVideo
+
+FAILURE = UnreadableVideo("a.mp4", "is empty")
+
+
+def test_each_failure_is_a_line(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "unreadable.jsonl", 0.5)
+    ledger.add("reads", 10, [FAILURE])
+    ledger.add("reads", 10, [])
+    lines = (tmp_path / "unreadable.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"path": "a.mp4", "reason": "is empty", "during": "reads"}
+    ]
+    assert ledger.counters == {"tries": 20, "failures": 1}
+
+
+def test_the_limit_is_a_share_but_one_failure_is_allowed() -> None:
+    ledger = Ledger(None, 0.01)
+    ledger.add("reads", 10, [FAILURE])
+    with pytest.raises(TooManyUnreadable, match=r"2 of 20 reads failed.*0.01.*a.mp4: is empty"):
+        ledger.add("reads", 10, [FAILURE])
+    patient = Ledger(None, 0.01, {"tries": 1000, "failures": 5})
+    patient.add("reads", 100, [FAILURE] * 6)
+    with pytest.raises(TooManyUnreadable):
+        patient.add("reads", 0, [FAILURE])
+
+
+def test_a_limit_of_zero_allows_none() -> None:
+    with pytest.raises(TooManyUnreadable):
+        Ledger(None, 0).add("reads", 1000, [FAILURE])
