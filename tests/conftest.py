@@ -28,34 +28,45 @@ def launcher_free_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
+def start_together(command: Sequence[str], world_size: int) -> list["subprocess.Popen[str]"]:
+    """Starts a command in several processes of one group, as a launcher would, one a rank."""
+    port = str(free_port())
+    started = []
+    for rank in range(world_size):
+        ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        threads = {"LOCAL_WORLD_SIZE": str(world_size), "OMP_NUM_THREADS": "1"}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env={**launcher_free_environment(), **ranks, **address, **threads},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return started
+
+
+def kill_all(started: Sequence["subprocess.Popen[str]"]) -> None:
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture(scope="session")
 def together() -> Callable[..., list[Outcome]]:
-    """Runs a command in several processes of one group, as torchrun would; one outcome a rank."""
+    """Runs a command in several processes of one group; one outcome a rank."""
 
     def run(command: Sequence[str], world_size: int, timeout: float = 240) -> list[Outcome]:
-        port = str(free_port())
-        started = []
-        for rank in range(world_size):
-            ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
-            address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            threads = {"LOCAL_WORLD_SIZE": str(world_size), "OMP_NUM_THREADS": "1"}
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, *command],
-                    cwd=ROOT,
-                    env={**launcher_free_environment(), **ranks, **address, **threads},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
+        started = start_together(command, world_size)
         outcomes = []
         for process in started:
             try:
                 out, err = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
-                for other in started:
-                    other.kill()
+                kill_all(started)
                 raise
             outcomes.append(Outcome(process.args, process.returncode, out, err))
         return outcomes

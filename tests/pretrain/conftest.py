@@ -1,4 +1,4 @@
-"""The recorded run of VideoMAE V2's own code, in this project's terms."""
+"""The recorded run of VideoMAE V2's own code, in this project's terms, and a run of our own."""
 
 import json
 from pathlib import Path
@@ -14,6 +14,8 @@ from encoder.weights import load_strictly
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig
 from pretrain.weights import read_autoencoder
+from tests.pretrain.runs import run_alone, words
+from video.synthetic import synthesize
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAME = "public_tube_runcell"
@@ -36,6 +38,24 @@ class Recorded(NamedTuple):
         file = FIXTURES / f"{NAME}_weights.safetensors"
         load_strictly(model, read_autoencoder(file), file)
         return model
+
+
+@pytest.fixture(scope="session")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two short synthetic recordings."""
+    folder = tmp_path_factory.mktemp("operations")
+    synthesize(folder, 2, seconds=6, size=72, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a complete run on one process; tests do not change it."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    done = run_alone(words(operations, run))
+    assert done.returncode == 0, done.stderr
+    (run / "output.txt").write_text(done.stdout)
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,57 @@
+"""Runs of the program itself, small enough for a test."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT, kill_all, launcher_free_environment, start_together
+
+SMALL = (
+    "encoder={embed_dim: 32, depth: 2, num_heads: 2, patch: 16, frames: 4, image_size: 64}",
+    "decoder={embed_dim: 32, depth: 1, num_heads: 2}",
+    "data.sampling={frame_rate: 6.25}",
+    "data.clips_per_read=1",
+    "data.workers=0",
+    "batch={clips: 8, micro_batch: 2}",
+    "schedule={steps: 6, warmup: 0.2}",
+    "checkpoint.every_steps=3",
+    "log={every_steps: 1, pictures_every_steps: 100}",
+)
+
+
+def words(source: Path, run: Path, *overrides: str) -> list[str]:
+    """The command line of a small run; later words replace earlier ones."""
+    return ["demo", f"data.source={source}", f"run={run}", *SMALL, *overrides]
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss/train"] for line in log_of(run)]
+
+
+def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pretrain", *arguments],
+        cwd=ROOT,
+        env={**launcher_free_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def run_until_killed(arguments: list[str], world_size: int, appears: Path) -> None:
+    """Starts a run and kills all its processes at once when a path appears."""
+    started = start_together(["-m", "pretrain", *arguments], world_size)
+    ends = time.monotonic() + 200
+    while not appears.exists():
+        assert started[0].poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    kill_all(started)

@@ -1,0 +1,172 @@
+"""Whole runs of the program: what they leave, and that they are the same however they run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from encoder.files import parse_metadata
+from encoder.weights import load_encoder
+from launch.recipe import dump_recipe, validate
+from pretrain.config import PretrainConfig
+from pretrain.weights import read_autoencoder
+from tests.conftest import ROOT, Outcome, free_port, launcher_free_environment
+from tests.pretrain.runs import log_of, losses, run_alone, run_until_killed, words
+
+
+def test_a_run_leaves_what_it_promises(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "config.yaml", "environment.json", "manifest.csv", "log.jsonl", "tensorboard",
+        "checkpoints", "encoder.safetensors", "reconstruction.png",
+    }  # fmt: skip
+    config = validate(PretrainConfig, yaml.safe_load((finished / "config.yaml").read_text()))
+    assert dump_recipe(config) == (finished / "config.yaml").read_text()
+    assert [line["step"] for line in log_of(finished)] == [1, 2, 3, 4, 5, 6]
+    start = json.loads((finished / "environment.json").read_text())[0]
+    assert start["from_step"] == 0
+    assert len(start["manifest_sha256"]) == 64
+    assert not list(finished.rglob("*.tmp"))
+    sheet = np.asarray(Image.open(finished / "reconstruction.png"))
+    assert sheet.std() > 20
+
+
+def test_the_encoder_of_a_run_can_be_used(finished: Path) -> None:
+    file = finished / "encoder.safetensors"
+    encoder = load_encoder(file)
+    assert parse_metadata(file, "step") == 6
+    assert parse_metadata(file, "sampling") == {"frame_rate": 6.25, "stride": None}
+    assert [Path(path).name for path in parse_metadata(file, "recordings")] == [
+        "operation01.mp4",
+        "operation02.mp4",
+    ]
+    clip = torch.randint(0, 256, (1, 4, 64, 64, 3), dtype=torch.uint8)
+    everything = torch.arange(encoder.config.tokens)[None]
+    assert torch.isfinite(encoder(clip, everything)).all()
+
+
+def test_figures_go_to_tensorboard_as_to_the_log(finished: Path) -> None:
+    events = EventAccumulator(str(finished / "tensorboard")).Reload()
+    for name in ("loss/train", "loss/trivial", "optimizer/lr", "speed/clips_per_second"):
+        logged = [line[name] for line in log_of(finished)]
+        assert [event.value for event in events.Scalars(name)] == pytest.approx(logged)
+    assert [event.step for event in events.Images("reconstruction")] == [6]
+    assert {"loss/inside_view", "optimizer/weight_decay", "optimizer/grad_norm"} <= set(
+        events.Tags()["scalars"]
+    )
+
+
+def test_a_run_says_what_it_does(finished: Path) -> None:
+    output = (finished / "output.txt").read_text()
+    assert (
+        "step: 8 clips = 2 x 1 processes x 4 accumulated; learning rate 0.024 x 8 / 256" in output
+    )
+    assert "start: step 0, fresh weights, seed 0" in output
+    assert "complete: 6 steps, loss " in output
+
+
+@pytest.mark.parametrize("layout", ["own", "videomae", "hf"])
+def test_weights_are_exported(finished: Path, tmp_path: Path, layout: str) -> None:
+    out = tmp_path / (
+        "out" if layout == "hf" else "out.pth" if layout == "videomae" else "out.safetensors"
+    )
+    done = run_alone(["export", str(finished), str(out), "--layout", layout])
+    assert done.returncode == 0, done.stderr
+    own = tmp_path / "own.safetensors"
+    run_alone(["export", str(finished), str(own)])
+    file = out / "model.safetensors" if layout == "hf" else out
+    expected, read = read_autoencoder(own), read_autoencoder(file)
+    assert expected.keys() == read.keys()
+    assert all(torch.equal(expected[name], read[name]) for name in expected)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_two_ranks_at_any_stage_give_the_losses_of_one_process(
+    finished: Path, operations: Path, tmp_path: Path, together, stage: int
+) -> None:
+    run = tmp_path / "run"
+    command = ["-m", "pretrain", *words(operations, run, f"engine.zero_stage={stage}")]
+    for outcome in together(command, 2):
+        assert outcome.returncode == 0, outcome.stderr
+    assert losses(run) == pytest.approx(losses(finished), abs=1e-5, rel=0)
+    one, two = (load_encoder(folder / "encoder.safetensors") for folder in (finished, run))
+    torch.testing.assert_close(two.state_dict(), one.state_dict(), atol=1e-4, rtol=1e-3)
+
+
+def test_workers_and_micro_batches_change_nothing(
+    finished: Path, operations: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words_ = words(operations, run, "data.workers=2", "batch.micro_batch=8", "schedule.steps=3")
+    # the schedule is that of the whole run only where the number of steps is the same
+    words_[-1] = "schedule={steps: 6, warmup: 0.2}"
+    done = run_alone(words_)
+    assert done.returncode == 0, done.stderr
+    assert losses(run) == pytest.approx(losses(finished), abs=1e-5, rel=0)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    operations: Path, tmp_path: Path, together, world_size: int
+) -> None:
+    longer = ("schedule={steps: 30, warmup: 0.2}", "checkpoint.every_steps=10")
+    whole, killed = (words(operations, tmp_path / name, *longer) for name in ("whole", "killed"))
+    run_until_killed(killed, world_size, tmp_path / "killed/checkpoints/step-0000010")
+    for command in (whole, killed):
+        first, *others = together(["-m", "pretrain", *command], world_size)
+        assert all(outcome.returncode == 0 for outcome in (first, *others)), first.stderr
+    assert "resume: weights, AdamW moments, step, order of data of " in first.stdout
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    starts = json.loads((tmp_path / "killed/environment.json").read_text())
+    assert starts[1]["from_step"] in (10, 20)
+
+
+def test_a_complete_run_that_is_started_again_ends_at_once(
+    finished: Path, operations: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    done = run_alone(words(operations, run))
+    assert done.returncode == 0, done.stderr
+    assert "is the end; raise schedule.steps to go on" in done.stdout
+    assert losses(run) == losses(finished)
+
+
+def test_a_longer_schedule_goes_on_with_a_complete_run(
+    finished: Path, operations: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    done = run_alone(words(operations, run, "schedule.steps=8"))
+    assert done.returncode == 0, done.stderr
+    assert [line["step"] for line in log_of(run)] == list(range(1, 9))
+    assert losses(run)[:6] == losses(finished)
+
+
+@pytest.mark.parametrize("launcher", ["deepspeed", "torchrun"])
+def test_launchers_start_it(operations: Path, tmp_path: Path, launcher: str) -> None:
+    run = tmp_path / "run"
+    arguments = words(operations, run, "schedule={steps: 2, warmup: 0}")
+    port, bin_folder = str(free_port()), Path(sys.executable).parent
+    commands = {
+        "deepspeed": ["launch/pretrain.sh"],
+        "torchrun": ["torchrun", "--nproc_per_node=2", f"--master_port={port}", "-m", "pretrain"],
+    }
+    environment = launcher_free_environment()
+    environment["PATH"] = f"{bin_folder}:{environment['PATH']}"
+    environment |= {"MASTER_PORT": port, "PROCESSES": "2", "OMP_NUM_THREADS": "1"}
+    if launcher == "torchrun":
+        del environment["MASTER_PORT"]
+    done: Outcome = subprocess.run(
+        [*commands[launcher], *arguments], cwd=ROOT, env=environment, capture_output=True,
+        text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"on: 2 processes ({launcher})" in done.stdout
+    assert len(losses(run)) == 2
