@@ -110,8 +110,9 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
     path = _key_path(details["loc"], known)
     value, message = details["input"], details["msg"].removeprefix("Value error, ")
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        unknown = f"{path}.{details['loc'][-1]}".removeprefix(".")
-        siblings = [key for key in known if key.rpartition(".")[0] == path]
+        group = _key_path(details["loc"][:-1], known)  # another variant may have this key
+        unknown = f"{group}.{details['loc'][-1]}".removeprefix(".")
+        siblings = [key for key in known if key.rpartition(".")[0] == group]
         return f"{unknown}: no such key{_nearest(unknown, siblings)}"
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."

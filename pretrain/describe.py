@@ -11,7 +11,7 @@ from launch.schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
 from pretrain.report import PICTURE_FILE
-from pretrain.sources import Source
+from pretrain.sources import LEDGER_FILE, Source
 
 ENCODER_FILE = "encoder.safetensors"
 
@@ -21,13 +21,18 @@ def describe_run(
     cost: ForwardCost, steps: range, resumed: Checkpoint | None,
 ) -> list[str]:  # fmt: skip
     """What runs, on what, and from where; a line a subject."""
-    return [
+    lines = [
         _model(config, cost),
         _where(config, processes, engine),
         _data(config, source),
         _batch(config, processes, engine, source, steps),
         _beginning(config, steps, resumed),
     ]
+    if source.unusable:
+        found = len(source.recordings) + source.unusable
+        file = Path(config.run) / LEDGER_FILE
+        lines.append(f"warning: {source.unusable} of {found} recordings cannot be used, see {file}")
+    return lines
 
 
 def describe_end(folder: Path) -> list[str]:

@@ -52,7 +52,7 @@ def reconstruct(
 
 def reconstruction_sheet(
     clips: tuple[Tensor, ...], visible_share: float, tubelet: int, normalised: bool, title: str
-) -> UInt8[np.ndarray, "h w c"]:
+) -> UInt8[np.ndarray, "y x c"]:
     """Rows original, seen and reconstructed under a caption each; a column for each tubelet."""
     # normalised pixels do not tell a patch's mean and contrast, so these are the original's
     how = ", in each hidden patch with the original's mean and contrast" if normalised else ""
@@ -70,7 +70,7 @@ def reconstruction_sheet(
     return np.concatenate(padded)
 
 
-def _caption(text: str, frames: Float[Tensor, "t h w c"]) -> UInt8[np.ndarray, "h w c"]:
+def _caption(text: str, frames: Float[Tensor, "t h w c"]) -> UInt8[np.ndarray, "y x c"]:
     """One row of frames, enlarged to a size that a person can see, below its caption."""
     zoom = -(-SIDE // min(frames.shape[1:3]))
     pixels = (frames.cpu() * 255).round().to(torch.uint8).numpy()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from launch.checkpoints import complete_checkpoints
 from launch.processes import Processes, wait_for_all
 from pretrain.config import PretrainConfig
-from video.ledger import Ledger
+from video.ledger import Ledger, failed_during
 from video.manifest import ManifestError, Recording, find_recordings, read_manifest, write_manifest
 from video.probe import probe_all
 from video.reader import UnreadableVideo
@@ -15,6 +15,7 @@ from video.sampling import ClipSampler, clip_seconds
 
 MANIFEST_FILE = "manifest.csv"
 LEDGER_FILE = "unreadable.jsonl"
+RECORDINGS = "recordings"  # what the ledger calls failures before the first read
 PROBING_THREADS = 8
 
 
@@ -24,6 +25,7 @@ class Source(NamedTuple):
     recordings: list[Recording]
     sampler: ClipSampler
     manifest_sha256: str
+    unusable: int  # recordings that were found beside these
 
     @property
     def hours(self) -> float:
@@ -42,7 +44,8 @@ def open_source(config: PretrainConfig, folder: Path, processes: Processes) -> S
     wait_for_all()
     recordings = read_manifest(manifest)
     sampler = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
-    return Source(recordings, sampler, hashlib.sha256(manifest.read_bytes()).hexdigest())
+    sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    return Source(recordings, sampler, sha256, failed_during(folder / LEDGER_FILE, RECORDINGS))
 
 
 def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
@@ -54,7 +57,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
         failure for failure in (_too_short(recording, config) for recording in opened) if failure
     ]
     lost = {failure.path for failure in failures}
-    Ledger(ledger_file, config.data.max_unreadable).add("recordings", len(found), failures)
+    Ledger(ledger_file, config.data.max_unreadable).add(RECORDINGS, len(found), failures)
     recordings = [recording for recording in opened if recording.path not in lost]
     if not recordings:
         raise ManifestError(

@@ -14,6 +14,14 @@ class TooManyUnreadable(ValueError):
     on_every_process = True
 
 
+def failed_during(file: Path, what: str) -> int:
+    """The number of failures that a file tells of one kind."""
+    if not file.is_file():
+        return 0
+    ending = json.dumps({"during": what})[1:]  # a line that was cut off by a crash has none
+    return sum(line.endswith(ending) for line in file.read_text(encoding="utf-8").splitlines())
+
+
 class Ledger:
     """Appends failures to `unreadable.jsonl` and ends the run above a limit.
 

@@ -145,6 +145,8 @@ def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
 def read_manifest(file: Path) -> list[Recording]:
     """What `write_manifest` wrote. Raises ManifestError where a line does not hold it."""
     kinds = {field.name: field.type for field in fields(Recording)}
+    if not file.is_file():
+        raise ManifestError(f"{file}: is missing; put it back, or give another run=FOLDER")
     with file.open(encoding="utf-8", newline="") as text:
         rows = csv.DictReader(text)
         recordings = []

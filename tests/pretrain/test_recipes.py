@@ -75,6 +75,7 @@ def test_every_configuration_class_refuses_unknown_keys() -> None:
         ("masking.encoder.ratio=1.5", "masking.encoder.ratio: 1.5 is refused"),
         ("masking.decoder.ratio=0.9", "0.25, 0.5"),
         ("masking.encoder.kind=tubes", "masking.encoder"),
+        ("masking.encoder.random_phase=true", "masking.encoder.random_phase: no such key"),
         ("masking.encoder.ratio=0.001", "masking: "),
         ("batch.micro_batch=3", "batch.micro_batch 3 is not a multiple of data.clips_per_read"),
         ("data.sampling.stride=4", "stride"),

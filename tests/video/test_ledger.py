@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from video.ledger import Ledger, TooManyUnreadable
+from video.ledger import Ledger, TooManyUnreadable, failed_during
 from video.reader import UnreadableVideo
 
 FAILURE = UnreadableVideo("a.mp4", "is empty")
@@ -20,6 +20,11 @@ def test_each_failure_is_a_line(tmp_path: Path) -> None:
         {"path": "a.mp4", "reason": "is empty", "during": "reads"}
     ]
     assert ledger.counters == {"tries": 20, "failures": 1}
+    with (tmp_path / "unreadable.jsonl").open("a") as file:
+        file.write('{"path": "b.mp4", "rea')  # a crash
+    assert failed_during(tmp_path / "unreadable.jsonl", "reads") == 1
+    assert failed_during(tmp_path / "unreadable.jsonl", "recordings") == 0
+    assert failed_during(tmp_path / "none", "reads") == 0
 
 
 def test_the_limit_is_a_share_but_one_failure_is_allowed() -> None:

@@ -1,0 +1,207 @@
+"""What cannot be trained on ends in one line with the cure and exit status 2, or is counted."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from launch.program import run_program
+from pretrain.command import main
+from tests.pretrain.runs import log_of, run_alone, words
+from tests.video.conftest import write, write_sound
+
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Refuse]:
+    """Runs the program in this process; returns the one line that it ends with."""
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    threads = torch.get_num_threads()
+
+    def run(arguments: list[str]) -> str:
+        status = run_program("pretrain", lambda: main(arguments))
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        err = capsys.readouterr().err
+        assert status == 2, err
+        assert err.startswith("pretrain: ")
+        assert err.count("\n") == 1, err
+        return err
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+def broken(kind: str, folder: Path) -> Path:
+    """A folder with one file that cannot be trained on."""
+    file = folder / "videos" / "operation.mp4"
+    file.parent.mkdir()
+    if kind == "empty file":
+        file.write_bytes(b"")
+    if kind == "text":
+        file.write_text("Patient 1\n" * 1000)
+    if kind == "sound":
+        write_sound(file)
+    if kind == "cut":
+        whole = write(folder / "whole.mp4", [40 * n for n in range(100)])
+        file.write_bytes(whole.read_bytes()[:3000])
+    if kind == "short":
+        write(file, [0, 40, 80])
+    if kind == "document":
+        file.rename(file) if file.exists() else (file.parent / "report.pdf").write_text("x")
+    return file.parent
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("nothing", "videos is empty; put video files there"),
+        ("document", "holds no recordings, only .pdf"),
+        ("empty file", "operation.mp4: is empty (0 bytes)"),
+        ("text", "operation.mp4: cannot be decoded (Invalid data"),
+        ("sound", "operation.mp4: holds no moving picture"),
+        ("cut", "operation.mp4: cannot be decoded (Invalid data"),
+        ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s"),
+    ],
+)
+def test_a_source_that_holds_nothing_to_train_on(
+    refuse: Refuse, tmp_path: Path, kind: str, message: str
+) -> None:
+    line = refuse(words(broken(kind, tmp_path), tmp_path / "run"))
+    assert message in line
+
+
+def test_a_source_that_does_not_exist(refuse: Refuse, tmp_path: Path) -> None:
+    assert "does not exist; give a folder" in refuse(words(tmp_path / "x", tmp_path / "run"))
+
+
+def test_one_broken_recording_among_others_is_counted_and_told(
+    operations: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(operations, tmp_path / "source")
+    (source / "broken.mp4").write_bytes(b"")
+    run = tmp_path / "run"
+    done = run_alone(words(source, run, "schedule.steps=1"))
+    assert done.returncode == 0, done.stderr
+    entries = [json.loads(line) for line in (run / "unreadable.jsonl").read_text().splitlines()]
+    assert [(Path(e["path"]).name, e["during"]) for e in entries] == [("broken.mp4", "recordings")]
+    assert "1 of 3 recordings cannot be used, see " in done.stdout
+
+
+def test_too_many_broken_recordings_end_the_run(
+    refuse: Refuse, operations: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(operations, tmp_path / "source")
+    for name in ("a", "b"):
+        (source / f"{name}.mp4").write_bytes(b"")
+    line = refuse(words(source, tmp_path / "run"))
+    assert "2 of 4 recordings failed, more than data.max_unreadable 0.01 allows" in line
+    assert len((tmp_path / "run/unreadable.jsonl").read_text().splitlines()) == 2
+
+
+def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
+    operations: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(operations, tmp_path / "source")
+    run = tmp_path / "run"
+    arguments = words(source, run, "schedule.steps=2", "data.workers=1")
+    assert run_alone(arguments).returncode == 0
+    (source / "operation01.mp4").write_bytes(b"")
+    arguments = words(source, run, "schedule.steps=4", "data.max_unreadable=0.9")
+    done = run_alone(arguments)
+    assert done.returncode == 0, done.stderr
+    entries = [json.loads(line) for line in (run / "unreadable.jsonl").read_text().splitlines()]
+    assert {Path(entry["path"]).name for entry in entries} == {"operation01.mp4"}
+    assert {entry["during"] for entry in entries} == {"reads"}
+    assert log_of(run)[-1]["data/unreadable"] == len(entries) > 0
+    done = run_alone(words(source, run, "schedule.steps=8"))
+    assert done.returncode == 2
+    assert "reads failed, more than data.max_unreadable 0.01 allows" in done.stderr
+    (source / "operation02.mp4").write_bytes(b"")
+    done = run_alone(words(source, run, "schedule.steps=8", "data.max_unreadable=1"))
+    assert done.returncode == 2
+    assert "places in a row cannot be read" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.sorce=/x", "data.sorce: no such key; did you mean data.source?"),
+        ("batch.clips=many", "batch.clips: 'many'"),
+        ("masking.encoder.ratio=1.2", "masking.encoder.ratio: 1.2"),
+        ("masking.decoder.ratio=0.9", "0.25, 0.5 or 0.75"),
+        ("encoder.image_size=70", "image_size 70 (rows) is not divisible by patch 16"),
+        ("encoder.num_heads=5", "num_heads 5 does not divide embed_dim 32"),
+        ("batch.clips=7", "batch.clips: 7 is not a multiple of batch.micro_batch 2 x 1"),
+        ("nonsense", "'nonsense': an override is written key.path=value"),
+    ],
+)
+def test_a_wrong_configuration(
+    refuse: Refuse, operations: Path, tmp_path: Path, override: str, message: str
+) -> None:
+    assert message in refuse(words(operations, tmp_path / "run", override))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_does_not_exist(refuse: Refuse) -> None:
+    assert "surgery_base" in refuse(["surgery_bse"])
+
+
+def test_a_checkpoint_of_another_size(refuse: Refuse, finished: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    assert run_alone(["export", str(finished), str(own)]).returncode == 0
+    arguments = words(finished, tmp_path / "run", f"init_from={own}", "encoder.embed_dim=64")
+    arguments[1] = f"data.source={finished / 'manifest.csv'}"
+    line = refuse(arguments)
+    assert str(own) in line
+    assert "the model wants" in line
+
+
+def test_weights_that_are_no_autoencoder(
+    refuse: Refuse, finished: Path, operations: Path, tmp_path: Path
+) -> None:
+    arguments = words(operations, tmp_path / "run", f"init_from={finished / 'log.jsonl'}")
+    assert "log.jsonl" in refuse(arguments)
+    arguments = words(operations, tmp_path / "run", f"init_from={tmp_path / 'gone.pth'}")
+    assert "gone.pth" in refuse(arguments)
+
+
+def test_a_run_folder_of_another_configuration(
+    refuse: Refuse, finished: Path, operations: Path
+) -> None:
+    before = (finished / "config.yaml").read_bytes()
+    line = refuse(words(operations, finished, "seed=1", "optimizer.base_lr=0.1"))
+    assert "holds a run of another configuration" in line
+    assert "seed was 0, is 1" in line
+    assert (finished / "config.yaml").read_bytes() == before
+    line = refuse(words(operations, finished, "checkpoint.resume=never"))
+    assert "already holds a run" in line
+
+
+def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refuse(words(operations, tmp_path / "file/run"))
+    if os.geteuid() != 0:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        assert "cannot be written" in refuse(words(operations, tmp_path / "locked/run"))
+
+
+def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -> None:
+    run = tmp_path / "run"
+    arguments = words(operations, run, "optimizer.base_lr=1e30", "engine.clip_grad_norm=null")
+    outcomes = together(["-m", "pretrain", *arguments], 2)
+    assert [outcome.returncode for outcome in outcomes] == [2, 2]
+    first, other = (outcome.stderr for outcome in outcomes)
+    assert "the loss is not finite, on clips of " in first
+    assert "operation0" in first
+    assert first.count("\n") == 1
+    assert other == ""
+    assert not list((run / "checkpoints").glob("step-*")), "a broken state was saved"

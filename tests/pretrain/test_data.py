@@ -1,0 +1,116 @@
+"""Which process reads what, and that a sample is the same wherever it is read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from launch.processes import Processes
+from launch.recipe import load_recipe
+from pretrain.command import RECIPES
+from pretrain.config import PretrainConfig
+from pretrain.data import PretrainBatch, Read, ReadSchedule, open_batches
+from pretrain.sources import Source
+from tests.pretrain.runs import words
+from video.config import Sampling
+from video.ledger import TooManyUnreadable
+from video.manifest import Recording, find_recordings
+from video.probe import probe_all
+from video.sampling import ClipSampler
+
+
+def sampler(seconds: float = 100) -> ClipSampler:
+    recording = Recording("x.mp4", 25.0, round(seconds * 25), seconds, 64, 48, 0.0)
+    return ClipSampler([recording], 16, Sampling())  # 39 reads an epoch
+
+
+def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[Read]]:
+    """What all processes together read at each step."""
+    ranks = [
+        list(ReadSchedule(sampler(), 5, steps, micro, accumulation, Processes(rank, world_size)))
+        for rank in range(world_size)
+    ]
+    return [
+        {
+            read
+            for batches in ranks
+            for batch in batches[step * accumulation : (step + 1) * accumulation]
+            for read in batch
+        }
+        for step in range(len(steps))
+    ]
+
+
+@pytest.mark.parametrize(("world_size", "micro", "accumulation"), [(2, 4, 1), (4, 1, 2), (1, 2, 4)])
+def test_a_step_reads_the_same_whatever_the_processes(
+    world_size: int, micro: int, accumulation: int
+) -> None:
+    expected = reads(range(20), 1, 8, 1)
+    assert reads(range(20), world_size, micro, accumulation) == expected
+    assert all(len(step) == 8 for step in expected)
+
+
+def test_an_epoch_reads_every_position_once_and_in_an_order_of_its_own() -> None:
+    everything = [batch[0] for batch in ReadSchedule(sampler(), 5, range(78), 1, 1, Processes())]
+    first, second = everything[:39], everything[39:]
+    assert sorted(read.position for read in first) == list(range(39))
+    assert sorted(read.position for read in second) == list(range(39))
+    assert [read.epoch for read in everything] == [0] * 39 + [1] * 39
+    assert [read.position for read in first] != [read.position for read in second]
+    other = [batch[0] for batch in ReadSchedule(sampler(), 6, range(39), 1, 1, Processes())]
+    assert other != first
+
+
+def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
+    assert reads(range(7, 20), 2, 2, 2) == reads(range(20), 2, 2, 2)[7:]
+
+
+def batches(
+    operations: Path, *overrides: str, processes: Processes | None = None
+) -> list[PretrainBatch]:
+    arguments = words(operations, Path("unused"), *overrides)
+    config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
+    recordings, failures = probe_all(find_recordings(operations), threads=2)
+    assert not failures
+    chosen = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
+    source = Source(recordings, chosen, "", 0)
+    found, _ = open_batches(config, source, processes or Processes(), range(3), 1)
+    return list(found)
+
+
+def test_workers_change_nothing(operations: Path) -> None:
+    alone = batches(operations)
+    helped = batches(operations, "data.workers=2")
+    for one, other in zip(alone, helped, strict=True):
+        assert torch.equal(one.clip, other.clip)
+        assert torch.equal(one.visible, other.visible)
+        assert torch.equal(one.decoded, other.decoded)
+        assert one.recordings == other.recordings
+
+
+def test_ranks_share_a_batch(operations: Path) -> None:
+    whole = batches(operations, "batch.micro_batch=4")
+    parts = [batches(operations, processes=Processes(rank, 2)) for rank in range(2)]
+    for step, batch in enumerate(whole):
+        assert torch.equal(batch.clip, torch.cat([part[step].clip for part in parts]))
+        assert torch.equal(batch.visible, torch.cat([part[step].visible for part in parts]))
+
+
+def test_copies_of_a_read_have_masks_of_their_own(operations: Path) -> None:
+    batch = batches(operations, "data.clips_per_read=2")[0]
+    assert len(batch.clip) == 2
+    assert len(batch.recordings) == 1
+    assert not torch.equal(batch.visible[0], batch.visible[1])
+    assert not torch.equal(batch.clip[0], batch.clip[1])
+    assert batch.clip.dtype == torch.uint8
+
+
+def test_data_that_is_gone_ends_the_batches(operations: Path, tmp_path: Path) -> None:
+    recordings, _ = probe_all(find_recordings(operations), threads=1)
+    lost = [Recording(**{**vars(r), "path": str(tmp_path / "gone.mp4")}) for r in recordings]
+    arguments = words(operations, Path("unused"))
+    config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
+    chosen = ClipSampler(lost, config.encoder.frames, config.data.sampling)
+    found, _ = open_batches(config, Source(lost, chosen, "", 0), Processes(), range(3), 1)
+    with pytest.raises(TooManyUnreadable, match=r"gone.mp4.*is the disk of data.source"):
+        next(found)
