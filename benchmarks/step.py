@@ -4,12 +4,11 @@
 
 Forward, backward and AdamW at 16x224x224 on random clips. The contestants take turns in one
 process, so that a drift of the machine meets all of them; medians and their spread are shown.
-The share of the peak counts the operations that the contestant's objective needs, over what a
-large matrix product reaches in the same run.
+The share of the peak counts the operations that the contestant's objective needs, over what large
+matrix products reach in the second before the step.
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig, TargetConfig
 from pretrain.cost import forward_cost
+from pretrain.meter import memory_gib
 from pretrain.objective import token_errors
 from pretrain.targets import build_target
 from pretrain.weights import huggingface_config
@@ -105,16 +105,17 @@ def _peer_loss(
     return model, loss
 
 
-def matrix_peak(precision: str, device: torch.device, side: int) -> float:
-    """Operations a second of one large matrix product, the best of several."""
+def matrix_peak(precision: str, device: torch.device) -> float:
+    """Operations a second of large matrix products, for about a second."""
+    side = 16384 if device.type == "cuda" else 2048
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a = torch.randn(side, side, device=device, dtype=dtype)
-    best = 0.0
-    for _ in range(6):
-        began = _now(device)
-        _ = a @ a
-        best = max(best, 2 * side**3 / (_now(device) - began))
-    return best
+    out = a @ a
+    began, products = _now(device), 0
+    while _now(device) - began < 1:
+        torch.mm(a, a, out=out)
+        products += 1
+    return 2 * side**3 * products / (_now(device) - began)
 
 
 def _now(device: torch.device) -> float:
@@ -127,21 +128,24 @@ def compare(size: str, precision: str, clips: int, rounds: int, device: torch.de
     """Prints the table of one size and precision."""
     contestants = {name: build(name, size, clips, precision, device) for name in CONTESTANTS}
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    peaks = []
+    peaks: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
-        peaks.append(matrix_peak(precision, device, 16384 if device.type == "cuda" else 2048))
         for name, contestant in contestants.items():
+            # measured beside each step, for a shared machine is not as fast at all times
+            peak = matrix_peak(precision, device)
             began = _now(device)
             contestant.step(number)
             if number:  # the first round warms up
                 seconds[name].append(_now(device) - began)
-    peak = statistics.median(peaks)
+                peaks[name].append(peak)
+    peak = statistics.median(value for beside in peaks.values() for value in beside)
     peer = statistics.median(seconds[PEER])
     print(f"\n{size}, {clips} clips a step, {precision}; matrix product {peak / 1e9:.0f} GFLOP/s")
     print(f"{'':30}{'ms':>8}{'min':>8}{'max':>8}{'clips/s':>9}{'of peak':>9}{'ratio':>7}{'GiB':>7}")
     for name, times in seconds.items():
         middle = statistics.median(times)
-        share = contestants[name].flops / middle / peak
+        shares = [contestants[name].flops / t / p for t, p in zip(times, peaks[name], strict=True)]
+        share = statistics.median(shares)
         memory = peak_memory(name, size, precision, clips)
         print(
             f"{name:30}{middle * 1e3:8.0f}{min(times) * 1e3:8.0f}{max(times) * 1e3:8.0f}"
@@ -161,10 +165,7 @@ def print_memory(name: str, size: str, precision: str, clips: int, device: torch
     contestant = build(name, size, clips, precision, device)
     for number in range(2):
         contestant.step(number)
-    if device.type == "cuda":
-        print(torch.cuda.max_memory_allocated(device) / 2**30)
-    else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    print(memory_gib(device))
 
 
 def main() -> None:
@@ -172,12 +173,12 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["small", "base"])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clips", type=int, help="of a step; 2 for small, 1 for others on a CPU")
+    parser.add_argument("--clips", type=int, help="of a step; 8 for small, 4 for others on a CPU")
     parser.add_argument("--memory-of", choices=CONTESTANTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for size in options.sizes:
-        clips = options.clips or (32 if device.type == "cuda" else 2 if size == "small" else 1)
+        clips = options.clips or (32 if device.type == "cuda" else 8 if size == "small" else 4)
         for precision in options.precisions:
             if options.memory_of:
                 print_memory(options.memory_of, size, precision, clips, device)

@@ -1,7 +1,7 @@
 """Figures of the steps since the last report, gathered over all processes."""
 
-import resource
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -83,7 +83,9 @@ def memory_gib(device: torch.device) -> float:
     """Peak memory so far: of the GPU, or of this process where there is none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # getrusage would tell the parent's peak where that was higher
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def peak_flops(device_name: str) -> float | None:

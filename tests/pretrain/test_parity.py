@@ -33,6 +33,9 @@ def test_encoder(recorded) -> None:
     torch.testing.assert_close(tokens, recorded.tensors["encoder_out"], atol=1e-5, rtol=0)
 
 
+KEPT = torch.arange(0, 64, 2).expand(2, -1)  # the recorded targets that are kept as a fixture
+
+
 @pytest.mark.parametrize("case", ["dual", "nodual"])
 def test_decoder(recorded, case: str) -> None:
     decoded = recorded.decoded if case == "dual" else recorded.hidden
@@ -42,8 +45,7 @@ def test_decoder(recorded, case: str) -> None:
 
 
 def test_normalised_target(recorded) -> None:
-    everything = torch.arange(64).expand(2, -1)
-    target = build_target(recorded.clip, everything, recorded.encoder, TargetConfig())
+    target = build_target(recorded.clip, KEPT, recorded.encoder, TargetConfig())
     # token 0 of clip 0 is constant: rounding is divided by 1e-6 there
     ours, expected = (
         x.flatten(0, 1)[1:] for x in (target.values, recorded.tensors["targets_norm"])
@@ -52,8 +54,7 @@ def test_normalised_target(recorded) -> None:
 
 
 def test_target_of_plain_pixels(recorded) -> None:
-    everything = torch.arange(64).expand(2, -1)
-    target = build_target(recorded.clip, everything, recorded.encoder, TargetConfig("pixels"))
+    target = build_target(recorded.clip, KEPT, recorded.encoder, TargetConfig("pixels"))
     expected = recorded.tensors["targets_raw_first_sample"]
     torch.testing.assert_close(target.values[:1], expected, atol=1e-5, rtol=0)
 
@@ -65,6 +66,9 @@ def test_targets_are_only_built_where_they_are_asked_for(recorded) -> None:
         for index in (everything, recorded.decoded)
     )
     assert torch.equal(gather_tokens(whole, recorded.decoded), part)
+
+
+KEPT = torch.arange(0, 64, 2).expand(2, -1)  # the recorded targets that are kept as a fixture
 
 
 @pytest.mark.parametrize("case", ["dual", "nodual"])
