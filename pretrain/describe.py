@@ -39,9 +39,10 @@ def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
     last = read_log(folder)[-1]
     loss, trivial = last["loss/train"], last["loss/trivial"]
+    gap = f"{abs(1 - loss / trivial):.0%} {'below' if loss <= trivial else 'above'}"
     return [
-        f"complete: {last['step']} steps, loss {loss:.3f}, {1 - loss / trivial:.0%} below the "
-        f"trivial predictor's {trivial:.3f}",
+        f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the trivial predictor's "
+        f"{trivial:.3f}",
         f"encoder: {folder / ENCODER_FILE}",
         f"pictures: {folder / PICTURE_FILE}",
         f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",

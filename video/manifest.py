@@ -37,8 +37,8 @@ def find_recordings(source: Path) -> list[str]:
 
     A folder is searched with all its subfolders. A CSV file has a line of column names, one of
     them `path`. Any other text is a list in the form of VideoMAE's: `path`, `path label`,
-    `path 0 -1`, or `path 0 -1 label`. Relative paths start at the file's folder. Raises
-    ManifestError.
+    `path 0 -1`, or `path 0 -1 label`; what stands behind the path is not used. Relative paths
+    start at the file's folder. Raises ManifestError.
     """
     if source.is_dir():
         found = sorted(str(path) for path in _walk(source))
