@@ -6,6 +6,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+WIDE = 120  # columns of a terminal from which on there is room for a bar
+
 
 class ProgressLine:
     """Shows a run's progress on the first process's standard output."""
@@ -16,11 +18,10 @@ class ProgressLine:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if self.console.is_terminal:
-            columns = (
-                TextColumn("step {task.completed}/{task.total}"),
-                BarColumn(bar_width=20),
-                TextColumn("{task.description}"),
-            )
+            # one column of text, so that a narrow terminal cuts its end and not each part of it
+            text = TextColumn("step {task.completed}/{task.total}  {task.description}")
+            wide = self.console.width >= WIDE
+            columns = (BarColumn(bar_width=20), text) if wide else (text,)
             self._bar = Progress(*columns, console=self.console)
             self._task = self._bar.add_task("waiting for the first step", total=steps.stop)
             self._bar.start()
@@ -37,7 +38,7 @@ class ProgressLine:
         """Shows the figures of a logged step with the time that is left."""
         done = max(step - self._start, 1)
         left = (time.monotonic() - self._began) / done * (self._steps - step)
-        line = f"{facts}  ETA {timedelta(seconds=round(left))}"
+        line = f"ETA {timedelta(seconds=round(left))}  {facts}"
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=line)
         else:

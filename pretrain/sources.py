@@ -52,6 +52,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     ledger_file = folder / LEDGER_FILE
     ledger_file.unlink(missing_ok=True)
     found = find_recordings(Path(config.data.source))
+    print(f"opening {len(found)} recordings", flush=True)  # minutes, where there are thousands
     opened, failures = probe_all(found, PROBING_THREADS)
     failures += [
         failure for failure in (_too_short(recording, config) for recording in opened) if failure

@@ -52,6 +52,6 @@ def test_a_file_gets_plain_lines_and_a_terminal_one_line() -> None:
         progress.report(2, "loss 0.5")
         progress.close()
         assert "data: [a] {b}" in out.getvalue()
-        assert "loss 0.5  ETA 0:00:00" in out.getvalue()
+        assert "ETA 0:00:00  loss 0.5" in out.getvalue()
         assert ("step 2/4  loss" in out.getvalue()) != terminal
         assert ("\x1b" in out.getvalue()) == terminal
