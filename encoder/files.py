@@ -22,6 +22,7 @@ class CheckpointMismatch(ValueError):
     """A file that does not hold what was asked of it; the message groups what differs."""
 
     exit_status = 2
+    on_every_process = True
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """The processes of a run: who am I, how do we talk; the same for every launcher."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -112,6 +112,34 @@ def from_first(item: Any) -> Any:
     box = [item]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+class FirstProcessFailed(RuntimeError):
+    """The first process could not do its part and has said why; the others end with it."""
+
+    on_every_process = True
+
+    def __init__(self, exit_status: int) -> None:
+        super().__init__(exit_status)
+        self.exit_status = exit_status
+
+
+def first_does(processes: Processes, work: Callable[[], None]) -> None:
+    """Runs `work` on the first process while the others wait.
+
+    What it raises ends all of them: the others raise FirstProcessFailed.
+    """
+    failure: Exception | None = None
+    if processes.is_first:
+        try:
+            work()
+        except Exception as error:
+            failure = error
+    status = from_first(failure and getattr(failure, "exit_status", 1))
+    if failure is not None:
+        raise failure
+    if status is not None:
+        raise FirstProcessFailed(status)
 
 
 def wait_for_all() -> None:

@@ -14,7 +14,7 @@ from launch.checkpoints import (
     read_weights,
 )
 from launch.engine import Engine, micro_batches_per_step
-from launch.processes import Processes, find_processes, start_processes, wait_for_all
+from launch.processes import Processes, find_processes, first_does, start_processes
 from launch.run_folder import open_run_folder, record_start
 from launch.schedule import build_schedules, total_steps
 from pretrain.autoencoder import MaskedAutoencoder
@@ -43,9 +43,8 @@ def pretrain(config: PretrainConfig) -> None:
     micro_batches_per_step(config.batch, processes)  # refuses before anything is written
     start_processes(processes, config.engine.timeout_seconds)
     folder = Path(config.run)
-    if processes.is_first:
-        open_run_folder(folder, config, config.checkpoint.resume == "auto", HARMLESS)
-    wait_for_all()
+    goes_on = config.checkpoint.resume == "auto"
+    first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))
     source = open_source(config, folder, processes)
     engine = build_engine(config, processes)
     run = prepare(config, folder, processes, source, engine)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch.checkpoints import complete_checkpoints
-from launch.processes import Processes, wait_for_all
+from launch.processes import Processes, first_does
 from pretrain.config import PretrainConfig
 from video.ledger import Ledger, failed_during
 from video.manifest import ManifestError, Recording, find_recordings, read_manifest, write_manifest
@@ -39,9 +39,8 @@ def open_source(config: PretrainConfig, folder: Path, processes: Processes) -> S
     holds nothing usable, TooManyUnreadable where too much of it cannot be opened.
     """
     manifest = folder / MANIFEST_FILE
-    if processes.is_first and not complete_checkpoints(folder / "checkpoints"):
-        _write_run_manifest(config, folder)
-    wait_for_all()
+    is_new = not complete_checkpoints(folder / "checkpoints")
+    first_does(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
     recordings = read_manifest(manifest)
     sampler = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
     sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()

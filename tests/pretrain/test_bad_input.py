@@ -205,3 +205,17 @@ def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -
     assert first.count("\n") == 1
     assert other == ""
     assert not list((run / "checkpoints").glob("step-*")), "a broken state was saved"
+
+
+@pytest.mark.parametrize("what", ["source", "run", "init_from"])
+def test_several_processes_end_together_and_one_of_them_says_why(
+    operations: Path, tmp_path: Path, together, what: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    source = tmp_path / "empty" if what == "source" else operations
+    run = tmp_path / "file/run" if what == "run" else tmp_path / "run"
+    weights = f"init_from={tmp_path / 'gone.pth'}" if what == "init_from" else "init_from=null"
+    outcomes = together(["-m", "pretrain", *words(source, run, weights)], 2)
+    assert [outcome.returncode for outcome in outcomes] == [2, 2]
+    assert [outcome.stderr.count("\n") for outcome in outcomes] == [1, 0]
