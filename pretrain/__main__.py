@@ -2,8 +2,8 @@
 
 import sys
 
-from launch.program import run_program
+from launch.program import leave, run_program
 from pretrain.command import main
 
 if __name__ == "__main__":
-    sys.exit(run_program("pretrain", lambda: main(sys.argv[1:])))
+    leave(run_program("pretrain", lambda: main(sys.argv[1:])))
