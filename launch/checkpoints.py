@@ -21,6 +21,7 @@ from launch.durable import digest, flush_folder, write_durably
 from launch.fragments import WEIGHT, Fragment
 from launch.processes import Processes, from_first, gather_objects, wait_for_all
 
+CHECKPOINTS_FOLDER = "checkpoints"  # in a run folder
 MANIFEST = "manifest.json"
 LATEST = "latest"
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import yaml
 
-from launch.checkpoints import complete_checkpoints
+from launch.checkpoints import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.durable import write_durably
 from launch.processes import Processes
 from launch.recipe import ConfigError, dump_recipe
@@ -30,14 +30,14 @@ def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[
     """
     recipe = dump_recipe(config)
     try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINTS_FOLDER).mkdir(parents=True, exist_ok=True)
         write_durably(folder / ".writable", "")
         (folder / ".writable").unlink()
     except OSError as error:
         raise ConfigError(
             f"run: {folder} cannot be written ({error.strerror}); give another run=FOLDER"
         ) from None
-    if complete_checkpoints(folder / "checkpoints"):
+    if complete_checkpoints(folder / CHECKPOINTS_FOLDER):
         if not resume:
             raise ConfigError(
                 f"run: {folder} already holds a run; give another run=FOLDER, "

@@ -3,7 +3,12 @@
 from pathlib import Path
 
 from encoder.files import CheckpointMismatch
-from launch.checkpoints import complete_checkpoints, open_checkpoint, read_weights
+from launch.checkpoints import (
+    CHECKPOINTS_FOLDER,
+    complete_checkpoints,
+    open_checkpoint,
+    read_weights,
+)
 from launch.recipe import ConfigError, load_recipe
 from pretrain.config import PretrainConfig
 from pretrain.weights import WRITERS
@@ -12,7 +17,7 @@ from pretrain.weights import WRITERS
 def export_run(run: Path, out: Path, layout: str) -> None:
     """Writes the last checkpoint of a run; raises ConfigError where one of the paths is wrong."""
     config = load_recipe(PretrainConfig, str(run / "config.yaml"), (), run)
-    checkpoints = complete_checkpoints(run / "checkpoints")
+    checkpoints = complete_checkpoints(run / CHECKPOINTS_FOLDER)
     if not checkpoints:
         raise CheckpointMismatch(f"{run}: has no checkpoint yet; let the run save one first")
     if out.exists():

@@ -25,6 +25,12 @@ class TokenErrors(NamedTuple):
         return mean_where(self.error, self.hidden)
 
 
+def hidden_from_encoder(visible: Int64[Tensor, "b v"], tokens: int) -> Bool[Tensor, "b n"]:
+    """True at the tokens that are not visible."""
+    hidden = torch.ones(len(visible), tokens, dtype=torch.bool, device=visible.device)
+    return hidden.scatter_(1, visible, False)
+
+
 def token_errors(
     prediction: Float[Tensor, "b k p"],
     target: Float[Tensor, "b k p"],
@@ -34,9 +40,7 @@ def token_errors(
 ) -> TokenErrors:
     """Mean squared error over the values of each decoded token, in float32."""
     error = (prediction.float() - target).square().mean(dim=-1)
-    seen = torch.zeros(len(visible), tokens, dtype=torch.bool, device=visible.device)
-    seen.scatter_(1, visible, True)
-    return TokenErrors(error, ~seen.gather(1, decoded))
+    return TokenErrors(error, hidden_from_encoder(visible, tokens).gather(1, decoded))
 
 
 def mean_where(values: Float[Tensor, "b k"], chosen: Bool[Tensor, "b k"]) -> Float[Tensor, ""]:

@@ -13,6 +13,7 @@ from encoder.config import EncoderConfig
 from encoder.tubelets import join_tubelets, split_tubelets, unit_pixels
 from pretrain.config import TargetConfig
 from pretrain.data import PretrainBatch
+from pretrain.objective import hidden_from_encoder
 from pretrain.targets import build_target
 
 GREY = 0.5
@@ -23,8 +24,7 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def hidden_tokens(visible: Int64[Tensor, "b v"], tokens: int) -> Int64[Tensor, "b k"]:
     """The tokens that are not visible, ascending."""
-    hidden = torch.ones(len(visible), tokens, dtype=torch.bool, device=visible.device)
-    hidden.scatter_(1, visible, False)
+    hidden = hidden_from_encoder(visible, tokens)
     return hidden.nonzero()[:, 1].reshape(len(visible), -1)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from encoder.weights import load_strictly, save_encoder
 from launch.checkpoints import (
+    CHECKPOINTS_FOLDER,
     complete_checkpoints,
     find_checkpoint,
     load_checkpoint,
@@ -34,7 +35,6 @@ HARMLESS = (
     "batch.micro_batch", "engine.zero_stage", "engine.offload_optimizer", "engine.recompute",
     "engine.timeout_seconds",
 )  # fmt: skip
-CHECKPOINTS = "checkpoints"
 
 
 def pretrain(config: PretrainConfig) -> None:
@@ -71,7 +71,7 @@ def prepare(
 ) -> Run:
     """Restores the last checkpoint, if there is one, and opens data, schedules and reports."""
     warnings: list[str] = []
-    resumed = find_checkpoint(folder / CHECKPOINTS, processes, warnings.append)
+    resumed = find_checkpoint(folder / CHECKPOINTS_FOLDER, processes, warnings.append)
     if resumed is not None:
         load_checkpoint(resumed, engine)
     start = resumed.step if resumed else 0
@@ -91,23 +91,23 @@ def prepare(
     batches, fixed_clips = open_batches(config, source, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
     return Run(
-        config, processes, folder / CHECKPOINTS, steps, engine, batches, fixed_clips, *schedules,
-        reporter, ledger,
+        config, processes, folder / CHECKPOINTS_FOLDER, steps, engine, batches, fixed_clips,
+        *schedules, reporter, ledger,
     )  # fmt: skip
 
 
-def hand_over(config: PretrainConfig, folder: Path, source: Source) -> Path:
+def hand_over(config: PretrainConfig, folder: Path, source: Source) -> None:
     """Writes the encoder of the last checkpoint, with all that the next stage must know of it."""
-    checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS)[-1])
+    checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS_FOLDER)[-1])
     prefix = "encoder."
     tensors = {
         name.removeprefix(prefix): tensor
         for name, tensor in read_weights(checkpoint).items()
         if name.startswith(prefix)
     }
-    file, sampling = folder / ENCODER_FILE, config.data.sampling
+    sampling = config.data.sampling
     save_encoder(
-        file,
+        folder / ENCODER_FILE,
         tensors,
         config.encoder,
         step=checkpoint.step,
@@ -115,4 +115,3 @@ def hand_over(config: PretrainConfig, folder: Path, source: Source) -> Path:
         manifest_sha256=source.manifest_sha256,
         sampling={"frame_rate": sampling.wanted_rate, "stride": sampling.stride},
     )
-    return file

@@ -1,10 +1,10 @@
 """A run's recordings: found once, listed in the run folder, the same for every process."""
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.checkpoints import complete_checkpoints
+from launch.checkpoints import CHECKPOINTS_FOLDER, complete_checkpoints
+from launch.durable import digest
 from launch.processes import Processes, first_does
 from pretrain.config import PretrainConfig
 from video.ledger import Ledger, failed_during
@@ -39,12 +39,12 @@ def open_source(config: PretrainConfig, folder: Path, processes: Processes) -> S
     holds nothing usable, TooManyUnreadable where too much of it cannot be opened.
     """
     manifest = folder / MANIFEST_FILE
-    is_new = not complete_checkpoints(folder / "checkpoints")
+    is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
     first_does(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
     recordings = read_manifest(manifest)
     sampler = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
-    sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    return Source(recordings, sampler, sha256, failed_during(folder / LEDGER_FILE, RECORDINGS))
+    unusable = failed_during(folder / LEDGER_FILE, RECORDINGS)
+    return Source(recordings, sampler, digest(manifest), unusable)
 
 
 def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:

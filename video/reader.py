@@ -89,13 +89,12 @@ def probe(path: str) -> Recording:
         rate, base = stream.average_rate or stream.guessed_rate, stream.time_base
         if frame is None or not rate or base is None:
             raise UnreadableVideo(path, "holds no frame that can be decoded")
-        fps, first = float(rate), 0.0
-        if _is_stamped(container):
+        fps, first, stamped = float(rate), 0.0, _is_stamped(container)
+        if stamped:
             first = float((frame.pts or 0) * base)
             seconds = float(_last_stamp(container, stream) * base) - first + 1 / fps
         announced = _announced_seconds(container, stream, first)
         width = round(frame.width * (stream.sample_aspect_ratio or 1))
-        height, stamped = frame.height, _is_stamped(container)
     if not stamped:
         with _opened(path) as (container, stream):
             seconds = sum(1 for packet in container.demux(stream) if packet.size) / fps
@@ -103,7 +102,7 @@ def probe(path: str) -> Recording:
         raise UnreadableVideo(
             path, f"is cut off: its header says {announced:.1f} s, it ends at {seconds:.1f} s"
         )
-    return Recording(path, fps, round(seconds * fps), seconds, width, height, first)
+    return Recording(path, fps, round(seconds * fps), seconds, width, frame.height, first)
 
 
 def _announced_seconds(container: InputContainer, stream: VideoStream, first: float) -> float:

@@ -55,7 +55,7 @@ def broken(kind: str, folder: Path) -> Path:
     if kind == "short":
         write(file, [0, 40, 80])
     if kind == "document":
-        file.rename(file) if file.exists() else (file.parent / "report.pdf").write_text("x")
+        file.with_name("report.pdf").write_text("x")
     return file.parent
 
 

@@ -50,7 +50,6 @@ def test_copies_are_crops_of_the_same_frames(recording: Recording) -> None:
     assert any(not torch.equal(clips[0], other) for other in clips[1:])
     again = reader([recording], Augmentation(flip=True), copies=4).read(3, rng).clips
     assert torch.equal(clips, again)
-    # a crop belongs to its sample, whichever read it is made in
     single = reader([recording], Augmentation(flip=True), copies=1).read(12, rng)
     assert single.clips.shape[0] == 1
 
