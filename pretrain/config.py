@@ -65,15 +65,43 @@ class TargetConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class SourceConfig:
+    """One of several sources of recordings."""
+
+    path: str
+    weight: Annotated[float, Field(gt=0)] = 1.0  # clips of a second of it, relative to the others
+    sampling: Sampling | None = None  # data.sampling where it has none of its own
+
+
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Where recordings come from and how they become clips."""
 
-    source: str  # a folder, a CSV with a column `path`, or a list of `path label` lines
+    # a folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines
+    source: str | None = None
+    sources: dict[str, SourceConfig] = field(default_factory=dict)  # by name, instead of one
+    exclude: Path | None = None  # a list of recordings, by path or name, that are never used
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: Augmentation = field(default_factory=Augmentation)
     clips_per_read: Annotated[int, Field(gt=0)] = 1  # crops and masks of one decoded clip
     workers: Annotated[int, Field(ge=0)] = 4  # reading processes of each rank
+    reader: Literal["pyav", "decord"] = "pyav"  # of video files that no manifest tells a reader of
+    folder_fps: Annotated[float, Field(gt=0)] = 1.0  # of folders of pictures, which do not say it
+    read_timeout: Annotated[float, Field(gt=0)] = 120.0  # seconds, then a read counts as failed
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "DataConfig":
+        if (self.source is None) == (not self.sources):
+            raise ValueError(
+                "give either source, a folder of recordings, or sources, several by their names"
+            )
+        return self
+
+    @property
+    def named(self) -> dict[str, SourceConfig]:
+        """All sources by name; that of a single one is empty."""
+        return self.sources if self.source is None else {"": SourceConfig(self.source)}
 
 
 @dataclass(frozen=True, config=STRICT)

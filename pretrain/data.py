@@ -1,23 +1,25 @@
 """From recordings to batches: which reads a process makes at a step, and their masks."""
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from launch.processes import Processes
 from launch.randomness import sample_rng
 from pretrain.config import PretrainConfig
-from pretrain.sources import Source
+from pretrain.sources import Sources
 from video.clips import ClipRead, ClipReader
 from video.ledger import TooManyUnreadable
-from video.reader import UnreadableVideo
+from video.recording import UnreadableVideo
 from video.sampling import ClipSampler
+from video.watch import Attempt, Watch
 
 SHOWN = 3  # clips of the pictures, far apart
 
@@ -51,7 +53,7 @@ class PretrainBatch(NamedTuple):
 
 
 class ReadSchedule(Sampler[list[Read]]):
-    """The reads of one process, micro-batch by micro-batch, from any step on.
+    """The reads of one process, micro-batch by micro-batch, from any on.
 
     All reads of a run form one sequence: the shuffled epochs, one behind the other. A step takes
     the next stretch of it, whatever the number of processes, so nothing is dropped at the end of
@@ -59,11 +61,11 @@ class ReadSchedule(Sampler[list[Read]]):
     """
 
     def __init__(
-        self, sampler: ClipSampler, seed: int, steps: range, reads: int, accumulation: int,
+        self, sampler: ClipSampler, seed: int, micro_batches: range, reads: int,
         processes: Processes,
     ) -> None:  # fmt: skip
         self._sampler, self._seed, self._reads = sampler, seed, reads
-        self._micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
+        self._micro_batches = micro_batches
         self._rank, self._world_size = processes.rank, processes.world_size
 
     def __len__(self) -> int:
@@ -86,14 +88,21 @@ class ReadSchedule(Sampler[list[Read]]):
 class ClipDataset(Dataset[ReadClips]):
     """Decodes and crops one read; its randomness is that of the read, not of the worker."""
 
-    def __init__(self, reader: ClipReader, seed: int) -> None:
-        self._reader, self._seed = reader, seed
+    def __init__(self, reader: ClipReader, seed: int, watch: Watch, hung: set[Attempt]) -> None:
+        self._reader, self._seed, self._watch, self._hung = reader, seed, watch, hung
 
     def __getitem__(self, read: Read) -> ReadClips:
         def rng(sample: int, stream: str) -> np.random.Generator:
             return sample_rng(self._seed, read.epoch, sample, stream)
 
-        return ReadClips(read, self._reader.read(read.position, rng))
+        def watched(number: int) -> AbstractContextManager[None]:
+            worker = get_worker_info()
+            if worker is None:  # the training process itself, which must not be ended
+                return nullcontext()
+            return self._watch.over(worker.id, Attempt(*read, number))
+
+        hung = [attempt.number for attempt in self._hung if attempt[:2] == read]
+        return ReadClips(read, self._reader.read(read.position, rng, hung, watched))
 
 
 class Collate:
@@ -122,30 +131,59 @@ class Collate:
 
 
 def open_batches(
-    config: PretrainConfig, source: Source, processes: Processes, steps: range, accumulation: int
+    config: PretrainConfig, sources: Sources, processes: Processes, steps: range, accumulation: int
 ) -> tuple[Iterator[PretrainBatch], PretrainBatch]:
     """The micro-batches of this process for `steps`, and a few clips that are always the same."""
     rows, columns = config.encoder.image_size
     reader = ClipReader(
-        source.recordings, source.sampler, config.data.augmentation, rows, columns,
+        sources.recordings, sources.sampler, config.data.augmentation, rows, columns,
         config.data.clips_per_read,
     )  # fmt: skip
-    dataset = ClipDataset(reader, config.seed)
+    watch = Watch(config.data.workers, config.data.read_timeout)
+    hung: set[Attempt] = set()
+    dataset = ClipDataset(reader, config.seed, watch, hung)
     collate = Collate(config)
     reads = config.batch.micro_batch // config.data.clips_per_read
-    schedule = ReadSchedule(source.sampler, config.seed, steps, reads, accumulation, processes)
-    on_gpu = processes.device.type == "cuda"
-    loader = DataLoader(
-        dataset,
-        batch_sampler=schedule,
-        collate_fn=collate,
-        num_workers=config.data.workers,
-        pin_memory=on_gpu,
-        worker_init_fn=_start_worker,
-    )
-    spread = range(0, source.sampler.reads_per_epoch, -(-source.sampler.reads_per_epoch // SHOWN))
+
+    def load(done: int) -> Iterable[PretrainBatch]:
+        micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
+        return DataLoader(
+            dataset,
+            batch_sampler=ReadSchedule(
+                sources.sampler, config.seed, micro_batches, reads, processes
+            ),
+            collate_fn=collate,
+            num_workers=config.data.workers,
+            pin_memory=processes.device.type == "cuda",
+            worker_init_fn=_start_worker,
+            multiprocessing_context="fork" if config.data.workers else None,
+        )
+
+    spread = range(0, sources.sampler.reads_per_epoch, -(-sources.sampler.reads_per_epoch // SHOWN))
     fixed = collate([_first_clip(dataset[Read(0, position)]) for position in spread])
-    return _complete(loader, config.batch.micro_batch), fixed.to(processes.device)
+    batches = _outlasting(load, watch, hung)
+    return _complete(batches, config.batch.micro_batch), fixed.to(processes.device)
+
+
+def _outlasting(
+    load: Callable[[int], Iterable[PretrainBatch]], watch: Watch, hung: set[Attempt]
+) -> Iterator[PretrainBatch]:
+    """All batches; where a worker hung and was ended, the rest is loaded without that try."""
+    done = 0
+    while True:
+        batches = iter(load(done))
+        # the loader's handler would raise in the middle of a training step; asking tells as well
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            for batch in batches:
+                done += 1
+                yield batch
+            return
+        except RuntimeError:
+            late = watch.overdue()
+            if not late:
+                raise
+            hung.update(late)
 
 
 def _first_clip(item: ReadClips) -> ReadClips:

@@ -11,27 +11,29 @@ from launch.schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
 from pretrain.report import PICTURE_FILE
-from pretrain.sources import LEDGER_FILE, Source
+from pretrain.sources import LEDGER_FILE, Sources
 
 ENCODER_FILE = "encoder.safetensors"
 
 
 def describe_run(
-    config: PretrainConfig, processes: Processes, engine: Engine, source: Source,
+    config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources,
     cost: ForwardCost, steps: range, resumed: Checkpoint | None,
 ) -> list[str]:  # fmt: skip
     """What runs, on what, and from where; a line a subject."""
     lines = [
         _model(config, cost),
         _where(config, processes, engine),
-        _data(config, source),
-        _batch(config, processes, engine, source, steps),
+        *_data(config, sources),
+        _batch(config, processes, engine, sources, steps),
         _beginning(config, steps, resumed),
     ]
-    if source.unusable:
-        found = len(source.recordings) + source.unusable
+    if sources.unusable:
+        found = len(sources.recordings) + sources.unusable
         file = Path(config.run) / LEDGER_FILE
-        lines.append(f"warning: {source.unusable} of {found} recordings cannot be used, see {file}")
+        lines.append(
+            f"warning: {sources.unusable} of {found} recordings cannot be used, see {file}"
+        )
     return lines
 
 
@@ -68,22 +70,32 @@ def _where(config: PretrainConfig, processes: Processes, engine: Engine) -> str:
     )
 
 
-def _data(config: PretrainConfig, source: Source) -> str:
-    sampling = config.data.sampling
-    step = sampling.step_seconds(source.recordings[0].fps)
-    rate = f"stride {sampling.stride}" if sampling.stride else f"{1 / step:g} frames/s"
-    return (
-        f"data: {len(source.recordings)} recordings, {source.hours:.2f} h, "
-        f"{source.sampler.reads_per_epoch} reads an epoch; clips of {config.encoder.frames} frames "
-        f"at {rate} = {config.encoder.frames * step:.2f} s, {config.data.clips_per_read} a read"
+def _data(config: PretrainConfig, sources: Sources) -> list[str]:
+    total = (
+        f"data: {len(sources.recordings)} recordings, {sources.hours:.2f} h, "
+        f"{sources.sampler.reads_per_epoch} reads an epoch, {config.data.clips_per_read} "
+        f"clip{'s' * (config.data.clips_per_read > 1)} a read; "
     )
+    frames, clips = config.encoder.frames, []
+    for name, plan in sources.plans.items():
+        mine = [recording for recording in sources.recordings if recording.source == name]
+        steps = {round(plan.sampling.step_seconds(recording.fps), 6) for recording in mine}
+        stride = plan.sampling.stride
+        rate = f"stride {stride}" if stride else f"{plan.sampling.wanted_rate:g} frames/s"
+        span = "-".join(f"{frames * step:.2f}" for step in sorted({min(steps), max(steps)}))
+        clips.append(f"clips of {frames} frames at {rate} = {span} s")
+        if name:
+            hours = sum(recording.seconds for recording in mine) / 3600
+            clips[-1] = f"  {name}: {len(mine)} recordings, {hours:.2f} h, " + clips[-1]
+            clips[-1] += f", weight {plan.weight:g}"
+    return [total + clips[0]] if "" in sources.plans else [total.rstrip("; "), *clips]
 
 
 def _batch(
-    config: PretrainConfig, processes: Processes, engine: Engine, source: Source, steps: range
+    config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources, steps: range
 ) -> str:
     clips, base = config.batch.clips, config.optimizer.base_lr
-    epochs = steps.stop * clips / config.data.clips_per_read / source.sampler.reads_per_epoch
+    epochs = steps.stop * clips / config.data.clips_per_read / sources.sampler.reads_per_epoch
     return (
         f"step: {clips} clips = {config.batch.micro_batch} x {processes.world_size} processes x "
         f"{engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from launch.processes import gather_objects, sum_over_processes
 from pretrain.data import PretrainBatch
-from video.reader import UnreadableVideo
+from video.recording import UnreadableVideo
 
 # Dense bf16 products, from NVIDIA's data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}

@@ -25,7 +25,7 @@ from pretrain.data import open_batches
 from pretrain.describe import ENCODER_FILE, describe_end, describe_run
 from pretrain.loop import Run, train
 from pretrain.report import Reporter
-from pretrain.sources import LEDGER_FILE, Source, open_source
+from pretrain.sources import LEDGER_FILE, Sources, open_sources
 from pretrain.weights import read_autoencoder
 from video.ledger import Ledger
 
@@ -45,12 +45,12 @@ def pretrain(config: PretrainConfig) -> None:
     folder = Path(config.run)
     goes_on = config.checkpoint.resume == "auto"
     first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))
-    source = open_source(config, folder, processes)
+    sources = open_sources(config, folder, processes)
     engine = build_engine(config, processes)
-    run = prepare(config, folder, processes, source, engine)
+    run = prepare(config, folder, processes, sources, engine)
     train(run)
     if processes.is_first:
-        hand_over(config, folder, source)
+        hand_over(config, folder, sources)
         for line in describe_end(folder):
             run.reporter.say(line)
     run.reporter.close()
@@ -67,7 +67,7 @@ def build_engine(config: PretrainConfig, processes: Processes) -> Engine:
 
 
 def prepare(
-    config: PretrainConfig, folder: Path, processes: Processes, source: Source, engine: Engine
+    config: PretrainConfig, folder: Path, processes: Processes, sources: Sources, engine: Engine
 ) -> Run:
     """Restores the last checkpoint, if there is one, and opens data, schedules and reports."""
     warnings: list[str] = []
@@ -76,7 +76,7 @@ def prepare(
         load_checkpoint(resumed, engine)
     start = resumed.step if resumed else 0
     reads_per_step = config.batch.clips // config.data.clips_per_read
-    last = total_steps(config.schedule, source.sampler.reads_per_epoch / reads_per_step)
+    last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = range(min(start, last), last)
 
     ledger_file = folder / LEDGER_FILE if processes.is_first else None
@@ -84,11 +84,14 @@ def prepare(
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
     reporter = Reporter(config, folder, processes, cost, ledger, steps)
-    for line in (*warnings, *describe_run(config, processes, engine, source, cost, steps, resumed)):
+    for line in (
+        *warnings,
+        *describe_run(config, processes, engine, sources, cost, steps, resumed),
+    ):
         reporter.say(line)
     if processes.is_first:
-        record_start(folder, processes, start, manifest_sha256=source.manifest_sha256)
-    batches, fixed_clips = open_batches(config, source, processes, steps, engine.accumulation)
+        record_start(folder, processes, start, manifest_sha256=sources.manifest_sha256)
+    batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
     return Run(
         config, processes, folder / CHECKPOINTS_FOLDER, steps, engine, batches, fixed_clips,
@@ -96,7 +99,7 @@ def prepare(
     )  # fmt: skip
 
 
-def hand_over(config: PretrainConfig, folder: Path, source: Source) -> None:
+def hand_over(config: PretrainConfig, folder: Path, sources: Sources) -> None:
     """Writes the encoder of the last checkpoint, with all that the next stage must know of it."""
     checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS_FOLDER)[-1])
     prefix = "encoder."
@@ -111,7 +114,7 @@ def hand_over(config: PretrainConfig, folder: Path, source: Source) -> None:
         tensors,
         config.encoder,
         step=checkpoint.step,
-        recordings=[recording.path for recording in source.recordings],
-        manifest_sha256=source.manifest_sha256,
+        recordings=[recording.path for recording in sources.recordings],
+        manifest_sha256=sources.manifest_sha256,
         sampling={"frame_rate": sampling.wanted_rate, "stride": sampling.stride},
     )

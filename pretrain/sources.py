@@ -1,29 +1,33 @@
 """A run's recordings: found once, listed in the run folder, the same for every process."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from launch.checkpoints import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.durable import digest
 from launch.processes import Processes, first_does
-from pretrain.config import PretrainConfig
+from pretrain.config import DataConfig, PretrainConfig
+from video.exclude import exclude
 from video.ledger import Ledger, failed_during
-from video.manifest import ManifestError, Recording, find_recordings, read_manifest, write_manifest
-from video.probe import probe_all
-from video.reader import UnreadableVideo
-from video.sampling import ClipSampler, clip_seconds
+from video.manifest import ManifestError, read_manifest, write_manifest
+from video.opening import open_source
+from video.progress import show_progress
+from video.recording import Recording, UnreadableVideo
+from video.sampling import ClipSampler, Plan
+from video.spans import clip_seconds, stretches
 
 MANIFEST_FILE = "manifest.csv"
 LEDGER_FILE = "unreadable.jsonl"
 RECORDINGS = "recordings"  # what the ledger calls failures before the first read
-PROBING_THREADS = 8
 
 
-class Source(NamedTuple):
+class Sources(NamedTuple):
     """The recordings of a run."""
 
     recordings: list[Recording]
     sampler: ClipSampler
+    plans: dict[str, Plan]
     manifest_sha256: str
     unusable: int  # recordings that were found beside these
 
@@ -32,43 +36,74 @@ class Source(NamedTuple):
         return sum(recording.seconds for recording in self.recordings) / 3600
 
 
-def open_source(config: PretrainConfig, folder: Path, processes: Processes) -> Source:
+def plans_of(data: DataConfig) -> dict[str, Plan]:
+    """How each source is sampled, by its name; a single source has none."""
+    return {
+        name: Plan(source.sampling or data.sampling, source.weight)
+        for name, source in data.named.items()
+    }
+
+
+def open_sources(config: PretrainConfig, folder: Path, processes: Processes) -> Sources:
     """Reads the run's manifest, which the first process writes where the run is new.
 
-    A run that goes on keeps the list that it began with. Raises ManifestError where the source
-    holds nothing usable, TooManyUnreadable where too much of it cannot be opened.
+    A run that goes on keeps the list that it began with. Raises ManifestError where the sources
+    hold nothing usable, TooManyUnreadable where too much of them cannot be opened.
     """
     manifest = folder / MANIFEST_FILE
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
     first_does(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
-    recordings = read_manifest(manifest)
-    sampler = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
+    recordings, plans = read_manifest(manifest), plans_of(config.data)
+    sampler = ClipSampler(recordings, config.encoder.frames, plans)
     unusable = failed_during(folder / LEDGER_FILE, RECORDINGS)
-    return Source(recordings, sampler, digest(manifest), unusable)
+    return Sources(recordings, sampler, plans, digest(manifest), unusable)
 
 
 def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     ledger_file = folder / LEDGER_FILE
     ledger_file.unlink(missing_ok=True)
-    found = find_recordings(Path(config.data.source))
-    print(f"opening {len(found)} recordings", flush=True)  # minutes, where there are thousands
-    opened, failures = probe_all(found, PROBING_THREADS)
-    failures += [
-        failure for failure in (_too_short(recording, config) for recording in opened) if failure
-    ]
+    opened: list[Recording] = []
+    failures: list[UnreadableVideo] = []
+    for name, source in config.data.named.items():
+        found = open_source(
+            Path(source.path), config.data.reader, config.data.folder_fps,
+            config.data.read_timeout, show_progress,
+        )  # fmt: skip
+        opened += [replace(recording, source=name) for recording in found.recordings]
+        failures += found.failures
+    tried = len(opened) + len(failures)
+    failures += [failure for recording in opened if (failure := _no_room(recording, config))]
+    Ledger(ledger_file, config.data.max_unreadable).add(RECORDINGS, tried, failures)
     lost = {failure.path for failure in failures}
-    Ledger(ledger_file, config.data.max_unreadable).add(RECORDINGS, len(found), failures)
     recordings = [recording for recording in opened if recording.path not in lost]
     if not recordings:
-        raise ManifestError(
-            f"data.source: {config.data.source} holds one recording only, and {failures[0]}"
-        )
-    write_manifest(recordings, folder / MANIFEST_FILE)
+        raise ManifestError(f"data.source: of one recording, none can be used: {failures[0]}")
+    write_manifest(_without_excluded(recordings, config.data), folder / MANIFEST_FILE)
 
 
-def _too_short(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
-    needed = clip_seconds(recording, config.encoder.frames, config.data.sampling)
-    if recording.seconds > needed - 0.5 / recording.fps:
+def _no_room(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
+    """Why no clip can be taken from a recording."""
+    sampling = plans_of(config.data)[recording.source].sampling
+    if stretches(recording, config.encoder.frames, sampling):
         return None
+    needed = clip_seconds(recording, config.encoder.frames, sampling)
     reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
-    return UnreadableVideo(recording.path, reason)
+    if recording.seconds >= needed:
+        reason = f"shows nothing for {needed:.2f} s, the length of a clip"
+    return UnreadableVideo(recording.path, f"{reason}; data.sampling.short says what to do")
+
+
+def _without_excluded(recordings: list[Recording], data: DataConfig) -> list[Recording]:
+    if data.exclude is None:
+        return recordings
+    outcome = exclude(recordings, data.exclude)
+    print(f"data.exclude: {len(outcome.excluded)} recordings are left out", flush=True)
+    if outcome.unmatched:
+        print(
+            f"warning: data.exclude: {len(outcome.unmatched)} entries of {data.exclude} name no "
+            f"recording, the first: {outcome.unmatched[0]}",
+            flush=True,
+        )
+    if not outcome.kept:
+        raise ManifestError(f"data.exclude: {data.exclude} names every recording; name fewer")
+    return outcome.kept

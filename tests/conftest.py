@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(["masking", "video", "encoder", "launch", "pretrain"], "typecheck.check")
+
+# what tests find out about recordings is not kept for the user's runs
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")
 
 ROOT = Path(__file__).parent.parent
 Outcome = subprocess.CompletedProcess[str]

@@ -18,8 +18,13 @@ FOLDERS = {
 }
 DOORS = {
     "deepspeed": {"launch/engine.py"},
-    "av": {"video/reader.py", "video/writer.py"},
-    "decord": {"video/reader.py"},
+    "av": {
+        "video/reading/container.py",
+        "video/reading/probe.py",
+        "video/reading/with_pyav.py",
+        "video/writer.py",
+    },
+    "decord": {"video/reading/with_decord.py"},
     "tensorboard": {"launch/log.py"},
     "torch.utils.tensorboard": {"launch/log.py"},
 }

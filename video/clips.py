@@ -1,6 +1,7 @@
 """From a position in an epoch to clips at the size of the network's input."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from video.augment import apply_crop, decoded_size, draw_crop
 from video.config import Augmentation
-from video.manifest import Recording
-from video.reader import UnreadableVideo, read_frames
+from video.reading import read_frames
+from video.recording import Recording, UnreadableVideo
 from video.sampling import ClipSampler, Place
 
+HUNG = "reading hung: it took longer than data.read_timeout"
 MOST_TRIES = 20  # where so many places in a row cannot be read, the disk is gone
 
 
@@ -35,11 +37,16 @@ class ClipReader:
         self._recordings, self._sampler, self._augmentation = recordings, sampler, augmentation
         self._rows, self._columns, self._copies = rows, columns, clips_per_read
 
-    def read(self, position: int, rng: Callable[[int, str], np.random.Generator]) -> ClipRead:
+    def read(
+        self, position: int, rng: Callable[[int, str], np.random.Generator],
+        hung: Collection[int] = (),
+        watched: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> ClipRead:  # fmt: skip
         """`rng(sample, stream)` gives the randomness of a sample of this epoch.
 
         A place that cannot be read is reported and replaced by one drawn from the whole epoch,
-        with the randomness of the position: the same one in every process and in every run.
+        with the randomness of the position: the same one in every process and in every run. Tries
+        that are known to hang are not made again; each other one is made inside `watched(try)`.
         """
         drawing = rng(position, "clip")
         place = self._sampler.draw(position, drawing)
@@ -47,7 +54,10 @@ class ClipReader:
         while len(failures) < MOST_TRIES:
             recording = self._recordings[place.recording]
             try:
-                frames = self._decode(place)
+                if len(failures) in hung:
+                    raise UnreadableVideo(recording.path, HUNG)
+                with watched(len(failures)):
+                    frames = self._decode(place)
             except UnreadableVideo as failure:
                 failures.append(failure)
                 other = int(drawing.integers(self._sampler.reads_per_epoch))
@@ -64,7 +74,9 @@ class ClipReader:
         size = decoded_size(
             self._augmentation, recording.height, recording.width, self._rows, self._columns
         )
-        return torch.from_numpy(read_frames(recording, place.times, *size))
+        times, order = np.unique(place.times, return_inverse=True)
+        frames = torch.from_numpy(read_frames(recording, times.tolist(), *size))
+        return frames if len(times) == len(order) else frames[torch.from_numpy(order)]
 
     def _crop(
         self, frames: UInt8[Tensor, "t h w c"], rng: np.random.Generator

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from video.reader import UnreadableVideo
+from video.recording import UnreadableVideo
 
 
 class TooManyUnreadable(ValueError):

@@ -1,16 +1,21 @@
-"""Which recordings there are: folders, manifests and lists, read and written."""
+"""Manifests: CSV files with a row for each recording and what was found out about it."""
 
 import csv
+import difflib
 import io
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
+from typing import Any
 
-SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-})  # fmt: skip
+from pydantic import TypeAdapter, ValidationError
+
+from video.recording import Recording, format_spans
+
+COLUMNS = {field.name: field for field in fields(Recording)}
+MEASURED = [name for name, field in COLUMNS.items() if field.default is MISSING and name != "path"]
+ROW = TypeAdapter(Recording)
 
 
 class ManifestError(ValueError):
@@ -19,143 +24,114 @@ class ManifestError(ValueError):
     exit_status = 2
 
 
-@dataclass(frozen=True)
-class Recording:
-    """A video file and what opening it told; times are seconds from its first frame."""
-
-    path: str
-    fps: float  # average frames a second
-    frames: int
-    seconds: float  # from the first frame to the end of the last
-    width: int  # as displayed: pixels that are not square are counted as squares
-    height: int
-    first: float  # time stamp of the first frame, in seconds of the file's own clock
-
-
-def find_recordings(source: Path) -> list[str]:
-    """The paths of all recordings of a source, in a fixed order, each once.
-
-    A folder is searched with all its subfolders. A CSV file has a line of column names, one of
-    them `path`. Any other text is a list in the form of VideoMAE's: `path`, `path label`,
-    `path 0 -1`, or `path 0 -1 label`; what stands behind the path is not used. Relative paths
-    start at the file's folder. Raises ManifestError.
-    """
-    if source.is_dir():
-        found = sorted(str(path) for path in _walk(source))
-        if not found:
-            raise ManifestError(_nothing_found(source))
-        return found
-    if not source.exists():
-        raise ManifestError(
-            f"data.source: {source} does not exist; give a folder of recordings, a CSV file with "
-            "a column `path`, or a list"
-        )
-    if source.suffix.lower() in SUFFIXES:
-        return [str(source)]
-    numbered = list(_listed(source))
-    if not numbered:
-        raise ManifestError(f"{source}: lists no recordings; write a line for each")
-    lines: dict[str, int] = {}
-    for number, path in numbered:
-        if path in lines:
-            raise ManifestError(
-                f"{source}:{number}: {path} stands in line {lines[path]} too; remove one"
-            )
-        lines[path] = number
-    return list(lines)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Recordings below a folder, through links, each folder once; hidden files are not any."""
-    entered = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        folders[:] = [] if real in entered else sorted(f for f in folders if f[0] != ".")
-        if real not in entered:
-            entered.add(real)
-            yield from (
-                Path(root, file)
-                for file in files
-                if file[0] != "." and Path(file).suffix.lower() in SUFFIXES
-            )
-
-
-def _nothing_found(folder: Path) -> str:
-    kinds = sorted({p.suffix or p.name for p in folder.rglob("*") if p.is_file()})[:8]
-    what = f"holds no recordings, only {', '.join(kinds)}" if kinds else "is empty"
-    return (
-        f"data.source: {folder} {what}; put video files there "
-        f"({', '.join(sorted(SUFFIXES)[:6])} ...) or name another folder"
-    )
-
-
-def _listed(file: Path) -> Iterator[tuple[int, str]]:
-    """Line number and path of every recording in a CSV file or a list."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(
-            f"{file}: cannot be read as text ({error}); give a folder, a CSV file or a list"
-        ) from None
-    columns = next(csv.reader(io.StringIO(text)), [])
-    if "path" in columns:
-        rows = csv.DictReader(io.StringIO(text))
-        listed = ((rows.line_num, row["path"] or "") for row in rows)
-    elif len(columns) > 1:
-        raise ManifestError(
-            f"{file}:1: no column is named path, only {', '.join(columns)[:200]}; name one so"
-        )
-    else:
-        lines = enumerate(text.splitlines(), start=1)
-        listed = ((number, line.strip()) for number, line in lines if line.strip())
-    for number, entry in listed:
-        yield number, _existing(file, number, entry, as_list="path" not in columns)
-
-
-def _existing(file: Path, number: int, entry: str, as_list: bool) -> str:
-    """The file that a line names; in a list, up to three words behind it are not of its name."""
-    words = entry.rsplit(maxsplit=3) if as_list else []
-    candidates = [entry] + [entry.rsplit(maxsplit=n)[0] for n in (1, 2, 3) if len(words) > n]
-    for candidate in filter(None, candidates):
-        path = file.parent / candidate
-        if path.is_dir():
-            raise ManifestError(
-                f"{file}:{number}: {candidate} is a folder, not a video file; list the files in it"
-            )
-        if path.exists():
-            return str(path)
-    raise ManifestError(
-        f"{file}:{number}: {entry!r} names no file; correct the path (relative ones start at "
-        f"{file.parent})"
-    )
-
-
 def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
-    """Writes recordings, a column for each field; the file is complete or absent."""
+    """Writes recordings, a column for each field; the file is complete or absent.
+
+    Paths below the manifest's folder are written from there, so both can be moved together.
+    """
     draft = file.with_name(f".{file.name}.draft")
     with draft.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, [field.name for field in fields(Recording)])
+        writer = csv.DictWriter(out, list(COLUMNS))
         writer.writeheader()
-        writer.writerows(asdict(recording) for recording in recordings)
+        writer.writerows(
+            row_of(recording) | {"path": _written_path(recording.path, file.parent)}
+            for recording in recordings
+        )
         out.flush()
         os.fsync(out.fileno())
     draft.replace(file)
 
 
+def row_of(recording: Recording) -> dict[str, str]:
+    """A recording as text, by column."""
+    return {name: _text(getattr(recording, name)) for name in COLUMNS}
+
+
+def _written_path(path: str, folder: Path) -> str:
+    absolute, base = Path(path).absolute(), folder.absolute()
+    return str(absolute.relative_to(base) if absolute.is_relative_to(base) else absolute)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return format_spans(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def is_manifest(file: Path) -> bool:
+    """Whether a file holds what `write_manifest` writes, rather than paths only."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            header = next(csv.reader(text), [])
+    except (OSError, UnicodeDecodeError):
+        return False
+    return "path" in header and not set(MEASURED).isdisjoint(header)
+
+
 def read_manifest(file: Path) -> list[Recording]:
-    """What `write_manifest` wrote. Raises ManifestError where a line does not hold it."""
-    kinds = {field.name: field.type for field in fields(Recording)}
+    """The rows of a manifest. Raises ManifestError, with the line, where one cannot be used.
+
+    Columns of one's own are left alone; one whose name is nearly that of a known one is refused.
+    """
     if not file.is_file():
         raise ManifestError(f"{file}: is missing; put it back, or give another run=FOLDER")
-    with file.open(encoding="utf-8", newline="") as text:
-        rows = csv.DictReader(text)
-        recordings = []
-        for row in rows:
-            try:
-                values = {name: kind(row[name]) for name, kind in kinds.items()}  # type: ignore[operator]
-            except (KeyError, TypeError, ValueError) as error:
-                raise ManifestError(
-                    f"{file}:{rows.line_num}: is not complete ({error}); remove the file"
-                ) from None
-            recordings.append(Recording(**values))
+    rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig")))
+    header = list(rows.fieldnames or [])
+    for name in ("path", *MEASURED):
+        if name not in header:
+            raise ManifestError(
+                f"{file}:1: column {name} is missing; let `python -m video check` write the file, "
+                "or keep the column path alone"
+            )
+    for name in set(header) - COLUMNS.keys():
+        if near := difflib.get_close_matches(name, list(COLUMNS), 1, 0.8):
+            raise ManifestError(f"{file}:1: column {name} is unknown; did you mean {near[0]}?")
+    recordings: list[Recording] = []
+    lines: dict[str, int] = {}
+    for row in rows:
+        recording = recording_of(row, f"{file}:{rows.line_num}")
+        recording = replace(recording, path=str(file.parent / recording.path))
+        if recording.path in lines:
+            raise ManifestError(
+                f"{file}:{rows.line_num}: {recording.path} stands in line "
+                f"{lines[recording.path]} too; remove one"
+            )
+        lines[recording.path] = rows.line_num
+        recordings.append(recording)
+    if not recordings:
+        raise ManifestError(f"{file}: lists no recordings; add a row for each")
     return recordings
+
+
+def recording_of(row: Mapping[str, str | None], place: str) -> Recording:
+    """What `row_of` gave. Raises ManifestError, which names the place."""
+    given = {name: row[name] for name in COLUMNS if row.get(name)}
+    try:
+        return ROW.validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        column = str(first["loc"][0])
+        what = "is empty" if first["type"] == "missing" else f"is {row.get(column)!r}"
+        raise ManifestError(
+            f"{place}: {column} {what}: {first['msg'].lower()}; correct the row, or let "
+            "`python -m video check` write the file"
+        ) from None
+
+
+def require_unchanged(recordings: Sequence[Recording], file: Path) -> None:
+    """Raises ManifestError where a recording is gone, or has other bytes than were checked."""
+    for recording in recordings:
+        try:
+            size = Path(recording.path).stat().st_size
+        except OSError as error:
+            raise ManifestError(
+                f"{file}: {recording.path} cannot be found ({error.strerror}); put it back, or "
+                "remove its row"
+            ) from None
+        if recording.bytes not in (None, size) and not Path(recording.path).is_dir():
+            raise ManifestError(
+                f"{file}: {recording.path} has {size} bytes, {recording.bytes} when it was "
+                "checked; check again"
+            )

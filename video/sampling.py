@@ -1,42 +1,49 @@
 """Where in which recording a clip is taken: in proportion to duration, evenly over an epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from video.config import Sampling
-from video.manifest import Recording
+from video.recording import Recording
+from video.spans import frame_times, stretches, usable_seconds
+
+
+class Plan(NamedTuple):
+    """How a source of recordings is sampled."""
+
+    sampling: Sampling
+    weight: float = 1.0  # clips of a second of it, relative to other sources
 
 
 class Place(NamedTuple):
     """A clip to be read."""
 
     recording: int
-    times: tuple[float, ...]  # of its frames, in seconds from the recording's first
-
-
-def clip_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
-    """Time from the beginning of a clip's first frame to the end of its last."""
-    return (frames - 1) * sampling.step_seconds(recording.fps) + 1 / recording.fps
+    times: tuple[float, ...]  # of its frames, in seconds from the recording's time 0
 
 
 class ClipSampler:
     """Numbers the reads of an epoch, and draws the place of each.
 
-    A recording is cut into stretches of `seconds_per_clip`, or of what a clip spans; an epoch
-    reads one clip of each stretch, so a two-hour operation gives thousands and none is left out.
-    Recordings must be as long as a clip.
+    A recording is cut into stretches of `seconds_per_clip`, or of what a clip spans, shortened by
+    the weight of its source; an epoch reads one clip of each, so a two-hour operation gives
+    thousands and none is left out. `plans` has a plan for each `source` of the recordings, all of
+    which must have room for a clip.
     """
 
-    def __init__(self, recordings: Sequence[Recording], frames: int, sampling: Sampling) -> None:
-        self._recordings, self._frames, self._sampling = recordings, frames, sampling
-        reads = [max(1, round(r.seconds / self._stretch(r))) for r in recordings]
-        self._ends = np.cumsum(reads)
+    def __init__(
+        self, recordings: Sequence[Recording], frames: int, plans: Mapping[str, Plan]
+    ) -> None:
+        self._recordings, self._frames, self._plans = recordings, frames, plans
+        self._ends = np.cumsum([self._reads(recording) for recording in recordings])
 
-    def _stretch(self, recording: Recording) -> float:
-        span = self._frames * self._sampling.step_seconds(recording.fps)
-        return self._sampling.seconds_per_clip or span
+    def _reads(self, recording: Recording) -> int:
+        sampling, weight = self._plans[recording.source]
+        usable = usable_seconds(recording, self._frames, sampling)
+        stretch = sampling.seconds_per_clip or (self._frames * sampling.step_seconds(recording.fps))
+        return max(1, round(weight * usable / stretch))
 
     @property
     def reads_per_epoch(self) -> int:
@@ -50,9 +57,16 @@ class ClipSampler:
         """A clip that begins anywhere in the position's share of its recording, at a frame."""
         chosen = int(np.searchsorted(self._ends, position, side="right"))
         recording = self._recordings[chosen]
-        step = self._sampling.step_seconds(recording.fps)
+        sampling = self._plans[recording.source].sampling
         first = int(self._ends[chosen - 1]) if chosen else 0
         share = (position - first + rng.random()) / (int(self._ends[chosen]) - first)
-        latest = recording.seconds - clip_seconds(recording, self._frames, self._sampling)
-        begin = int(share * (max(latest, 0.0) * recording.fps + 1 + 1e-6)) / recording.fps
-        return Place(chosen, tuple(begin + i * step for i in range(self._frames)))
+        places = stretches(recording, self._frames, sampling)
+        ends = np.cumsum([place.frames * place.weight for place in places])
+        at = share * ends[-1]
+        which = min(int(np.searchsorted(ends, at, side="right")), len(places) - 1)
+        place = places[which]
+        frame = int((at - (ends[which - 1] if which else 0.0)) / place.weight)
+        begin = place.begin + min(frame, place.frames - 1) / recording.fps
+        step = sampling.step_seconds(recording.fps)
+        times = frame_times(place, begin, self._frames, step, recording, sampling.short)
+        return Place(chosen, times)

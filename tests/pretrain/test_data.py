@@ -1,5 +1,6 @@
 """Which process reads what, and that a sample is the same wherever it is read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,24 +11,27 @@ from launch.recipe import load_recipe
 from pretrain.command import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch, Read, ReadSchedule, open_batches
-from pretrain.sources import Source
+from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import words
+from tests.video.conftest import made_up
 from video.config import Sampling
 from video.ledger import TooManyUnreadable
-from video.manifest import Recording, find_recordings
-from video.probe import probe_all
-from video.sampling import ClipSampler
+from video.listing import find_recordings
+from video.reading.probe import probe
+from video.recording import Recording
+from video.sampling import ClipSampler, Plan
 
 
 def sampler(seconds: float = 100) -> ClipSampler:
-    recording = Recording("x.mp4", 25.0, round(seconds * 25), seconds, 64, 48, 0.0)
-    return ClipSampler([recording], 16, Sampling())  # 39 reads an epoch
+    plans = {"": Plan(Sampling())}
+    return ClipSampler([made_up(seconds)], 16, plans)  # 39 reads an epoch
 
 
 def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[Read]]:
     """What all processes together read at each step."""
+    micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
     ranks = [
-        list(ReadSchedule(sampler(), 5, steps, micro, accumulation, Processes(rank, world_size)))
+        list(ReadSchedule(sampler(), 5, micro_batches, micro, Processes(rank, world_size)))
         for rank in range(world_size)
     ]
     return [
@@ -51,13 +55,13 @@ def test_a_step_reads_the_same_whatever_the_processes(
 
 
 def test_an_epoch_reads_every_position_once_and_in_an_order_of_its_own() -> None:
-    everything = [batch[0] for batch in ReadSchedule(sampler(), 5, range(78), 1, 1, Processes())]
+    everything = [batch[0] for batch in ReadSchedule(sampler(), 5, range(78), 1, Processes())]
     first, second = everything[:39], everything[39:]
     assert sorted(read.position for read in first) == list(range(39))
     assert sorted(read.position for read in second) == list(range(39))
     assert [read.epoch for read in everything] == [0] * 39 + [1] * 39
     assert [read.position for read in first] != [read.position for read in second]
-    other = [batch[0] for batch in ReadSchedule(sampler(), 6, range(39), 1, 1, Processes())]
+    other = [batch[0] for batch in ReadSchedule(sampler(), 6, range(39), 1, Processes())]
     assert other != first
 
 
@@ -70,12 +74,16 @@ def batches(
 ) -> list[PretrainBatch]:
     arguments = words(operations, Path("unused"), *overrides)
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
-    recordings, failures = probe_all(find_recordings(operations), threads=2)
-    assert not failures
-    chosen = ClipSampler(recordings, config.encoder.frames, config.data.sampling)
-    source = Source(recordings, chosen, "", 0)
-    found, _ = open_batches(config, source, processes or Processes(), range(3), 1)
+    recordings = [probe(path) for path in find_recordings(operations)]
+    found, _ = open_batches(
+        config, sources(config, recordings), processes or Processes(), range(3), 1
+    )
     return list(found)
+
+
+def sources(config: PretrainConfig, recordings: list[Recording]) -> Sources:
+    plans = plans_of(config.data)
+    return Sources(recordings, ClipSampler(recordings, config.encoder.frames, plans), plans, "", 0)
 
 
 def test_workers_change_nothing(operations: Path) -> None:
@@ -106,11 +114,10 @@ def test_copies_of_a_read_have_masks_of_their_own(operations: Path) -> None:
 
 
 def test_data_that_is_gone_ends_the_batches(operations: Path, tmp_path: Path) -> None:
-    recordings, _ = probe_all(find_recordings(operations), threads=1)
-    lost = [Recording(**{**vars(r), "path": str(tmp_path / "gone.mp4")}) for r in recordings]
+    gone = str(tmp_path / "gone.mp4")
+    lost = [replace(probe(path), path=gone) for path in find_recordings(operations)]
     arguments = words(operations, Path("unused"))
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
-    chosen = ClipSampler(lost, config.encoder.frames, config.data.sampling)
-    found, _ = open_batches(config, Source(lost, chosen, "", 0), Processes(), range(3), 1)
+    found, _ = open_batches(config, sources(config, lost), Processes(), range(3), 1)
     with pytest.raises(TooManyUnreadable, match=r"gone.mp4.*is the disk of data.source"):
         next(found)

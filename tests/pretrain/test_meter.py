@@ -7,7 +7,7 @@ import torch
 
 from pretrain.data import PretrainBatch
 from pretrain.meter import Meter, NonFiniteLoss, memory_gib, peak_flops
-from video.reader import UnreadableVideo
+from video.recording import UnreadableVideo
 
 
 @pytest.fixture(autouse=True)

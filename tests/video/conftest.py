@@ -2,12 +2,23 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from video.recording import Recording
+
 FPS = 25
+
+
+def made_up(seconds: float, fps: float = FPS, **known: Any) -> Recording:
+    """A recording of which no file exists."""
+    facts = {"path": "x.mp4", "reader": "pyav", "frames": round(seconds * fps), "first": 0.0}
+    return Recording(
+        **facts | {"fps": float(fps), "seconds": seconds, "width": 64, "height": 48} | known
+    )
 
 
 def numbered_frame(number: int, rows: int = 48, columns: int = 64) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A read: deterministic, several crops of the same frames, unreadable places replaced and told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from launch.randomness import sample_rng
 from tests.video.conftest import number_of
 from video.clips import MOST_TRIES, ClipRead, ClipReader
 from video.config import Augmentation, Sampling
-from video.manifest import Recording
-from video.reader import probe
-from video.sampling import ClipSampler
+from video.reading.probe import probe
+from video.recording import Recording
+from video.sampling import ClipSampler, Plan
 
+PLANS = {"": Plan(Sampling(stride=3))}
 WHOLE = Augmentation(scales=(1.0,))
 
 
@@ -24,7 +26,7 @@ def rng(sample: int, stream: str) -> np.random.Generator:
 def reader(
     recordings: list[Recording], augmentation: Augmentation = WHOLE, copies: int = 1
 ) -> ClipReader:
-    sampler = ClipSampler(recordings, 4, Sampling(stride=3))
+    sampler = ClipSampler(recordings, 4, PLANS)
     return ClipReader(recordings, sampler, augmentation, 48, 64, copies)
 
 
@@ -34,7 +36,7 @@ def recording(steady: Path) -> Recording:
 
 
 def test_a_clip_holds_the_frames_of_its_place(recording: Recording) -> None:
-    place = ClipSampler([recording], 4, Sampling(stride=3)).draw(7, rng(7, "clip"))
+    place = ClipSampler([recording], 4, PLANS).draw(7, rng(7, "clip"))
     read = reader([recording]).read(7, rng)
     assert read.clips.shape == (1, 4, 48, 64, 3)
     assert read.clips.dtype == torch.uint8
@@ -55,11 +57,11 @@ def test_copies_are_crops_of_the_same_frames(recording: Recording) -> None:
 
 
 def test_an_unreadable_place_is_told_and_replaced_alike_everywhere(recording: Recording) -> None:
-    gone = Recording(**{**vars(recording), "path": "/gone.mp4"})
+    gone = replace(recording, path="/gone.mp4")
     mixed = [gone, recording]
 
     def read_all() -> list[ClipRead]:
-        positions = range(ClipSampler(mixed, 4, Sampling(stride=3)).reads_per_epoch)
+        positions = range(ClipSampler(mixed, 4, PLANS).reads_per_epoch)
         return [reader(mixed).read(position, rng) for position in positions]
 
     reads = read_all()
@@ -74,7 +76,7 @@ def test_an_unreadable_place_is_told_and_replaced_alike_everywhere(recording: Re
 
 
 def test_a_disk_that_is_gone_ends_the_search(recording: Recording) -> None:
-    gone = Recording(**{**vars(recording), "path": "/gone.mp4"})
+    gone = replace(recording, path="/gone.mp4")
     read = reader([gone]).read(0, rng)
     assert read.clips.shape == (0, 4, 48, 64, 3)
     assert len(read.failures) == MOST_TRIES

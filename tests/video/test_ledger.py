@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from video.ledger import Ledger, TooManyUnreadable, failed_during
-from video.reader import UnreadableVideo
+from video.recording import UnreadableVideo
 
 FAILURE = UnreadableVideo("a.mp4", "is empty")
 

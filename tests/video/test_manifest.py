@@ -1,123 +1,103 @@
-"""Folders, CSV files and lists: what is found, and what is refused by its line."""
+"""Manifests: what is known of recordings, kept to the last bit, or refused by line and column."""
 
-import dataclasses
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from tests.video.conftest import made_up
 from video.manifest import (
     ManifestError,
-    Recording,
-    find_recordings,
+    is_manifest,
     read_manifest,
+    require_unchanged,
     write_manifest,
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("b.mp4", "a/c d.MKV", "a/e.avi", "a/.hidden.mp4", "a/notes.txt", ".git/x.mp4"):
-        file = tmp_path / "videos" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(b"x")
-    return tmp_path / "videos"
-
-
-def names(found: list[str], folder: Path) -> list[str]:
-    return [str(Path(path).relative_to(folder)) for path in found]
-
-
-def test_a_folder_is_searched_with_its_subfolders_and_without_hidden_files(folder: Path) -> None:
-    assert names(find_recordings(folder), folder) == ["a/c d.MKV", "a/e.avi", "b.mp4"]
-
-
-def test_links_are_followed_and_loops_end(folder: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "f.mp4").write_bytes(b"x")
-    (folder / "linked").symlink_to(other)
-    (folder / "a/loop").symlink_to(folder)
-    assert "linked/f.mp4" in names(find_recordings(folder), folder)
-    assert len(find_recordings(folder)) == 4
-
-
-def test_one_file_is_a_source(folder: Path) -> None:
-    assert find_recordings(folder / "b.mp4") == [str(folder / "b.mp4")]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "path\nb.mp4\na/c d.MKV\n",
-        "hospital,path,note\nX,b.mp4,\nX,a/c d.MKV,good\n",
-        "\ufeffpath,x\n\"b.mp4\",1\n\"a/c d.MKV\",2\n",
-        "b.mp4\na/c d.MKV\n",
-        "b.mp4 3\na/c d.MKV 12\n",
-        "b.mp4 0 -1\na/c d.MKV 0 -1\n",
-        "\nb.mp4 0 -1 7\n\na/c d.MKV label\n",
-    ],
-)  # fmt: skip
-def test_files_that_list_recordings(folder: Path, text: str) -> None:
-    source = folder / "list.csv"
-    source.write_text(text, encoding="utf-8")
-    assert names(find_recordings(source), folder) == ["b.mp4", "a/c d.MKV"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "lists no recordings"),
-        ("path\n", "lists no recordings"),
-        ("file,label\nb.mp4,1\n", "1: no column is named path, only file, label"),
-        ("path\nb.mp4\nb.mp4\n", "3: .*b.mp4 stands in line 2 too"),
-        ("path\nmissing.mp4\n", "2: 'missing.mp4' names no file"),
-        ("b.mp4 0\nmissing 0 -1\n", "2: 'missing 0 -1' names no file"),
-        ("a 0 120\n", "1: a is a folder, not a video file"),
-        ("path,x\n,1\n", "2: '' names no file"),
-    ],
-)
-def test_a_wrong_list_is_refused_by_its_line(folder: Path, text: str, message: str) -> None:
-    source = folder / "list.csv"
-    source.write_text(text)
-    with pytest.raises(ManifestError, match=message) as caught:
-        find_recordings(source)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00binary", b"\x80\x81\n"])
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "list").write_bytes(content)
-    with pytest.raises(ManifestError, match="cannot be read as text"):
-        find_recordings(tmp_path / "list")
-
-
-def test_empty_and_foreign_folders_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="is empty; put video files there"):
-        find_recordings(tmp_path)
-    (tmp_path / "report.pdf").write_bytes(b"x")
-    with pytest.raises(ManifestError, match=r"holds no recordings, only \.pdf"):
-        find_recordings(tmp_path)
-    with pytest.raises(ManifestError, match="nowhere does not exist"):
-        find_recordings(tmp_path / "nowhere")
+from video.recording import FieldOfView, Recording
 
 
 def test_what_is_known_of_recordings_survives_to_the_last_bit(tmp_path: Path) -> None:
     recordings = [
-        Recording("/a, b/ü.mp4", 30000 / 1001, 12345, 411.9115, 1920, 1080, 1 / 3),
-        Recording("c.mp4", 25.0, 250, 10.0, 720, 576, 0.0),
-    ]
-    write_manifest(recordings, tmp_path / "manifest.csv")
-    assert read_manifest(tmp_path / "manifest.csv") == recordings
-    assert [file.name for file in tmp_path.iterdir()] == ["manifest.csv"]
-
-
-def test_a_damaged_manifest_is_refused_by_its_line(tmp_path: Path) -> None:
+        made_up(411.9115, 30000 / 1001, path="/a, b/ü.mp4", first=1 / 3, reader="decord"),
+        made_up(
+            10.0, path=str(tmp_path / "sub/c.mp4"), rotation=90, holes=((0.0, 1.5), (3.0, 4.04)),
+            black=((2.0, 2.5),), view=FieldOfView("circle", (0.5, 0.8889, 0.4667)), motion="0093",
+            key_frame_seconds=10.0, steady=False, bytes=12, content="ab", verified="3 places",
+            original="/raw/c.mov", original_content="cd", original_first=0.5, source="hospital",
+        ),
+    ]  # fmt: skip
     file = tmp_path / "manifest.csv"
-    write_manifest([Recording("c.mp4", 25.0, 250, 10.0, 720, 576, 0.0)], file)
-    file.write_text(file.read_text().replace("25.0", "fast"))
-    with pytest.raises(ManifestError, match=r"manifest.csv:2: is not complete .*fast"):
+    write_manifest(recordings, file)
+    assert is_manifest(file)
+    assert read_manifest(file) == recordings
+    assert [found.name for found in tmp_path.iterdir()] == ["manifest.csv"]
+
+
+def test_a_manifest_moves_with_its_recordings(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    write_manifest([made_up(1.0, path=str(old / "a.mp4"))], old / "manifest.csv")
+    old.rename(new)
+    assert read_manifest(new / "manifest.csv")[0].path == str(new / "a.mp4")
+
+
+def test_columns_of_ones_own_are_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "manifest.csv"
+    write_manifest([made_up(1.0, path="/a.mp4")], file)
+    header, row = file.read_text().splitlines()
+    file.write_text(f"hospital,{header}\nnorth,{row}\n")
+    assert read_manifest(file) == [made_up(1.0, path="/a.mp4")]
+
+
+def replaced(old: str, new: str) -> Callable[[str], str]:
+    return lambda text: text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replaced("25.0", "fast"), "2: fps is 'fast': "),
+        (replaced("25.0", "-25"), "2: fps is '-25': input should be greater than 0"),
+        (replaced("25.0", "nan"), "2: fps is 'nan': "),
+        (replaced("25.0", ""), "2: fps is empty"),
+        (replaced(",fps,", ",rate,"), "1: column fps is missing"),
+        (replaced(",holes,", ",hole,"), "1: column hole is unknown; did you mean holes"),
+        (replaced("pyav", "opencv"), "2: reader is 'opencv'"),
+        (replaced("3-4", "4-3"), "2: holes is '1-2;4-3'"),
+        (replaced("3-4", "1.5-4"), "2: holes is '1-2;1.5-4'"),
+        (replaced("box:0", "oval:0"), "2: view is 'oval:0"),
+        (lambda text: text + text.splitlines()[1] + "\n", "3: .*a.mp4 stands in line 2 too"),
+        (lambda text: text.splitlines()[0], "lists no recordings"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_refused_by_line_and_column(
+    tmp_path: Path, change: Callable[[str], str], message: str
+) -> None:
+    file = tmp_path / "manifest.csv"
+    known = {"holes": ((1.0, 2.0), (3.0, 4.0)), "view": FieldOfView("box", (0.0, 0.1, 1.0, 1.0))}
+    write_manifest([made_up(10.0, path="/a.mp4", **known)], file)
+    file.write_text(change(file.read_text()))
+    with pytest.raises(ManifestError, match=message) as caught:
         read_manifest(file)
-    header = ",".join(field.name for field in dataclasses.fields(Recording))
-    file.write_text(header.replace("fps,", "") + "\nx,1,1,1,1,1\n")
-    with pytest.raises(ManifestError, match="fps"):
-        read_manifest(file)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_recordings_that_changed_since_they_were_checked_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"1234")
+    checked: list[Recording] = [made_up(1.0, path=str(file), bytes=4)]
+    require_unchanged(checked, tmp_path / "manifest.csv")
+    file.write_bytes(b"12345")
+    with pytest.raises(ManifestError, match=r"a.mp4 has 5 bytes, 4 when it was checked"):
+        require_unchanged(checked, tmp_path / "manifest.csv")
+    file.unlink()
+    with pytest.raises(ManifestError, match=r"a.mp4 cannot be found"):
+        require_unchanged(checked, tmp_path / "manifest.csv")
+
+
+def test_every_column_is_documented_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for field in fields(Recording):
+        assert f"`{field.name}`" in readme

@@ -1,6 +1,7 @@
 """Frames by time, in every container, equal to sequential decoding or refused by name."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 
 from tests.video.conftest import number_of, write, write_sound
-from video.manifest import SUFFIXES, Recording
-from video.reader import UnreadableVideo, probe, read_frames
+from video.listing import SUFFIXES
+from video.reading import read_frames
+from video.reading.probe import probe
+from video.recording import Recording, UnreadableVideo
 
-VIDEOS = Path(__file__).parents[2] / "../shared/videos"
+VIDEOS = Path(__file__).parents[3] / "../shared/videos"
 REAL = sorted(p for p in VIDEOS.rglob("*") if p.suffix in SUFFIXES)
 
 
@@ -99,7 +102,7 @@ def test_damage_is_named_where_it_is_and_the_rest_is_read_rightly(
         content[place + 8 : place + 40] = bytes(32)
     file = tmp_path / "hurt.mp4"
     file.write_bytes(content)
-    damaged = Recording(**{**vars(recording), "path": str(file)})
+    damaged = replace(recording, path=str(file))
     outcomes = []
     for number in range(0, 200, 5):
         try:
@@ -113,7 +116,7 @@ def test_damage_is_named_where_it_is_and_the_rest_is_read_rightly(
 def test_a_file_that_changed_since_it_was_probed_is_named(tmp_path: Path, steady: Path) -> None:
     recording = probe(str(steady))
     shorter = write(tmp_path / "x.mp4", [40 * n for n in range(100)])
-    stale = Recording(**{**vars(recording), "path": str(shorter)})
+    stale = replace(recording, path=str(shorter))
     with pytest.raises(UnreadableVideo, match=r"ends at 4.00 s, before the frame at 6.00 s"):
         read_frames(stale, [6.0], 48, 64)
 

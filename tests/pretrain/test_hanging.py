@@ -1,0 +1,68 @@
+"""A reader that hangs in native code: ended in time, counted, and the run goes on."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import video.clips
+from launch.processes import Processes
+from launch.recipe import load_recipe
+from pretrain.command import RECIPES
+from pretrain.config import PretrainConfig
+from pretrain.data import PretrainBatch, open_batches
+from pretrain.sources import Sources, plans_of
+from tests.pretrain.runs import words
+from video.listing import find_recordings
+from video.reading import read_frames
+from video.reading.probe import probe
+from video.recording import Recording
+from video.sampling import ClipSampler
+
+
+def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[PretrainBatch]:
+    arguments = words(operations, Path("unused"), "batch.clips=2", *overrides)
+    config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
+    recordings = [probe(path) for path in find_recordings(operations)]
+    if hanging:
+        recordings[0] = replace(recordings[0], path=str(hanging))
+    plans = plans_of(config.data)
+    sampler = ClipSampler(recordings, config.encoder.frames, plans)
+    sources = Sources(recordings, sampler, plans, "", 0)
+    found, _ = open_batches(config, sources, Processes(), range(4), 1)
+    return list(found)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_read_that_hangs_is_counted_and_replaced(
+    operations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    parent = torch.multiprocessing.current_process().pid
+
+    def read(recording: Recording, times: list[float], rows: int, columns: int) -> np.ndarray:
+        if recording.path == str(tmp_path / "hangs.mp4"):
+            if torch.multiprocessing.current_process().pid != parent:
+                time.sleep(3600)
+            return np.zeros((len(times), rows, columns, 3), np.uint8)  # the pictures' clips
+        return read_frames(recording, times, rows, columns)
+
+    monkeypatch.setattr(video.clips, "read_frames", read)
+    began = time.monotonic()
+    batches = read_all(
+        operations, tmp_path / "hangs.mp4", f"data.workers={workers}", "data.read_timeout=1"
+    )
+    assert time.monotonic() - began < 100
+    failures = [failure for batch in batches for failure in batch.failures]
+    assert {failure.path for failure in failures} == {str(tmp_path / "hangs.mp4")}
+    assert "took longer than data.read_timeout" in failures[0].reason
+    assert [len(batch.clip) for batch in batches] == [2] * 4
+    whole = read_all(operations, None)
+    unharmed = [
+        (one.clip, other.clip)
+        for one, other in zip(batches, whole, strict=True)
+        if not one.failures and set(one.recordings) == set(other.recordings)
+    ]
+    assert all(torch.equal(one, other) for one, other in unharmed)

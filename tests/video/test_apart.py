@@ -1,0 +1,62 @@
+"""Work side by side: outcomes by job, and hangs and crashes cost no more than their own job."""
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from video.apart import Event, Job, Tell, run_apart
+from video.recording import UnreadableVideo
+
+
+def work(what: str, tell: Tell) -> str:
+    if what == "slow":
+        for step in range(6):
+            tell(step / 6)
+            time.sleep(0.5)
+    if what == "hang":
+        time.sleep(600)
+    if what == "crash":
+        os.abort()
+    if what == "broken":
+        raise UnreadableVideo(what, "is broken")
+    if what == "full":
+        raise OSError(28, "No space left on device", "/full")
+    if what == "bug":
+        raise KeyError("bug")
+    return what.upper()
+
+
+def run(*names: str, silence: float = 60) -> dict[str, object]:
+    jobs = [Job(name, work, (name,)) for name in names]
+    events: list[Event] = list(run_apart(jobs, 2, silence))
+    return {names[event.job]: event.outcome for event in events if event.outcome is not None}
+
+
+def test_every_job_has_its_outcome() -> None:
+    assert run("a", "b", "c", "d", "e") == {name: name.upper() for name in "abcde"}
+    assert run() == {}
+
+
+def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on() -> None:
+    outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=2)
+    assert (outcomes["a"], outcomes["b"], outcomes["slow"]) == ("A", "B", "SLOW")
+    assert str(outcomes["broken"]) == "broken: is broken"
+    assert str(outcomes["hang"]) == "hang: the reader hung: it said nothing for 2 s"
+    assert str(outcomes["crash"]) == "crash: the reader crashed (exit -6)"
+
+
+def test_a_full_disk_and_a_bug_end_all() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        run("a", "full", "b")
+    with pytest.raises(RuntimeError, match=r"while working on bug:(.|\n)*KeyError"):
+        run("a", "bug", "b")
+
+
+def test_no_process_outlives_the_work() -> None:
+    jobs = [Job("hang", work, ("hang",)), Job("a", work, ("a",))]
+    events = run_apart(jobs, 2, 60)
+    assert next(events).outcome == "A"
+    events.close()
+    assert not multiprocessing.active_children()

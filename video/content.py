@@ -1,0 +1,28 @@
+"""Telling the bytes of recordings apart without reading hours of them."""
+
+import hashlib
+import os
+from pathlib import Path
+
+SAMPLES, SAMPLE_BYTES = 16, 65_536
+
+
+def content_of(path: str) -> str:
+    """A digest of a file's size and of 16 samples of it, all of it up to 1 MiB.
+
+    Of a folder: of the names and sizes of its files. Two recordings with one digest are copies for
+    all practical purposes. Raises OSError.
+    """
+    sha256 = hashlib.sha256()
+    if Path(path).is_dir():
+        with os.scandir(path) as entries:
+            files = sorted((entry.name, entry.stat().st_size) for entry in entries)
+        sha256.update(repr(files).encode())
+        return sha256.hexdigest()[:32]
+    size = Path(path).stat().st_size
+    sha256.update(str(size).encode())
+    with Path(path).open("rb") as file:
+        for sample in range(SAMPLES):
+            file.seek(sample * max(size - SAMPLE_BYTES, 0) // (SAMPLES - 1))
+            sha256.update(file.read(SAMPLE_BYTES))
+    return sha256.hexdigest()[:32]

@@ -1,0 +1,64 @@
+"""Recordings that must not be used: those of a test set, those of whom consent was withdrawn."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from video.content import content_of
+from video.listing import read_text
+from video.recording import Recording
+
+
+class Exclusion(NamedTuple):
+    """What an exclude list did."""
+
+    kept: list[Recording]
+    excluded: list[Recording]
+    unmatched: list[str]  # entries that no recording answers to
+
+
+def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
+    """Leaves out the recordings that a list names.
+
+    An entry is a path, relative ones starting at the list's folder, or a bare name with or without
+    its ending (`video41`). A recording also answers to the path, name and content of the original
+    that it was prepared from, and a copy of a named file to its content. Raises ManifestError
+    where the list cannot be read.
+    """
+    entries = _entries(file)
+    named: dict[str, str] = {key: entry for entry in entries for key in _keys(entry, file.parent)}
+    kept: list[Recording] = []
+    excluded: list[Recording] = []
+    matched: set[str] = set()
+    for recording in recordings:
+        hits = {named[key] for key in _names(recording) if key in named}
+        matched |= hits
+        (excluded if hits else kept).append(recording)
+    return Exclusion(kept, excluded, [entry for entry in entries if entry not in matched])
+
+
+def _entries(file: Path) -> list[str]:
+    """The column `path` of a CSV file, or the lines of a list; labels behind a path are dropped."""
+    text = read_text(file)
+    rows = csv.DictReader(io.StringIO(text))
+    if "path" in (rows.fieldnames or []):
+        return [row["path"] for row in rows if row["path"]]
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _keys(entry: str, folder: Path) -> list[str]:
+    """What recordings are looked up by for an entry."""
+    path = folder / entry
+    if path.exists():
+        return [os.path.realpath(path), content_of(str(path))]
+    return [entry] if os.sep not in entry else [os.path.realpath(path)]
+
+
+def _names(recording: Recording) -> list[str]:
+    paths = [path for path in (recording.path, recording.original) if path]
+    names = [name for path in paths for name in (Path(path).name, Path(path).stem)]
+    contents = [recording.content, recording.original_content]
+    return [*map(os.path.realpath, paths), *names, *filter(None, contents)]

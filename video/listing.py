@@ -1,0 +1,140 @@
+"""Which recordings a source holds: a folder, a CSV file, a list, or a single one."""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from video.manifest import ManifestError
+
+SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+})  # fmt: skip
+PACK_SUFFIX = ".frames"  # a prepared recording
+PICTURE = re.compile(r"(\d+)\.(?:jpe?g|png)$", re.IGNORECASE)  # of a folder of numbered frames
+
+
+def is_frame_folder(folder: Path) -> bool:
+    """Whether a folder holds numbered pictures, and so is a recording itself."""
+    return folder.is_dir() and _numbered([file.name for file in folder.iterdir()])
+
+
+def _numbered(files: list[str]) -> bool:
+    return any(PICTURE.search(file) and file[0] != "." for file in files)
+
+
+def find_recordings(source: Path) -> list[str]:
+    """The paths of all recordings of a source, in a fixed order, each once.
+
+    A folder is searched with all its subfolders; one that holds numbered pictures, and no video
+    files, is a recording. A CSV file has a line of column names, one of them `path`. Any other
+    text is a list in the form of VideoMAE's: `path`, `path label`, `path 0 -1`, or `path 0 -1
+    label`; what stands behind the path is not used. Relative paths start at the file's folder.
+    Raises ManifestError.
+    """
+    if source.is_dir():
+        found = sorted(str(path) for path in _walk(source))
+        if not found:
+            raise ManifestError(_nothing_found(source))
+        return found
+    if not source.exists():
+        raise ManifestError(
+            f"data.source: {source} does not exist; give a folder of recordings, a CSV file with "
+            "a column `path`, or a list"
+        )
+    if source.suffix.lower() in SUFFIXES | {PACK_SUFFIX}:
+        return [str(source)]
+    numbered = list(_listed(source))
+    if not numbered:
+        raise ManifestError(f"{source}: lists no recordings; write a line for each")
+    lines: dict[str, int] = {}
+    for number, path in numbered:
+        if path in lines:
+            raise ManifestError(
+                f"{source}:{number}: {path} stands in line {lines[path]} too; remove one"
+            )
+        lines[path] = number
+    return list(lines)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Recordings below a folder, through links, each folder once; hidden files are not any."""
+    entered = set()
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(root)
+        folders[:] = [] if real in entered else sorted(f for f in folders if f[0] != ".")
+        if real in entered:
+            continue
+        entered.add(real)
+        suffixes = SUFFIXES | {PACK_SUFFIX}
+        videos = [f for f in files if f[0] != "." and Path(f).suffix.lower() in suffixes]
+        yield from (Path(root, video) for video in videos)
+        if not videos and _numbered(files):
+            yield Path(root)
+
+
+def _refuse(error: OSError) -> None:
+    raise ManifestError(
+        f"data.source: folder {error.filename} cannot be listed ({error.strerror}); allow it, or "
+        "leave it out by listing the recordings in a file"
+    )
+
+
+def _nothing_found(folder: Path) -> str:
+    kinds = sorted({p.suffix or p.name for p in folder.rglob("*") if p.is_file()})[:8]
+    what = f"holds no recordings, only {', '.join(kinds)}" if kinds else "is empty"
+    return (
+        f"data.source: {folder} {what}; put video files there "
+        f"({', '.join(sorted(SUFFIXES)[:6])} ...), or folders of numbered pictures, or name "
+        "another folder"
+    )
+
+
+def read_text(file: Path) -> str:
+    """The text of a list; raises ManifestError where it is none."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(
+            f"{file}: cannot be read as text ({error}); give a folder, a CSV file or a list"
+        ) from None
+
+
+def _listed(file: Path) -> Iterator[tuple[int, str]]:
+    """Line number and path of every recording in a CSV file or a list."""
+    text = read_text(file)
+    columns = next(csv.reader(io.StringIO(text)), [])
+    if "path" in columns:
+        rows = csv.DictReader(io.StringIO(text))
+        listed = ((rows.line_num, row["path"] or "") for row in rows)
+    elif len(columns) > 1:
+        raise ManifestError(
+            f"{file}:1: no column is named path, only {', '.join(columns)[:200]}; name one so"
+        )
+    else:
+        lines = enumerate(text.splitlines(), start=1)
+        listed = ((number, line.strip()) for number, line in lines if line.strip())
+    for number, entry in listed:
+        yield number, _existing(file, number, entry, as_list="path" not in columns)
+
+
+def _existing(file: Path, number: int, entry: str, as_list: bool) -> str:
+    """The file that a line names; in a list, up to three words behind it are not of its name."""
+    words = entry.rsplit(maxsplit=3) if as_list else []
+    candidates = [entry] + [entry.rsplit(maxsplit=n)[0] for n in (1, 2, 3) if len(words) > n]
+    for candidate in filter(None, candidates):
+        path = file.parent / candidate
+        if path.is_dir() and not is_frame_folder(path):
+            raise ManifestError(
+                f"{file}:{number}: {candidate} is a folder without numbered pictures; list the "
+                "files in it"
+            )
+        if path.exists():
+            return str(path)
+    raise ManifestError(
+        f"{file}:{number}: {entry!r} names no file; correct the path (relative ones start at "
+        f"{file.parent})"
+    )

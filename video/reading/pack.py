@@ -1,0 +1,124 @@
+"""Prepared recordings: JPEG pictures in one file, with an index by time.
+
+Layout, little-endian: the pictures, one behind the other; then columns of the index, an entry for
+each picture: time (float64, seconds), begin (uint64, and one more entry for the end of the last),
+checksum (uint32, CRC-32 of the picture's bytes); then the row of its manifest in JSON; then the
+trailer. A read costs the same in a long recording as in a short one, and never trusts an offset.
+"""
+
+import os
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from video.recording import UnreadableVideo
+
+TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the row, magic
+MAGIC = b"framesv1"
+
+
+class Pack(NamedTuple):
+    """An open prepared recording."""
+
+    path: str
+    descriptor: int
+    begin: int  # of the index
+    pictures: int
+    description_bytes: int
+
+    def description(self) -> bytes:
+        """What the writer said of the recording."""
+        begin = self.begin + 20 * self.pictures + 8
+        return os.pread(self.descriptor, self.description_bytes, begin)
+
+    def times(self, first: int, until: int) -> np.ndarray:
+        """Of pictures `first` to `until`, in seconds."""
+        return self._column("<f8", self.begin, first, until)
+
+    def picture(self, number: int) -> bytes:
+        """A JPEG; raises UnreadableVideo where its bytes are not those that were written."""
+        offsets = self.begin + 8 * self.pictures
+        begin, end = map(int, self._column("<u8", offsets, number, number + 2))
+        checksums = offsets + 8 * (self.pictures + 1)
+        (checksum,) = self._column("<u4", checksums, number, number + 1)
+        if begin <= end <= self.begin:
+            data = os.pread(self.descriptor, end - begin, begin)
+            if zlib.crc32(data) == checksum:
+                return data
+        raise UnreadableVideo(self.path, f"picture {number} is damaged; prepare it again")
+
+    def last_until(self, time: float, first: int = 0) -> int:
+        """The number of the last picture, from `first` on, whose time is not after `time`."""
+        return bisect_right(_Times(self), time, lo=first) - 1
+
+    def _column(self, kind: str, begin: int, first: int, until: int) -> np.ndarray:
+        dtype = np.dtype(kind)
+        data = os.pread(
+            self.descriptor, (until - first) * dtype.itemsize, begin + first * dtype.itemsize
+        )
+        if len(data) < (until - first) * dtype.itemsize:
+            raise UnreadableVideo(self.path, "is cut off; prepare it again")
+        return np.frombuffer(data, dtype)
+
+
+class _Times(NamedTuple):
+    """The times of a pack as a sequence that is read where it is looked at."""
+
+    pack: Pack
+
+    def __len__(self) -> int:
+        return self.pack.pictures
+
+    def __getitem__(self, number: int) -> float:  # type: ignore[override]
+        return float(self.pack.times(number, number + 1)[0])
+
+
+class opened:  # noqa: N801  a context, used as `open` is
+    """Opens a pack; raises UnreadableVideo where it is none, or not whole."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._descriptor = path, -1
+
+    def __enter__(self) -> Pack:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY)
+            size = os.fstat(self._descriptor).st_size
+            trailer = os.pread(self._descriptor, TRAILER.size, max(size - TRAILER.size, 0))
+        except OSError as error:
+            raise UnreadableVideo(self._path, f"cannot be read ({error.strerror})") from None
+        if len(trailer) == TRAILER.size:
+            index, pictures, description, magic = TRAILER.unpack(trailer)
+            whole = index + 20 * pictures + 8 + description + TRAILER.size == size
+            if magic == MAGIC and pictures and whole:
+                return Pack(self._path, self._descriptor, index, pictures, description)
+        self.__exit__()
+        raise UnreadableVideo(self._path, "is no prepared recording, or cut off; prepare it again")
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def write_pack(file: Path, pictures: Iterable[tuple[float, bytes]], description: bytes) -> None:
+    """Writes JPEG pictures with their ascending times; complete and durable, or not at all."""
+    draft = file.with_name(f".{file.name}.draft")
+    times: list[float] = []
+    begins, checksums = [0], []
+    with draft.open("wb") as out:
+        for time, data in pictures:
+            out.write(data)
+            times.append(time)
+            begins.append(begins[-1] + len(data))
+            checksums.append(zlib.crc32(data))
+        out.write(np.array(times, "<f8").tobytes())
+        out.write(np.array(begins, "<u8").tobytes())
+        out.write(np.array(checksums, "<u4").tobytes())
+        out.write(description)
+        out.write(TRAILER.pack(begins[-1], len(times), len(description), MAGIC))
+        out.flush()
+        os.fsync(out.fileno())
+    draft.replace(file)

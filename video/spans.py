@@ -1,0 +1,100 @@
+"""Where in a recording a clip may begin."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from video.config import Sampling
+from video.recording import Recording, Span
+
+QUIETEST = 0.05  # of the greatest motion: nothing is so still that it is never drawn
+
+
+class Stretch(NamedTuple):
+    """Frames, one behind the other, at which a clip may begin."""
+
+    begin: float  # seconds
+    frames: int
+    weight: float  # of each
+    end: float  # of what a clip may show, seconds
+
+
+def clip_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
+    """Time from the beginning of a clip's first frame to the end of its last."""
+    return (frames - 1) * sampling.step_seconds(recording.fps) + 1 / recording.fps
+
+
+def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
+    """What is neither missing nor, with a margin, to be avoided."""
+    taken = list(recording.holes)
+    for what in sampling.avoid:
+        spans: tuple[Span, ...] = getattr(recording, what)
+        taken += [(begin - sampling.margin, end + sampling.margin) for begin, end in spans]
+    usable, position = [], 0.0
+    for begin, end in sorted(taken):
+        if begin > position:
+            usable.append((position, begin))
+        position = max(position, end)
+    if recording.seconds > position:
+        usable.append((position, recording.seconds))
+    return usable
+
+
+def stretches(recording: Recording, frames: int, sampling: Sampling) -> list[Stretch]:
+    """Where a clip may begin; nothing where the recording has no room for one.
+
+    Where no usable span is as long as a clip, the longest may do by `sampling.short`.
+    """
+    needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
+    spans = usable_spans(recording, sampling)
+    long_enough = [span for span in spans if span[1] - span[0] > needed]
+    if not long_enough and sampling.short != "error" and spans:
+        begin, end = max(spans, key=lambda span: span[1] - span[0])
+        return [Stretch(begin, 1, 1.0, end)]
+    found: list[Stretch] = []
+    for begin, end in long_enough:
+        latest = end - clip_seconds(recording, frames, sampling)
+        number = int(max(latest - begin, 0.0) * recording.fps + 1e-6) + 1
+        if sampling.motion and recording.motion:
+            found += _by_motion(recording, begin, number, end, sampling.motion)
+        else:
+            found.append(Stretch(begin, number, 1.0, end))
+    return found
+
+
+def _by_motion(
+    recording: Recording, begin: float, number: int, end: float, power: float
+) -> Iterator[Stretch]:
+    """The same frames, divided where the motion changes."""
+    part = recording.seconds / len(recording.motion)
+    first = 0
+    while first < number:
+        at = begin + first / recording.fps
+        digit = min(int(at / part + 1e-9), len(recording.motion) - 1)
+        until = round(((digit + 1) * part - begin) * recording.fps)
+        until = number if digit == len(recording.motion) - 1 else min(max(until, first + 1), number)
+        motion = max(int(recording.motion[digit]) / 9, QUIETEST)
+        yield Stretch(at, until - first, motion**power, end)
+        first = until
+
+
+def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
+    """How much of a recording its clips can show."""
+    if not stretches(recording, frames, sampling):
+        return 0.0
+    needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
+    lengths = [end - begin for begin, end in usable_spans(recording, sampling)]
+    return sum(length for length in lengths if length > needed) or max(lengths)
+
+
+def frame_times(
+    stretch: Stretch, begin: float, frames: int, step: float, recording: Recording, short: str
+) -> tuple[float, ...]:
+    """The times of a clip's frames; ascending, unless a short recording repeats."""
+    times: Sequence[float] = [begin + i * step for i in range(frames)]
+    last = stretch.end - 1 / recording.fps
+    if times[-1] <= last + 0.5 / recording.fps:
+        return tuple(times)
+    if short == "loop":
+        length = stretch.end - stretch.begin
+        times = [stretch.begin + (time - stretch.begin) % length for time in times]
+    return tuple(min(time, max(last, stretch.begin)) for time in times)

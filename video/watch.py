@@ -1,0 +1,50 @@
+"""A time limit for readers that hang in native code, where no exception can reach them."""
+
+import faulthandler
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+
+class Attempt(NamedTuple):
+    """The decoding of one place: the n-th try of a read."""
+
+    epoch: int
+    position: int
+    number: int
+
+
+class Watch:
+    """Ends a loader's worker that takes too long for an attempt, and knows afterwards which it was.
+
+    Shared by a process and the workers that it forks. The limit holds whether or not the reader
+    lets other threads run.
+    """
+
+    def __init__(self, workers: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._rows = torch.full((workers, 4), -1, dtype=torch.int64).share_memory_()
+
+    @contextmanager
+    def over(self, worker: int, attempt: Attempt) -> Iterator[None]:
+        """Watches what `worker` does inside; it ends its process with a traceback if late."""
+        self._rows[worker] = torch.tensor([*attempt, int(1e3 * time.monotonic())])
+        faulthandler.dump_traceback_later(self._seconds, exit=True)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            self._rows[worker] = -1
+
+    def overdue(self) -> list[Attempt]:
+        """The attempts that have taken too long; forgets them."""
+        now = 1e3 * time.monotonic()
+        late = []
+        for worker, (*attempt, started) in enumerate(self._rows.tolist()):
+            if started >= 0 and now - started >= 1e3 * self._seconds:
+                late.append(Attempt(*attempt))
+                self._rows[worker] = -1
+        return late
