@@ -34,7 +34,8 @@ def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
     excluded: list[Recording] = []
     matched: set[str] = set()
     for recording in recordings:
-        hits = {named[key] for key in _names(recording) if key in named}
+        contents = {recording.content, recording.original_content}
+        hits = {named[key] for key in names_of(recording) | contents if key in named}
         matched |= hits
         (excluded if hits else kept).append(recording)
     return Exclusion(kept, excluded, [entry for entry in entries if entry not in matched])
@@ -57,8 +58,8 @@ def _keys(entry: str, folder: Path) -> list[str]:
     return [entry] if os.sep not in entry else [os.path.realpath(path)]
 
 
-def _names(recording: Recording) -> list[str]:
+def names_of(recording: Recording) -> set[str]:
+    """What a recording may be called: its real path, its name, and those of its original."""
     paths = [path for path in (recording.path, recording.original) if path]
-    names = [name for path in paths for name in (Path(path).name, Path(path).stem)]
-    contents = [recording.content, recording.original_content]
-    return [*map(os.path.realpath, paths), *names, *filter(None, contents)]
+    names = {name for path in paths for name in (Path(path).name, Path(path).stem)}
+    return names | {os.path.realpath(path) for path in paths}

@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video.writer import write_h264
+from video.writer import AS_RECORDED, write_h264
 
 FPS = 25
-GOP = 250  # recorders write a key frame every ten seconds
 CANVAS = 384  # side of the tissue texture, of which the camera sees a part
 SENSOR_NOISE = 0.005
 
@@ -57,7 +56,8 @@ def synthesize(folder: Path, recordings: int, seconds: float, size: int, seed: i
         scene = Scene(rows, columns, rng)
         phases = draw_phases(round(seconds * FPS), rng)
         file = folder / f"operation{number + 1:02d}.mp4"
-        write_h264(file, scene.render(phases), FPS, GOP)
+        frames = ((n / FPS, pixels) for n, pixels in enumerate(scene.render(phases)))
+        write_h264(file, frames, FPS, AS_RECORDED)
         lines = (f"{frame}\t{phase.name}\n" for frame, phase in enumerate(phases))
         file.with_name(f"{file.stem}-phase.txt").write_text("Frame\tPhase\n" + "".join(lines))
         files.append(file)

@@ -1,33 +1,64 @@
-"""The door to the video encoder."""
+"""The door to encoders: H.264 in mp4, and JPEG."""
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
+
+TICKS = 90_000  # of the time stamps, a second
+THREADS = {"threads": "1"}  # so that the same frames always give the same bytes
+
+# A key frame every ten seconds, as recorders write it.
+AS_RECORDED = {"preset": "veryfast", "crf": "21", "g": "250"}
+# Short ways from a key frame to any other, and three of four frames that no other refers to, which
+# a reader that does not want them need not decode.
+FAST_TO_READ = {
+    "preset": "veryfast",
+    "tune": "fastdecode",
+    "g": "16",
+    "bf": "3",
+    "b_strategy": "0",
+    "x264-params": "b-pyramid=none:scenecut=0",
+}
 
 
 def write_h264(
-    file: Path, frames: Iterable[UInt8[np.ndarray, "h w c"]], fps: int, gop: int, quality: int = 21
-) -> None:
-    """Writes RGB frames of even height and width as H.264 in mp4; complete or not at all.
+    file: Path, frames: Iterable[tuple[float, UInt8[np.ndarray, "h w c"]]], fps: float,
+    options: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Writes RGB frames of even height and width with their times in seconds, as mp4.
 
-    `gop` is the number of frames from one key frame to the next, `quality` libx264's crf: 18 can
-    hardly be told from the original, 28 is coarse. One thread, so that the bytes are always the
-    same.
+    The file is complete or absent. Raises OSError where there is no room.
     """
     draft = file.with_name(f".{file.name}.draft")
-    with av.open(str(draft), "w", format="mp4") as container:
-        options = {"crf": str(quality), "preset": "veryfast", "g": str(gop), "threads": "1"}
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=options)
-        stream.pix_fmt = "yuv420p"
-        for number, pixels in enumerate(frames):
-            if number == 0:
-                stream.height, stream.width = pixels.shape[:2]
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    try:
+        with av.open(str(draft), "w", format="mp4") as container:
+            rate = Fraction(fps).limit_denominator(1001)
+            stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
+            stream.pix_fmt = "yuv420p"
+            stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
+            started = False
+            for time, pixels in frames:
+                if not started:
+                    stream.height, stream.width = pixels.shape[:2]
+                    started = True
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    except av.FFmpegError as error:
+        draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(file)) from None
     draft.replace(file)
+
+
+def encode_jpeg(pixels: UInt8[np.ndarray, "h w c"], quality: int) -> bytes:
+    """One picture; `quality` is libjpeg's, 1 to 95."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality)
+    return out.getvalue()

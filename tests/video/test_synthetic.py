@@ -66,4 +66,4 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--size: 2 is too small; give 16 or more" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert main(["synthesize", str(tmp_path / "file/out")]) == 2
-    assert "give another folder" in capsys.readouterr().err
+    assert "give another place" in capsys.readouterr().err

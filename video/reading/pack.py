@@ -10,7 +10,7 @@ import os
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,8 +103,13 @@ class opened:  # noqa: N801  a context, used as `open` is
         os.close(self._descriptor)
 
 
-def write_pack(file: Path, pictures: Iterable[tuple[float, bytes]], description: bytes) -> None:
-    """Writes JPEG pictures with their ascending times; complete and durable, or not at all."""
+def write_pack(
+    file: Path, pictures: Iterable[tuple[float, bytes]], description: Callable[[], bytes]
+) -> None:
+    """Writes JPEG pictures with their ascending times; complete and durable, or not at all.
+
+    The description is asked for when all pictures are there.
+    """
     draft = file.with_name(f".{file.name}.draft")
     times: list[float] = []
     begins, checksums = [0], []
@@ -117,8 +122,8 @@ def write_pack(file: Path, pictures: Iterable[tuple[float, bytes]], description:
         out.write(np.array(times, "<f8").tobytes())
         out.write(np.array(begins, "<u8").tobytes())
         out.write(np.array(checksums, "<u4").tobytes())
-        out.write(description)
-        out.write(TRAILER.pack(begins[-1], len(times), len(description), MAGIC))
+        text = description()
+        out.write(text + TRAILER.pack(begins[-1], len(times), len(text), MAGIC))
         out.flush()
         os.fsync(out.fileno())
     draft.replace(file)

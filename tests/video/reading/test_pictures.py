@@ -88,7 +88,7 @@ def pack(tmp_path: Path) -> Recording:
     """Two hundred pictures at 25 a second, and a hole of ten seconds."""
     times = [n / 25 + 10 * (n >= 100) for n in range(200)]
     file = tmp_path / "x.frames"
-    write_pack(file, ((time, picture(n)) for n, time in enumerate(times)), b"")
+    write_pack(file, ((time, picture(n)) for n, time in enumerate(times)), lambda: b"")
     return made_up(18.0, path=str(file), reader="pack", frames=200)
 
 
@@ -136,7 +136,7 @@ def test_a_pack_that_cannot_be_finished_leaves_nothing_as_if_whole(tmp_path: Pat
         raise RuntimeError("the decoder crashed")
 
     with pytest.raises(RuntimeError):
-        write_pack(tmp_path / "x.frames", pictures(), b"")
+        write_pack(tmp_path / "x.frames", pictures(), lambda: b"")
     assert not (tmp_path / "x.frames").exists()
 
 
