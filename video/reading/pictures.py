@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
+import simplejpeg
 from jaxtyping import UInt8
 from PIL import Image
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from video.reading import pack
 from video.reading.container import EARLY
 from video.reading.frame_folder import kept_listing
 from video.recording import Recording, UnreadableVideo
 
-END_OF_JPEG = b"\xff\xd9"
+MOST_PIXELS = 2**26  # of a picture: more is no frame of a video
 
 
 def read_pack(
@@ -34,8 +32,7 @@ def read_pack(
             if number == before:
                 clip[place] = clip[place - 1]
             else:
-                picture = prepared.picture(number)
-                clip[place] = _decode_jpeg(picture, rows, columns, recording.path)
+                _decode_jpeg(prepared.picture(number), clip[place], recording.path)
             before = number
     return clip
 
@@ -56,39 +53,41 @@ def read_folder(
         if n and place == places[n - 1]:
             clip[n] = clip[n - 1]
         else:
-            clip[n] = _read_picture(recording.path, str(listing.names[place]), rows, columns)
+            _read_picture(recording.path, str(listing.names[place]), clip[n])
     return clip
 
 
-def _read_picture(folder: str, name: str, rows: int, columns: int) -> UInt8[np.ndarray, "y x 3"]:
+def _read_picture(folder: str, name: str, into: UInt8[np.ndarray, "y x 3"]) -> None:
     try:
         data = Path(folder, name).read_bytes()
     except OSError as error:
         raise UnreadableVideo(folder, f"{name} cannot be read ({error.strerror})") from None
-    if name.lower().endswith("png"):
-        return _decode_png(data, rows, columns, f"{folder}/{name}")
-    if END_OF_JPEG not in data[-64:]:  # the decoder would make the missing part up
-        raise UnreadableVideo(folder, f"{name} is cut off")
-    return _decode_jpeg(data, rows, columns, f"{folder}/{name}")
+    decode = _decode_png if name.lower().endswith("png") else _decode_jpeg
+    decode(data, into, f"{folder}/{name}")
 
 
-def _decode_jpeg(data: bytes, rows: int, columns: int, path: str) -> UInt8[np.ndarray, "y x 3"]:
+def _decode_jpeg(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> None:
+    """Writes the pixels, scaled to the size of `into`; a JPEG that is cut off is refused."""
     try:
-        buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        picture = decode_jpeg(buffer, ImageReadMode.RGB)
-    except (RuntimeError, ValueError) as error:
-        raise UnreadableVideo(path, f"is no sound JPEG ({str(error).splitlines()[0]})") from None
-    if picture.shape[1:] != (rows, columns):
-        picture = F.interpolate(picture[None], (rows, columns), mode="bilinear", antialias=True)[0]
-    return picture.permute(1, 2, 0).numpy()
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if height * width > MOST_PIXELS:
+            raise UnreadableVideo(path, f"is larger than a frame of a video: {width}x{height}")
+        if (height, width) == into.shape[:2]:
+            simplejpeg.decode_jpeg(data, "RGB", buffer=into)
+        else:
+            into[:] = _scaled(Image.fromarray(simplejpeg.decode_jpeg(data, "RGB")), into)
+    except ValueError as error:
+        raise UnreadableVideo(path, f"is no sound JPEG ({error})") from None
 
 
-def _decode_png(data: bytes, rows: int, columns: int, path: str) -> UInt8[np.ndarray, "y x 3"]:
+def _decode_png(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> None:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
-            picture = opened.convert("RGB")
+            into[:] = _scaled(opened.convert("RGB"), into)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableVideo(path, f"is no sound PNG ({error})") from None
-    if picture.size != (columns, rows):
-        picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+
+
+def _scaled(picture: Image.Image, like: UInt8[np.ndarray, "y x 3"]) -> UInt8[np.ndarray, "y x 3"]:
+    rows, columns = like.shape[:2]
+    return np.asarray(picture.resize((columns, rows), Image.Resampling.BILINEAR))

@@ -64,9 +64,9 @@ def test_pictures_that_tell_no_order_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda data: data[: len(data) // 2], "img_00003.jpg is cut off"),
-        (lambda data: b"", "img_00003.jpg is cut off"),
-        (lambda data: b"no picture" + data[-2:], "is no sound JPEG"),
+        (lambda data: data[:-40], "img_00003.jpg: is no sound JPEG .Premature end"),
+        (lambda data: b"", "img_00003.jpg: is no sound JPEG"),
+        (lambda data: b"no picture" + data[-2:], "img_00003.jpg: is no sound JPEG"),
     ],
 )
 def test_a_damaged_picture_is_named_and_the_others_are_read(
