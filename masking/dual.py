@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -61,14 +61,22 @@ class DualMasking:
             )
         return Counts(tokens, tokens - hidden, shown if self.decode_visible else loss, loss)
 
-    def draw(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Masks:
+    def draw(
+        self, grid: Grid, rngs: Sequence[np.random.Generator],
+        inside: Bool[np.ndarray, "b n"] | None = None,
+    ) -> Masks:  # fmt: skip
         """Masks of a batch, one random generator a sample.
 
         Each is used for the encoder's mask first, then the decoder's, then for flips, so the first
         does not depend on the second. Flips bring the decoded tokens to their counts among hidden
         and among visible tokens; none is needed where the two masks cross evenly, as tube and
         running cell do if frames are a multiple of 4.
+
+        Given the tokens `inside` the field of view, no other one is decoded; a share of
+        `least_inside` of each sample must be. Raises ValueError where it is not.
         """
+        if inside is not None:
+            return self._draw_inside(grid, rngs, inside)
         counts = self.counts(grid)
         hidden = self.encoder.hidden(grid, rngs)
         visible = ~hidden
@@ -84,3 +92,28 @@ class DualMasking:
             else:
                 decoded = decoded & hidden
         return Masks(indices_of(visible, counts.visible), indices_of(decoded, counts.decoded))
+
+    def least_inside(self, grid: Grid) -> float:
+        """The share of tokens inside the field of view that is enough, whatever is drawn.
+
+        Raises ValueError where all tokens of a kind must be decoded, inside or not.
+        """
+        if self.decoder is None or self.decode_visible:
+            raise ValueError(
+                "tokens outside the field of view can be left out only with a decoder mask and "
+                "decode_visible: false"
+            )
+        counts = self.counts(grid)
+        return (counts.visible + counts.loss) / counts.tokens
+
+    def _draw_inside(
+        self, grid: Grid, rngs: Sequence[np.random.Generator], inside: Bool[np.ndarray, "b n"]
+    ) -> Masks:
+        """The encoder's mask as ever, the decoder's as far as it is inside, filled up there."""
+        counts = self.counts(grid)
+        assert self.decoder is not None
+        hidden = self.encoder.hidden(grid, rngs)
+        askable = hidden & inside
+        shown = ~self.decoder.hidden(grid, rngs) & askable
+        decoded = flip_to_count(shown, counts.loss, rngs, askable) & askable
+        return Masks(indices_of(~hidden, counts.visible), indices_of(decoded, counts.loss))

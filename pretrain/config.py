@@ -88,6 +88,7 @@ class DataConfig:
     reader: Literal["pyav", "decord"] = "pyav"  # of video files that no manifest tells a reader of
     folder_fps: Annotated[float, Field(gt=0)] = 1.0  # of folders of pictures, which do not say it
     read_timeout: Annotated[float, Field(gt=0)] = 120.0  # seconds, then a read counts as failed
+    inside_view: bool = False  # decode no token outside the field of view that `check` found
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
 
     @model_validator(mode="after")
@@ -123,6 +124,11 @@ class PretrainConfig:
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
+    @property
+    def least_inside(self) -> float:
+        """The share of a clip that must be inside the field of view; 0 where it is all one."""
+        return self.masking.least_inside(self.encoder.grid) if self.data.inside_view else 0.0
+
     @model_validator(mode="after")
     def _fits(self) -> "PretrainConfig":
         if self.batch.micro_batch % self.data.clips_per_read:
@@ -132,6 +138,8 @@ class PretrainConfig:
             )
         try:
             self.masking.counts(self.encoder.grid)
+            if self.data.inside_view:
+                self.masking.least_inside(self.encoder.grid)
         except ValueError as error:  # a ratio that this grid cannot have
             raise ValueError(f"masking: {error}") from None
         return self

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
@@ -110,7 +110,7 @@ class Collate:
 
     def __init__(self, config: PretrainConfig) -> None:
         self._masking, self._grid, self._seed = config.masking, config.encoder.grid, config.seed
-        self._copies = config.data.clips_per_read
+        self._copies, self._inside_view = config.data.clips_per_read, config.data.inside_view
 
     def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
         clip = torch.cat([item.clips.clips for item in items])
@@ -120,7 +120,7 @@ class Collate:
             for i in range(len(clips.clips))
         ]
         rngs = [sample_rng(self._seed, epoch, sample, "mask") for epoch, sample in samples]
-        masks = self._masking.draw(self._grid, rngs)
+        masks = self._masking.draw(self._grid, rngs, self._inside(items))
         return PretrainBatch(
             clip,
             torch.from_numpy(masks.visible),
@@ -128,6 +128,13 @@ class Collate:
             tuple(item.clips.path for item in items),
             tuple(failure for item in items for failure in item.clips.failures),
         )
+
+    def _inside(self, items: Sequence[ReadClips]) -> Bool[np.ndarray, "b n"] | None:
+        """The tokens of each clip that the field of view touches, the same in all frames."""
+        if not self._inside_view:
+            return None
+        cells = np.concatenate([item.clips.inside for item in items])
+        return np.tile(cells.reshape(len(cells), -1), self._grid[0])
 
 
 def open_batches(
@@ -137,7 +144,7 @@ def open_batches(
     rows, columns = config.encoder.image_size
     reader = ClipReader(
         sources.recordings, sources.sampler, config.data.augmentation, rows, columns,
-        config.data.clips_per_read,
+        config.data.clips_per_read, config.encoder.grid[1:], config.least_inside,
     )  # fmt: skip
     watch = Watch(config.data.workers, config.data.read_timeout)
     hung: set[Attempt] = set()
@@ -187,7 +194,9 @@ def _outlasting(
 
 
 def _first_clip(item: ReadClips) -> ReadClips:
-    return item._replace(clips=item.clips._replace(clips=item.clips.clips[:1]))
+    return item._replace(
+        clips=item.clips._replace(clips=item.clips.clips[:1], inside=item.clips.inside[:1])
+    )
 
 
 def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[PretrainBatch]:

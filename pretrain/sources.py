@@ -9,6 +9,7 @@ from launch.durable import digest
 from launch.processes import Processes, first_does
 from pretrain.config import DataConfig, PretrainConfig
 from video.exclude import exclude
+from video.inside import centred_crop, inside_cells
 from video.ledger import Ledger, failed_during
 from video.manifest import ManifestError, read_manifest, write_manifest
 from video.opening import open_source
@@ -85,12 +86,27 @@ def _no_room(recording: Recording, config: PretrainConfig) -> UnreadableVideo | 
     """Why no clip can be taken from a recording."""
     sampling = plans_of(config.data)[recording.source].sampling
     if stretches(recording, config.encoder.frames, sampling):
-        return None
+        return _too_little_view(recording, config)
     needed = clip_seconds(recording, config.encoder.frames, sampling)
     reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
     if recording.seconds >= needed:
         reason = f"shows nothing for {needed:.2f} s, the length of a clip"
     return UnreadableVideo(recording.path, f"{reason}; data.sampling.short says what to do")
+
+
+def _too_little_view(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
+    """Why no crop shows enough of the patient for masks inside the field of view."""
+    if not config.data.inside_view or recording.view is None:
+        return None
+    box = centred_crop(recording.view, *recording.shape, *config.encoder.image_size)
+    inside = inside_cells(recording.view, *recording.shape, box, config.encoder.grid[1:]).mean()
+    if inside >= config.least_inside:
+        return None
+    return UnreadableVideo(
+        recording.path,
+        f"shows the patient in {inside:.0%} of a crop, data.inside_view needs "
+        f"{config.least_inside:.0%}; prepare it with --crop-view, or mask more",
+    )
 
 
 def _without_excluded(recordings: list[Recording], data: DataConfig) -> list[Recording]:

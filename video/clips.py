@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from video.augment import apply_crop, decoded_size, draw_crop
+from video.augment import apply_crop, decoded_size
 from video.config import Augmentation
+from video.inside import draw_crop_inside
 from video.reading import read_frames
-from video.recording import Recording, UnreadableVideo
+from video.recording import FieldOfView, Recording, UnreadableVideo
 from video.sampling import ClipSampler, Place
 
 HUNG = "reading hung: it took longer than data.read_timeout"
@@ -23,17 +24,24 @@ class ClipRead(NamedTuple):
     """Clips cut from one decoded stretch; none where every try failed."""
 
     clips: UInt8[Tensor, "r t h w c"]
+    inside: Bool[np.ndarray, "r rows columns"]  # cells of each that the field of view touches
     path: str
     failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
 
 
 class ClipReader:
-    """Reads a position: decodes its frames once, and cuts `clips_per_read` clips out of them."""
+    """Reads a position: decodes its frames once, and cuts `clips_per_read` clips out of them.
+
+    Each clip tells which of its `cells`, a grid of rows and columns, the field of view touches; a
+    crop of which less than `least_inside` would be is replaced by one around the middle of it.
+    """
 
     def __init__(
         self, recordings: Sequence[Recording], sampler: ClipSampler, augmentation: Augmentation,
-        rows: int, columns: int, clips_per_read: int,
+        rows: int, columns: int, clips_per_read: int, cells: tuple[int, int] = (1, 1),
+        least_inside: float = 0.0,
     ) -> None:  # fmt: skip
+        self._cells, self._least_inside = cells, least_inside
         self._recordings, self._sampler, self._augmentation = recordings, sampler, augmentation
         self._rows, self._columns, self._copies = rows, columns, clips_per_read
 
@@ -64,10 +72,12 @@ class ClipReader:
                 place = self._sampler.draw(other, drawing)
                 continue
             samples = range(position * self._copies, (position + 1) * self._copies)
-            clips = [self._crop(frames, rng(sample, "crop")) for sample in samples]
-            return ClipRead(torch.stack(clips), recording.path, tuple(failures))
+            cropped = [self._crop(frames, recording.view, rng(s, "crop")) for s in samples]
+            clips, inside = zip(*cropped, strict=True)
+            return ClipRead(torch.stack(clips), np.stack(inside), recording.path, tuple(failures))
         nothing = torch.empty(0, len(place.times), self._rows, self._columns, 3, dtype=torch.uint8)
-        return ClipRead(nothing, recording.path, tuple(failures))
+        outside = np.zeros((0, *self._cells), dtype=bool)
+        return ClipRead(nothing, outside, recording.path, tuple(failures))
 
     def _decode(self, place: Place) -> UInt8[Tensor, "t h w c"]:
         recording = self._recordings[place.recording]
@@ -79,9 +89,14 @@ class ClipReader:
         return frames if len(times) == len(order) else frames[torch.from_numpy(order)]
 
     def _crop(
-        self, frames: UInt8[Tensor, "t h w c"], rng: np.random.Generator
-    ) -> UInt8[Tensor, "t rows columns c"]:
+        self, frames: UInt8[Tensor, "t h w c"], view: FieldOfView | None, rng: np.random.Generator
+    ) -> tuple[UInt8[Tensor, "t y x c"], Bool[np.ndarray, "rows columns"]]:
         augmentation, rows, columns = self._augmentation, self._rows, self._columns
         height, width = frames.shape[1:3]
-        box = draw_crop(augmentation, height, width, rows, columns, rng)
-        return apply_crop(frames, box, rows, columns, augmentation.flip and rng.random() < 0.5)
+        box, inside = draw_crop_inside(
+            augmentation, view, height, width, rows, columns, self._cells,
+            self._least_inside, rng,
+        )  # fmt: skip
+        mirrored = bool(augmentation.flip and rng.random() < 0.5)
+        clip = apply_crop(frames, box, rows, columns, mirrored)
+        return clip, inside[:, ::-1] if mirrored else inside

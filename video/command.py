@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_check(commands.add_parser("check", help="look at every recording; write a manifest"))
     _add_prepare(commands.add_parser("prepare", help="rewrite recordings to be read fast"))
+    _add_preview(commands.add_parser("preview", help="draw clips as the network sees them"))
     _add_synthesize(
         commands.add_parser(
             "synthesize", help="render recordings of an operation that never was, with its phases"
@@ -79,6 +80,20 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_prepare)
 
 
+def _add_preview(command: argparse.ArgumentParser) -> None:
+    command.description = "Draws clips as training would: a row each, with its place."
+    command.add_argument("source", type=Path, help="manifest, folder, CSV file or list")
+    command.add_argument("--out", type=Path, default=Path("clips.png"), help="(%(default)s)")
+    command.add_argument("--clips", type=at_least(1, int), default=6, help="(%(default)s)")
+    command.add_argument("--frames", type=at_least(1, int), default=16, help="(%(default)s)")
+    command.add_argument("--image-size", type=at_least(8, int), default=224, help="(%(default)s)")
+    command.add_argument("--frame-rate", type=at_least(1e-3, float), help="a second (6.25)")
+    command.add_argument("--stride", type=at_least(1, int), help="in frames, instead of a rate")
+    command.add_argument("--seed", type=at_least(0, int), default=0)
+    _add_reading(command)
+    command.set_defaults(run=_preview)
+
+
 def _add_reading(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reader", choices=("pyav", "decord"), default="pyav")
     _add_working(command)
@@ -129,6 +144,17 @@ def _prepare(options: argparse.Namespace) -> int:
     return prepare(
         options.source, options.out, settings, options.leave_out, options.folder_fps,
         options.processes, options.time_limit,
+    )  # fmt: skip
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from video.config import Sampling
+    from video.preview import preview
+
+    sampling = Sampling(frame_rate=options.frame_rate, stride=options.stride, short="loop")
+    return preview(
+        options.source, options.out, options.clips, options.frames, options.image_size, sampling,
+        options.seed, options.reader, options.folder_fps, options.time_limit,
     )  # fmt: skip
 
 

@@ -133,3 +133,33 @@ def test_a_recipe_is_checked() -> None:
         build("tube", None, decode_all=True)
     dumped = TypeAdapter(DualMasking).dump_python(DualMasking())
     assert TypeAdapter(DualMasking).validate_python(dumped) == DualMasking()
+
+
+@pytest.mark.parametrize("grid", [(8, 14, 14), (8, 7, 10)])
+def test_no_token_outside_the_field_of_view_is_decoded(grid: Grid) -> None:
+    masking = DualMasking(decode_visible=False)
+    counts = masking.counts(grid)
+    frames, rows, columns = grid
+    y, x = np.mgrid[:rows, :columns]
+    cells = ((y + 0.5) / rows - 0.5) ** 2 + ((x + 0.5) / columns - 0.5) ** 2 < 0.46**2
+    assert cells.mean() >= masking.least_inside(grid)
+    inside = np.tile(cells.reshape(-1), frames)
+    masks = masking.draw(grid, rngs(30), np.tile(inside, (30, 1)))
+    assert masks.decoded.shape == (30, counts.loss)
+    assert inside[masks.decoded].all()
+    for visible, decoded in zip(masks.visible, masks.decoded, strict=True):
+        assert not set(visible.tolist()) & set(decoded.tolist())
+        assert (np.diff(decoded) > 0).all()
+    whole = masking.draw(grid, rngs(30))
+    np.testing.assert_array_equal(masks.visible, whole.visible)
+
+
+def test_too_small_a_field_of_view_and_masks_that_ask_all_are_refused() -> None:
+    grid = (8, 14, 14)
+    few = np.zeros((1, 8 * 14 * 14), bool)
+    few[:, : 8 * 14 * 4] = True
+    with pytest.raises(ValueError, match="is more than the tokens"):
+        DualMasking(decode_visible=False).draw(grid, rngs(1), few)
+    with pytest.raises(ValueError, match="decode_visible: false"):
+        DualMasking().least_inside(grid)
+    assert DualMasking(decode_visible=False).least_inside(grid) == pytest.approx(0.55, abs=0.01)

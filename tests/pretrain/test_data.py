@@ -18,7 +18,7 @@ from video.config import Sampling
 from video.ledger import TooManyUnreadable
 from video.listing import find_recordings
 from video.reading.probe import probe
-from video.recording import Recording
+from video.recording import FieldOfView, Recording
 from video.sampling import ClipSampler, Plan
 
 
@@ -121,3 +121,22 @@ def test_data_that_is_gone_ends_the_batches(operations: Path, tmp_path: Path) ->
     found, _ = open_batches(config, sources(config, lost), Processes(), range(3), 1)
     with pytest.raises(TooManyUnreadable, match=r"gone.mp4.*is the disk of data.source"):
         next(found)
+
+
+def test_only_tokens_in_the_field_of_view_are_decoded_by_option(operations: Path) -> None:
+    arguments = words(
+        operations, Path("unused"), "data.inside_view=true", "masking.decode_visible=false",
+        "data.augmentation={flip: true, scales: [1.0, 0.8]}", "data.workers=1",
+        "encoder.image_size=64", "encoder.patch=8",
+    )  # fmt: skip
+    config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
+    view = FieldOfView("box", (0.0, 0.0, 1.0, 1.0))  # the left three quarters
+    recordings = [replace(probe(path), view=view) for path in find_recordings(operations)]
+    found, fixed = open_batches(config, sources(config, recordings), Processes(), range(3), 1)
+    asked = set()
+    for batch in (*found, fixed):
+        assert batch.decoded.shape[1] == config.masking.counts(config.encoder.grid).loss
+        asked |= {frozenset((row % 8).tolist()) for row in batch.decoded}
+    # crops reach beyond the view on the right, or mirrored on the left
+    assert any(7 not in columns for columns in asked)
+    assert any(0 not in columns for columns in asked)

@@ -1,0 +1,29 @@
+"""`preview`: clips as training sees them, on one sheet."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.video.conftest import write
+from video.command import main
+
+
+def test_a_sheet_has_a_row_for_each_clip(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "raw").mkdir()
+    write(tmp_path / "raw/a.mp4", [40 * n for n in range(200)])
+    write(tmp_path / "raw/short.mp4", [0, 40, 80])  # repeats
+    sheets = []
+    for name in ("one.png", "two.png"):
+        words = ["--clips", "3", "--frames", "8", "--image-size", "32", "--frame-rate", "4"]
+        assert main(["preview", str(tmp_path / "raw"), "--out", str(tmp_path / name), *words]) == 0
+        sheets.append(np.asarray(Image.open(tmp_path / name)))
+    assert "3 clips of 8 frames" in capsys.readouterr().out
+    np.testing.assert_array_equal(*sheets)
+    rows = np.split(sheets[0], 3)
+    assert all(row[30:].std() > 20 for row in rows)
+    assert main(["preview", str(tmp_path / "raw"), "--out", str(tmp_path / "no/x.png")]) == 2
+    assert "no/x.png: No such file or directory; give another place" in capsys.readouterr().err

@@ -1,0 +1,72 @@
+"""`python -m video preview`: clips drawn, cropped and scaled as they are for training."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from video.clips import ClipRead, ClipReader
+from video.config import Augmentation, Sampling
+from video.manifest import ManifestError
+from video.opening import open_source
+from video.progress import show_progress
+from video.recording import ReaderName
+from video.sampling import ClipSampler, Place, Plan
+from video.spans import stretches
+
+FRAMES_SHOWN = 8  # of a clip, evenly
+SIDE = 160  # pixels of a frame on the sheet, at most
+CAPTION, GAP = 22, 3
+PAPER, INK = (255, 255, 255), (33, 37, 41)
+
+
+def preview(
+    source: Path, out: Path, clips: int, frames: int, side: int, sampling: Sampling, seed: int,
+    reader: ReaderName, folder_fps: float, silence_seconds: float,
+) -> int:  # fmt: skip
+    """Writes a picture of clips from all over the source. Raises ManifestError."""
+    opened = open_source(source, reader, folder_fps, silence_seconds, show_progress)
+    recordings = [r for r in opened.recordings if stretches(r, frames, sampling)]
+    if not recordings:
+        raise ManifestError(f"{source}: holds no recording from which a clip can be taken")
+    sampler = ClipSampler(recordings, frames, {"": Plan(sampling)})
+    clip_reader = ClipReader(recordings, sampler, Augmentation(), side, side, 1)
+    chosen = np.random.default_rng(seed).choice(
+        sampler.reads_per_epoch, min(clips, sampler.reads_per_epoch), replace=False
+    )
+    rows = []
+    for position in sorted(chosen.tolist()):
+
+        def rng(sample: int, stream: str) -> np.random.Generator:
+            return np.random.default_rng([seed, sample, len(stream)])
+
+        place = sampler.draw(position, rng(position, "clip"))
+        read = clip_reader.read(position, rng)
+        if len(read.clips):
+            rows.append(_row(read, place))
+    Image.fromarray(np.concatenate(rows)).save(out)
+    print(f"{len(rows)} clips of {frames} frames: {out}")
+    return 0
+
+
+def _row(read: ClipRead, place: Place) -> UInt8[np.ndarray, "y x 3"]:
+    """Some frames of a clip, below the name of its recording and their times."""
+    frames = read.clips[0].numpy()
+    shown = np.linspace(0, len(frames) - 1, min(FRAMES_SHOWN, len(frames))).round().astype(int)
+    sheet = Image.new("RGB", (FRAMES_SHOWN * (SIDE + GAP), CAPTION + SIDE + GAP), PAPER)
+    for column, number in enumerate(shown.tolist()):
+        picture = Image.fromarray(frames[number]).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        sheet.paste(picture, (column * (SIDE + GAP), CAPTION))
+    begin, end = place.times[0], place.times[-1]
+    where = f"{_clock(begin)} to {_clock(end)}"
+    if read.failures:
+        where = f"instead of {read.failures[0].path}: {read.failures[0].reason}"
+    text = f"{Path(read.path).name}   {where}   {len(frames)} frames, {len(shown)} shown"
+    ImageDraw.Draw(sheet).text((2, 2), text, fill=INK, font=ImageFont.load_default(size=14))
+    return np.asarray(sheet)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{rest:05.2f}"
