@@ -71,6 +71,7 @@ class SourceConfig:
     path: str
     weight: Annotated[float, Field(gt=0)] = 1.0  # clips of a second of it, relative to the others
     sampling: Sampling | None = None  # data.sampling where it has none of its own
+    folder_fps: Annotated[float, Field(gt=0)] | None = None  # as well
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -135,6 +136,11 @@ class PretrainConfig:
             raise ValueError(
                 f"batch.micro_batch {self.batch.micro_batch} is not a multiple of "
                 f"data.clips_per_read {self.data.clips_per_read}; change one of them"
+            )
+        if self.data.read_timeout >= self.engine.timeout_seconds:
+            raise ValueError(
+                f"data.read_timeout {self.data.read_timeout:g} is not below engine.timeout_seconds "
+                f"{self.engine.timeout_seconds}, after which processes give each other up"
             )
         try:
             self.masking.counts(self.encoder.grid)

@@ -37,6 +37,9 @@ HARMLESS = (
 )  # fmt: skip
 
 
+IDENTITY = ("path", "content", "original", "original_content")
+
+
 def pretrain(config: PretrainConfig) -> None:
     """Runs, or goes on with, a pretraining; every process of the run calls it."""
     processes = find_processes(os.environ)
@@ -108,13 +111,20 @@ def hand_over(config: PretrainConfig, folder: Path, sources: Sources) -> None:
         for name, tensor in read_weights(checkpoint).items()
         if name.startswith(prefix)
     }
-    sampling = config.data.sampling
+    sampling = {
+        name: {"frame_rate": plan.sampling.wanted_rate, "stride": plan.sampling.stride}
+        for name, plan in sources.plans.items()
+    }
     save_encoder(
         folder / ENCODER_FILE,
         tensors,
         config.encoder,
         step=checkpoint.step,
-        recordings=[recording.path for recording in sources.recordings],
+        # all that the next stage can recognise a recording by, which it must not be tested on
+        recordings=[
+            {name: getattr(recording, name) for name in IDENTITY}
+            for recording in sources.recordings
+        ],
         manifest_sha256=sources.manifest_sha256,
-        sampling={"frame_rate": sampling.wanted_rate, "stride": sampling.stride},
+        sampling=sampling,
     )

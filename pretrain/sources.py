@@ -67,7 +67,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     failures: list[UnreadableVideo] = []
     for name, source in config.data.named.items():
         found = open_source(
-            Path(source.path), config.data.reader, config.data.folder_fps,
+            Path(source.path), config.data.reader, source.folder_fps or config.data.folder_fps,
             config.data.read_timeout, show_progress,
         )  # fmt: skip
         opened += [replace(recording, source=name) for recording in found.recordings]

@@ -21,6 +21,7 @@ DOORS = {
     "av": {
         "video/reading/container.py",
         "video/reading/probe.py",
+        "video/reading/whole.py",
         "video/reading/with_pyav.py",
         "video/writer.py",
     },

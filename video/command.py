@@ -68,7 +68,7 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--quality", type=at_least(1, int),
-        help="of jpeg 1 to 95, more is better (85); of h264 crf, 51 to 1, less is better (20)",
+        help="of jpeg 1 to 95, more is better (85); of h264 crf, 51 to 1, less is better (23)",
     )  # fmt: skip
     command.add_argument(
         "--crop-view", action="store_true", help="keep the field of view's box only (see check)"

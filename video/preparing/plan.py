@@ -8,7 +8,7 @@ from video.recording import FieldOfView, Recording, Span
 
 Form = Literal["jpeg", "h264"]
 SUFFIX: dict[Form, str] = {"jpeg": ".frames", "h264": ".mp4"}
-DEFAULT_QUALITY: dict[Form, int] = {"jpeg": 85, "h264": 20}
+DEFAULT_QUALITY: dict[Form, int] = {"jpeg": 85, "h264": 23}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,21 +40,30 @@ class Pack(NamedTuple):
         """Of pictures `first` to `until`, in seconds."""
         return self._column("<f8", self.begin, first, until)
 
-    def picture(self, number: int) -> bytes:
-        """A JPEG; raises UnreadableVideo where its bytes are not those that were written."""
+    def pictures_of(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """JPEGs by their ascending numbers; raises UnreadableVideo where bytes were altered."""
+        first, until = numbers[0], numbers[-1] + 1
         offsets = self.begin + 8 * self.pictures
-        begin, end = map(int, self._column("<u8", offsets, number, number + 2))
+        begins = self._column("<u8", offsets, first, until + 1).tolist()
         checksums = offsets + 8 * (self.pictures + 1)
-        (checksum,) = self._column("<u4", checksums, number, number + 1)
-        if begin <= end <= self.begin:
-            data = os.pread(self.descriptor, end - begin, begin)
-            if zlib.crc32(data) == checksum:
-                return data
-        raise UnreadableVideo(self.path, f"picture {number} is damaged; prepare it again")
+        expected = self._column("<u4", checksums, first, until).tolist()
+        found = {}
+        for number in numbers:
+            begin, end = begins[number - first], begins[number - first + 1]
+            sound = begin <= end <= self.begin
+            data = os.pread(self.descriptor, end - begin, begin) if sound else b""
+            if not sound or zlib.crc32(data) != expected[number - first]:
+                raise UnreadableVideo(self.path, f"picture {number} is damaged; prepare it again")
+            found[number] = data
+        return found
 
-    def last_until(self, time: float, first: int = 0) -> int:
-        """The number of the last picture, from `first` on, whose time is not after `time`."""
-        return bisect_right(_Times(self), time, lo=first) - 1
+    def shown_at(self, times: Sequence[float]) -> list[int]:
+        """For ascending times, the number of the last picture not after each; -1: there is none."""
+        first = bisect_right(_Times(self), times[0]) - 1
+        last = bisect_right(_Times(self), times[-1], lo=max(first, 0)) - 1
+        stored = self.times(max(first, 0), last + 1)
+        shown = np.searchsorted(stored, times, side="right") - 1 + max(first, 0)
+        return [int(number) for number in shown]
 
     def _column(self, kind: str, begin: int, first: int, until: int) -> np.ndarray:
         dtype = np.dtype(kind)

@@ -14,6 +14,7 @@ from video.reading.container import EARLY
 from video.reading.frame_folder import kept_listing
 from video.recording import Recording, UnreadableVideo
 
+FAST = {"fastdct": True, "fastupsample": True}  # a seventh less time, a fraction of a grey level
 MOST_PIXELS = 2**26  # of a picture: more is no frame of a video
 
 
@@ -24,16 +25,16 @@ def read_pack(
     early = min(EARLY, 0.5 / recording.fps)
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
     with pack.opened(recording.path) as prepared:
-        before = number = -1
-        for place, time in enumerate(times):
-            number = prepared.last_until(time + early, max(number, 0))
-            if number < 0 or time > recording.seconds:
-                raise UnreadableVideo(recording.path, f"has no frame at {time:.2f} s")
-            if number == before:
+        numbers = prepared.shown_at([time + early for time in times])
+        if numbers[0] < 0 or times[-1] > recording.seconds:
+            at = times[0] if numbers[0] < 0 else times[-1]
+            raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
+        pictures = prepared.pictures_of(sorted(set(numbers)))
+        for place, number in enumerate(numbers):
+            if place and number == numbers[place - 1]:
                 clip[place] = clip[place - 1]
             else:
-                _decode_jpeg(prepared.picture(number), clip[place], recording.path)
-            before = number
+                _decode_jpeg(pictures[number], clip[place], recording.path)
     return clip
 
 
@@ -73,9 +74,9 @@ def _decode_jpeg(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> No
         if height * width > MOST_PIXELS:
             raise UnreadableVideo(path, f"is larger than a frame of a video: {width}x{height}")
         if (height, width) == into.shape[:2]:
-            simplejpeg.decode_jpeg(data, "RGB", buffer=into)
+            simplejpeg.decode_jpeg(data, "RGB", buffer=into, **FAST)
         else:
-            into[:] = _scaled(Image.fromarray(simplejpeg.decode_jpeg(data, "RGB")), into)
+            into[:] = _scaled(Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", **FAST)), into)
     except ValueError as error:
         raise UnreadableVideo(path, f"is no sound JPEG ({error})") from None
 

@@ -174,5 +174,7 @@ def convert(
             clip[place] = clip[place - 1]
             continue
         scaled = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR")
-        clip[place] = scaled.to_ndarray()
+        (plane,) = scaled.planes
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+        clip[place] = lines[:, : 3 * width].reshape(height, width, 3)
     return np.ascontiguousarray(np.rot90(clip, -rotation // 90, (1, 2)))

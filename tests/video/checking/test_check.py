@@ -192,3 +192,12 @@ def test_real_traps_are_told() -> None:
         examined(VIDEOS / "open_suturing_pigleg/tests_pigleg_test2.mp4", "decord").recording.reader
         != "decord"
     )
+
+
+def test_interlaced_frames_are_told(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "x.mp4",
+        [40 * n for n in range(50)],
+        options={"flags": "+ilme+ildct", "x264-params": "tff=1"},
+    )
+    assert kinds(examined(file))["interlaced"] == "50 of 50 frames"

@@ -104,7 +104,7 @@ def test_a_damaged_pack_is_named(pack: Recording) -> None:
     file = Path(pack.path)
     whole = file.read_bytes()
     with opened(pack.path) as prepared:
-        begin = whole.index(prepared.picture(50))
+        begin = whole.index(prepared.pictures_of([50])[50])
     file.write_bytes(whole[: begin + 100] + b"\x00\x01" + whole[begin + 102 :])
     assert numbers(pack, [49 / 25, 51 / 25]) == [49, 51]
     with pytest.raises(UnreadableVideo, match="picture 50 is damaged; prepare it again"):

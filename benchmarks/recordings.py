@@ -1,0 +1,56 @@
+"""Recordings to measure with: made once, and the real ones where they are there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from video.preparing.plan import DEFAULT_QUALITY, SUFFIX, Form, Settings
+from video.preparing.rewrite import rewrite
+from video.reading.probe import probe
+from video.recording import Recording
+from video.synthetic import Scene, draw_phases
+from video.writer import write_h264
+
+REAL = Path(__file__).parents[1] / "../shared/videos/cholec80_video01/video01_256_25fps.mp4"
+FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # noise in grey levels
+AS_RECORDED = {
+    "preset": "veryfast", "crf": "20", "g": "250", "keyint_min": "250",
+    "x264-params": "scenecut=0",
+}  # fmt: skip
+SIZES = {"1080p": (1080, 1920), "480p": (480, 854)}
+
+
+def raw_recordings(folder: Path) -> dict[str, Recording]:
+    """A minute at 1080p and at 480p with a key frame every ten seconds, and a real operation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name, (rows, columns) in SIZES.items():
+        file = folder / f"{name}.mp4"
+        if not file.exists():
+            print(f"making {file}", flush=True)
+            frames = ((n / FPS, pixels) for n, pixels in enumerate(_noisy_loop(rows, columns)))
+            write_h264(file, frames, FPS, AS_RECORDED)
+        found[f"{name}, GOP 250"] = probe(str(file))
+    if REAL.exists():
+        found["operation, 256x256"] = probe(str(REAL))
+    return found
+
+
+def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
+    """A scene to and fro, under noise that does not repeat as fast as the scene does."""
+    rng = np.random.default_rng(0)
+    scene = list(Scene(rows, columns, rng).render(draw_phases(LOOP_SECONDS * FPS, rng)))
+    loop = scene + scene[::-1]
+    noise = rng.normal(0, NOISE, (13, rows, columns, 1)).round().astype(np.int16)
+    for number in range(SECONDS * FPS):
+        noisy = loop[number % len(loop)] + noise[number % len(noise)]
+        yield noisy.clip(0, 255).astype(np.uint8)
+
+
+def prepared(raw: Recording, folder: Path, form: Form, frame_rate: float | None) -> Recording:
+    """A recording in a prepared form, short side 256."""
+    settings = Settings(form, 256, frame_rate, DEFAULT_QUALITY[form], False)
+    name = f"{Path(raw.path).stem}-{form}-{frame_rate or raw.fps:g}{SUFFIX[form]}"
+    print(f"preparing {name}", flush=True)
+    return rewrite(raw, folder / name, settings, [], lambda _: None).recording

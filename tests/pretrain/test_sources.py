@@ -1,0 +1,75 @@
+"""Several sources in one run: videos and folders of pictures, weights, samplings, exclusions."""
+
+from pathlib import Path
+
+import pytest
+
+from encoder.files import parse_metadata
+from launch.recipe import load_recipe
+from pretrain.command import RECIPES
+from pretrain.config import PretrainConfig
+from tests.pretrain.runs import run_alone, words
+from tests.video.reading.test_pictures import folder_of
+from video.command import main
+from video.content import content_of
+from video.manifest import read_manifest
+
+
+def test_videos_pictures_and_prepared_recordings_train_in_one_run(
+    operations: Path, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    folder_of(pictures / "VID01", list(range(40)), "{:06}.png")
+    assert main(["prepare", str(operations), str(tmp_path / "ready"), "--form", "jpeg"]) == 0
+    excluded = tmp_path / "test_set.txt"
+    excluded.write_text("operation02\nnever heard of\n")
+    sources = (
+        f"{{raw: {{path: '{operations}', weight: 2}}, "
+        f"ready: {{path: '{tmp_path}/ready', sampling: {{stride: 2}}}}, "
+        f"frames: {{path: '{pictures}', sampling: {{frame_rate: 1}}}}}}"
+    )
+    run = tmp_path / "run"
+    arguments = words(operations, run, "data.source=null", f"data.sources={sources}")
+    done = run_alone([*arguments, f"data.exclude={excluded}", "schedule.steps=2"])
+    assert done.returncode == 0, done.stderr
+    assert "data.exclude: 2 recordings are left out" in done.stdout
+    assert "1 entries of " in done.stdout
+    assert "name no recording, the first: never heard of" in done.stdout
+    recordings = read_manifest(run / "manifest.csv")
+    assert [r.source for r in recordings] == ["raw", "ready", "frames"]
+    assert [r.reader for r in recordings] == ["pyav", "pack", "frames"]
+    assert "  raw: 1 recordings, 0.00 h, clips of 4 frames at 6.25 frames/s = 0.64 s, weight 2" in (
+        done.stdout
+    )
+    assert "  ready: 1 recordings, 0.00 h, clips of 4 frames at stride 2 = 0.32 s" in done.stdout
+    assert "  frames: 1 recordings, 0.01 h, clips of 4 frames at 1 frames/s = 4.00 s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.source=null", "give either source, a folder of recordings, or sources"),
+        ("data.sources={a: {path: /x}}", "give either source"),
+        ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.timeout_seconds"),
+        ("data.inside_view=true", "decode_visible: false"),
+        ("data.sampling.short=stretch", "data.sampling.short: 'stretch'"),
+        ("data.sampling.avoid=[blood]", "data.sampling.avoid"),
+        ("data.reader=opencv", "data.reader: 'opencv'"),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant(
+    operations: Path, override: str, message: str
+) -> None:
+    arguments = words(operations, Path("unused"), override)
+    with pytest.raises(ValueError, match=message.replace("{", r"\{").replace("[", r"\[")):
+        load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
+
+
+def test_the_encoder_knows_what_it_was_trained_on(finished: Path, operations: Path) -> None:
+    file = finished / "encoder.safetensors"
+    known = parse_metadata(file, "recordings")
+    assert [Path(entry["path"]).name for entry in known] == ["operation01.mp4", "operation02.mp4"]
+    contents = [content_of(str(path)) for path in sorted(operations.glob("*.mp4"))]
+    assert [entry["content"] for entry in known] == contents
+    assert parse_metadata(file, "sampling") == {"": {"frame_rate": 6.25, "stride": None}}
