@@ -15,22 +15,23 @@ from video.writer import write_h264
 REAL = Path(__file__).parents[1] / "../shared/videos/cholec80_video01/video01_256_25fps.mp4"
 FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # noise in grey levels
 AS_RECORDED = {
-    "preset": "veryfast", "crf": "20", "g": "250", "keyint_min": "250",
+    "preset": "veryfast", "g": "250", "keyint_min": "250",
     "x264-params": "scenecut=0",
 }  # fmt: skip
-SIZES = {"1080p": (1080, 1920), "480p": (480, 854)}
+# Rows, columns, bits a second: less than most recorders write, which spares the peer
+SIZES = {"1080p": (1080, 1920, 5_000_000), "480p": (480, 854, 2_000_000)}
 
 
 def raw_recordings(folder: Path) -> dict[str, Recording]:
     """A minute at 1080p and at 480p with a key frame every ten seconds, and a real operation."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for name, (rows, columns) in SIZES.items():
+    for name, (rows, columns, bits) in SIZES.items():
         file = folder / f"{name}.mp4"
         if not file.exists():
             print(f"making {file}", flush=True)
             frames = ((n / FPS, pixels) for n, pixels in enumerate(_noisy_loop(rows, columns)))
-            write_h264(file, frames, FPS, AS_RECORDED)
+            write_h264(file, frames, FPS, AS_RECORDED | {"b": str(bits)})
         found[f"{name}, GOP 250"] = probe(str(file))
     if REAL.exists():
         found["operation, 256x256"] = probe(str(REAL))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from launch.processes import Processes
 from launch.randomness import sample_rng
@@ -113,7 +113,7 @@ class Collate:
         self._copies, self._inside_view = config.data.clips_per_read, config.data.inside_view
 
     def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
-        clip = torch.cat([item.clips.clips for item in items])
+        clip = _joined([item.clips.clips for item in items])
         samples = [
             (read.epoch, read.position * self._copies + i)
             for read, clips in items
@@ -191,6 +191,13 @@ def _outlasting(
             if not late:
                 raise
             hung.update(late)
+
+
+def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:
+    """The clips of all reads; written by a worker to where the training process can see them."""
+    if len({len(each) for each in clips}) > 1:  # a read found nothing
+        return torch.cat(list(clips))
+    return default_collate(list(clips)).flatten(0, 1)
 
 
 def _first_clip(item: ReadClips) -> ReadClips:

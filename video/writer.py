@@ -1,6 +1,7 @@
 """The door to encoders: H.264 in mp4, and JPEG."""
 
 import io
+import os
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,11 @@ FAST_TO_READ = {
 }
 
 
+def draft_of(file: Path) -> Path:
+    """Where a file is written until it is complete; another process has another place."""
+    return file.with_name(f".{file.name}.{os.getpid()}.draft")
+
+
 def write_h264(
     file: Path, frames: Iterable[tuple[float, UInt8[np.ndarray, "h w c"]]], fps: float,
     options: Mapping[str, str],
@@ -35,7 +41,7 @@ def write_h264(
 
     The file is complete or absent. Raises OSError where there is no room.
     """
-    draft = file.with_name(f".{file.name}.draft")
+    draft = draft_of(file)
     try:
         with av.open(str(draft), "w", format="mp4") as container:
             rate = Fraction(fps).limit_denominator(1001)

@@ -18,47 +18,47 @@ class Advice(NamedTuple):
 # In the order of the report: the worst first.
 ADVICE: dict[Kind, Advice] = {
     "unusable": Advice(
-        "cannot be used",
+        "Unusable",
         "Copy them again from where they come from; they are not in the manifest.",
     ),
     "damaged": Advice(
-        "have damaged frames",
+        "Damaged frames",
         "Copy them again if you can; clips are not taken from the damaged spans.",
     ),
     "reader": Advice(
-        "are not read rightly by the usual reader",
+        "Not read rightly by the usual reader",
         "The manifest names the reader that is right; `prepare` makes them fast.",
     ),
     "count": Advice(
-        "announce other numbers of frames than they hold",
+        "Other numbers of frames than announced",
         "Nothing: the manifest has what can be decoded.",
     ),
     "copies": Advice(
-        "are copies of others",
+        "Copies",
         "Remove the rows of the copies from the manifest, or they weigh double.",
     ),
-    "gaps": Advice("have gaps in time", "Nothing: no clip crosses a gap."),
+    "gaps": Advice("Gaps in time", "Nothing: no clip crosses a gap."),
     "black": Advice(
-        "show nothing for a while",
+        "Black for a while",
         "Nothing: clips avoid it, unless data.sampling.avoid says otherwise.",
     ),
     "frozen": Advice(
-        "stand still for a while",
+        "Frozen for a while",
         "Nothing: clips avoid it, unless data.sampling.avoid says otherwise.",
     ),
     "unsteady": Advice(
-        "vary in frame rate",
+        "Varying frame rate",
         "Sample by data.sampling.frame_rate; a stride in frames would vary in time.",
     ),
     "key frames": Advice(
-        "have key frames far apart, so that much is decoded for little",
+        "Key frames far apart, so that much is decoded for little",
         "`prepare` them once, or take several clips of a reading (data.clips_per_read=4).",
     ),
     "interlaced": Advice(
-        "are interlaced",
+        "Interlaced",
         "`prepare` with a short side of at most half their height, which blends the fields.",
     ),
-    "rotated": Advice("are stored rotated", "Nothing: they are turned upright while reading."),
+    "rotated": Advice("Stored rotated", "Nothing: they are turned upright while reading."),
 }
 
 

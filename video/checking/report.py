@@ -36,20 +36,21 @@ def report(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
         [
             summary(recordings, problems),
             "",
-            *_by_kind(problems),
+            *_by_kind(problems, len(recordings)),
             *_readers(recordings),
             *_table(recordings),
         ]
     )
 
 
-def _by_kind(problems: Sequence[Problem]) -> Iterator[str]:
+def _by_kind(problems: Sequence[Problem], usable: int) -> Iterator[str]:
     kinds = defaultdict(list)
     for problem in problems:
         kinds[problem.kind].append(problem)
     for kind, advice in ADVICE.items():
         if found := kinds.get(kind):
-            yield f"{len(found)} {advice.title}. {advice.cure}"
+            total = usable + len(kinds["unusable"])
+            yield f"{advice.title}: {len(found)} of {total}. {advice.cure}"
             yield from (f"  {problem.path}: {problem.detail}" for problem in found)
             yield ""
 

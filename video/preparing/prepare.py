@@ -36,6 +36,8 @@ def prepare(
         raise ManifestError(f"{source}: none of its recordings can be read: {opened.failures[0]}")
     spans = read_spans(leave_out, originals) if leave_out else {}
     files = _places(originals, out, settings)
+    for draft in out.rglob(".*.draft"):  # of a call that was killed
+        draft.unlink(missing_ok=True)
     done = {
         original.path: found
         for original, file in zip(originals, files, strict=True)
@@ -85,7 +87,6 @@ def _completed(
 
     Raises ManifestError where that was made with other settings.
     """
-    file.with_name(f".{file.name}.draft").unlink(missing_ok=True)
     note = file.with_suffix(".json")
     if not (note.is_file() and file.is_file()):
         return None

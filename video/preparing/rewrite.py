@@ -20,7 +20,7 @@ from video.reading.pack import write_pack
 from video.reading.probe import holes_between
 from video.reading.whole import Frame, Whole
 from video.recording import Recording, Span, UnreadableVideo
-from video.writer import FAST_TO_READ, encode_jpeg, write_h264
+from video.writer import FAST_TO_READ, draft_of, encode_jpeg, write_h264
 
 COMPARED = 32  # frames of a recording whose loss of quality is measured
 
@@ -67,7 +67,7 @@ def rewrite(
         len(passing.whole.lost),
     )
     record = asdict(rewritten) | {"recording": row_of(prepared), "settings": asdict(settings)}
-    draft = file.with_name(f".{file.stem}.json.draft")
+    draft = draft_of(file.with_suffix(".json"))
     draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
     draft.replace(file.with_suffix(".json"))
     return rewritten
@@ -168,6 +168,7 @@ def _described(original: Recording, file: Path, fps: float, passing: _Passing) -
         rotation=0,
         holes=tuple((begin, min(finish, end)) for begin, finish in holes if begin < end),
         view=passing.geometry.view,
+        motion=original.motion[: math.ceil(len(original.motion) * end / original.seconds)],
         key_frame_seconds=None,
         bytes=None,
         content="",

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from video.recording import UnreadableVideo
+from video.writer import draft_of
 
 TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the row, magic
 MAGIC = b"framesv1"
@@ -119,7 +120,7 @@ def write_pack(
 
     The description is asked for when all pictures are there.
     """
-    draft = file.with_name(f".{file.name}.draft")
+    draft = draft_of(file)
     times: list[float] = []
     begins, checksums = [0], []
     with draft.open("wb") as out:
