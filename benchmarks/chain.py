@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def print_chain(folder: Path, spent: dict[str, dict[str, float]]) -> None:
     """Parts, loader with 1 and 2 workers, and cores for each model size."""
     raw = raw_recordings(folder)["480p, GOP 250"]
     pack = prepared(raw, folder, "jpeg", None)
+    _print_standing(raw_recordings(folder), folder)
     _print_parts(pack)
     for workers in (1, 2):
         for clips_per_read in (1, 4):
@@ -59,6 +61,41 @@ def _print_parts(pack: Recording) -> None:
         f"\nparts of a clip, jpeg 480p, ms: decode {decode:.2f}, crop and resize {crop:.2f}, "
         f"collate {collate:.2f}, masks {masks:.3f}"
     )
+
+
+def _print_standing(recordings: dict[str, Recording], folder: Path) -> None:
+    """What a recording costs before its first frame, and what a worker costs that waits."""
+    import decord
+
+    for source, raw in recordings.items():
+        forms = {"raw": raw} | {
+            form: prepared(raw, folder, form, None) for form in ("h264", "jpeg")
+        }
+        costs = {
+            name: _cpu_ms(partial(read_frames, recording, [0.0], 8, 8))
+            for name, recording in forms.items()
+        }
+        costs["decord"] = _cpu_ms(partial(_first_by_decord, raw.path))
+        text = ", ".join(f"{name} {cost:.1f}" for name, cost in costs.items())
+        print(f"opening and first frame, {source}, {raw.seconds / 60:.0f} min, ms: {text}")
+    raw = next(iter(recordings.values()))
+    read_frames(raw, [0.0], 8, 8)
+    ours = _idle_share()
+    reader = decord.VideoReader(raw.path, num_threads=1)
+    reader[0]
+    print(f"a worker that waits: {ours:.1%} of a core, with decord open {_idle_share():.1%}")
+
+
+def _first_by_decord(path: str) -> object:
+    import decord
+
+    return decord.VideoReader(path, num_threads=1)[0]
+
+
+def _idle_share(seconds: float = 3.0) -> float:
+    began = time.process_time()
+    time.sleep(seconds)
+    return (time.process_time() - began) / seconds
 
 
 def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
