@@ -14,6 +14,10 @@ from video.reading.pack import opened, write_pack
 from video.reading.probe import probe
 from video.recording import Recording, UnreadableVideo
 
+REAL_FOLDERS = sorted(
+    (Path(__file__).parents[3] / "../shared/videos/cholect50_challenge_val/videos").glob("VID*")
+)
+
 
 def picture(number: int, kind: str = "JPEG") -> bytes:
     out = io.BytesIO()
@@ -144,3 +148,18 @@ def test_sizes_of_pictures_may_differ(tmp_path: Path) -> None:
     recording = probe(folder_of(tmp_path / "x", [0, 1]))
     Image.fromarray(np.zeros((100, 30, 3), np.uint8)).save(tmp_path / "x/img_00001.jpg")
     assert read_frames(recording, [0.0, 1.0], 48, 64).shape == (2, 48, 64, 3)
+
+
+@pytest.mark.skipif(not REAL_FOLDERS, reason="no real recordings at ../shared/videos")
+@pytest.mark.parametrize("folder", REAL_FOLDERS, ids=lambda path: path.name)
+def test_real_folders_show_the_picture_of_each_second(folder: Path) -> None:
+    recording = probe(str(folder))
+    names = sorted(folder.glob("*.jpg"))
+    first = int(names[0].stem)
+    for name in (names[0], names[len(names) // 2], names[-1]):
+        with Image.open(name) as picture:
+            expected = np.asarray(picture.convert("RGB")).astype(np.int16)
+        for second in (0.0, 0.9):
+            time = int(name.stem) - first + second
+            (read,) = read_frames(recording, [time], *recording.shape)
+            assert np.abs(read - expected).mean() < 2  # chroma is enlarged in a faster way
