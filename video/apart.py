@@ -3,7 +3,7 @@
 import multiprocessing
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -49,7 +49,9 @@ class _Worker:
     heard: float  # when it last said something
 
 
-def run_apart(jobs: Sequence[Job], processes: int, silence_seconds: float) -> Iterator[Event]:
+def run_apart(
+    jobs: Sequence[Job], processes: int, silence_seconds: float
+) -> Generator[Event, None, None]:
     """Runs the jobs and yields their news as it comes; outcomes in no certain order.
 
     A job that raises UnreadableVideo, says nothing for `silence_seconds`, or takes its process

@@ -3,7 +3,6 @@
 import csv
 import difflib
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from video.aside import written_aside
 from video.recording import Recording, format_spans
 
 COLUMNS = {field.name: field for field in fields(Recording)}
@@ -29,17 +29,13 @@ def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
 
     Paths below the manifest's folder are written from there, so both can be moved together.
     """
-    draft = file.with_name(f".{file.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="") as out:
+    with written_aside(file) as draft, draft.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, list(COLUMNS))
         writer.writeheader()
         writer.writerows(
             row_of(recording) | {"path": _written_path(recording.path, file.parent)}
             for recording in recordings
         )
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)
 
 
 def row_of(recording: Recording) -> dict[str, str]:

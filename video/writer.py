@@ -1,15 +1,18 @@
 """The door to encoders: H.264 in mp4, and JPEG."""
 
 import io
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from jaxtyping import UInt8
 from PIL import Image
+
+from video.aside import written_aside
 
 TICKS = 90_000  # of the time stamps, a second
 THREADS = {"threads": "1"}  # so that the same frames always give the same bytes
@@ -28,11 +31,6 @@ FAST_TO_READ = {
 }
 
 
-def draft_of(file: Path) -> Path:
-    """Where a file is written until it is complete; another process has another place."""
-    return file.with_name(f".{file.name}.{os.getpid()}.draft")
-
-
 def write_h264(
     file: Path, frames: Iterable[tuple[float, UInt8[np.ndarray, "h w c"]]], fps: float,
     options: Mapping[str, str],
@@ -41,26 +39,29 @@ def write_h264(
 
     The file is complete or absent. Raises OSError where there is no room.
     """
-    draft = draft_of(file)
+    with written_aside(file) as draft, _opened(draft) as container:
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
+        started = False
+        for time, pixels in frames:
+            if not started:
+                stream.height, stream.width = pixels.shape[:2]
+                started = True
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[OutputContainer]:
     try:
-        with av.open(str(draft), "w", format="mp4") as container:
-            rate = Fraction(fps).limit_denominator(1001)
-            stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
-            stream.pix_fmt = "yuv420p"
-            stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
-            started = False
-            for time, pixels in frames:
-                if not started:
-                    stream.height, stream.width = pixels.shape[:2]
-                    started = True
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+        with av.open(str(file), "w", format="mp4") as container:
+            yield container
     except av.FFmpegError as error:
-        draft.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(file)) from None
-    draft.replace(file)
+        raise OSError(error.errno, error.strerror) from None
 
 
 def encode_jpeg(pixels: UInt8[np.ndarray, "h w c"], quality: int) -> bytes:

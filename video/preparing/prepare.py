@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from video.apart import Job, run_apart
+from video.aside import remove_drafts
 from video.manifest import ManifestError, recording_of, write_manifest
 from video.opening import MANIFEST_FILE, open_source
 from video.preparing.leave_out import read_spans
@@ -36,8 +37,7 @@ def prepare(
         raise ManifestError(f"{source}: none of its recordings can be read: {opened.failures[0]}")
     spans = read_spans(leave_out, originals) if leave_out else {}
     files = _places(originals, out, settings)
-    for draft in out.rglob(".*.draft"):  # of a call that was killed
-        draft.unlink(missing_ok=True)
+    remove_drafts(out)
     done = {
         original.path: found
         for original, file in zip(originals, files, strict=True)
@@ -53,11 +53,16 @@ def prepare(
         print(f"{len(done)} of {len(originals)} recordings are prepared already", flush=True)
     failures = list(opened.failures)
     events = run_apart(jobs, processes or len(os.sched_getaffinity(0)), silence_seconds)
-    for event in show_progress(events, jobs, "preparing"):
-        if isinstance(event.outcome, UnreadableVideo):
-            failures.append(event.outcome)
-        else:
-            done[jobs[event.job].path] = event.outcome
+    try:
+        for event in show_progress(events, jobs, "preparing"):
+            if isinstance(event.outcome, UnreadableVideo):
+                failures.append(event.outcome)
+            else:
+                done[jobs[event.job].path] = event.outcome
+    except BaseException:
+        events.close()
+        remove_drafts(out)
+        raise
     rewritten = [done[original.path] for original in originals if original.path in done]
     write_manifest([one.recording for one in rewritten], out / MANIFEST_FILE)
     text = report(rewritten, failures, settings, out)

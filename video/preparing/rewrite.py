@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from video.apart import Tell
+from video.aside import written_aside
 from video.manifest import row_of
 from video.preparing.plan import SUFFIX, Geometry, Settings, geometry, holes_with
 from video.reading import read_frames, verify
@@ -20,7 +21,7 @@ from video.reading.pack import write_pack
 from video.reading.probe import holes_between
 from video.reading.whole import Frame, Whole
 from video.recording import Recording, Span, UnreadableVideo
-from video.writer import FAST_TO_READ, draft_of, encode_jpeg, write_h264
+from video.writer import FAST_TO_READ, encode_jpeg, write_h264
 
 COMPARED = 32  # frames of a recording whose loss of quality is measured
 
@@ -67,9 +68,8 @@ def rewrite(
         len(passing.whole.lost),
     )
     record = asdict(rewritten) | {"recording": row_of(prepared), "settings": asdict(settings)}
-    draft = draft_of(file.with_suffix(".json"))
-    draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    draft.replace(file.with_suffix(".json"))
+    with written_aside(file.with_suffix(".json")) as draft:
+        draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return rewritten
 
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from video.aside import written_aside
 from video.recording import UnreadableVideo
-from video.writer import draft_of
 
 TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the row, magic
 MAGIC = b"framesv1"
@@ -120,10 +120,9 @@ def write_pack(
 
     The description is asked for when all pictures are there.
     """
-    draft = draft_of(file)
     times: list[float] = []
     begins, checksums = [0], []
-    with draft.open("wb") as out:
+    with written_aside(file) as draft, draft.open("wb") as out:
         for time, data in pictures:
             out.write(data)
             times.append(time)
@@ -134,6 +133,3 @@ def write_pack(
         out.write(np.array(checksums, "<u4").tobytes())
         text = description()
         out.write(text + TRAILER.pack(begins[-1], len(times), len(text), MAGIC))
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)

@@ -169,7 +169,7 @@ def test_the_command_writes_a_manifest_and_a_report(
     ("words", "message"),
     [
         (["check", "nowhere"], "video: data.source: nowhere does not exist; give a folder"),
-        (["check", "FOLDER", "--out", "gone/m.csv"], "gone/.m.csv.draft: No such file"),
+        (["check", "FOLDER", "--out", "gone/m.csv"], "video: gone/m.csv: No such file"),
     ],
 )
 def test_what_cannot_be_checked_is_one_line(

@@ -221,6 +221,7 @@ def test_a_full_disk_is_one_line_and_the_rest_goes_on_later(
     assert done.returncode == 2, done.stderr
     line = done.stderr.strip().splitlines()[-1]
     assert "File too large; make room and give the same command again; what is complete" in line
+    assert not [path for path in out.rglob(".*")]
     assert not [path for path in out.rglob("*") if path.suffix in (".frames", ".mp4", ".csv")]
     assert len(prepared(videos, out, "--form", form)) == 3
 
