@@ -7,6 +7,12 @@ from pathlib import Path
 SAMPLES, SAMPLE_BYTES = 16, 65_536
 
 
+def bytes_of(path: str) -> int:
+    """The size of a file, or of all files in a folder."""
+    files = Path(path).iterdir() if Path(path).is_dir() else [Path(path)]
+    return sum(file.stat().st_size for file in files)
+
+
 def content_of(path: str) -> str:
     """A digest of a file's size and of 16 samples of it, all of it up to 1 MiB.
 

@@ -12,8 +12,8 @@ from video.recording import UnreadableVideo
 
 def work(what: str, tell: Tell) -> str:
     if what == "slow":
-        for step in range(6):
-            tell(step / 6)
+        for step in range(14):
+            tell(step / 14)
             time.sleep(0.5)
     if what == "hang":
         time.sleep(600)
@@ -40,10 +40,11 @@ def test_every_job_has_its_outcome() -> None:
 
 
 def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on() -> None:
-    outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=2)
+    run("a")  # the first process takes longest to come
+    outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=5)
     assert (outcomes["a"], outcomes["b"], outcomes["slow"]) == ("A", "B", "SLOW")
     assert str(outcomes["broken"]) == "broken: is broken"
-    assert str(outcomes["hang"]) == "hang: the reader hung: it said nothing for 2 s"
+    assert str(outcomes["hang"]) == "hang: the reader hung: it said nothing for 5 s"
     assert str(outcomes["crash"]) == "crash: the reader crashed (exit -6)"
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from video.checking.field_of_view import estimate_view
 from video.checking.looks import ROWS, Looks
+from video.content import bytes_of
 from video.reading import verify
 from video.reading.container import EARLY
 from video.reading.probe import holes_between
@@ -58,7 +58,6 @@ class Seen:
         end = times[-1] + 1 / probed.fps
         damaged = _joined([(time, time + 1 / probed.fps) for time in whole.lost if time < end])
         gaps = np.diff([*self.key_times, end])
-        path = Path(probed.path)
         return replace(
             probed,
             frames=len(times),
@@ -72,9 +71,7 @@ class Seen:
             if probed.reader in ("frames", "pack") or not len(gaps)
             else round(float(gaps.max()), 3),
             steady=self._is_steady(),
-            bytes=sum(file.stat().st_size for file in path.iterdir())
-            if path.is_dir()
-            else path.stat().st_size,
+            bytes=bytes_of(probed.path),
             content=content,
         )
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,9 +78,10 @@ def _places(originals: Sequence[Recording], out: Path, settings: Settings) -> li
     paths = [Path(original.path).absolute() for original in originals]
     common = Path(os.path.commonpath([path.parent for path in paths]))
     stems = [out / path.relative_to(common).with_suffix("") for path in paths]
+    times = Counter(stems)
     # two originals that differ in their endings only keep them
     places = [
-        stem.with_name(path.name) if stems.count(stem) > 1 else stem
+        stem.with_name(path.name) if times[stem] > 1 else stem
         for stem, path in zip(stems, paths, strict=True)
     ]
     return [place.with_name(place.name + SUFFIX[settings.form]) for place in places]

@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 
 from video.apart import Tell
 from video.aside import written_aside
+from video.content import bytes_of
 from video.manifest import row_of
 from video.preparing.plan import SUFFIX, Geometry, Settings, geometry, holes_with
 from video.reading import read_frames, verify
@@ -62,7 +63,7 @@ def rewrite(
     prepared = _verified(prepared, tell)
     rewritten = Rewritten(
         prepared,
-        original.bytes or _bytes_of(Path(original.path)),
+        original.bytes or bytes_of(original.path),
         passing.psnr(prepared),
         list(left_out),
         len(passing.whole.lost),
@@ -187,8 +188,3 @@ def _verified(prepared: Recording, tell: Tell) -> Recording:
             read_frames(prepared, times, verify.ROWS, verify.COLUMNS)
         return replace(prepared, verified=f"{len(groups)} places")
     return verify.choose_reader(prepared, "pyav", groups, verify.decoded_before(prepared), tell)
-
-
-def _bytes_of(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
