@@ -1,6 +1,7 @@
 """Recordings to measure with: made once, and the real ones where they are there."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
         yield noisy.clip(0, 255).astype(np.uint8)
 
 
+@cache
 def prepared(raw: Recording, folder: Path, form: Form, frame_rate: float | None) -> Recording:
     """A recording in a prepared form, short side 256."""
     settings = Settings(form, 256, frame_rate, DEFAULT_QUALITY[form], False)

@@ -126,6 +126,11 @@ class PretrainConfig:
     log: LogConfig = field(default_factory=LogConfig)
 
     @property
+    def cells(self) -> tuple[int, int]:
+        """The parts of a clip of which is asked whether they are inside the field of view."""
+        return self.encoder.grid[1:] if self.data.inside_view else (1, 1)
+
+    @property
     def least_inside(self) -> float:
         """The share of a clip that must be inside the field of view; 0 where it is all one."""
         return self.masking.least_inside(self.encoder.grid) if self.data.inside_view else 0.0

@@ -88,8 +88,8 @@ class ReadSchedule(Sampler[list[Read]]):
 class ClipDataset(Dataset[ReadClips]):
     """Decodes and crops one read; its randomness is that of the read, not of the worker."""
 
-    def __init__(self, reader: ClipReader, seed: int, watch: Watch, hung: set[Attempt]) -> None:
-        self._reader, self._seed, self._watch, self._hung = reader, seed, watch, hung
+    def __init__(self, reader: ClipReader, seed: int, watch: Watch) -> None:
+        self._reader, self._seed, self._watch = reader, seed, watch
 
     def __getitem__(self, read: Read) -> ReadClips:
         def rng(sample: int, stream: str) -> np.random.Generator:
@@ -101,7 +101,7 @@ class ClipDataset(Dataset[ReadClips]):
                 return nullcontext()
             return self._watch.over(worker.id, Attempt(*read, number))
 
-        hung = [attempt.number for attempt in self._hung if attempt[:2] == read]
+        hung = self._watch.hung(*read)
         return ReadClips(read, self._reader.read(read.position, rng, hung, watched))
 
 
@@ -144,11 +144,10 @@ def open_batches(
     rows, columns = config.encoder.image_size
     reader = ClipReader(
         sources.recordings, sources.sampler, config.data.augmentation, rows, columns,
-        config.data.clips_per_read, config.encoder.grid[1:], config.least_inside,
+        config.data.clips_per_read, config.cells, config.least_inside,
     )  # fmt: skip
     watch = Watch(config.data.workers, config.data.read_timeout)
-    hung: set[Attempt] = set()
-    dataset = ClipDataset(reader, config.seed, watch, hung)
+    dataset = ClipDataset(reader, config.seed, watch)
     collate = Collate(config)
     reads = config.batch.micro_batch // config.data.clips_per_read
 
@@ -168,12 +167,12 @@ def open_batches(
 
     spread = range(0, sources.sampler.reads_per_epoch, -(-sources.sampler.reads_per_epoch // SHOWN))
     fixed = collate([_first_clip(dataset[Read(0, position)]) for position in spread])
-    batches = _outlasting(load, watch, hung)
+    batches = _outlasting(load, watch)
     return _complete(batches, config.batch.micro_batch), fixed.to(processes.device)
 
 
 def _outlasting(
-    load: Callable[[int], Iterable[PretrainBatch]], watch: Watch, hung: set[Attempt]
+    load: Callable[[int], Iterable[PretrainBatch]], watch: Watch
 ) -> Iterator[PretrainBatch]:
     """All batches; where a worker hung and was ended, the rest is loaded without that try."""
     done = 0
@@ -187,10 +186,8 @@ def _outlasting(
                 yield batch
             return
         except RuntimeError:
-            late = watch.overdue()
-            if not late:
+            if not watch.found_overdue():
                 raise
-            hung.update(late)
 
 
 def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:

@@ -8,6 +8,7 @@ from launch.checkpoints import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.durable import digest
 from launch.processes import Processes, first_does
 from pretrain.config import DataConfig, PretrainConfig
+from video.config import Sampling
 from video.exclude import exclude
 from video.inside import centred_crop, inside_cells
 from video.ledger import Ledger, failed_during
@@ -16,7 +17,7 @@ from video.opening import open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
 from video.sampling import ClipSampler, Plan
-from video.spans import clip_seconds, stretches
+from video.spans import clip_seconds, clip_spans
 
 MANIFEST_FILE = "manifest.csv"
 LEDGER_FILE = "unreadable.jsonl"
@@ -73,7 +74,12 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
         opened += [replace(recording, source=name) for recording in found.recordings]
         failures += found.failures
     tried = len(opened) + len(failures)
-    failures += [failure for recording in opened if (failure := _no_room(recording, config))]
+    plans = plans_of(config.data)
+    failures += [
+        failure
+        for recording in opened
+        if (failure := _no_room(recording, plans[recording.source].sampling, config))
+    ]
     Ledger(ledger_file, config.data.max_unreadable).add(RECORDINGS, tried, failures)
     lost = {failure.path for failure in failures}
     recordings = [recording for recording in opened if recording.path not in lost]
@@ -82,10 +88,11 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     write_manifest(_without_excluded(recordings, config.data), folder / MANIFEST_FILE)
 
 
-def _no_room(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
+def _no_room(
+    recording: Recording, sampling: Sampling, config: PretrainConfig
+) -> UnreadableVideo | None:
     """Why no clip can be taken from a recording."""
-    sampling = plans_of(config.data)[recording.source].sampling
-    if stretches(recording, config.encoder.frames, sampling):
+    if clip_spans(recording, config.encoder.frames, sampling):
         return _too_little_view(recording, config)
     needed = clip_seconds(recording, config.encoder.frames, sampling)
     reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"

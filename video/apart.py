@@ -1,9 +1,11 @@
 """Work on recordings side by side, a process for each: none can hang or crash the rest."""
 
 import multiprocessing
+import os
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -34,6 +36,10 @@ class Event(NamedTuple):
     outcome: Any = None
 
 
+# Passes on the outcomes among the events, and shows all of them under a heading.
+Show = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
+
+
 class _Broken(NamedTuple):
     """A job ended by an exception that is not about its recording."""
 
@@ -47,6 +53,18 @@ class _Worker:
     process: ForkServerProcess
     connection: Connection
     heard: float  # when it last said something
+
+
+def outcomes_of(
+    jobs: Sequence[Job], processes: int, silence_seconds: float, what: str, show: Show
+) -> list[Any]:
+    """The outcome of each job, in their order; `processes` 0 means one a core. See `run_apart`."""
+    found: list[Any] = [None] * len(jobs)
+    side_by_side = processes or len(os.sched_getaffinity(0))
+    with closing(run_apart(jobs, side_by_side, silence_seconds)) as events:
+        for event in show(events, jobs, what):
+            found[event.job] = event.outcome
+    return found
 
 
 def run_apart(

@@ -42,7 +42,7 @@ def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
 
 
 def _entries(file: Path) -> list[str]:
-    """The column `path` of a CSV file, or the lines of a list; labels behind a path are dropped."""
+    """The column `path` of a CSV file, or the lines of a list as they are."""
     text = read_text(file)
     rows = csv.DictReader(io.StringIO(text))
     if "path" in (rows.fieldnames or []):

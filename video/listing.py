@@ -14,7 +14,9 @@ SUFFIXES = frozenset({
     ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 })  # fmt: skip
 PACK_SUFFIX = ".frames"  # a prepared recording
-PICTURE = re.compile(r"(\d+)\.(?:jpe?g|png)$", re.IGNORECASE)  # of a folder of numbered frames
+RECORDED = SUFFIXES | {PACK_SUFFIX}
+# A picture of a folder of frames: what stands before its number, the number, the suffix.
+NUMBERED = re.compile(r"(.*?)(\d+)(\.(?:jpe?g|png))$", re.IGNORECASE)
 
 
 def is_frame_folder(folder: Path) -> bool:
@@ -23,7 +25,7 @@ def is_frame_folder(folder: Path) -> bool:
 
 
 def _numbered(files: list[str]) -> bool:
-    return any(PICTURE.search(file) and file[0] != "." for file in files)
+    return any(NUMBERED.match(file) and file[0] != "." for file in files)
 
 
 def find_recordings(source: Path) -> list[str]:
@@ -45,7 +47,7 @@ def find_recordings(source: Path) -> list[str]:
             f"data.source: {source} does not exist; give a folder of recordings, a CSV file with "
             "a column `path`, or a list"
         )
-    if source.suffix.lower() in SUFFIXES | {PACK_SUFFIX}:
+    if source.suffix.lower() in RECORDED:
         return [str(source)]
     numbered = list(_listed(source))
     if not numbered:
@@ -69,8 +71,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if real in entered:
             continue
         entered.add(real)
-        suffixes = SUFFIXES | {PACK_SUFFIX}
-        videos = [f for f in files if f[0] != "." and Path(f).suffix.lower() in suffixes]
+        videos = [f for f in files if f[0] != "." and Path(f).suffix.lower() in RECORDED]
         yield from (Path(root, video) for video in videos)
         if not videos and _numbered(files):
             yield Path(root)

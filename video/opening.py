@@ -2,15 +2,12 @@
 
 import json
 import os
-import zlib
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from video.apart import Event, Job, Tell, run_apart
+from video.apart import Job, Show, Tell, outcomes_of
+from video.aside import written_aside
 from video.content import content_of
 from video.listing import find_recordings
 from video.manifest import (
@@ -26,8 +23,6 @@ from video.recording import ReaderName, Recording, UnreadableVideo
 MANIFEST_FILE = "manifest.csv"  # of a folder of recordings, written by check or prepare
 PLACES = 3  # where a recording that was never checked is verified
 CACHE_VERSION = 1
-
-Show = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
 
 
 class Opened(NamedTuple):
@@ -46,19 +41,14 @@ def open_source(
     sizes. All others are opened and read at a few random places, side by side; what was found is
     kept by content for the next time. Raises ManifestError.
     """
-    beside = source / MANIFEST_FILE
-    manifest = beside if source.is_dir() and is_manifest(beside) else source
-    if manifest.is_file() and is_manifest(manifest):
+    for manifest in filter(is_manifest, (source / MANIFEST_FILE, source)):
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
         return Opened(recordings, [])
     paths = find_recordings(source)
     arguments = (reader, folder_fps, cache_folder())
     jobs = [Job(path, open_verified, (path, *arguments)) for path in paths]
-    outcomes: list[Recording | UnreadableVideo | None] = [None] * len(jobs)
-    events = run_apart(jobs, len(os.sched_getaffinity(0)), silence_seconds)
-    for event in show(events, jobs, "opening"):
-        outcomes[event.job] = event.outcome
+    outcomes = outcomes_of(jobs, 0, silence_seconds, "opening", show)
     return Opened(
         [outcome for outcome in outcomes if isinstance(outcome, Recording)],
         [outcome for outcome in outcomes if isinstance(outcome, UnreadableVideo)],
@@ -89,18 +79,11 @@ def open_verified(
 
 def verified(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Recording:
     """Opens a recording and compares random places with sequential decoding."""
-    from video.reading import read_frames
     from video.reading.probe import probe
-    from video.reading.verify import COLUMNS, ROWS, choose_reader, decoded_before, draw_times
+    from video.reading.verify import choose_reader, decoded_before, draw_times, rng_of
 
     recording = probe(path, folder_fps)
-    rng = np.random.default_rng(zlib.crc32(Path(path).name.encode()))
-    groups = draw_times(recording, PLACES, rng)
-    if recording.reader in ("frames", "pack"):  # kept picture by picture: nothing to compare with
-        for times in groups:
-            tell(0.0)
-            read_frames(recording, times, ROWS, COLUMNS)
-        return replace(recording, verified=f"{len(groups)} places")
+    groups = draw_times(recording, PLACES, rng_of(path))
     return choose_reader(recording, reader, groups, decoded_before(recording), tell)
 
 
@@ -114,8 +97,7 @@ def _kept(file: Path) -> Recording | None:
 def _keep(file: Path, recording: Recording) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        draft.write_text(json.dumps(row_of(recording)), encoding="utf-8")
-        draft.replace(file)
+        with written_aside(file) as draft:
+            draft.write_text(json.dumps(row_of(recording)), encoding="utf-8")
     except OSError:  # a home that is full or read-only only makes the next start slower
         return

@@ -13,7 +13,8 @@ from video.opening import open_source
 from video.progress import show_progress
 from video.recording import ReaderName
 from video.sampling import ClipSampler, Place, Plan
-from video.spans import stretches
+from video.spans import clip_spans
+from video.table import clock
 
 FRAMES_SHOWN = 8  # of a clip, evenly
 SIDE = 160  # pixels of a frame on the sheet, at most
@@ -27,7 +28,7 @@ def preview(
 ) -> int:  # fmt: skip
     """Writes a picture of clips from all over the source. Raises ManifestError."""
     opened = open_source(source, reader, folder_fps, silence_seconds, show_progress)
-    recordings = [r for r in opened.recordings if stretches(r, frames, sampling)]
+    recordings = [r for r in opened.recordings if clip_spans(r, frames, sampling)]
     if not recordings:
         raise ManifestError(f"{source}: holds no recording from which a clip can be taken")
     sampler = ClipSampler(recordings, frames, {"": Plan(sampling)})
@@ -59,14 +60,9 @@ def _row(read: ClipRead, place: Place) -> UInt8[np.ndarray, "y x 3"]:
         picture = Image.fromarray(frames[number]).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
         sheet.paste(picture, (column * (SIDE + GAP), CAPTION))
     begin, end = place.times[0], place.times[-1]
-    where = f"{_clock(begin)} to {_clock(end)}"
+    where = f"{clock(begin, 2)} to {clock(end, 2)}"
     if read.failures:
         where = f"instead of {read.failures[0].path}: {read.failures[0].reason}"
     text = f"{Path(read.path).name}   {where}   {len(frames)} frames, {len(shown)} shown"
     ImageDraw.Draw(sheet).text((2, 2), text, fill=INK, font=ImageFont.load_default(size=14))
     return np.asarray(sheet)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{rest:05.2f}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from video.apart import Event, Job
 
+MOST_SHOWN = 12  # recordings whose whole report fits a terminal
 LINES = 10  # of a log that is not a terminal
 
 

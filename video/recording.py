@@ -1,6 +1,7 @@
 """A recording: what is known of it, and how it fails."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -37,6 +38,17 @@ def parse_spans(text: object) -> object:
             raise ValueError(f"{part}: spans are BEGIN-END in seconds, ascending, apart")
         spans.append(span)
     return tuple(spans)
+
+
+def join_spans(spans: Iterable[Span], apart: float = 0.0) -> list[Span]:
+    """The same spans, ascending, with those joined between which there is no more than `apart`."""
+    joined: list[Span] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1] + apart:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def format_spans(spans: tuple[Span, ...]) -> str:
@@ -135,6 +147,11 @@ class Recording:
     original_content: str = ""  # its content,
     original_first: float | None = None  # and its `first`
     source: str = ""  # the name of the run's source that it belongs to
+
+    @property
+    def in_pictures(self) -> bool:
+        """Whether each frame is a picture of its own, so that reading cannot miss it."""
+        return self.reader in ("frames", "pack")
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -39,19 +39,28 @@ def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
     return usable
 
 
-def stretches(recording: Recording, frames: int, sampling: Sampling) -> list[Stretch]:
-    """Where a clip may begin; nothing where the recording has no room for one.
+def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Span]:
+    """The usable spans that are as long as a clip; nothing where the recording has no room for one.
 
-    Where no usable span is as long as a clip, the longest may do by `sampling.short`.
+    Where none is so long, the longest may do by `sampling.short`.
     """
     needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
     spans = usable_spans(recording, sampling)
     long_enough = [span for span in spans if span[1] - span[0] > needed]
     if not long_enough and sampling.short != "error" and spans:
-        begin, end = max(spans, key=lambda span: span[1] - span[0])
-        return [Stretch(begin, 1, 1.0, end)]
+        return [max(spans, key=lambda span: span[1] - span[0])]
+    return long_enough
+
+
+def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
+    """How much of a recording its clips can show."""
+    return sum((end - begin for begin, end in clip_spans(recording, frames, sampling)), 0.0)
+
+
+def stretches(recording: Recording, frames: int, sampling: Sampling) -> list[Stretch]:
+    """Where a clip may begin: at every frame from which it fits, or at a short span's first."""
     found: list[Stretch] = []
-    for begin, end in long_enough:
+    for begin, end in clip_spans(recording, frames, sampling):
         latest = end - clip_seconds(recording, frames, sampling)
         number = int(max(latest - begin, 0.0) * recording.fps + 1e-6) + 1
         if sampling.motion and recording.motion:
@@ -75,15 +84,6 @@ def _by_motion(
         motion = max(int(recording.motion[digit]) / 9, QUIETEST)
         yield Stretch(at, until - first, motion**power, end)
         first = until
-
-
-def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
-    """How much of a recording its clips can show."""
-    if not stretches(recording, frames, sampling):
-        return 0.0
-    needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
-    lengths = [end - begin for begin, end in usable_spans(recording, sampling)]
-    return sum(length for length in lengths if length > needed) or max(lengths)
 
 
 def frame_times(

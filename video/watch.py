@@ -27,6 +27,7 @@ class Watch:
     def __init__(self, workers: int, seconds: float) -> None:
         self._seconds = seconds
         self._rows = torch.full((workers, 4), -1, dtype=torch.int64).share_memory_()
+        self._hung: set[Attempt] = set()
 
     @contextmanager
     def over(self, worker: int, attempt: Attempt) -> Iterator[None]:
@@ -39,12 +40,15 @@ class Watch:
             faulthandler.cancel_dump_traceback_later()
             self._rows[worker] = -1
 
-    def overdue(self) -> list[Attempt]:
-        """The attempts that have taken too long; forgets them."""
-        now = 1e3 * time.monotonic()
-        late = []
+    def hung(self, epoch: int, position: int) -> list[int]:
+        """The tries of a read that took too long; known to workers that were forked since."""
+        return [attempt.number for attempt in self._hung if attempt[:2] == (epoch, position)]
+
+    def found_overdue(self) -> bool:
+        """Whether attempts have taken too long since this was asked last; remembers them."""
+        now, before = 1e3 * time.monotonic(), len(self._hung)
         for worker, (*attempt, started) in enumerate(self._rows.tolist()):
             if started >= 0 and now - started >= 1e3 * self._seconds:
-                late.append(Attempt(*attempt))
+                self._hung.add(Attempt(*attempt))
                 self._rows[worker] = -1
-        return late
+        return len(self._hung) > before

@@ -1,9 +1,7 @@
 """Everything about one recording: decoded from end to end, and compared with random access."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +10,7 @@ from video.apart import Tell
 from video.checking.problems import Kind, Problem
 from video.checking.seen import Seen
 from video.content import content_of
-from video.reading import read_frames, verify
+from video.reading import verify
 from video.reading.probe import holes_between, probe
 from video.reading.whole import Whole
 from video.recording import ReaderName, Recording, Span, UnreadableVideo
@@ -31,8 +29,7 @@ class Examined(NamedTuple):
 def examine(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Examined:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps)
-    rng = np.random.default_rng(zlib.crc32(Path(path).name.encode()))
-    seen = Seen(probed, verify.draw_times(probed, PLACES, rng))
+    seen = Seen(probed, verify.draw_times(probed, PLACES, verify.rng_of(path)))
     whole = Whole(probed)
     for frame in whole:
         seen.add(frame)
@@ -42,15 +39,10 @@ def examine(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Exa
         raise UnreadableVideo(path, "holds no frame that can be decoded")
     recording = seen.described(whole, content_of(path))
     groups, pictures = seen.sound_groups(recording)
-    if probed.reader in ("frames", "pack"):
-        for times in groups:
-            read_frames(recording, times, verify.ROWS, verify.COLUMNS)
-        chosen = replace(recording, verified=f"{len(groups)} places")
-    else:
-        truth = dict(zip(map(tuple, groups), pictures, strict=True))
-        chosen = verify.choose_reader(
-            recording, reader, groups, lambda times: truth[tuple(times)], tell
-        )
+    truth = dict(zip(map(tuple, groups), pictures, strict=True))
+    chosen = verify.choose_reader(
+        recording, reader, groups, lambda times: truth[tuple(times)], tell
+    )
     chosen = replace(chosen, verified=f"all frames, {chosen.verified}")
     return Examined(chosen, _problems(probed, chosen, whole, seen, reader))
 
@@ -62,7 +54,6 @@ def _problems(
     steps = np.diff(seen.times)
     gaps = holes_between(seen.times, recording.fps)
     damage = "; ".join(f"{begin:.2f}-{end:.2f} s" for begin, end in recording.holes[:5])
-    pictures = recording.reader in ("frames", "pack")
     findings: list[tuple[bool, Kind, str]] = [
         (bool(whole.lost or whole.errors), "damaged", f"{len(whole.lost)} frames, {damage}"),
         (
@@ -70,7 +61,11 @@ def _problems(
             "count",
             f"announces {whole.announced}, {recording.frames} can be decoded",
         ),
-        (not pictures and recording.reader != reader, "reader", f"read with {recording.reader}"),
+        (
+            not recording.in_pictures and recording.reader != reader,
+            "reader",
+            f"read with {recording.reader}",
+        ),
         (bool(gaps), "gaps", f"{len(gaps)} gaps, {_total(gaps)} of {recording.seconds:.1f} s"),
         (bool(recording.black), "black", _told(recording.black)),
         (bool(recording.frozen), "frozen", _told(recording.frozen)),

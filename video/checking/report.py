@@ -6,6 +6,7 @@ from itertools import groupby
 
 from video.checking.problems import ADVICE, Problem
 from video.recording import Recording
+from video.table import clock, table
 
 
 def copies(recordings: Sequence[Recording]) -> list[Problem]:
@@ -64,21 +65,15 @@ def _readers(recordings: Sequence[Recording]) -> Iterator[str]:
 
 def _table(recordings: Sequence[Recording]) -> Iterator[str]:
     header = ("size", "frames/s", "length", "key frames", "field of view", "path")
-    rows = [header, *(_row(recording) for recording in recordings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header) - 1)]
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, row[-1]])
+    yield from table([header, *(_row(recording) for recording in recordings)])
 
 
 def _row(recording: Recording) -> tuple[str, ...]:
-    minutes, seconds = divmod(round(recording.seconds), 60)
-    hours, minutes = divmod(minutes, 60)
     keys = recording.key_frame_seconds
     return (
         f"{recording.width}x{recording.height}",
         f"{recording.fps:.4g}",
-        f"{hours}:{minutes:02}:{seconds:02}",
+        clock(recording.seconds),
         "" if keys is None else f"{keys:.2g} s",
         recording.view.kind if recording.view else "",
         recording.path,

@@ -10,10 +10,10 @@ from video.checking.field_of_view import estimate_view
 from video.checking.looks import ROWS, Looks
 from video.content import bytes_of
 from video.reading import verify
-from video.reading.container import EARLY
+from video.reading.container import early
 from video.reading.probe import holes_between
 from video.reading.whole import Frame, Whole
-from video.recording import Recording, Span
+from video.recording import Recording, Span, join_spans
 
 UNSTEADY = 0.1  # of the usual time between frames
 
@@ -26,7 +26,7 @@ class Seen:
         self._wanted = sorted({time for times in groups for time in times})
         self._shown: dict[float, tuple[float, UInt8[np.ndarray, "y x 3"]]] = {}
         self._before: Frame | None = None
-        self._early = min(EARLY, 0.5 / recording.fps)
+        self._early = early(recording.fps)
         self._columns = max(1, round(ROWS * recording.width / recording.height))
         self.looks = Looks()
         self.times: list[float] = []
@@ -56,19 +56,19 @@ class Seen:
         probed, times = self._recording, self.times
         self._show_until(float("inf"))
         end = times[-1] + 1 / probed.fps
-        damaged = _joined([(time, time + 1 / probed.fps) for time in whole.lost if time < end])
+        damaged = [(time, time + 1 / probed.fps) for time in whole.lost if time < end]
         gaps = np.diff([*self.key_times, end])
         return replace(
             probed,
             frames=len(times),
             seconds=end,
-            holes=_joined([*holes_between(times, probed.fps), *damaged]),
+            holes=_rounded([*holes_between(times, probed.fps), *damaged]),
             black=self.looks.black(end),
             frozen=self.looks.frozen(end),
             view=estimate_view(self.looks.kept),
             motion=self.looks.motion(end),
             key_frame_seconds=None
-            if probed.reader in ("frames", "pack") or not len(gaps)
+            if probed.in_pictures or not len(gaps)
             else round(float(gaps.max()), 3),
             steady=self._is_steady(),
             bytes=bytes_of(probed.path),
@@ -98,11 +98,5 @@ class Seen:
         return groups, pictures
 
 
-def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
-    joined: list[Span] = []
-    for begin, end in sorted(spans):
-        if joined and begin <= joined[-1][1] + 1e-3:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((begin, end))
-    return tuple((round(begin, 4), round(end, 4)) for begin, end in joined)
+def _rounded(spans: Sequence[Span]) -> tuple[Span, ...]:
+    return tuple((round(begin, 4), round(end, 4)) for begin, end in join_spans(spans, 1e-3))

@@ -1,13 +1,13 @@
 """What `prepare` was asked for, and what follows from it for one recording."""
 
-import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple
 
-from video.recording import FieldOfView, Recording, Span
+from video.listing import PACK_SUFFIX
+from video.recording import FieldOfView, Recording
 
 Form = Literal["jpeg", "h264"]
-SUFFIX: dict[Form, str] = {"jpeg": ".frames", "h264": ".mp4"}
+SUFFIX: dict[Form, str] = {"jpeg": PACK_SUFFIX, "h264": ".mp4"}
 DEFAULT_QUALITY: dict[Form, int] = {"jpeg": 85, "h264": 23}
 
 
@@ -74,14 +74,3 @@ def _moved(
         for n, number in enumerate(view.numbers)
     )
     return replace(view, numbers=numbers)
-
-
-def holes_with(recording: Recording, spans: list[Span]) -> list[Span]:
-    """The recording's holes and the spans that are left out, joined where they touch."""
-    joined: list[Span] = []
-    for begin, end in sorted([*recording.holes, *spans]):
-        if joined and begin <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((begin, end))
-    return [(begin, end) for begin, end in joined if begin < math.inf]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from video.apart import Job, run_apart
+from video.apart import Job, outcomes_of
 from video.aside import remove_drafts
 from video.manifest import ManifestError, recording_of, write_manifest
 from video.opening import MANIFEST_FILE, open_source
@@ -16,11 +16,10 @@ from video.preparing.leave_out import read_spans
 from video.preparing.plan import SUFFIX, Settings
 from video.preparing.report import report, summary
 from video.preparing.rewrite import Rewritten, rewrite
-from video.progress import show_progress
+from video.progress import MOST_SHOWN, show_progress
 from video.recording import Recording, Span, UnreadableVideo
 
 REPORT_FILE = "report.txt"
-MOST_SHOWN = 12  # recordings whose report fits a terminal
 
 
 def prepare(
@@ -52,18 +51,16 @@ def prepare(
     ]
     if done:
         print(f"{len(done)} of {len(originals)} recordings are prepared already", flush=True)
-    failures = list(opened.failures)
-    events = run_apart(jobs, processes or len(os.sched_getaffinity(0)), silence_seconds)
     try:
-        for event in show_progress(events, jobs, "preparing"):
-            if isinstance(event.outcome, UnreadableVideo):
-                failures.append(event.outcome)
-            else:
-                done[jobs[event.job].path] = event.outcome
-    except BaseException:
-        events.close()
-        remove_drafts(out)
-        raise
+        outcomes = outcomes_of(jobs, processes, silence_seconds, "preparing", show_progress)
+    finally:
+        remove_drafts(out)  # of processes that were ended
+    failures = [*opened.failures, *(o for o in outcomes if isinstance(o, UnreadableVideo))]
+    done |= {
+        job.path: outcome
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        if isinstance(outcome, Rewritten)
+    }
     rewritten = [done[original.path] for original in originals if original.path in done]
     write_manifest([one.recording for one in rewritten], out / MANIFEST_FILE)
     text = report(rewritten, failures, settings, out)

@@ -6,6 +6,7 @@ from pathlib import Path
 from video.preparing.plan import Settings
 from video.preparing.rewrite import Rewritten
 from video.recording import UnreadableVideo
+from video.table import clock, table
 
 HEADER = ("size", "frames/s", "length", "before", "after", "ratio", "GB/hour", "PSNR", "path")
 
@@ -15,12 +16,8 @@ def report(
     out: Path,
 ) -> str:  # fmt: skip
     """A line for all recordings, and one for each; paths start at `out`."""
-    rows = [HEADER, *(_row(one, out) for one in rewritten)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER) - 1)]
     lines = [summary(rewritten, settings), ""]
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[-1]]))
+    lines += table([HEADER, *(_row(one, out) for one in rewritten)])
     for one in rewritten:
         if one.left_out or one.damaged:
             seconds = sum(end - begin for begin, end in one.left_out)
@@ -49,12 +46,10 @@ def summary(rewritten: Sequence[Rewritten], settings: Settings) -> str:
 
 def _row(one: Rewritten, out: Path) -> tuple[str, ...]:
     recording, after = one.recording, one.recording.bytes or 0
-    minutes, seconds = divmod(round(recording.seconds), 60)
-    hours, minutes = divmod(minutes, 60)
     return (
         f"{recording.width}x{recording.height}",
         f"{recording.fps:.4g}",
-        f"{hours}:{minutes:02}:{seconds:02}",
+        clock(recording.seconds),
         f"{one.original_bytes / 1e6:.1f} MB",
         f"{after / 1e6:.1f} MB",
         f"{after / max(one.original_bytes, 1):.2f}",

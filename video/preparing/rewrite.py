@@ -2,7 +2,6 @@
 
 import json
 import math
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,13 +14,13 @@ from video.apart import Tell
 from video.aside import written_aside
 from video.content import bytes_of
 from video.manifest import row_of
-from video.preparing.plan import SUFFIX, Geometry, Settings, geometry, holes_with
+from video.preparing.plan import SUFFIX, Geometry, Settings, geometry
 from video.reading import read_frames, verify
-from video.reading.container import EARLY
+from video.reading.container import early
 from video.reading.pack import write_pack
 from video.reading.probe import holes_between
 from video.reading.whole import Frame, Whole
-from video.recording import Recording, Span, UnreadableVideo
+from video.recording import Recording, Span, UnreadableVideo, join_spans
 from video.writer import FAST_TO_READ, encode_jpeg, write_h264
 
 COMPARED = 32  # frames of a recording whose loss of quality is measured
@@ -81,12 +80,11 @@ class _Passing:
         self, original: Recording, settings: Settings, left_out: Sequence[Span], tell: Tell
     ) -> None:
         self._original, self._settings, self._tell = original, settings, tell
-        self._left_out = list(left_out)
+        self.left_out = list(left_out)
         self.geometry: Geometry = geometry(original, settings)
         self.whole = Whole(original)
         self.times: list[float] = []
-        self.holes = holes_with(original, self._left_out)
-        rng = np.random.default_rng(zlib.crc32(Path(original.path).name.encode()))
+        rng = verify.rng_of(original.path)
         self._due = sorted(rng.uniform(0, original.seconds, COMPARED).tolist())
         self._remembered: list[tuple[float, UInt8[np.ndarray, "h w c"]]] = []
 
@@ -115,21 +113,21 @@ class _Passing:
         if rate is None or rate >= self._original.fps:
             yield from kept
             return
-        early = min(EARLY, 0.5 / self._original.fps)
+        tolerance = early(self._original.fps)
         before: Frame | None = None
         for frame in kept:
-            if before is not None and _tick(before.time - early, rate) < frame.time - early:
+            if before is not None and _tick(before.time - tolerance, rate) < frame.time - tolerance:
                 yield before
             before = frame
         if before is not None:
             end = before.time + 1 / self._original.fps
-            if _tick(before.time - early, rate) < end - early:
+            if _tick(before.time - tolerance, rate) < end - tolerance:
                 yield before
 
     def _is_left_out(self, time: float) -> bool:
-        place = bisect_right(self._left_out, time, key=lambda span: span[0]) - 1
+        place = bisect_right(self.left_out, time, key=lambda span: span[0]) - 1
         # spans may overlap, so an earlier one may reach further
-        return any(time < end for _, end in self._left_out[: place + 1])
+        return any(time < end for _, end in self.left_out[: place + 1])
 
     def psnr(self, prepared: Recording) -> float:
         """The ratio of the greatest luma to the mean error of what is read, in dB."""
@@ -154,8 +152,7 @@ def _described(original: Recording, file: Path, fps: float, passing: _Passing) -
     """The prepared recording on its original's axis of time."""
     times = passing.times
     end = min(times[-1] + 1 / fps, max(original.seconds, times[-1] + 1 / original.fps))
-    gaps = holes_between(times, fps)
-    holes = holes_with(replace(original, holes=tuple(passing.holes)), list(gaps))
+    holes = join_spans([*original.holes, *passing.left_out, *holes_between(times, fps)])
     return replace(
         original,
         path=str(file),
@@ -181,10 +178,5 @@ def _described(original: Recording, file: Path, fps: float, passing: _Passing) -
 
 def _verified(prepared: Recording, tell: Tell) -> Recording:
     """The prepared recording, after random places of it were compared."""
-    rng = np.random.default_rng(0)
-    groups = verify.draw_times(prepared, 4, rng)
-    if prepared.reader == "pack":
-        for times in groups:
-            read_frames(prepared, times, verify.ROWS, verify.COLUMNS)
-        return replace(prepared, verified=f"{len(groups)} places")
+    groups = verify.draw_times(prepared, 4, np.random.default_rng(0))
     return verify.choose_reader(prepared, "pyav", groups, verify.decoded_before(prepared), tell)

@@ -14,7 +14,12 @@ from av.video.stream import VideoStream
 from video.recording import Recording, UnreadableVideo
 
 WITHOUT_STAMPS = frozenset({"avi"})  # stores none, and the guesses of its demuxer are out of order
-EARLY = 0.01  # seconds before its stamp from which on a frame counts as shown
+EARLY = 0.01  # seconds: stamps are rounded
+
+
+def early(fps: float) -> float:
+    """Seconds before its stamp from which on a frame counts as shown: half a frame at most."""
+    return min(EARLY, 0.5 / fps)
 
 
 class Clock(NamedTuple):

@@ -1,6 +1,5 @@
 """Folders of numbered pictures, one for each frame: `img_00001.jpg`, `000016.png`."""
 
-import re
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 from jaxtyping import Int64
 from PIL import Image
 
+from video.listing import NUMBERED
 from video.recording import UnreadableVideo
 
-NUMBERED = re.compile(r"(.*?)(\d+)(\.(?:jpe?g|png))$", re.IGNORECASE)
 LISTINGS = 16  # of folders, kept by a process: some hundred kilobytes each
 
 

@@ -10,7 +10,8 @@ import os
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,15 @@ class Pack(NamedTuple):
 
     def shown_at(self, times: Sequence[float]) -> list[int]:
         """For ascending times, the number of the last picture not after each; -1: there is none."""
-        first = bisect_right(_Times(self), times[0]) - 1
-        last = bisect_right(_Times(self), times[-1], lo=max(first, 0)) - 1
+        numbers = range(self.pictures)  # a time is read only where it is looked at
+        first = bisect_right(numbers, times[0], key=self._time) - 1
+        last = bisect_right(numbers, times[-1], lo=max(first, 0), key=self._time) - 1
         stored = self.times(max(first, 0), last + 1)
         shown = np.searchsorted(stored, times, side="right") - 1 + max(first, 0)
         return [int(number) for number in shown]
+
+    def _time(self, number: int) -> float:
+        return float(self.times(number, number + 1)[0])
 
     def _column(self, kind: str, begin: int, first: int, until: int) -> np.ndarray:
         dtype = np.dtype(kind)
@@ -76,41 +81,30 @@ class Pack(NamedTuple):
         return np.frombuffer(data, dtype)
 
 
-class _Times(NamedTuple):
-    """The times of a pack as a sequence that is read where it is looked at."""
-
-    pack: Pack
-
-    def __len__(self) -> int:
-        return self.pack.pictures
-
-    def __getitem__(self, number: int) -> float:  # type: ignore[override]
-        return float(self.pack.times(number, number + 1)[0])
-
-
-class opened:  # noqa: N801  a context, used as `open` is
+@contextmanager
+def opened(path: str) -> Iterator[Pack]:
     """Opens a pack; raises UnreadableVideo where it is none, or not whole."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
+    try:
+        yield _pack_of(path, descriptor)
+    except OSError as error:
+        raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
+    finally:
+        os.close(descriptor)
 
-    def __init__(self, path: str) -> None:
-        self._path, self._descriptor = path, -1
 
-    def __enter__(self) -> Pack:
-        try:
-            self._descriptor = os.open(self._path, os.O_RDONLY)
-            size = os.fstat(self._descriptor).st_size
-            trailer = os.pread(self._descriptor, TRAILER.size, max(size - TRAILER.size, 0))
-        except OSError as error:
-            raise UnreadableVideo(self._path, f"cannot be read ({error.strerror})") from None
-        if len(trailer) == TRAILER.size:
-            index, pictures, description, magic = TRAILER.unpack(trailer)
-            whole = index + 20 * pictures + 8 + description + TRAILER.size == size
-            if magic == MAGIC and pictures and whole:
-                return Pack(self._path, self._descriptor, index, pictures, description)
-        self.__exit__()
-        raise UnreadableVideo(self._path, "is no prepared recording, or cut off; prepare it again")
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+def _pack_of(path: str, descriptor: int) -> Pack:
+    size = os.fstat(descriptor).st_size
+    trailer = os.pread(descriptor, TRAILER.size, max(size - TRAILER.size, 0))
+    if len(trailer) == TRAILER.size:
+        begin, pictures, description, magic = TRAILER.unpack(trailer)
+        whole = begin + 20 * pictures + 8 + description + TRAILER.size == size
+        if magic == MAGIC and pictures and whole:
+            return Pack(path, descriptor, begin, pictures, description)
+    raise UnreadableVideo(path, "is no prepared recording, or cut off; prepare it again")
 
 
 def write_pack(

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from video.reading import pack
-from video.reading.container import EARLY
+from video.reading.container import early
 from video.reading.frame_folder import kept_listing
 from video.recording import Recording, UnreadableVideo
 
@@ -22,10 +22,9 @@ def read_pack(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
     """See `video.reading.read_frames`."""
-    early = min(EARLY, 0.5 / recording.fps)
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
     with pack.opened(recording.path) as prepared:
-        numbers = prepared.shown_at([time + early for time in times])
+        numbers = prepared.shown_at([time + early(recording.fps) for time in times])
         if numbers[0] < 0 or times[-1] > recording.seconds:
             at = times[0] if numbers[0] < 0 else times[-1]
             raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
@@ -43,8 +42,7 @@ def read_folder(
 ) -> UInt8[np.ndarray, "t h w c"]:
     """See `video.reading.read_frames`; a picture is shown until the next one comes."""
     listing = kept_listing(recording.path)
-    early = min(EARLY, 0.5 / recording.fps)
-    wanted = (np.asarray(times) + early + recording.first) * recording.fps
+    wanted = (np.asarray(times) + early(recording.fps) + recording.first) * recording.fps
     places = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
     if places[0] < 0 or times[-1] > recording.seconds:
         at = times[0] if places[0] < 0 else times[-1]

@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from video.listing import PACK_SUFFIX
 from video.manifest import ManifestError, recording_of
 from video.reading import pack
 from video.reading.container import is_stamped, opened
@@ -28,7 +29,7 @@ def probe(path: str, folder_fps: float = 1.0) -> Recording:
     """
     if Path(path).is_dir():
         return _probe_folder(path, folder_fps)
-    if path.endswith(".frames"):
+    if path.endswith(PACK_SUFFIX):
         return _probe_pack(path)
     return _probe_video(path)
 

@@ -40,7 +40,7 @@ class Whole:
         self.errors = 0  # packets that the decoder refused
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._recording.reader in ("frames", "pack"):
+        if self._recording.in_pictures:
             return self._pictures()
         return self._video()
 

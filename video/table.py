@@ -1,0 +1,19 @@
+"""Tables and times as text."""
+
+from collections.abc import Sequence
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns, right-aligned but for the last."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
+
+
+def clock(seconds: float, decimals: int = 0) -> str:
+    """`1:02:03` or `1:02:03.45`."""
+    minutes, rest = divmod(round(seconds, decimals), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:0{decimals + 2 + (decimals > 0)}.{decimals}f}"
