@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from launch.checkpoints.fragments import Fragment, owned_fragments, publish_weights, step_counters
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.fragments import Fragment, owned_fragments, publish_weights, step_counters
 from launch.processes import Processes
 from launch.recipe import ConfigError
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import yaml
 
-from launch.checkpoints import CHECKPOINTS_FOLDER, complete_checkpoints
+from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.durable import write_durably
 from launch.processes import Processes
 from launch.recipe import ConfigError, dump_recipe

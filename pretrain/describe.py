@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from launch.checkpoints import Checkpoint
+from launch.checkpoints.folder import Checkpoint
 from launch.engine import Engine
 from launch.log import EVENTS_FOLDER, read_log
 from launch.processes import Processes

@@ -3,12 +3,8 @@
 from pathlib import Path
 
 from encoder.files import CheckpointMismatch
-from launch.checkpoints import (
-    CHECKPOINTS_FOLDER,
-    complete_checkpoints,
-    open_checkpoint,
-    read_weights,
-)
+from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints, open_checkpoint
+from launch.checkpoints.restoring import read_weights
 from launch.recipe import ConfigError, load_recipe
 from pretrain.config import PretrainConfig
 from pretrain.weights import WRITERS

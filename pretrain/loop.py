@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from launch.checkpoints import save_checkpoint
+from launch.checkpoints.saving import save_checkpoint
 from launch.engine import Engine
 from launch.processes import Processes
 from pretrain.config import PretrainConfig

@@ -6,14 +6,13 @@ from pathlib import Path
 import torch
 
 from encoder.weights import load_strictly, save_encoder
-from launch.checkpoints import (
+from launch.checkpoints.folder import (
     CHECKPOINTS_FOLDER,
     complete_checkpoints,
     find_checkpoint,
-    load_checkpoint,
     open_checkpoint,
-    read_weights,
 )
+from launch.checkpoints.restoring import load_checkpoint, read_weights
 from launch.engine import Engine, micro_batches_per_step
 from launch.processes import Processes, find_processes, first_does, start_processes
 from launch.run_folder import open_run_folder, record_start

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.checkpoints import CHECKPOINTS_FOLDER, complete_checkpoints
+from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.durable import digest
 from launch.processes import Processes, first_does
 from pretrain.config import DataConfig, PretrainConfig

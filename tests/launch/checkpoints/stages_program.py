@@ -10,11 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import torch
 
-from launch.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
+from launch.checkpoints.folder import find_checkpoint
+from launch.checkpoints.restoring import load_checkpoint
+from launch.checkpoints.saving import save_checkpoint
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.engine import Engine
 from launch.processes import find_processes, start_processes, sum_over_processes

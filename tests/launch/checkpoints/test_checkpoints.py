@@ -9,16 +9,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from launch import checkpoints
-from launch.checkpoints import (
+from launch.checkpoints.folder import (
     DamagedCheckpoint,
     complete_checkpoints,
     find_checkpoint,
     open_checkpoint,
-    read_weights,
-    save_checkpoint,
 )
-from launch.fragments import MOMENTS, WEIGHT, Fragment
+from launch.checkpoints.fragments import MOMENTS, WEIGHT, Fragment
+from launch.checkpoints.restoring import load_checkpoint, read_weights
+from launch.checkpoints.saving import save_checkpoint
 from launch.processes import Processes
 
 PROGRAM = str(Path(__file__).parent / "stages_program.py")
@@ -173,4 +172,4 @@ def test_a_checkpoint_of_another_model_is_refused(single: Path) -> None:
     other = Fragment("head.weight", (2, 3), 0, engine.fragments()[0].tensors)
     engine.fragments = lambda: [other]
     with pytest.raises(DamagedCheckpoint, match=r"0 of 6 values of head\.weight"):
-        checkpoints.load_checkpoint(find_checkpoint(single, ALONE, print), engine)
+        load_checkpoint(find_checkpoint(single, ALONE, print), engine)

@@ -1,0 +1,1 @@
+"""Checkpoints: complete or absent, verified, independent of stage and number of processes."""
