@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test soak check format clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
 
 test: check
 	$(BIN)/python -m pytest
+
+soak: check
+	$(BIN)/python -m pytest -m soak
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -52,19 +52,24 @@ class EngineConfig:
     """DeepSpeed."""
 
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
-    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
+    # auto: bf16 on a GPU, fp32 on a CPU; fp16, with a scaled loss, for GPUs without bf16
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     clip_grad_norm: Annotated[float, Field(gt=0)] | None = None
     offload_optimizer: bool = (
         False  # optimizer states in main memory; compiles DeepSpeed's CPU Adam
     )
     recompute: bool = False  # activation checkpointing of every block
     timeout_seconds: Positive = 1800  # a process that waits longer for the others gives up
+    stall_seconds: Positive = 300  # without a step, then every process tells where it is
+    lost_seconds: Positive = 60  # of silence, then a process counts as lost and the others end
+    max_skipped: Annotated[int, Field(ge=0)] = 10  # steps whose gradient was not finite
 
     @model_validator(mode="after")
     def _known_to_work(self) -> "EngineConfig":
-        if self.zero_stage == 0 and self.precision == "bf16":
+        if self.zero_stage == 0 and self.precision in ("bf16", "fp16"):
             raise ValueError(
-                "zero_stage 0 with precision bf16 trains wrongly in DeepSpeed; take zero_stage 1"
+                f"zero_stage 0 with precision {self.precision} trains wrongly in DeepSpeed; take "
+                "zero_stage 1"
             )
         if self.zero_stage == 0 and self.offload_optimizer:
             raise ValueError("zero_stage 0 has no offload_optimizer; take zero_stage 1 or above")
@@ -77,6 +82,8 @@ class CheckpointConfig:
 
     every_steps: Positive = 500
     keep_last: Positive = 2
+    keep_every: Positive | None = None  # checkpoints of multiples of it are kept for good
+    asynchronous: bool = False  # the run waits for a copy in memory only, not for the disk
     resume: Literal["auto", "never"] = "auto"
 
 

@@ -16,6 +16,7 @@ from launch.processes import Processes
 from launch.recipe import ConfigError
 
 UNDECAYED = ("mask_token", "cls_token", "pos_embed")
+SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
 
 
 def micro_batches_per_step(batch: BatchConfig, processes: Processes) -> int:
@@ -70,6 +71,7 @@ class Engine:
         self.precision = resolve_precision(config, self.device)
         self._clips_gradients = config.clip_grad_norm is not None
         self._grad_norm: Tensor | float | None = None
+        self.skipped: Tensor | bool = False  # whether the last step was
         deepspeed.init_distributed(verbose=False)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model.to(self.device),
@@ -107,7 +109,10 @@ class Engine:
             "steps_per_print": 10**9,
         }
         if self.precision == "bf16":
-            settings["bf16"] = {"enabled": True}
+            settings["bf16"] = {"enabled": True, "check_grad_overflow": True}
+        if self.precision == "fp16":
+            settings["fp16"] = {"enabled": True, "loss_scale_window": 1000}
+        if self.precision in ("bf16", "fp16"):
             settings["data_types"] = {"grad_accum_dtype": "fp32"}
         return settings
 
@@ -115,11 +120,18 @@ class Engine:
         return self._engine(*inputs)
 
     def backward(self, loss: Tensor) -> None:
-        """Adds the gradients of one micro-batch, weighted by 1 / `accumulation`."""
-        self._engine.backward(loss)
+        """Adds the gradients of one micro-batch, weighted by 1 / `accumulation`.
+
+        A loss that is not finite makes all gradients not finite, on every process.
+        """
+        self._engine.backward(loss * torch.where(torch.isfinite(loss), 1.0, torch.nan))
 
     def step(self, learning_rate: float, weight_decay: float) -> None:
-        """Ends a micro-batch; after the last one of a step, updates the weights."""
+        """Ends a micro-batch; after the last one of a step, updates the weights.
+
+        Where the gradient is not finite nothing is updated, and `skipped` says so. That is the
+        same on every process, for the norm of the gradient is.
+        """
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
             group["weight_decay"] = weight_decay if group["decays"] else 0.0
@@ -127,9 +139,13 @@ class Engine:
         if last and self.stage == 0:
             gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
             self._grad_norm = torch.nn.utils.get_total_norm(gradients)
+            self.skipped = ~torch.isfinite(self._grad_norm)
+            # AdamW's kernel itself leaves all as it is, without waiting for the device
+            self._optimizer.found_inf = self.skipped.float()
         self._engine.step()
         if last and self.stage > 0:
             self._grad_norm = self._engine.get_global_grad_norm()
+            self.skipped = self._optimizer.overflow
 
     @property
     def grad_norm(self) -> float:
@@ -146,18 +162,32 @@ class Engine:
         return self.stage == 0
 
     @property
-    def optimizer_steps(self) -> int:
-        """Updates so far, as AdamW's bias correction counts them."""
-        counters = step_counters(self._optimizer)
-        return int(counters[0][1]) if counters else 0
+    def loss_scale(self) -> float:
+        """What DeepSpeed multiplies the loss with, so that gradients in fp16 do not vanish."""
+        return float(self._scaler.cur_scale) if self.precision == "fp16" else 1.0
 
-    def publish(self, optimizer_steps: int) -> None:
-        """Makes written fragments the state of the run."""
+    @property
+    def _scaler(self) -> Any:
+        return self._optimizer.loss_scaler
+
+    def scalars(self) -> dict[str, float]:
+        """State beside the fragments: AdamW's count of updates, and the scaler of the loss."""
+        counters = step_counters(self._optimizer)
+        scalars: dict[str, float] = {"optimizer_steps": int(counters[0][1]) if counters else 0}
+        if self.precision == "fp16":
+            scalars |= {name: getattr(self._scaler, name) for name in SCALER}
+        return scalars
+
+    def publish(self, scalars: dict[str, float]) -> None:
+        """Makes written fragments, with what `scalars` has said, the state of the run."""
         for state, value in step_counters(self._optimizer):
             if isinstance(value, Tensor):
-                value.fill_(optimizer_steps)
+                value.fill_(scalars["optimizer_steps"])
             else:
-                state["step"] = optimizer_steps
+                state["step"] = int(scalars["optimizer_steps"])
+        if self.precision == "fp16":
+            for name in SCALER:
+                setattr(self._scaler, name, scalars[name])
         publish_weights(self._engine.module, self._optimizer, self.stage)
 
     def close(self) -> None:

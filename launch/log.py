@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +15,71 @@ from launch.durable import write_durably
 
 LOG_FILE = "log.jsonl"
 EVENTS_FOLDER = "tensorboard"
+ROOM = 2**20  # bytes free on the disk, before events are written again
 
 
 class RunLog:
     """Writes `log.jsonl` and `tensorboard/` of a run folder; one process of a run owns it.
 
     A run that goes on from `start` first drops what was logged after it, so no step stands twice.
+    On a full disk, lines wait in memory, and events are made from the lines when there is room
+    again; `report` is told.
     """
 
-    def __init__(self, folder: Path, start: int) -> None:
+    def __init__(self, folder: Path, start: int, report: Callable[[str], None]) -> None:
+        self._folder, self._start, self._report = folder, start, report
         self._file = folder / LOG_FILE
         kept = [line for line in read_log(folder) if line["step"] <= start]
         write_durably(self._file, "".join(json.dumps(line) + "\n" for line in kept))
-        self._events = SummaryWriter(str(folder / EVENTS_FOLDER), purge_step=start + 1)
+        self._waiting: list[dict[str, Any]] = []
+        self._told = False
+        self._events: SummaryWriter | None = None
+        self._open_events()
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Logs numbers under names such as `loss/train`; what is not a number is left out."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **finite}) + "\n")
-        for name, value in finite.items():
-            self._events.add_scalar(name, value, step)
+        line = {"step": step, **finite}
+        self._waiting.append(line)
+        try:
+            _append(self._file, "".join(json.dumps(waits) + "\n" for waits in self._waiting))
+            self._waiting.clear()
+        except OSError as error:
+            self._tell(self._file, error)
+            return
+        if self._events is None:
+            self._open_events()  # with this line, too
+        else:
+            self._to_events(lambda events: _add_scalars(events, line))
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
-        self._events.add_image(name, image, step, dataformats="HWC")
-
-    def text(self, name: str, text: str) -> None:
-        self._events.add_text(name, text)
+        self._to_events(lambda events: events.add_image(name, image, step, dataformats="HWC"))
 
     def close(self) -> None:
-        self._events.close()
+        self._to_events(lambda events: events.close())
+
+    def _open_events(self) -> None:
+        if shutil.disk_usage(self._folder).free < ROOM:
+            return
+        events = SummaryWriter(str(self._folder / EVENTS_FOLDER), purge_step=self._start + 1)
+        for line in read_log(self._folder):
+            if line["step"] > self._start:
+                _add_scalars(events, line)
+        self._events, self._told = events, False
+
+    def _to_events(self, does: Callable[[SummaryWriter], None]) -> None:
+        if self._events is None:
+            return
+        try:
+            does(self._events)
+        except OSError as error:
+            self._events = None  # its thread has ended, and does not write again
+            self._tell(self._folder / EVENTS_FOLDER, error)
+
+    def _tell(self, path: Path, error: OSError) -> None:
+        if not self._told:
+            self._report(f"warning: {path} cannot be written ({error.strerror}); it waits for room")
+        self._told = True
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -55,3 +92,21 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
+
+
+def _add_scalars(events: SummaryWriter, line: dict[str, Any]) -> None:
+    for name, value in line.items():
+        if name != "step":
+            events.add_scalar(name, value, line["step"])
+
+
+def _append(file: Path, text: str) -> None:
+    """Appends all of a text or none of it."""
+    before = file.stat().st_size
+    try:
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError:
+        with file.open("rb+") as opened:
+            opened.truncate(before)
+        raise

@@ -22,6 +22,7 @@ class Processes:
     local_rank: int = 0
     local_world_size: int = 1
     launcher: str = "one process"
+    address: str = ""  # host:port where the processes meet; empty for a single one
 
     @property
     def is_first(self) -> bool:
@@ -36,7 +37,7 @@ class Processes:
 
 
 def find_processes(environment: Mapping[str, str]) -> Processes:
-    """Reads rank and world size as torchrun and deepspeed set them, or srun, or neither.
+    """Reads what torchrun, deepspeed or srun have set, or that none of them has.
 
     Raises ConfigError where a launcher has set only some of its variables.
     """
@@ -45,14 +46,37 @@ def find_processes(environment: Mapping[str, str]) -> Processes:
         launcher = "torchrun" if "TORCHELASTIC_RUN_ID" in environment else "deepspeed"
         rank, world_size, local_rank = _numbers(environment, names)
         local = int(environment.get("LOCAL_WORLD_SIZE") or environment.get("LOCAL_SIZE") or 0)
-        return Processes(rank, world_size, local_rank, local or world_size, launcher)
+        address = _address(environment, launcher) if world_size > 1 else ""
+        return Processes(rank, world_size, local_rank, local or world_size, launcher, address)
     # A batch script itself carries SLURM_NTASKS, but only a task of srun has a step.
     if "SLURM_STEP_ID" in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
         names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
         rank, world_size, local_rank = _numbers(environment, names)
         tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", "1").split(",")[0].split("(")[0]
-        return Processes(rank, world_size, local_rank, int(tasks), "srun")
+        address = _address(environment, "srun")
+        return Processes(rank, world_size, local_rank, int(tasks), "srun", address)
     return Processes()
+
+
+def _address(environment: Mapping[str, str], launcher: str) -> str:
+    host, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
+    if launcher == "srun":
+        host = host or _first_host(environment.get("SLURM_STEP_NODELIST", ""))
+        job = environment.get("SLURM_JOB_ID", "0")
+        port = port or str(20000 + int(job) % 20000)  # two jobs may share a node
+    for name, value in (("MASTER_ADDR", host), ("MASTER_PORT", port)):
+        if not value:
+            raise ConfigError(
+                f"environment variable {name}: is not set, though RANK is; start with torchrun, "
+                "deepspeed or srun, or set it to where the first process is"
+            )
+    return f"{host}:{port}"
+
+
+def _first_host(nodes: str) -> str:
+    """The first of SLURM's list of nodes: n07 of `n[07-09,12],m1`."""
+    name, bracket, numbers = nodes.partition(",")[0].partition("[")
+    return name + numbers.split("-")[0].split("]")[0] if bracket else name
 
 
 def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int]:
@@ -66,30 +90,29 @@ def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int
 
 
 def start_processes(processes: Processes, timeout_seconds: int) -> None:
-    """Joins the process group, and shares the cores of a machine among its processes.
-
-    Raises ConfigError where the address of the first process is not known.
-    """
+    """Joins the process group, and shares the cores of a machine among its processes."""
     device = processes.device
     if device.type == "cuda":
         torch.cuda.set_device(device)
     elif "OMP_NUM_THREADS" not in os.environ or processes.launcher == "torchrun":
-        cores = len(os.sched_getaffinity(0))
-        torch.set_num_threads(max(1, cores // processes.local_world_size))
+        # srun may have bound this process to its own cores already
+        own = os.environ.get("SLURM_CPUS_PER_TASK") if processes.launcher == "srun" else None
+        shared = len(os.sched_getaffinity(0)) // processes.local_world_size
+        torch.set_num_threads(max(1, int(own) if own else shared))
     os.environ.update(
         RANK=str(processes.rank),
         WORLD_SIZE=str(processes.world_size),
         LOCAL_RANK=str(processes.local_rank),
     )
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    # what the host alone has to say does not wait for the device
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     timeout = timedelta(seconds=timeout_seconds)
     if processes.world_size == 1:
         store = dist.HashStore()  # no port to choose, none to collide with
         dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=timeout)
         return
-    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if missing:
-        raise ConfigError(f"environment variable {missing[0]}: is not set; see launch/*.sbatch")
+    host, _, port = processes.address.rpartition(":")
+    os.environ.update(MASTER_ADDR=host, MASTER_PORT=port)
     dist.init_process_group(backend, timeout=timeout)
 
 
@@ -98,6 +121,15 @@ def sum_over_processes(values: Tensor) -> Tensor:
     total = values.clone()
     dist.all_reduce(total)
     return total
+
+
+def any_process(*facts: bool) -> tuple[bool, ...]:
+    """Which of these are true on at least one process, the same on each."""
+    if dist.get_world_size() == 1:
+        return facts
+    heard = torch.tensor(facts, dtype=torch.int64)
+    dist.all_reduce(heard, dist.ReduceOp.MAX)
+    return tuple(map(bool, heard.tolist()))
 
 
 def gather_objects(item: Any) -> list[Any]:

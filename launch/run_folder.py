@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import yaml
 
-from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints
+from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
 from launch.durable import write_durably
 from launch.processes import Processes
 from launch.recipe import ConfigError, dump_recipe
@@ -23,21 +23,16 @@ PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensor
 
 
 def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[str]) -> None:
-    """Makes the folder, or makes sure that the run in it is this one, and writes `config.yaml`.
+    """Fills a locked folder, or makes sure that the run in it is this one; writes `config.yaml`.
 
     `harmless` are key paths, or beginnings of them, that may differ when a run goes on. Raises
-    ConfigError where the folder cannot be written or holds another run.
+    ConfigError where the folder holds another run.
     """
     recipe = dump_recipe(config)
-    try:
-        (folder / CHECKPOINTS_FOLDER).mkdir(parents=True, exist_ok=True)
-        write_durably(folder / ".writable", "")
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"run: {folder} cannot be written ({error.strerror}); give another run=FOLDER"
-        ) from None
-    if complete_checkpoints(folder / CHECKPOINTS_FOLDER):
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    checkpoints.mkdir(exist_ok=True)
+    remove_unfinished(checkpoints)
+    if complete_checkpoints(checkpoints):
         if not resume:
             raise ConfigError(
                 f"run: {folder} already holds a run; give another run=FOLDER, "

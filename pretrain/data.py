@@ -11,17 +11,23 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
+from launch.interrupts import ignore_interrupts
 from launch.processes import Processes
 from launch.randomness import sample_rng
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
 from video.clips import ClipRead, ClipReader
-from video.ledger import TooManyUnreadable
 from video.recording import UnreadableVideo
 from video.sampling import ClipSampler
 from video.watch import Attempt, Watch
 
 SHOWN = 3  # clips of the pictures, far apart
+
+
+class NothingReadable(OSError):
+    """One process finds nothing that it can read any more."""
+
+    exit_status = 2
 
 
 class Read(NamedTuple):
@@ -204,10 +210,10 @@ def _first_clip(item: ReadClips) -> ReadClips:
 
 
 def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[PretrainBatch]:
-    """The same batches; raises TooManyUnreadable where a read found nothing to replace it."""
+    """The same batches; raises NothingReadable where a read found nothing to replace it."""
     for batch in batches:
         if len(batch.clip) < clips:
-            raise TooManyUnreadable(
+            raise NothingReadable(
                 f"{len(batch.failures)} places in a row cannot be read, the last: "
                 f"{batch.failures[-1]}; is the disk of data.source still there?"
             )
@@ -216,5 +222,4 @@ def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[Pretrain
 
 def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    # the first process decides what an interrupt means; a worker only reads
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()  # the training process decides what they mean

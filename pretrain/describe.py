@@ -1,5 +1,6 @@
 """The lines that a run says of itself when it starts."""
 
+import math
 from pathlib import Path
 
 from launch.checkpoints.folder import Checkpoint
@@ -18,12 +19,12 @@ ENCODER_FILE = "encoder.safetensors"
 
 def describe_run(
     config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources,
-    cost: ForwardCost, steps: range, resumed: Checkpoint | None,
+    cost: ForwardCost, steps: range, resumed: Checkpoint | None, hosts: list[str],
 ) -> list[str]:  # fmt: skip
     """What runs, on what, and from where; a line a subject."""
     lines = [
         _model(config, cost),
-        _where(config, processes, engine),
+        _where(config, processes, engine, hosts),
         *_data(config, sources),
         _batch(config, processes, engine, sources, steps),
         _beginning(config, steps, resumed),
@@ -40,7 +41,7 @@ def describe_run(
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
     last = read_log(folder)[-1]
-    loss, trivial = last["loss/train"], last["loss/trivial"]
+    loss, trivial = last.get("loss/train", math.nan), last.get("loss/trivial", math.nan)
     gap = f"{abs(1 - loss / trivial):.0%} {'below' if loss <= trivial else 'above'}"
     return [
         f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the trivial predictor's "
@@ -62,11 +63,12 @@ def _model(config: PretrainConfig, cost: ForwardCost) -> str:
     )
 
 
-def _where(config: PretrainConfig, processes: Processes, engine: Engine) -> str:
+def _where(config: PretrainConfig, processes: Processes, engine: Engine, hosts: list[str]) -> str:
+    several = f"es ({processes.launcher}), the first at {processes.address}, on "
+    nodes = ", ".join(f"{host} {hosts.count(host)}" for host in dict.fromkeys(hosts))
     return (
-        f"on: {processes.world_size} process{'es' * (processes.world_size > 1)} "
-        f"({processes.launcher}), {device_name(engine.device)}, "
-        f"ZeRO stage {config.engine.zero_stage}, {engine.precision}"
+        f"on: {len(hosts)} process{several + nodes if len(hosts) > 1 else ''}, "
+        f"{device_name(engine.device)}, ZeRO stage {config.engine.zero_stage}, {engine.precision}"
     )
 
 

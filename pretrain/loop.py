@@ -1,30 +1,27 @@
 """The training loop."""
 
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from launch.checkpoints.saving import save_checkpoint
+from launch.checkpoints.saving import Saver
 from launch.engine import Engine
-from launch.processes import Processes
+from launch.interrupts import Interrupts, Stopped
+from launch.monitor import Monitor
+from launch.processes import any_process
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.meter import Meter
 from pretrain.objective import token_errors
 from pretrain.report import Reporter
 from pretrain.targets import build_target
-from video.ledger import Ledger
 
 
 class Run(NamedTuple):
     """What a training loop works with."""
 
     config: PretrainConfig
-    processes: Processes
-    checkpoints: Path
     steps: range  # those still to do
     engine: Engine
     batches: Iterator[PretrainBatch]  # micro-batches of these steps
@@ -32,7 +29,9 @@ class Run(NamedTuple):
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
     reporter: Reporter
-    ledger: Ledger
+    saver: Saver
+    monitor: Monitor
+    interrupts: Interrupts
 
 
 def train(run: Run) -> None:
@@ -40,17 +39,21 @@ def train(run: Run) -> None:
 
     VideoMAE V2 (Wang et al., 2023), section 3: encode the visible tokens, decode the tokens of the
     running cells, and compare those that the encoder did not see with the pixels.
+
+    Raises Stopped when a signal has asked for it and the state is saved, and what the reporter and
+    the saver raise; all processes do so after the same step.
     """
     config, engine, reporter = run.config, run.engine, run.reporter
     meter = Meter()
+    run.interrupts.training_begins()
     for step in run.steps:
         # what drop path draws is a function of the step, so a resumed run draws the same
         torch.manual_seed(config.seed + step)
         rates = run.learning_rate(step), run.weight_decay(step)
         for _ in range(engine.accumulation):
-            began = time.perf_counter()
+            run.monitor.at(f"step {step + 1}, waiting for data")
             batch = next(run.batches).to(engine.device)
-            waited = time.perf_counter() - began
+            waited = run.monitor.at(f"step {step + 1}, computing")
 
             prediction = engine.forward(batch.clip, batch.visible, batch.decoded)
             target = build_target(batch.clip, batch.decoded, config.encoder, config.target)
@@ -60,15 +63,24 @@ def train(run: Run) -> None:
             loss = errors.loss()
             engine.backward(loss)
             engine.step(*rates)
-            meter.add(step + 1, loss, batch, waited)
+            meter.add(loss, batch, waited)
 
         done = step + 1
+        meter.end_step(done, engine.skipped)
         reporter.advance(done)
-        if reporter.is_due(done):
+        stop, writing = any_process(run.interrupts.request is not None, run.saver.is_writing)
+        stop = stop and done < run.steps.stop
+        saves = stop or reporter.saves_at(done)
+        if saves or reporter.is_due(done):
             reporter.report(done, meter, engine, rates, batch, target, errors)
         if reporter.draws_at(done):
             reporter.draw(done, engine, run.fixed_clips)
-        if reporter.saves_at(done):
-            keep = config.checkpoint.keep_last
-            counters = run.ledger.counters
-            save_checkpoint(run.checkpoints, done, engine, run.processes, keep, counters)
+        if not writing:
+            run.saver.finish()
+        if saves:
+            run.saver.save(done, engine, reporter.counters)
+        if stop:
+            run.saver.close()
+            asked = run.interrupts.request or "another process"
+            raise Stopped(f"stopped by {asked} after step {done}, which is saved", True)
+    run.saver.close()

@@ -1,5 +1,6 @@
 """Figures of the steps since the last report, gathered over all processes."""
 
+import math
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from launch.processes import gather_objects, sum_over_processes
+from launch.skipped import SkippedStep
 from pretrain.data import PretrainBatch
 from video.recording import UnreadableVideo
 
@@ -15,21 +17,21 @@ from video.recording import UnreadableVideo
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}
 
 
-class NonFiniteLoss(ValueError):
-    """The loss is not a number; training cannot go on."""
-
-    exit_status = 2
-    on_every_process = True
-
-
 class Interval(NamedTuple):
     """What was measured between two reports; counts are of all processes."""
 
-    loss: float
+    loss: float  # mean of those that are finite
     reads: int
     failures: tuple[UnreadableVideo, ...]
+    skipped: tuple[SkippedStep, ...]
     seconds: float
     waiting: float  # share of the first process's time spent waiting for data
+
+
+class _Step(NamedTuple):
+    number: int
+    skipped: Tensor | bool
+    micro_batches: slice
 
 
 class Meter:
@@ -42,41 +44,54 @@ class Meter:
         self._began = time.perf_counter()
         self._waited = 0.0
         self._losses: list[Tensor] = []
-        self._clips: list[tuple[int, tuple[str, ...]]] = []
+        self._recordings: list[tuple[str, ...]] = []
         self._failures: list[UnreadableVideo] = []
+        self._steps: list[_Step] = []
 
-    def add(self, step: int, loss: Tensor, batch: PretrainBatch, waited: float) -> None:
+    def add(self, loss: Tensor, batch: PretrainBatch, waited: float) -> None:
+        """Counts a micro-batch, for which the process waited so many seconds."""
         self._losses.append(loss.detach())
-        self._clips.append((step, batch.recordings))
+        self._recordings.append(batch.recordings)
         self._failures += batch.failures
         self._waited += waited
 
-    def close_interval(self) -> Interval:
-        """Figures since the last call; every process calls it.
+    def end_step(self, step: int, skipped: Tensor | bool) -> None:
+        """Says that the micro-batches since the last call were those of a step."""
+        first = self._steps[-1].micro_batches.stop if self._steps else 0
+        self._steps.append(_Step(step, skipped, slice(first, len(self._losses))))
 
-        Raises NonFiniteLoss on every process where any of them met such a loss.
-        """
+    def close_interval(self, scales_loss: bool) -> Interval:
+        """Figures since the last call; every process calls it. `scales_loss` is that of fp16."""
         losses = torch.stack(self._losses)
         finite = torch.isfinite(losses)
-        bad = None if bool(finite.all()) else self._clips[int((~finite).nonzero()[0, 0])]
-        met = [place for place in gather_objects(bad) if place is not None]
-        if met:
-            step, recordings = min(met)
-            names = ", ".join(sorted(set(recordings)))
-            raise NonFiniteLoss(
-                f"step {step}: the loss is not finite, on clips of {names};"
-                " lower optimizer.base_lr or set engine.clip_grad_norm, then start again from the"
-                " last checkpoint"
-            )
-        counts = [float(losses.sum()), len(losses), sum(len(r) for _, r in self._clips)]
-        total, micro_batches, reads = sum_over_processes(
-            torch.tensor(counts, dtype=torch.float64, device=losses.device)
-        ).tolist()
+        reads = sum(map(len, self._recordings))
+        sums = torch.stack([torch.where(finite, losses, 0).sum(), finite.sum()]).double()
+        counts = torch.cat([sums, sums.new_tensor([reads])])
+        total, micro_batches, reads = sum_over_processes(counts).tolist()
         failures = tuple(failure for part in gather_objects(self._failures) for failure in part)
+        skipped = self._skipped(finite, scales_loss)
         seconds = time.perf_counter() - self._began
         waiting = self._waited / seconds
         self._clear()
-        return Interval(total / micro_batches, int(reads), failures, seconds, waiting)
+        mean = total / micro_batches if micro_batches else math.nan
+        return Interval(mean, int(reads), failures, skipped, seconds, waiting)
+
+    def _skipped(self, finite: Tensor, scales_loss: bool) -> tuple[SkippedStep, ...]:
+        """The steps that updated nothing, with the recordings whose loss was not finite.
+
+        Where only the gradient was not, all recordings of the step are named.
+        """
+        found = []
+        for step in self._steps:
+            if not step.skipped:  # the same on every process
+                continue
+            mine = list(zip(finite[step.micro_batches].tolist(),
+                            self._recordings[step.micro_batches], strict=True))  # fmt: skip
+            parts = [part for each in gather_objects(mine) for part in each]
+            culprits = [names for is_finite, names in parts if not is_finite]
+            names = tuple(name for each in culprits or [n for _, n in parts] for name in each)
+            found.append(SkippedStep(step.number, names, scales_loss and not culprits))
+        return tuple(found)
 
 
 def memory_gib(device: torch.device) -> float:

@@ -10,6 +10,7 @@ from launch.log import RunLog
 from launch.processes import Processes, sum_over_processes
 from launch.progress import ProgressLine
 from launch.run_folder import device_name
+from launch.skipped import SkippedSteps
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
 from pretrain.data import PretrainBatch
@@ -27,13 +28,14 @@ class Reporter:
 
     def __init__(
         self, config: PretrainConfig, folder: Path, processes: Processes, cost: ForwardCost,
-        ledger: Ledger, steps: range,
+        ledger: Ledger, skipped: SkippedSteps, steps: range,
     ) -> None:  # fmt: skip
         self._config, self._folder, self._processes = config, folder, processes
-        self._cost, self._ledger, self._last = cost, ledger, steps.stop
+        self._cost, self._ledger, self._skipped = cost, ledger, skipped
+        self._last = steps.stop
         self._peak = peak_flops(device_name(processes.device))
         self._progress = ProgressLine(steps) if processes.is_first else None
-        self._log = RunLog(folder, steps.start) if processes.is_first else None
+        self._log = RunLog(folder, steps.start, self.say) if processes.is_first else None
 
     def say(self, line: str) -> None:
         if self._progress:
@@ -41,7 +43,12 @@ class Reporter:
 
     def is_due(self, step: int) -> bool:
         every = self._config.log.every_steps
-        return step == 1 or step % every == 0 or self.saves_at(step)
+        return step == 1 or step % every == 0
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the run has counted up to the last report; goes on when the run does."""
+        return {**self._ledger.counters, **self._skipped.counters}
 
     def saves_at(self, step: int) -> bool:
         return step % self._config.checkpoint.every_steps == 0 or step == self._last
@@ -55,10 +62,14 @@ class Reporter:
     ) -> None:  # fmt: skip
         """Reads the meter and writes the figures of a step; every process calls it.
 
-        `rates` are learning rate and weight decay. Raises NonFiniteLoss and
-        TooManyUnreadable on every process.
+        `rates` are learning rate and weight decay. Raises NonFinite and TooManyUnreadable on
+        every process.
         """
-        interval = meter.close_interval()
+        interval = meter.close_interval(engine.precision == "fp16")
+        for skipped in interval.skipped:
+            if not skipped.by_scale:
+                self.say(f"warning: {skipped}; it was skipped")
+        self._skipped.add(interval.skipped)
         parts = self._loss_parts(batch, target, errors)
         self._ledger.add("reads", interval.reads, interval.failures)
         if not (self._progress and self._log):
@@ -69,9 +80,13 @@ class Reporter:
             "optimizer/lr": rates[0],
             "optimizer/weight_decay": rates[1],
             "optimizer/grad_norm": engine.grad_norm,
+            "optimizer/skipped": float(self._skipped.counters["skipped"]),
             **self._speed(interval),
             "data/unreadable": float(self._ledger.failures),
         }
+        if engine.precision == "fp16":
+            figures["optimizer/loss_scale"] = engine.loss_scale
+            figures["optimizer/overflows"] = float(self._skipped.counters["overflows"])
         self._log.scalars(step, figures)
         self._progress.report(step, _terminal_line(figures))
 
@@ -127,7 +142,10 @@ class Reporter:
             title=f"step {step}",
         )
         self._log.picture(step, "reconstruction", sheet)
-        Image.fromarray(sheet).save(self._folder / PICTURE_FILE)
+        try:
+            Image.fromarray(sheet).save(self._folder / PICTURE_FILE)
+        except OSError as error:
+            self.say(f"warning: {self._folder / PICTURE_FILE}: {error.strerror}")
 
     def close(self) -> None:
         if self._log:
@@ -142,6 +160,7 @@ def _terminal_line(figures: dict[str, float]) -> str:
         f"lr {figures['optimizer/lr']:.2e}  {figures['speed/clips_per_second']:.1f} clips/s  "
         f"data wait {figures['speed/data_wait']:.0%}"
     )
-    if figures["data/unreadable"]:
-        line += f"  {figures['data/unreadable']:.0f} unreadable"
+    counts = {"data/unreadable": "unreadable", "optimizer/skipped": "steps skipped"}
+    for name, word in counts.items():
+        line += f"  {figures[name]:.0f} {word}" if figures[name] else ""
     return line

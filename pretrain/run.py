@@ -13,10 +13,16 @@ from launch.checkpoints.folder import (
     open_checkpoint,
 )
 from launch.checkpoints.restoring import load_checkpoint, read_weights
+from launch.checkpoints.saving import WRITE_ERRORS, Saver
 from launch.engine import Engine, micro_batches_per_step
+from launch.interrupts import Interrupts
+from launch.lock import locked
+from launch.monitor import Monitor, watched
 from launch.processes import Processes, find_processes, first_does, start_processes
+from launch.recipe import ConfigError
 from launch.run_folder import open_run_folder, record_start
 from launch.schedule import build_schedules, total_steps
+from launch.skipped import SkippedSteps
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.cost import forward_cost
@@ -30,9 +36,10 @@ from video.ledger import Ledger
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
 HARMLESS = (
-    "run", "log.", "checkpoint.", "schedule.", "data.workers", "data.max_unreadable",
-    "batch.micro_batch", "engine.zero_stage", "engine.offload_optimizer", "engine.recompute",
-    "engine.timeout_seconds",
+    "run", "log.", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
+    "data.max_unreadable", "data.read_timeout", "batch.micro_batch", "engine.zero_stage",
+    "engine.offload_optimizer", "engine.recompute", "engine.timeout_seconds",
+    "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
 )  # fmt: skip
 
 
@@ -41,22 +48,35 @@ IDENTITY = ("path", "content", "original", "original_content")
 
 def pretrain(config: PretrainConfig) -> None:
     """Runs, or goes on with, a pretraining; every process of the run calls it."""
+    interrupts = Interrupts()
     processes = find_processes(os.environ)
     micro_batches_per_step(config.batch, processes)  # refuses before anything is written
     start_processes(processes, config.engine.timeout_seconds)
     folder = Path(config.run)
-    goes_on = config.checkpoint.resume == "auto"
-    first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))
-    sources = open_sources(config, folder, processes)
-    engine = build_engine(config, processes)
-    run = prepare(config, folder, processes, sources, engine)
-    train(run)
-    if processes.is_first:
-        hand_over(config, folder, sources)
-        for line in describe_end(folder):
-            run.reporter.say(line)
-    run.reporter.close()
+    with watched(processes, config.engine) as monitor, locked(folder, processes):
+        goes_on = config.checkpoint.resume == "auto"
+        first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))
+        sources = open_sources(config, folder, processes)
+        engine = build_engine(config, processes)
+        run = prepare(config, folder, processes, sources, engine, monitor, interrupts)
+        _train_and_save(run)
+        monitor.at("writing the encoder")
+        first_does(processes, lambda: hand_over(config, folder, sources))
+        if processes.is_first:
+            for line in describe_end(folder):
+                run.reporter.say(line)
+        run.reporter.close()
     engine.close()
+
+
+def _train_and_save(run: Run) -> None:
+    try:
+        train(run)
+    except Exception as error:
+        if getattr(error, "on_every_process", False):  # else the others would be waited for
+            run.saver.finish()
+        run.reporter.close()
+        raise
 
 
 def build_engine(config: PretrainConfig, processes: Processes) -> Engine:
@@ -69,11 +89,12 @@ def build_engine(config: PretrainConfig, processes: Processes) -> Engine:
 
 
 def prepare(
-    config: PretrainConfig, folder: Path, processes: Processes, sources: Sources, engine: Engine
-) -> Run:
+    config: PretrainConfig, folder: Path, processes: Processes, sources: Sources, engine: Engine,
+    monitor: Monitor, interrupts: Interrupts,
+) -> Run:  # fmt: skip
     """Restores the last checkpoint, if there is one, and opens data, schedules and reports."""
-    warnings: list[str] = []
-    resumed = find_checkpoint(folder / CHECKPOINTS_FOLDER, processes, warnings.append)
+    checkpoints, warnings = folder / CHECKPOINTS_FOLDER, list[str]()
+    resumed = find_checkpoint(checkpoints, processes, warnings.append)
     if resumed is not None:
         load_checkpoint(resumed, engine)
     start = resumed.step if resumed else 0
@@ -82,22 +103,25 @@ def prepare(
     steps = range(min(start, last), last)
 
     ledger_file = folder / LEDGER_FILE if processes.is_first else None
-    ledger = Ledger(ledger_file, config.data.max_unreadable, resumed and resumed.counters)
+    counters = resumed.counters if resumed else {}
+    ledger = Ledger(ledger_file, config.data.max_unreadable, counters)
+    skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
-    reporter = Reporter(config, folder, processes, cost, ledger, steps)
-    for line in (
-        *warnings,
-        *describe_run(config, processes, engine, sources, cost, steps, resumed),
-    ):
+    reporter = Reporter(config, folder, processes, cost, ledger, skipped, steps)
+    described = describe_run(
+        config, processes, engine, sources, cost, steps, resumed, monitor.hosts
+    )
+    for line in (*warnings, *described):
         reporter.say(line)
     if processes.is_first:
         record_start(folder, processes, start, manifest_sha256=sources.manifest_sha256)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
+    saver = Saver(checkpoints, processes, config.checkpoint, reporter.say)
     return Run(
-        config, processes, folder / CHECKPOINTS_FOLDER, steps, engine, batches, fixed_clips,
-        *schedules, reporter, ledger,
+        config, steps, engine, batches, fixed_clips, *schedules, reporter, saver, monitor,
+        interrupts,
     )  # fmt: skip
 
 
@@ -114,16 +138,22 @@ def hand_over(config: PretrainConfig, folder: Path, sources: Sources) -> None:
         name: {"frame_rate": plan.sampling.wanted_rate, "stride": plan.sampling.stride}
         for name, plan in sources.plans.items()
     }
-    save_encoder(
-        folder / ENCODER_FILE,
-        tensors,
-        config.encoder,
-        step=checkpoint.step,
-        # all that the next stage can recognise a recording by, which it must not be tested on
-        recordings=[
-            {name: getattr(recording, name) for name in IDENTITY}
-            for recording in sources.recordings
-        ],
-        manifest_sha256=sources.manifest_sha256,
-        sampling=sampling,
-    )
+    file = folder / ENCODER_FILE
+    try:
+        save_encoder(
+            file,
+            tensors,
+            config.encoder,
+            step=checkpoint.step,
+            # all that the next stage can recognise a recording by, which it must not be tested on
+            recordings=[
+                {name: getattr(recording, name) for name in IDENTITY}
+                for recording in sources.recordings
+            ],
+            manifest_sha256=sources.manifest_sha256,
+            sampling=sampling,
+        )
+    except WRITE_ERRORS as error:
+        raise ConfigError(
+            f"run: {file} cannot be written ({error}); make room, and give the same command again"
+        ) from None

@@ -1,11 +1,12 @@
 """Shared means of the tests: types checked in every call, and processes that run together."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,26 @@ def together() -> Callable[..., list[Outcome]]:
         return outcomes
 
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes a file system of some MiB; the test is skipped where that is not allowed."""
+    folder = tmp_path / "disk"
+
+    def make(mebibytes: int) -> Path:
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("no right to mount a small file system")
+        return folder
+
+    yield make
+    subprocess.run(["umount", str(folder)], capture_output=True)
+
+
+def fill(disk: Path, leaving: int) -> Path:
+    """A file that leaves so many bytes of a file system; removing it makes room again."""
+    filler = disk / "filler"
+    filler.write_bytes(bytes(max(0, shutil.disk_usage(disk).free - leaving)))
+    return filler

@@ -34,7 +34,8 @@ class Ledger:
         self, file: Path | None, limit: float, counters: dict[str, int] | None = None
     ) -> None:
         self._file, self._limit = file, limit
-        self.counters = {"tries": 0, "failures": 0, **(counters or {})}
+        before = counters or {}
+        self.counters = {name: before.get(name, 0) for name in ("tries", "failures")}
 
     @property
     def failures(self) -> int:

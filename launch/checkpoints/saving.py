@@ -1,17 +1,39 @@
-"""Writing checkpoints."""
+"""Writing checkpoints: in the background by choice, committed by all processes together."""
 
 import json
 import os
 import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
-from launch.checkpoints.folder import LATEST, MANIFEST, remove_old
+from launch.checkpoints.folder import (
+    LATEST,
+    UNFINISHED,
+    checkpoint_name,
+    complete_checkpoints,
+    remove_old,
+    write_manifest,
+)
 from launch.checkpoints.fragments import Fragment
+from launch.config import CheckpointConfig
 from launch.durable import digest, flush_folder, write_durably
-from launch.processes import Processes, gather_objects, wait_for_all
+from launch.processes import Processes, from_first, gather_objects
+
+WRITE_ERRORS = (OSError, SafetensorError)  # a full disk is either, by who meets it
+
+
+class CheckpointNotWritten(OSError):
+    """The last checkpoint of a run could not be written."""
+
+    exit_status = 2
+    on_every_process = True
 
 
 @runtime_checkable
@@ -21,58 +43,143 @@ class State(Protocol):
     @property
     def owns_copies(self) -> bool: ...
 
-    @property
-    def optimizer_steps(self) -> int: ...
-
     def fragments(self) -> list[Fragment]: ...
 
-    def publish(self, optimizer_steps: int) -> None: ...
+    def scalars(self) -> dict[str, float]: ...
+
+    def publish(self, scalars: dict[str, float]) -> None: ...
 
 
-def save_checkpoint(
-    root: Path, step: int, state: State, processes: Processes, keep_last: int,
-    counters: dict[str, int],
-) -> Path:  # fmt: skip
-    """Writes the state after `step` steps, moves `latest` to it and removes the oldest ones.
+class _Pending(NamedTuple):
+    """A checkpoint whose files are being written."""
 
-    Every process calls it; it returns when the checkpoint is complete.
+    step: int
+    aside: Path
+    facts: dict[str, Any]
+    writing: Future[dict[str, Any]] | None  # None: this process has none to write
+    failure: str | None  # the folder could not be made
+
+
+class Saver:
+    """Saves a run's state; every process makes the same calls, in the same order.
+
+    A checkpoint that cannot be written is told to `report` and taken away; the ones before it
+    stay, and the run goes on.
     """
-    final = root / f"step-{step:07d}"
-    aside = final.with_name(final.name + ".tmp")
-    if processes.is_first:
-        for leftover in (aside, final):
-            shutil.rmtree(leftover, ignore_errors=True)
-        aside.mkdir(parents=True)
-    wait_for_all()
-    written = {}
-    if processes.is_first or not state.owns_copies:
-        file = aside / f"state-{processes.rank:05d}-of-{processes.world_size:05d}.safetensors"
-        written = {file.name: _write_fragments(file, state)}
-    files = {name: facts for part in gather_objects(written) for name, facts in part.items()}
-    if processes.is_first:
-        manifest = {
-            "step": step,
-            "optimizer_steps": state.optimizer_steps,
-            "counters": counters,
-            "files": files,
-        }
-        write_durably(aside / MANIFEST, json.dumps(manifest, indent=1))
-        flush_folder(aside)
-        aside.rename(final)
-        write_durably(root / LATEST, final.name)
-        flush_folder(root)
-        remove_old(root, keep_last)
-    wait_for_all()
-    return final
+
+    def __init__(
+        self, root: Path, processes: Processes, config: CheckpointConfig,
+        report: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._root, self._processes, self._config = root, processes, config
+        self._report = report
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._copies: dict[str, Tensor] = {}
+        self._pending: _Pending | None = None
+        self._failure: str | None = None
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this process still writes its part of a checkpoint in the background."""
+        writing = self._pending and self._pending.writing
+        return writing is not None and not writing.done()
+
+    def save(self, step: int, state: State, counters: dict[str, int]) -> None:
+        """Saves the state after `step` steps; asynchronous, it returns when that is copied."""
+        self.finish()
+        aside = self._root / (checkpoint_name(step) + UNFINISHED)
+        failure = from_first(_make_empty(aside) if self._processes.is_first else None)
+        writing = None
+        if failure is None and (self._processes.is_first or not state.owns_copies):
+            rank, world_size = self._processes.rank, self._processes.world_size
+            file = aside / f"state-{rank:05d}-of-{world_size:05d}.safetensors"
+            writing = self._thread.submit(_write, file, *self._copy(state))
+        facts = {"step": step, "scalars": state.scalars(), "counters": counters}
+        self._pending = _Pending(step, aside, facts, writing, failure)
+        if not self._config.asynchronous:
+            self.finish()
+            self._copies.clear()
+
+    def finish(self) -> None:
+        """Waits for the files of all processes and makes them a checkpoint; or takes them away."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        written, failure = {}, pending.failure
+        try:
+            written = pending.writing.result() if pending.writing else {}
+        except WRITE_ERRORS as error:
+            failure = str(error)
+        parts = gather_objects((written, failure))
+        failure = next((failed for _, failed in parts if failed), None)
+        if self._processes.is_first and failure is None:
+            files = {name: facts for part, _ in parts for name, facts in part.items()}
+            failure = self._commit(pending, files)
+        if self._processes.is_first and failure is not None:
+            shutil.rmtree(pending.aside, ignore_errors=True)
+            failure = self._explain(pending.step, failure)
+            self._report(f"warning: {failure}")
+        self._failure = from_first(failure)
+
+    def close(self) -> None:
+        """Finishes; raises CheckpointNotWritten where the last checkpoint is not on the disk."""
+        self.finish()
+        self._thread.shutdown()
+        if self._failure is not None:
+            raise CheckpointNotWritten(
+                f"{self._failure}; make room, and give the same command again"
+            )
+
+    def _copy(self, state: State) -> tuple[dict[str, Tensor], str]:
+        places: dict[str, tuple[int, tuple[int, ...]]] = {}
+        named: dict[str, Tensor] = {}
+        for fragment in state.fragments():
+            places[fragment.name] = (fragment.start, fragment.shape)
+            named |= {f"{key}/{fragment.name}": part for key, part in fragment.tensors.items()}
+        for name, tensor in named.items():
+            on_gpu = tensor.is_cuda
+            if name not in self._copies:
+                self._copies[name] = torch.empty_like(tensor, device="cpu", pin_memory=on_gpu)
+            self._copies[name].copy_(tensor.detach(), non_blocking=on_gpu)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return dict(self._copies), json.dumps(places)
+
+    def _commit(self, pending: _Pending, files: dict[str, Any]) -> str | None:
+        """Makes the folder a checkpoint in one renaming; returns what went wrong."""
+        final = self._root / checkpoint_name(pending.step)
+        try:
+            write_manifest(pending.aside, {**pending.facts, "files": files})
+            flush_folder(pending.aside)
+            shutil.rmtree(final, ignore_errors=True)  # a damaged one that was passed over
+            pending.aside.rename(final)
+            flush_folder(self._root)
+        except OSError as error:
+            return str(error)
+        try:
+            write_durably(self._root / LATEST, final.name)
+            remove_old(self._root, self._config.keep_last, self._config.keep_every)
+        except OSError as error:  # the checkpoint itself is whole
+            self._report(f"warning: {self._root}: {error}")
+        return None
+
+    def _explain(self, step: int, failure: str) -> str:
+        good = complete_checkpoints(self._root)
+        there = f"the last good one is {good[-1].name}" if good else "there is none yet"
+        return f"the checkpoint of step {step} was not written ({failure}); {there}"
 
 
-def _write_fragments(file: Path, state: State) -> dict[str, Any]:
-    tensors, places = {}, {}
-    for fragment in state.fragments():
-        places[fragment.name] = (fragment.start, fragment.shape)
-        for key, tensor in fragment.tensors.items():
-            tensors[f"{key}/{fragment.name}"] = tensor.detach().cpu().clone()
-    save_file(tensors, file, {"fragments": json.dumps(places)})
+def _make_empty(folder: Path) -> str | None:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def _write(file: Path, tensors: dict[str, Tensor], places: str) -> dict[str, Any]:
+    save_file(tensors, file, {"fragments": places})
     with file.open("rb") as written:
         os.fsync(written.fileno())
-    return {"bytes": file.stat().st_size, "sha256": digest(file)}
+    return {file.name: {"bytes": file.stat().st_size, "sha256": digest(file)}}

@@ -1,13 +1,17 @@
 import io
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from launch.log import RunLog, read_log
 from launch.progress import ProgressLine
+from tests.conftest import fill
 
 
 def scalars(folder: Path, name: str) -> list[tuple[int, float]]:
@@ -17,7 +21,7 @@ def scalars(folder: Path, name: str) -> list[tuple[int, float]]:
 
 
 def test_numbers_stand_in_the_log_and_in_tensorboard(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, start=0)
+    log = RunLog(tmp_path, 0, print)
     log.scalars(1, {"loss/train": 0.5, "loss/outside_view": float("nan")})
     log.scalars(2, {"loss/train": 0.25})
     log.picture(2, "reconstruction", np.zeros((4, 6, 3), np.uint8))
@@ -28,12 +32,36 @@ def test_numbers_stand_in_the_log_and_in_tensorboard(tmp_path: Path) -> None:
 
 def test_no_step_stands_twice_after_going_on(tmp_path: Path) -> None:
     for start, steps in ((0, (1, 2, 3, 4)), (2, (3, 4, 5))):
-        log = RunLog(tmp_path, start)
+        log = RunLog(tmp_path, start, print)
         for step in steps:
             log.scalars(step, {"loss/train": float(step)})
         log.close()
     assert [line["step"] for line in read_log(tmp_path)] == [1, 2, 3, 4, 5]
     assert [step for step, _ in scalars(tmp_path, "loss/train")] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_a_full_disk_does_not_take_is_written_when_there_is_room(
+    small_disk: Callable[[int], Path],
+) -> None:
+    disk, said = small_disk(4), list[str]()
+    log = RunLog(disk, 0, said.append)
+    log.scalars(1, {"loss/train": 1.0})
+    filler = fill(disk, leaving=0)
+    before = (disk / "log.jsonl").read_text()
+    for step in range(2, 200):  # until the events, too, must go to the disk
+        log.scalars(step, {"loss/train": float(step), "loss/trivial": 1.0})
+        log.picture(
+            step, "noise", np.random.default_rng(step).integers(256, size=(9, 9, 3), dtype=np.uint8)
+        )
+        time.sleep(0.001)
+    assert (disk / "log.jsonl").read_text().startswith(before)
+    assert len(said) == 1 and "cannot be written (No space left on device)" in said[0]
+    filler.unlink()
+    log.scalars(200, {"loss/train": 200.0})
+    log.close()
+    assert [line["step"] for line in read_log(disk)] == list(range(1, 201))
+    assert [step for step, _ in scalars(disk, "loss/train")] == list(range(1, 201))
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:

@@ -46,12 +46,22 @@ def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedP
     )
 
 
-def run_until_killed(arguments: list[str], world_size: int, appears: Path) -> None:
-    """Starts a run and kills all its processes at once when a path appears."""
+def start_until(appears: Path, arguments: list[str], world_size: int) -> list[Any]:
+    """Starts a run and returns its processes when a path is there."""
     started = start_together(["-m", "pretrain", *arguments], world_size)
     ends = time.monotonic() + 200
     while not appears.exists():
-        assert started[0].poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < ends
+        if started[0].poll() is not None or time.monotonic() > ends:
+            kill_all(started)
+            raise AssertionError(f"the run ended before there was {appears}")
         time.sleep(0.01)
-    kill_all(started)
+    return started
+
+
+def end(started: list[Any]) -> list[subprocess.CompletedProcess[str]]:
+    """Waits for the processes of a run; one outcome a rank."""
+    outcomes = []
+    for process in started:
+        out, err = process.communicate(timeout=120)
+        outcomes.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+    return outcomes

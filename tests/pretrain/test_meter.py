@@ -1,12 +1,14 @@
-"""Figures of an interval, and a loss that is no number."""
+"""Figures of an interval, and losses that are no numbers."""
 
+import math
 from collections.abc import Iterator
 
 import pytest
 import torch
 
+from launch.skipped import SkippedStep
 from pretrain.data import PretrainBatch
-from pretrain.meter import Meter, NonFiniteLoss, memory_gib, peak_flops
+from pretrain.meter import Meter, memory_gib, peak_flops
 from video.recording import UnreadableVideo
 
 
@@ -25,22 +27,39 @@ def batch(*recordings: str, failures: tuple[UnreadableVideo, ...] = ()) -> Pretr
 
 def test_an_interval_has_means_and_counts_and_starts_afresh() -> None:
     meter, failure = Meter(), UnreadableVideo("c.mp4", "is empty")
-    meter.add(1, torch.tensor(1.0), batch("a", "b"), waited=0.0)
-    meter.add(2, torch.tensor(2.0), batch("a", failures=(failure,)), waited=0.0)
-    interval = meter.close_interval()
+    meter.add(torch.tensor(1.0), batch("a", "b"), waited=0.0)
+    meter.add(torch.tensor(2.0), batch("a", failures=(failure,)), waited=0.0)
+    meter.end_step(1, skipped=False)
+    interval = meter.close_interval(scales_loss=False)
     assert (interval.loss, interval.reads, interval.waiting) == (1.5, 3, 0.0)
     assert [str(told) for told in interval.failures] == ["c.mp4: is empty"]
-    meter.add(3, torch.tensor(4.0), batch("a"), waited=0.0)
-    assert meter.close_interval()[:3] == (4.0, 1, ())
+    assert interval.skipped == ()
+    meter.add(torch.tensor(4.0), batch("a"), waited=0.0)
+    meter.end_step(2, skipped=False)
+    assert meter.close_interval(scales_loss=False)[:3] == (4.0, 1, ())
 
 
-def test_a_loss_that_is_no_number_names_step_and_recordings() -> None:
+def test_a_skipped_step_names_the_recordings_whose_loss_was_no_number() -> None:
     meter = Meter()
-    meter.add(4, torch.tensor(1.0), batch("a"), 0.0)
-    meter.add(5, torch.tensor(float("nan")), batch("c.mp4", "b.mp4"), 0.0)
-    meter.add(6, torch.tensor(float("inf")), batch("d"), 0.0)
-    with pytest.raises(NonFiniteLoss, match=r"step 5: .* on clips of b.mp4, c.mp4; lower"):
-        meter.close_interval()
+    for step, values in ((4, (1.0, 2.0)), (5, (1.0, math.nan)), (6, (math.inf, 3.0))):
+        meter.add(torch.tensor(values[0]), batch("a.mp4"), 0.0)
+        meter.add(torch.tensor(values[1]), batch("c.mp4", "b.mp4"), 0.0)
+        meter.end_step(step, torch.tensor(step > 4))
+    interval = meter.close_interval(scales_loss=True)
+    assert interval.skipped == (
+        SkippedStep(5, ("c.mp4", "b.mp4"), by_scale=False),
+        SkippedStep(6, ("a.mp4",), by_scale=False),
+    )
+    assert interval.loss == (1 + 2 + 1 + 3) / 4  # of those that are numbers
+
+
+@pytest.mark.parametrize("scales_loss", [False, True])
+def test_a_gradient_that_is_no_number_may_be_the_scale_of_fp16(scales_loss: bool) -> None:
+    meter = Meter()
+    meter.add(torch.tensor(1.0), batch("a", "b"), 0.0)
+    meter.end_step(7, skipped=True)
+    expected = (SkippedStep(7, ("a", "b"), by_scale=scales_loss),)
+    assert meter.close_interval(scales_loss).skipped == expected
 
 
 def test_peaks_are_known_by_name() -> None:

@@ -19,7 +19,7 @@ from launch.recipe import dump_recipe, validate
 from pretrain.config import PretrainConfig
 from pretrain.weights import read_autoencoder
 from tests.conftest import ROOT, Outcome, free_port, launcher_free_environment
-from tests.pretrain.runs import log_of, losses, run_alone, run_until_killed, words
+from tests.pretrain.runs import log_of, losses, run_alone, words
 
 
 def test_a_run_leaves_what_it_promises(finished: Path) -> None:
@@ -103,22 +103,6 @@ def test_workers_and_micro_batches_change_nothing(
     done = run_alone(words(operations, run, "data.workers=2", "batch.micro_batch=8"))
     assert done.returncode == 0, done.stderr
     assert losses(run) == pytest.approx(losses(finished), abs=1e-5, rel=0)
-
-
-@pytest.mark.parametrize("world_size", [1, 2])
-def test_a_killed_run_goes_on_to_the_same_bits(
-    operations: Path, tmp_path: Path, together, world_size: int
-) -> None:
-    longer = ("schedule={steps: 30, warmup: 0.2}", "checkpoint.every_steps=10")
-    whole, killed = (words(operations, tmp_path / name, *longer) for name in ("whole", "killed"))
-    run_until_killed(killed, world_size, tmp_path / "killed/checkpoints/step-0000010")
-    for command in (whole, killed):
-        first, *others = together(["-m", "pretrain", *command], world_size)
-        assert all(outcome.returncode == 0 for outcome in (first, *others)), first.stderr
-    assert "resume: weights, AdamW moments, step, order of data of " in first.stdout
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
-    starts = json.loads((tmp_path / "killed/environment.json").read_text())
-    assert starts[1]["from_step"] in (10, 20)
 
 
 def test_a_complete_run_that_is_started_again_ends_at_once(

@@ -1,11 +1,13 @@
-"""Trains a small network at ZeRO stages 0 to 3 and saves or resumes; run by test_checkpoints.
+"""Trains a small network at ZeRO stages 0 to 3; run by tests of checkpoints and skipped steps.
 
-    stages_program.py FOLDER save|resume [STAGE_OF_THE_CHECKPOINT]
+    stages_program.py FOLDER save|resume|skip|skipped [STAGE_OF_THE_CHECKPOINT]
 
-Writes FOLDER/losses-MODE-WORLD.json: for each stage the losses of every step.
+Writes FOLDER/losses-MODE-WORLD.json: for each stage the losses of every step. `skip` meets a loss
+on its last process that is not finite, `skipped` leaves that step out.
 """
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -16,12 +18,12 @@ import torch
 
 from launch.checkpoints.folder import find_checkpoint
 from launch.checkpoints.restoring import load_checkpoint
-from launch.checkpoints.saving import save_checkpoint
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.checkpoints.saving import Saver
+from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
 from launch.engine import Engine
 from launch.processes import find_processes, start_processes, sum_over_processes
 
-STEPS, SAVED_AT, CLIPS = 24, 4, 16
+STEPS, SAVED_AT, CLIPS, BAD = 24, 4, 16, 2
 
 
 def build(stage: int, processes) -> Engine:
@@ -34,18 +36,46 @@ def build(stage: int, processes) -> Engine:
     return Engine(model, batch, OptimizerConfig(), config, processes)
 
 
-def losses(engine: Engine, processes, steps: range) -> list[float]:
+def losses(engine: Engine, processes, steps: list[int], bad: int = -1) -> list[float]:
     out = []
     for step in steps:
         clips = torch.randn(CLIPS, 30, generator=torch.Generator().manual_seed(step))
         total = torch.zeros(())
         for part in clips.chunk(processes.world_size)[processes.rank].split(4):
             loss = (engine.forward(part) - part.roll(1, 1)).square().mean()
+            if step == bad and processes.rank == processes.world_size - 1:
+                loss = loss * math.inf
             engine.backward(loss)
             engine.step(1e-2, 0.05)
             total += loss.detach()
+        assert bool(engine.skipped) == (step == bad), (step, engine.skipped)
         out.append(float(sum_over_processes(total)) / (CLIPS / 4))
     return out
+
+
+def resumed(engine: Engine, folder: Path, processes) -> list[float]:
+    checkpoint = find_checkpoint(folder, processes, print)
+    load_checkpoint(checkpoint, engine)
+    return losses(engine, processes, range(checkpoint.step, STEPS))
+
+
+def saved(engine: Engine, folder: Path, processes) -> list[float]:
+    before = losses(engine, processes, range(SAVED_AT))
+    saver = Saver(folder, processes, CheckpointConfig(), print)
+    saver.save(SAVED_AT, engine, {"tries": 5})
+    saver.close()
+    return before + losses(engine, processes, range(SAVED_AT, STEPS))
+
+
+def skip(engine: Engine, folder: Path, processes) -> list[float]:
+    return losses(engine, processes, range(SAVED_AT), bad=BAD)
+
+
+def skipped(engine: Engine, folder: Path, processes) -> list[float]:
+    return losses(engine, processes, [step for step in range(SAVED_AT) if step != BAD])
+
+
+MODES = {"save": saved, "resume": resumed, "skip": skip, "skipped": skipped}
 
 
 def main() -> None:
@@ -54,17 +84,8 @@ def main() -> None:
     start_processes(processes, 60)
     results = {}
     for stage in range(4):
-        engine = build(stage, processes)
         folder = root / f"stage{sys.argv[3] if len(sys.argv) > 3 else stage}"
-        if mode == "save":
-            results[stage] = losses(engine, processes, range(SAVED_AT))
-            save_checkpoint(folder, SAVED_AT, engine, processes, 2, {"tries": 5})
-            start = SAVED_AT
-        else:
-            checkpoint = find_checkpoint(folder, processes, print)
-            load_checkpoint(checkpoint, engine)
-            start = checkpoint.step
-        results[stage] = results.get(stage, []) + losses(engine, processes, range(start, STEPS))
+        results[stage] = MODES[mode](build(stage, processes), folder, processes)
     if processes.is_first:
         file = root / f"losses-{mode}-{processes.world_size}.json"
         file.write_text(json.dumps(results))

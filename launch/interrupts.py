@@ -1,0 +1,69 @@
+"""Signals that ask a run to stop: it finishes the step, saves, and leaves with a known status."""
+
+import os
+import signal
+import threading
+import time
+from types import FrameType
+
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on
+INTERRUPTED = 130
+# preemption and scancel; SLURM's --signal=USR1; Ctrl-C
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+ONE_KEY_PRESS = 1.0  # seconds in which launchers may pass the same Ctrl-C on twice
+
+
+class Stopped(RuntimeError):
+    """The run was asked to stop and has done so in good order."""
+
+    exit_status = STOPPED
+
+    def __init__(self, message: str, on_every_process: bool) -> None:
+        super().__init__(message)
+        self.on_every_process = on_every_process
+
+
+class Interrupts:
+    """Remembers a request to stop; a second Ctrl-C ends the process at once."""
+
+    def __init__(self) -> None:
+        self.request: str | None = None  # name of the signal
+        self._is_training = False
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        threading.Thread(target=_count_key_presses, args=[reading], daemon=True).start()
+
+    def training_begins(self) -> None:
+        """From now on a request waits until the run asks for it."""
+        self._is_training = True
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if not self._is_training:
+            raise Stopped(f"stopped by {name} before the first step; nothing is lost", False)
+        if self.request is None:
+            self.request = name
+
+
+def ignore_interrupts() -> None:
+    """For helper processes, which end with the process that started them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _count_key_presses(reading: int) -> None:
+    """Ends the process at the second Ctrl-C, whatever its main thread waits for."""
+    pressed_at: float | None = None
+    while True:
+        numbers, now = os.read(reading, 64), time.monotonic()
+        if signal.SIGINT not in numbers:
+            continue
+        if pressed_at is None:
+            pressed_at = now
+            os.write(2, b"finishing the step, then saving; Ctrl-C again to stop at once\n")
+        elif now - pressed_at > ONE_KEY_PRESS:
+            os.write(2, b"stopped at once; the steps since the last checkpoint are lost\n")
+            os._exit(INTERRUPTED)

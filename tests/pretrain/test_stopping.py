@@ -1,0 +1,121 @@
+"""Runs that are killed, stopped or full, and go on: the same run to the last bit."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch.checkpoints.folder import complete_checkpoints
+from tests.conftest import fill, kill_all
+from tests.pretrain.runs import end, log_of, losses, run_alone, start_until, words
+
+LONGER = ("schedule={steps: 30, warmup: 0.2}", "checkpoint.every_steps=10")
+FIRST = "checkpoints/step-0000010"
+
+
+@pytest.fixture(scope="module")
+def whole(
+    operations: Path, tmp_path_factory: pytest.TempPathFactory, together: Callable
+) -> Callable[[int], list[float]]:
+    """The losses of an uninterrupted run on some number of processes."""
+    known: dict[int, list[float]] = {}
+
+    def of(world_size: int) -> list[float]:
+        if world_size not in known:
+            run = tmp_path_factory.mktemp("whole") / "run"
+            command = ["-m", "pretrain", *words(operations, run, *LONGER)]
+            for outcome in together(command, world_size):
+                assert outcome.returncode == 0, outcome.stderr
+            known[world_size] = losses(run)
+        return known[world_size]
+
+    return of
+
+
+def go_on(command: list[str], together: Callable, world_size: int) -> str:
+    first, *others = together(["-m", "pretrain", *command], world_size)
+    assert all(outcome.returncode == 0 for outcome in (first, *others)), first.stderr
+    return first.stdout
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    operations: Path, tmp_path: Path, together: Callable, whole: Callable, world_size: int
+) -> None:
+    command = words(operations, tmp_path, *LONGER)
+    kill_all(start_until(tmp_path / FIRST, command, world_size))
+    output = go_on(command, together, world_size)
+    assert "resume: weights, AdamW moments, step, order of data of " in output
+    assert losses(tmp_path) == whole(world_size)
+    starts = json.loads((tmp_path / "environment.json").read_text())
+    assert starts[1]["from_step"] in (10, 20)
+
+
+def test_all_processes_stop_after_the_same_step_and_go_on_to_the_same_bits(
+    operations: Path, tmp_path: Path, together: Callable, whole: Callable
+) -> None:
+    command = words(operations, tmp_path, *LONGER, "checkpoint.asynchronous=true")
+    started = start_until(tmp_path / FIRST, [*command, "data.workers=1"], 2)
+    started[1].send_signal(signal.SIGUSR1)
+    first, second = end(started)
+    assert (first.returncode, second.returncode) == (75, 75)
+    assert not second.stderr and first.stderr.splitlines()[-1].startswith("pretrain: stopped by ")
+    done = log_of(tmp_path)[-1]["step"]
+    assert f"after step {done}, which is saved" in first.stderr
+    assert complete_checkpoints(tmp_path / "checkpoints")[-1].name == f"step-{done:07d}"
+    go_on([*command, "data.workers=2"], together, 2)
+    assert losses(tmp_path) == whole(2)
+
+
+def test_two_processes_stop_and_one_goes_on(
+    operations: Path, tmp_path: Path, together: Callable, whole: Callable
+) -> None:
+    command = words(operations, tmp_path, *LONGER, "engine.zero_stage=3")
+    started = start_until(tmp_path / FIRST, command, 2)
+    started[0].send_signal(signal.SIGINT)
+    assert [outcome.returncode for outcome in end(started)] == [75, 75]
+    go_on(command, together, 1)
+    assert losses(tmp_path) == pytest.approx(whole(2), abs=1e-5, rel=0)
+
+
+def test_a_second_run_in_the_folder_is_refused(operations: Path, tmp_path: Path) -> None:
+    command = words(operations, tmp_path, "schedule.steps=100000", "checkpoint.every_steps=10")
+    started = start_until(tmp_path / FIRST, command, 1)
+    second = run_alone(command)
+    kill_all(started)
+    assert second.returncode == 2
+    assert f"{tmp_path} is in use by process {started[0].pid} on " in second.stderr
+    assert second.stderr.count("\n") == 1
+    again = run_alone([*command, "schedule.steps=11"])  # a dead run holds nothing
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_run_on_a_full_disk_says_so_and_goes_on(
+    operations: Path, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(8)
+    run = disk / "run"
+    command = words(operations, run, "schedule.steps=60", "checkpoint.every_steps=5")
+    started = start_until(run / FIRST, command, 1)
+    filler = fill(disk, leaving=0)
+    (outcome,) = end(started)
+    assert outcome.returncode == 2, outcome.stderr
+    assert "was not written" in outcome.stdout and "No space left" in outcome.stdout
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith("pretrain: the checkpoint of step 60 was not written ")
+    assert complete_checkpoints(run / "checkpoints")
+    filler.unlink()
+    again = run_alone(command)
+    assert again.returncode == 0, again.stderr
+    assert [line["step"] for line in log_of(run)] == list(range(1, 61))
+
+
+def test_a_start_that_is_stopped_leaves_at_once(operations: Path, tmp_path: Path) -> None:
+    command = words(operations, tmp_path / "run")
+    started = start_until(tmp_path / "run/config.yaml", command, 1)
+    started[0].send_signal(signal.SIGTERM)
+    (outcome,) = end(started)
+    assert outcome.returncode in (75, 0)  # 0: a small run may be over by then
+    assert run_alone(command).returncode == 0
