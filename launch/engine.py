@@ -16,6 +16,7 @@ from launch.processes import Processes
 from launch.recipe import ConfigError
 
 UNDECAYED = ("mask_token", "cls_token", "pos_embed")
+REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes at a time
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
 
 
@@ -76,7 +77,7 @@ class Engine:
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model.to(self.device),
             optimizer=self._build_optimizer(model, optimizer, config),
-            config=self._deepspeed_config(batch, config, processes.world_size),
+            config=self._deepspeed_config(model, batch, config),
             dist_init_required=False,
         )
 
@@ -94,9 +95,14 @@ class Engine:
         )
 
     def _deepspeed_config(
-        self, batch: BatchConfig, config: EngineConfig, world_size: int
+        self, model: nn.Module, batch: BatchConfig, config: EngineConfig
     ) -> dict[str, Any]:
-        zero: dict[str, Any] = {"stage": config.zero_stage}
+        values = sum(parameter.numel() for parameter in model.parameters())
+        # DeepSpeed allocates a bucket in full, even where it is larger than the model
+        zero: dict[str, Any] = {
+            "stage": config.zero_stage,
+            "reduce_bucket_size": min(REDUCE_BUCKET, values),
+        }
         if config.offload_optimizer:
             zero["offload_optimizer"] = {"device": "cpu"}
         settings: dict[str, Any] = {

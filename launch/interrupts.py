@@ -34,7 +34,7 @@ class Interrupts:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        threading.Thread(target=_count_key_presses, args=[reading], daemon=True).start()
+        threading.Thread(target=self._count_key_presses, args=[reading], daemon=True).start()
 
     def training_begins(self) -> None:
         """From now on a request waits until the run asks for it."""
@@ -47,23 +47,22 @@ class Interrupts:
         if self.request is None:
             self.request = name
 
+    def _count_key_presses(self, reading: int) -> None:
+        """Ends the process at the second Ctrl-C, whatever its main thread waits for."""
+        pressed_at: float | None = None
+        while True:
+            numbers, now = os.read(reading, 64), time.monotonic()
+            if signal.SIGINT not in numbers or not self._is_training:
+                continue
+            if pressed_at is None:
+                pressed_at = now
+                os.write(2, b"finishing the step, then saving; Ctrl-C again to stop at once\n")
+            elif now - pressed_at > ONE_KEY_PRESS:
+                os.write(2, b"stopped at once; the steps since the last checkpoint are lost\n")
+                os._exit(INTERRUPTED)
+
 
 def ignore_interrupts() -> None:
     """For helper processes, which end with the process that started them."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _count_key_presses(reading: int) -> None:
-    """Ends the process at the second Ctrl-C, whatever its main thread waits for."""
-    pressed_at: float | None = None
-    while True:
-        numbers, now = os.read(reading, 64), time.monotonic()
-        if signal.SIGINT not in numbers:
-            continue
-        if pressed_at is None:
-            pressed_at = now
-            os.write(2, b"finishing the step, then saving; Ctrl-C again to stop at once\n")
-        elif now - pressed_at > ONE_KEY_PRESS:
-            os.write(2, b"stopped at once; the steps since the last checkpoint are lost\n")
-            os._exit(INTERRUPTED)

@@ -3,12 +3,12 @@
 import math
 from pathlib import Path
 
-from launch.checkpoints.folder import Checkpoint
 from launch.engine import Engine
 from launch.log import EVENTS_FOLDER, read_log
 from launch.processes import Processes
 from launch.run_folder import device_name
 from launch.schedule import peak_learning_rate
+from pretrain.beginning import Beginning
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
 from pretrain.report import PICTURE_FILE
@@ -19,7 +19,7 @@ ENCODER_FILE = "encoder.safetensors"
 
 def describe_run(
     config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources,
-    cost: ForwardCost, steps: range, resumed: Checkpoint | None, hosts: list[str],
+    cost: ForwardCost, steps: range, beginning: Beginning, hosts: list[str],
 ) -> list[str]:  # fmt: skip
     """What runs, on what, and from where; a line a subject."""
     lines = [
@@ -27,7 +27,7 @@ def describe_run(
         _where(config, processes, engine, hosts),
         *_data(config, sources),
         _batch(config, processes, engine, sources, steps),
-        _beginning(config, steps, resumed),
+        _beginning(beginning, steps),
     ]
     if sources.unusable:
         found = len(sources.recordings) + sources.unusable
@@ -106,11 +106,9 @@ def _batch(
     )
 
 
-def _beginning(config: PretrainConfig, steps: range, resumed: Checkpoint | None) -> str:
-    if resumed is None:
-        weights = f"the weights of {config.init_from}" if config.init_from else "fresh weights"
-        return f"start: step 0, {weights}, seed {config.seed}"
-    what = "weights, AdamW moments, step, order of data"
+def _beginning(beginning: Beginning, steps: range) -> str:
+    if beginning.resumed is None:
+        return beginning.description
     if not steps:
-        return f"start: {resumed.folder} is the end; raise schedule.steps to go on"
-    return f"resume: {what} of {resumed.folder}; {len(steps)} steps to do"
+        return f"start: {beginning.resumed.folder} is the end; raise schedule.steps to go on"
+    return f"{beginning.description}; {len(steps)} steps to do"

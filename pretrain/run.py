@@ -9,7 +9,6 @@ from encoder.weights import load_strictly, save_encoder
 from launch.checkpoints.folder import (
     CHECKPOINTS_FOLDER,
     complete_checkpoints,
-    find_checkpoint,
     open_checkpoint,
 )
 from launch.checkpoints.restoring import load_checkpoint, read_weights
@@ -24,6 +23,7 @@ from launch.run_folder import open_run_folder, record_start
 from launch.schedule import build_schedules, total_steps
 from launch.skipped import SkippedSteps
 from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.beginning import Beginning, find_beginning
 from pretrain.config import PretrainConfig
 from pretrain.cost import forward_cost
 from pretrain.data import open_batches
@@ -31,7 +31,6 @@ from pretrain.describe import ENCODER_FILE, describe_end, describe_run
 from pretrain.loop import Run, train
 from pretrain.report import Reporter
 from pretrain.sources import LEDGER_FILE, Sources, open_sources
-from pretrain.weights import read_autoencoder
 from video.ledger import Ledger
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
@@ -57,8 +56,7 @@ def pretrain(config: PretrainConfig) -> None:
         goes_on = config.checkpoint.resume == "auto"
         first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))
         sources = open_sources(config, folder, processes)
-        engine = build_engine(config, processes)
-        run = prepare(config, folder, processes, sources, engine, monitor, interrupts)
+        run = prepare(config, folder, processes, sources, monitor, interrupts)
         _train_and_save(run)
         monitor.at("writing the encoder")
         first_does(processes, lambda: hand_over(config, folder, sources))
@@ -66,7 +64,7 @@ def pretrain(config: PretrainConfig) -> None:
             for line in describe_end(folder):
                 run.reporter.say(line)
         run.reporter.close()
-    engine.close()
+    run.engine.close()
 
 
 def _train_and_save(run: Run) -> None:
@@ -79,38 +77,40 @@ def _train_and_save(run: Run) -> None:
         raise
 
 
-def build_engine(config: PretrainConfig, processes: Processes) -> Engine:
-    """The autoencoder, fresh from the seed or with the weights of `init_from`."""
+def build_engine(config: PretrainConfig, processes: Processes, beginning: Beginning) -> Engine:
+    """The autoencoder with the weights that the run begins with."""
     torch.manual_seed(config.seed)
     model = MaskedAutoencoder(config.encoder, config.decoder, config.engine.recompute)
-    if config.init_from is not None:
-        load_strictly(model, read_autoencoder(config.init_from), config.init_from)
-    return Engine(model, config.batch, config.optimizer, config.engine, processes)
+    if beginning.weights is not None and config.init_from is not None:
+        load_strictly(model, beginning.weights, config.init_from)
+    engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
+    if beginning.resumed is not None:
+        load_checkpoint(beginning.resumed, engine)
+    return engine
 
 
 def prepare(
-    config: PretrainConfig, folder: Path, processes: Processes, sources: Sources, engine: Engine,
+    config: PretrainConfig, folder: Path, processes: Processes, sources: Sources,
     monitor: Monitor, interrupts: Interrupts,
 ) -> Run:  # fmt: skip
-    """Restores the last checkpoint, if there is one, and opens data, schedules and reports."""
+    """Builds the model, restores what there is, and opens data, schedules and reports."""
     checkpoints, warnings = folder / CHECKPOINTS_FOLDER, list[str]()
-    resumed = find_checkpoint(checkpoints, processes, warnings.append)
-    if resumed is not None:
-        load_checkpoint(resumed, engine)
-    start = resumed.step if resumed else 0
+    beginning = find_beginning(config, folder, processes, warnings.append)
+    engine = build_engine(config, processes, beginning)
+    start = beginning.step
     reads_per_step = config.batch.clips // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = range(min(start, last), last)
 
     ledger_file = folder / LEDGER_FILE if processes.is_first else None
-    counters = resumed.counters if resumed else {}
+    counters = beginning.resumed.counters if beginning.resumed else {}
     ledger = Ledger(ledger_file, config.data.max_unreadable, counters)
     skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
     reporter = Reporter(config, folder, processes, cost, ledger, skipped, steps)
     described = describe_run(
-        config, processes, engine, sources, cost, steps, resumed, monitor.hosts
+        config, processes, engine, sources, cost, steps, beginning, monitor.hosts
     )
     for line in (*warnings, *described):
         reporter.say(line)

@@ -23,6 +23,8 @@ from encoder.layouts import (
     reverse,
     split_attention,
 )
+from launch.checkpoints.folder import CHECKPOINTS_FOLDER, newest_whole
+from launch.checkpoints.restoring import read_weights
 from pretrain.config import DecoderConfig, PretrainConfig
 
 EMBED = "encoder.embed.weight"
@@ -66,14 +68,22 @@ LAYOUTS = {
 
 
 def read_autoencoder(path: Path) -> dict[str, Tensor]:
-    """Tensors under this project's names, from any layout of LAYOUTS; the layout is recognised.
+    """Tensors under this project's names; see `read_with_layout`."""
+    return read_with_layout(path)[1]
 
-    Raises CheckpointMismatch where no layout fits the names.
+
+def read_with_layout(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """The layout of a file, recognised by its names, and tensors under this project's names.
+
+    A run folder gives the weights of its newest whole checkpoint. Raises CheckpointMismatch where
+    no row of LAYOUTS fits the names.
     """
+    if (path / CHECKPOINTS_FOLDER).is_dir():
+        return "own", read_weights(newest_whole(path / CHECKPOINTS_FOLDER))
     tensors = read_tensors(path)
-    for layout in LAYOUTS.values():
+    for name, layout in LAYOUTS.items():
         if layout.sign in tensors:
-            return from_layout(tensors, layout)
+            return name, from_layout(tensors, layout)
     raise CheckpointMismatch(
         f"{path}: no autoencoder of a known layout ({', '.join(LAYOUTS)}); "
         f"its tensors are named like {next(iter(tensors))}"

@@ -79,6 +79,16 @@ def together() -> Callable[..., list[Outcome]]:
     return run
 
 
+@pytest.fixture(scope="session")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two short synthetic recordings."""
+    from video.synthetic import synthesize  # after the import hook above
+
+    folder = tmp_path_factory.mktemp("operations")
+    synthesize(folder, 2, seconds=6, size=72, seed=0)
+    return folder
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Makes a file system of some MiB; the test is skipped where that is not allowed."""

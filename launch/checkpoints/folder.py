@@ -67,6 +67,27 @@ def find_checkpoint(
     return None
 
 
+def newest_whole(root: Path, step: int | None = None) -> Checkpoint:
+    """The newest checkpoint whose files are those that were written, or that of a step.
+
+    Changes nothing on the disk. Raises DamagedCheckpoint where there is none.
+    """
+    folders = complete_checkpoints(root)
+    if step is not None:
+        folders = [folder for folder in folders if step_of(folder) == step]
+    damages = []
+    for folder in reversed(folders):
+        damage = _damages(folder, Processes())
+        if damage is None:
+            return open_checkpoint(folder)
+        damages.append(damage)
+    wanted = "" if step is None else f" of step {step}"
+    there = ", ".join(str(step_of(folder)) for folder in complete_checkpoints(root)) or "none"
+    raise DamagedCheckpoint(
+        damages[0] if damages else f"{root}: has no checkpoint{wanted}; there are: {there}"
+    )
+
+
 def checkpoint_name(step: int) -> str:
     return f"step-{step:07d}"
 

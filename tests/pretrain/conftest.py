@@ -15,7 +15,6 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig
 from pretrain.weights import read_autoencoder
 from tests.pretrain.runs import run_alone, words
-from video.synthetic import synthesize
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAME = "public_tube_runcell"
@@ -38,14 +37,6 @@ class Recorded(NamedTuple):
         file = FIXTURES / f"{NAME}_weights.safetensors"
         load_strictly(model, read_autoencoder(file), file)
         return model
-
-
-@pytest.fixture(scope="session")
-def operations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two short synthetic recordings."""
-    folder = tmp_path_factory.mktemp("operations")
-    synthesize(folder, 2, seconds=6, size=72, seed=0)
-    return folder
 
 
 @pytest.fixture(scope="session")

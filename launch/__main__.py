@@ -1,0 +1,9 @@
+"""`python -m launch`: imports nothing heavy before it must."""
+
+import sys
+
+from launch.command import main
+from launch.program import leave, run_program
+
+if __name__ == "__main__":
+    leave(run_program("launch", lambda: main(sys.argv[1:])))
