@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on
@@ -29,29 +31,23 @@ class Interrupts:
     def __init__(self) -> None:
         self.request: str | None = None  # name of the signal
         self._is_training = False
-        for number in SIGNALS:
-            signal.signal(number, self._on_signal)
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        threading.Thread(target=self._count_key_presses, args=[reading], daemon=True).start()
 
     def training_begins(self) -> None:
         """From now on a request waits until the run asks for it."""
         self._is_training = True
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if not self._is_training:
             raise Stopped(f"stopped by {name} before the first step; nothing is lost", False)
         if self.request is None:
             self.request = name
 
-    def _count_key_presses(self, reading: int) -> None:
+    def count_key_presses(self, reading: int) -> None:
         """Ends the process at the second Ctrl-C, whatever its main thread waits for."""
         pressed_at: float | None = None
-        while True:
-            numbers, now = os.read(reading, 64), time.monotonic()
+        while numbers := os.read(reading, 64):
+            now = time.monotonic()
             if signal.SIGINT not in numbers or not self._is_training:
                 continue
             if pressed_at is None:
@@ -60,6 +56,28 @@ class Interrupts:
             elif now - pressed_at > ONE_KEY_PRESS:
                 os.write(2, b"stopped at once; the steps since the last checkpoint are lost\n")
                 os._exit(INTERRUPTED)
+
+
+@contextmanager
+def listening() -> Iterator[Interrupts]:
+    """Hears SIGNALS while the body runs, which the main thread must do."""
+    interrupts = Interrupts()
+    before = {number: signal.signal(number, interrupts.on_signal) for number in SIGNALS}
+    # a thread hears Ctrl-C even where the main thread does not come back to Python
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    thread = threading.Thread(target=interrupts.count_key_presses, args=[reading], daemon=True)
+    thread.start()
+    try:
+        yield interrupts
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writing)
+        thread.join()
+        os.close(reading)
 
 
 def ignore_interrupts() -> None:

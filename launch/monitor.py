@@ -87,7 +87,7 @@ class Monitor:
         alone = self._store is None
         # native code that holds the interpreter, or a store that hangs, stop this thread as well;
         # then a signal shows the stacks, and ends the process where others wait for it
-        faulthandler.register(signal.SIGALRM, chain=not alone)
+        faulthandler.register(signal.SIGALRM, sys.__stderr__ or 2, chain=not alone)
         limit = self._stall_seconds if alone else self._lost_seconds
         try:
             while not self._over.wait(BEAT_SECONDS):

@@ -39,12 +39,14 @@ class SkippedSteps:
     def __init__(self, limit: int, checkpoints: Path, counters: dict[str, int]) -> None:
         self._limit, self._checkpoints = limit, checkpoints
         self.counters = {name: counters.get(name, 0) for name in ("skipped", "overflows")}
+        self.last: int | None = None  # step
 
     def add(self, steps: Sequence[SkippedStep]) -> None:
         """Counts; raises NonFinite on every process, for all of them count alike."""
         bad = [step for step in steps if not step.by_scale]
         self.counters["overflows"] += len(steps) - len(bad)
         self.counters["skipped"] += len(bad)
+        self.last = bad[-1].step if bad else self.last
         if bad and self.counters["skipped"] > self._limit:
             raise NonFinite(
                 f"{bad[-1]}; {self.counters['skipped']} such steps are more than "

@@ -43,8 +43,47 @@ def export_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def plan_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m launch plan",
+        description="Memory, steps and time of a recipe, without the machine it is for.",
+    )
+    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
+    machine = parser.add_mutually_exclusive_group()
+    machine.add_argument("--gpus", type=_positive, default=1, help="of the whole run (1)")
+    machine.add_argument("--cpus", type=_positive, help="processes on CPUs instead")
+    parser.add_argument("--memory", type=float, default=80, help="GiB of each (80)")
+    parser.add_argument("--hours", type=float, help="of all recordings; epochs depend on it")
+    parser.add_argument("--peak", type=float, help="TFLOP/s of each (989 of an H100 or H200)")
+    parser.add_argument("--mfu", type=float, default=0.4, help="share of the peak reached (0.4)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def plan_recipe(arguments: Sequence[str]) -> None:
+    """Prints the plan of a recipe."""
+    options = plan_parser().parse_intermixed_args(arguments)
+    overrides = ["run=planned", "data.source=planned", *options.overrides]
+    config = load_recipe(PretrainConfig, options.recipe, overrides, RECIPES)
+    from pretrain.plan import Machine, plan
+
+    devices, on_gpu = options.cpus or options.gpus, options.cpus is None
+    peak = options.peak or (989.0 if on_gpu else None)
+    machine = Machine(devices, on_gpu, options.memory, peak, options.mfu)
+    print("\n".join(plan(config, machine, options.hours)))
+
+
 def main(arguments: Sequence[str]) -> None:
     """Runs the command; raises errors with `exit_status` for what the user can mend."""
+    if arguments[:1] == ["plan"]:
+        plan_recipe(arguments[1:])
+        return
     if arguments[:1] == ["export"]:
         options = export_parser().parse_args(arguments[1:])
         from pretrain.export import export_run

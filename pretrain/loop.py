@@ -77,7 +77,7 @@ def train(run: Run) -> None:
             reporter.draw(done, engine, run.fixed_clips)
         if not writing:
             run.saver.finish()
-        if saves:
+        if stop or (saves and not reporter.doubts(done)):
             run.saver.save(done, engine, reporter.counters)
         if stop:
             run.saver.close()

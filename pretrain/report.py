@@ -53,6 +53,10 @@ class Reporter:
     def saves_at(self, step: int) -> bool:
         return step % self._config.checkpoint.every_steps == 0 or step == self._last
 
+    def doubts(self, step: int) -> bool:
+        """Whether weights after a step may be broken, and the checkpoint before is the better."""
+        return self._skipped.last == step and step != self._last
+
     def draws_at(self, step: int) -> bool:
         return step % self._config.log.pictures_every_steps == 0 or step == self._last
 

@@ -14,7 +14,7 @@ from launch.checkpoints.folder import (
 from launch.checkpoints.restoring import load_checkpoint, read_weights
 from launch.checkpoints.saving import WRITE_ERRORS, Saver
 from launch.engine import Engine, micro_batches_per_step
-from launch.interrupts import Interrupts
+from launch.interrupts import Interrupts, listening
 from launch.lock import locked
 from launch.monitor import Monitor, watched
 from launch.processes import Processes, find_processes, first_does, start_processes
@@ -47,11 +47,17 @@ IDENTITY = ("path", "content", "original", "original_content")
 
 def pretrain(config: PretrainConfig) -> None:
     """Runs, or goes on with, a pretraining; every process of the run calls it."""
-    interrupts = Interrupts()
     processes = find_processes(os.environ)
     micro_batches_per_step(config.batch, processes)  # refuses before anything is written
-    start_processes(processes, config.engine.timeout_seconds)
     folder = Path(config.run)
+    with listening() as interrupts:
+        start_processes(processes, config.engine.timeout_seconds)
+        _pretrain(config, folder, processes, interrupts)
+
+
+def _pretrain(
+    config: PretrainConfig, folder: Path, processes: Processes, interrupts: Interrupts
+) -> None:
     with watched(processes, config.engine) as monitor, locked(folder, processes):
         goes_on = config.checkpoint.resume == "auto"
         first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))

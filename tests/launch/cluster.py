@@ -80,6 +80,9 @@ class Cluster:
         return True
 
     def stop(self) -> None:
+        for job in self.run("squeue", "-h", "-o", "%A").split():  # they outlive the daemons
+            self.run("scancel", job)
+        self.wait_for(lambda: not self.run("squeue", "-h"))
         for file in self.folder.glob("slurm*.pid"):
             subprocess.run(["kill", file.read_text().strip()], check=False)
         if self._munged:

@@ -11,15 +11,15 @@ from tests.conftest import ROOT
 
 WAITS = """
 import sys, time
-from launch.interrupts import Interrupts
+from launch.interrupts import listening
 from launch.program import leave, run_program
 def main():
-    interrupts = Interrupts()
-    if sys.argv[1] == "training":
-        interrupts.training_begins()
-    print("ready", flush=True)
-    time.sleep(float(sys.argv[2]))
-    print("asked by", interrupts.request)
+    with listening() as interrupts:
+        if sys.argv[1] == "training":
+            interrupts.training_begins()
+        print("ready", flush=True)
+        time.sleep(float(sys.argv[2]))
+        print("asked by", interrupts.request)
 leave(run_program("waits", main))
 """
 

@@ -52,6 +52,7 @@ def test_a_preempted_job_is_requeued_and_goes_on_to_the_same_bits(
     assert len(starts) == 2 and starts[1]["from_step"] >= 10
 
 
+@pytest.mark.soak
 def test_a_cancelled_job_is_not_requeued(
     cluster: Cluster, operations: Path, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_cancelled_job_is_not_requeued(
     assert state["Restarts"] == "0"
 
 
+@pytest.mark.soak
 def test_a_chain_runs_its_jobs_one_after_the_other(
     cluster: Cluster, operations: Path, tmp_path: Path
 ) -> None:

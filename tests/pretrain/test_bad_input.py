@@ -196,15 +196,20 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_p
 
 def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -> None:
     run = tmp_path / "run"
-    arguments = words(operations, run, "optimizer.base_lr=1e30", "engine.clip_grad_norm=null")
-    outcomes = together(["-m", "pretrain", *arguments], 2)
+    broken = ("optimizer.base_lr=1e30", "engine.clip_grad_norm=null", "engine.max_skipped=2")
+    # the first step has learning rate 0, the second one breaks the weights
+    saves = ("checkpoint.every_steps=1", "schedule={steps: 9, warmup: 0.2}")
+    outcomes = together(["-m", "pretrain", *words(operations, run, *broken, *saves)], 2)
     assert [outcome.returncode for outcome in outcomes] == [2, 2]
     first, other = (outcome.stderr for outcome in outcomes)
-    assert "the loss is not finite, on clips of " in first
-    assert "operation0" in first
+    assert first.startswith("pretrain: step 5: loss or gradient is not finite, on clips of ")
+    assert "operation0" in first and "3 such steps are more than engine.max_skipped 2" in first
+    assert f"the checkpoint before is {run / 'checkpoints/step-0000002'};" in first
     assert first.count("\n") == 1
     assert other == ""
-    assert not list((run / "checkpoints").glob("step-*")), "a broken state was saved"
+    assert outcomes[0].stdout.count("; it was skipped") == 3
+    names = sorted(path.name for path in (run / "checkpoints").glob("step-*"))
+    assert names == ["step-0000001", "step-0000002"], "a broken state was saved"
 
 
 @pytest.mark.parametrize("what", ["source", "run", "init_from"])

@@ -46,7 +46,9 @@ def test_stages_train_alike_and_resume_exactly(saved: Path, together: Callable) 
     assert whole["0"][-1] < 0.9 * whole["0"][0]
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (2, 4), (1, 2)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(2, 1), (1, 2), pytest.param(2, 4, marks=pytest.mark.soak)]
+)
 def test_another_number_of_processes_goes_on_alike(
     saved: Path, tmp_path: Path, together: Callable, before: int, after: int
 ) -> None:
@@ -80,7 +82,7 @@ def test_weights_are_read_whole_without_an_engine(saved: Path) -> None:
             torch.testing.assert_close(tensor, by_stage[0][name], atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("world_size", [pytest.param(1, marks=pytest.mark.soak), 2])
 def test_a_loss_that_is_not_finite_updates_nothing_on_any_process(
     tmp_path: Path, together: Callable, world_size: int
 ) -> None:

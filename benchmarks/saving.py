@@ -1,0 +1,131 @@
+"""How long a training loop waits for a checkpoint, against a copy of the same bytes in memory.
+
+`python -m benchmarks.saving [--parameters 24] [--rounds 9] [--folder F]` saves a real DeepSpeed
+engine (ZeRO stage 2, float32) with that many million parameters into F, a temporary folder if it is
+not given: in turns the bare copy, `torch.save` with fsync as the forerunners' programs block on it,
+our save, and our save with checkpoint.asynchronous. The wait of the latter is that of the call;
+what the disk takes meanwhile, and what a matrix product is slowed down by it, is told beside.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from launch.checkpoints.saving import Saver
+from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
+from launch.engine import Engine
+from launch.processes import Processes, start_processes
+
+WIDTH = 1024
+
+
+def build(millions: float) -> Engine:
+    layers = max(1, round(millions * 1e6 / WIDTH**2))
+    model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(layers)))
+    batch, config = BatchConfig(clips=4, micro_batch=4), EngineConfig(precision="fp32")
+    return Engine(model, batch, OptimizerConfig(), config, Processes())
+
+
+def seconds(does: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    does()
+    return time.perf_counter() - began
+
+
+class Ways:
+    """The ways to save, each of which returns how long the loop would wait."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine, self._folder = engine, folder
+        self._tensors = [
+            tensor for fragment in engine.fragments() for tensor in fragment.tensors.values()
+        ]
+        self.gibibytes = sum(tensor.nbytes for tensor in self._tensors) / 2**30
+        self._copies = [torch.empty_like(tensor) for tensor in self._tensors]
+        self._step = 0
+        blocking, background = (
+            CheckpointConfig(keep_last=1),
+            CheckpointConfig(keep_last=1, asynchronous=True),
+        )
+        self._blocking = Saver(folder / "blocking", Processes(), blocking, print)
+        self._background = Saver(folder / "background", Processes(), background, print)
+        self.disk_seconds: list[float] = []
+        self.slow_downs: list[float] = []
+
+    def copy(self) -> float:
+        return seconds(lambda: [copy.copy_(t) for copy, t in self._pairs()])
+
+    def torch_save(self) -> float:
+        def save() -> None:
+            with (self._folder / "peer.pth").open("wb") as file:
+                torch.save(self._tensors, file)
+                os.fsync(file.fileno())
+
+        return seconds(save)
+
+    def blocking(self) -> float:
+        self._step += 1
+        return seconds(lambda: self._blocking.save(self._step, self._engine, {}))
+
+    def background(self) -> float:
+        self._step += 1
+        undisturbed = seconds(_work)
+        wait = seconds(lambda: self._background.save(self._step, self._engine, {}))
+        began, works = time.perf_counter(), []
+        while self._background.is_writing:
+            works.append(seconds(_work))
+        wait += seconds(self._background.finish)
+        self.disk_seconds.append(time.perf_counter() - began)
+        self.slow_downs += [work / undisturbed for work in works[:-1]]
+        return wait
+
+    def _pairs(self) -> zip:
+        return zip(self._copies, self._tensors, strict=True)
+
+
+def _work() -> None:
+    square = torch.ones(WIDTH, WIDTH)
+    for _ in range(8):
+        square = square @ square * 1e-4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--parameters", type=float, default=24, help="millions (24: ViT-S)")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--folder", type=Path)
+    options = parser.parse_args()
+    start_processes(Processes(), 600)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        ways = Ways(build(options.parameters), Path(folder))
+        named = {
+            "a copy in memory": ways.copy,
+            "torch.save with fsync": ways.torch_save,
+            "checkpoint": ways.blocking,
+            "checkpoint.asynchronous": ways.background,
+        }
+        waits: dict[str, list[float]] = {name: [] for name in named}
+        for number in range(options.rounds + 1):  # the first round makes buffers
+            for name, way in named.items():
+                wait = way()
+                if number:
+                    waits[name].append(wait)
+    print(f"{ways.gibibytes:.2f} GiB of state; medians of {options.rounds} rounds, ms of waiting")
+    copy = statistics.median(waits["a copy in memory"])
+    for name, values in waits.items():
+        median = statistics.median(values)
+        print(f"  {name:24} {1e3 * median:8.0f}  {median / copy:6.1f} x the copy")
+    disk, slow = statistics.median(ways.disk_seconds), statistics.median(ways.slow_downs)
+    print(
+        f"  the disk took {1e3 * disk:.0f} ms meanwhile; matrix products took {slow:.2f} x as long"
+    )
+
+
+if __name__ == "__main__":
+    main()

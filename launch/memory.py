@@ -1,0 +1,107 @@
+"""What a training step keeps in the memory of one device, without a device."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from launch.engine import REDUCE_BUCKET
+
+# Measured: PyTorch, DeepSpeed and the video libraries with their buffers, beside the model.
+CPU_PROGRAM = 900 * 2**20
+# Assumed: CUDA's context, NCCL's buffers and what the allocator cannot use.
+GPU_PROGRAM = 2 * 2**30
+
+
+class Footprint(NamedTuple):
+    """A model's needs that do not depend on ZeRO."""
+
+    parameters: int
+    buffers: int  # bytes
+    activations: int  # bytes of a clip: kept for the backward pass, and passing
+
+
+class DeviceMemory(NamedTuple):
+    """Bytes on one device."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    program: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+
+def device_memory(
+    footprint: Footprint, stage: int, precision: str, world_size: int, micro_batch: int,
+    offload: bool, on_gpu: bool,
+) -> DeviceMemory:  # fmt: skip
+    """The peak of a step under DeepSpeed, by what ZeRO shares among the devices.
+
+    ZeRO (Rajbhandari et al., SC 2020), section 5: stage 1 shares AdamW's moments and the float32
+    weights, 2 the gradients as well, 3 the weights as well, which it gathers to compute. Beside
+    them, gradients are summed in a bucket.
+    """
+    values, share = footprint.parameters, -(-footprint.parameters // world_size)
+    size = 4 if precision == "fp32" else 2
+    bucket = size * min(REDUCE_BUCKET, values) if stage > 0 else 0
+    weights = {0: size * values, 1: size * values, 2: size * values, 3: size * (share + values)}
+    gradients = {0: size * values, 1: size * values + bucket + 4 * share,
+                 2: bucket + 4 * share, 3: bucket + 4 * share}  # fmt: skip
+    optimizer = 8 * values if stage == 0 else 12 * share
+    return DeviceMemory(
+        weights[stage] + footprint.buffers,
+        gradients[stage],
+        0 if offload else optimizer,
+        footprint.activations * micro_batch,
+        GPU_PROGRAM if on_gpu else CPU_PROGRAM,
+    )
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors that are alive, and their peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._see(leaf.untyped_storage())
+        return result
+
+    def _see(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._sizes:
+            self._sizes[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._forget, key)
+
+    def _forget(self, key: int) -> None:
+        self.now -= self._sizes.pop(key)
+
+
+def peak_bytes(step: Callable[[], object]) -> int:
+    """The most that the tensors made inside `step` hold at once; none of them is real.
+
+    `step` runs twice, for what is left of one micro-batch is there in the next.
+    """
+    with FakeTensorMode(), LiveBytes() as live:
+        kept = step()
+        kept = step()
+        del kept
+    return live.peak

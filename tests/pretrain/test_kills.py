@@ -1,0 +1,60 @@
+"""Kill -9 at random moments of a save: what is left is whole, and the run goes on from it."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from launch.checkpoints.folder import complete_checkpoints, newest_whole, step_of
+from tests.conftest import kill_all, start_together
+from tests.pretrain.runs import losses, run_alone, words
+
+STEPS, MANY = 400, 50
+# larger than the other test runs, so that a save takes a while
+SAVING = (
+    "encoder={embed_dim: 192, depth: 4, num_heads: 3, patch: 16, frames: 4, image_size: 64}",
+    "decoder={embed_dim: 96, depth: 2, num_heads: 3}",
+    f"schedule={{steps: {STEPS}, warmup: 0.2}}", "checkpoint={every_steps: 1, keep_last: 2}",
+)  # fmt: skip
+
+
+def kill_while_saving(command: list[str], run: Path, chance: random.Random) -> None:
+    """Starts the run and kills it a random time after a random one of its saves has begun."""
+    saves, seen = chance.randint(1, 4), set[str]()
+    started = start_together(["-m", "pretrain", *command], 1)
+    while len(seen) < saves and started[0].poll() is None:
+        seen |= {path.name for path in (run / "checkpoints").glob("step-*.tmp")}
+        time.sleep(0.0005)
+    time.sleep(chance.uniform(0, 0.06))
+    kill_all(started)
+
+
+@pytest.mark.parametrize(
+    ("kills", "asynchronous"),
+    [(3, "true"), pytest.param(MANY, "false", marks=pytest.mark.soak),
+     pytest.param(MANY, "true", marks=pytest.mark.soak)],
+)  # fmt: skip
+def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
+    operations: Path, tmp_path: Path, kills: int, asynchronous: str
+) -> None:
+    run = tmp_path / "run"
+    command = [*words(operations, run, *SAVING), f"checkpoint.asynchronous={asynchronous}"]
+    chance, reached, unfinished = random.Random(kills), 0, 0
+    for _ in range(kills):
+        kill_while_saving(command, run, chance)
+        unfinished += len(list((run / "checkpoints").glob("step-*.tmp")))
+        for folder in complete_checkpoints(run / "checkpoints"):
+            newest_whole(run / "checkpoints", step_of(folder))  # raises where a byte is missing
+            assert step_of(folder) >= reached - 1  # of the last two
+        reached = newest_whole(run / "checkpoints").step
+    assert unfinished  # some of the kills did hit a save
+    done = run_alone([*command, f"schedule.steps={min(STEPS, reached + 3)}"])
+    assert done.returncode == 0, done.stderr
+    assert f"of {run / 'checkpoints'}/step-{reached:07d}; " in done.stdout
+    assert "warning" not in done.stdout
+    if kills == MANY:
+        whole = tmp_path / "whole"
+        rarely = words(operations, whole, *SAVING, "checkpoint.every_steps=1000")
+        assert run_alone(rarely).returncode == 0
+        assert losses(run)[:reached] == losses(whole)[:reached]

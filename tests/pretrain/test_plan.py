@@ -1,0 +1,103 @@
+"""Plans: what is counted without a machine is what a run then takes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch.memory import CPU_PROGRAM, Footprint, device_memory
+from tests.conftest import ROOT
+from tests.pretrain.runs import run_alone
+
+SMALL = ("data.clips_per_read=4", "batch={clips: 4, micro_batch: 4}")
+
+
+def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "launch", "plan", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The table by stage and recompute."""
+    lines = output.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.split()[:1] == ["ZeRO"])
+    names = lines[head].split()
+    cells = [dict(zip(names, line.split(), strict=False)) for line in lines[head + 1 : head + 9]]
+    return {(row["ZeRO"], row["recompute"]): row for row in cells}
+
+
+@pytest.mark.parametrize(
+    "stage", ["2", *(pytest.param(stage, marks=pytest.mark.soak) for stage in ("0", "1", "3"))]
+)
+def test_memory_is_within_a_tenth_of_what_a_run_takes(
+    operations: Path, tmp_path: Path, stage: str
+) -> None:
+    planned = plan("small", "--cpus", "1", "--memory", "16", *SMALL)
+    assert planned.returncode == 0, planned.stderr
+    assert "say how long these are: --hours" in planned.stdout
+    done = run_alone([
+        "small", f"data.source={operations}", f"run={tmp_path}", "data.sampling={frame_rate: 12.5}",
+        "data.workers=1", "schedule={steps: 2, warmup: 0}", f"engine.zero_stage={stage}", *SMALL,
+    ])  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    predicted = float(rows(planned.stdout)[stage, "no"]["total"])
+    assert predicted == pytest.approx(last["speed/memory_gib"], rel=0.1)
+
+
+def test_zero_shares_what_it_says_it_shares() -> None:
+    model = Footprint(parameters=1000, buffers=8, activations=50)
+
+    def needs(stage: int, world_size: int, precision: str = "bf16") -> tuple[int, ...]:
+        return tuple(device_memory(model, stage, precision, world_size, 3, False, on_gpu=False))
+
+    assert needs(0, 4, "fp32") == (4008, 4000, 8000, 150, CPU_PROGRAM)
+    assert needs(1, 4) == (2008, 2000 + 2000 + 1000, 3000, 150, CPU_PROGRAM)
+    assert needs(2, 4) == (2008, 2000 + 1000, 3000, 150, CPU_PROGRAM)
+    assert needs(3, 4) == (2 * (250 + 1000) + 8, 2000 + 1000, 3000, 150, CPU_PROGRAM)
+    assert needs(2, 1)[2] == 12000
+
+
+@pytest.fixture(scope="module")
+def giant() -> str:
+    """The plan of a giant model on 8 devices of 40 GiB."""
+    machine = ("--gpus", "8", "--memory", "40", "--peak", "100", "--mfu", "0.5", "--hours", "20")
+    done = plan("giant", *machine, "batch.clips=1152", "schedule={epochs: 100}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_largest_micro_batch_that_fits_divides_the_share_of_a_device(giant: str) -> None:
+    for row in rows(giant).values():
+        assert int(row["micro-batch"]) * int(row["accumulated"]) == 1152 // 8
+        assert float(row["total"]) <= 0.95 * 40
+        parts = ("weights", "gradients", "optimizer", "activations", "program")
+        assert float(row["total"]) == pytest.approx(sum(float(row[p]) for p in parts), abs=0.03)
+    with_recompute, without = rows(giant)["2", "yes"], rows(giant)["2", "no"]
+    assert int(with_recompute["micro-batch"]) > int(without["micro-batch"])
+
+
+def test_time_follows_from_operations_and_the_share_of_the_peak(giant: str) -> None:
+    numbers = re.search(r"time: (\d+) steps = 100 epochs of 20 h, .* ([\d.]+) TFLOP a clip", giant)
+    steps, flops = int(numbers[1]), float(numbers[2])
+    per_step, hours = re.search(r"clips/s, ([\d.]+) s a step, ([\d.]+) h in all", giant).groups()
+    assert float(per_step) == pytest.approx(1152 * flops / (8 * 100 * 0.5), rel=0.01)
+    assert float(hours) == pytest.approx(steps * float(per_step) / 3600, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["surgery_base", "--gpus", "3"], "1024 cannot be shared among 3 GPUs"),
+        (["surgery_bse"], "surgery_base?"),
+        (["base", "--gpus", "0"], "'0' is not a number of at least 1"),
+        (["base", "batch.clip=3"], "did you mean batch.clips?"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(arguments: list[str], message: str) -> None:
+    done = plan(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
