@@ -94,4 +94,5 @@ def main() -> None:
     os._exit(0)  # gloo may abort in the interpreter's exit after ZeRO 3
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from launch.checkpoints.folder import (
-    complete_checkpoints,
-    open_checkpoint,
-)
+from launch.checkpoints.folder import complete_checkpoints, open_checkpoint
 from launch.checkpoints.restoring import read_weights
 
 PROGRAM = str(Path(__file__).parent / "stages_program.py")
@@ -91,3 +88,20 @@ def test_a_loss_that_is_not_finite_updates_nothing_on_any_process(
     for stage in STAGES:
         assert not math.isfinite(met[stage].pop(BAD))
         assert met[stage] == without[stage]  # to the last bit
+
+
+def test_overflows_of_fp16_are_skipped_and_its_scaler_is_restored(
+    tmp_path: Path, together: Callable
+) -> None:
+    first, second = together([PROGRAM.replace("stages", "fp16"), str(tmp_path)], 2)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    for outcome in json.loads(first.stdout.splitlines()[-1]).values():
+        losses, skipped, scales = zip(*outcome["whole"], strict=True)
+        assert skipped == (False, False, True, True, False, False, False, False)
+        assert scales[3:] == (2.0**15,) * 5 and scales[0] == 2.0**16
+        assert outcome["resumed"] == outcome["whole"][SAVED_AT:]
+        assert outcome["scalars"] == {
+            "optimizer_steps": 2, "cur_scale": 2**15, "cur_iter": 4, "last_overflow_iter": 3,
+            "cur_hysteresis": 1,
+        }  # fmt: skip
+        assert losses[-1] < losses[0]
