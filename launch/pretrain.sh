@@ -11,4 +11,4 @@ fi
 gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
 processes=${PROCESSES:-$((gpus > 0 ? gpus : 1))}
 exec deepspeed --num_accelerators "$processes" --master_port "${MASTER_PORT:-29500}" \
-    --no_local_rank --module pretrain "$@"
+    --module pretrain "$@"

@@ -12,7 +12,7 @@ DESCRIPTION = """\
 Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
 
   python -m pretrain surgery_base data.source=/videos run=runs/first
-  deepspeed --no_local_rank --module pretrain surgery_base data.source=/videos
+  deepspeed --module pretrain surgery_base data.source=/videos
   torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
   python -m pretrain export runs/first encoder.pth --layout videomae"""
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,6 @@ from encoder.weights import load_encoder
 from launch.recipe import dump_recipe, validate
 from pretrain.config import PretrainConfig
 from pretrain.weights import read_autoencoder
-from tests.conftest import ROOT, Outcome, free_port, launcher_free_environment
 from tests.pretrain.runs import log_of, losses, run_alone, words
 
 
@@ -123,26 +120,3 @@ def test_a_longer_schedule_goes_on_with_a_complete_run(
     assert done.returncode == 0, done.stderr
     assert [line["step"] for line in log_of(run)] == list(range(1, 9))
     assert losses(run)[:6] == losses(finished)
-
-
-@pytest.mark.parametrize("launcher", ["deepspeed", "torchrun"])
-def test_launchers_start_it(operations: Path, tmp_path: Path, launcher: str) -> None:
-    run = tmp_path / "run"
-    arguments = words(operations, run, "schedule={steps: 2, warmup: 0}")
-    port, bin_folder = str(free_port()), Path(sys.executable).parent
-    commands = {
-        "deepspeed": ["launch/pretrain.sh"],
-        "torchrun": ["torchrun", "--nproc_per_node=2", f"--master_port={port}", "-m", "pretrain"],
-    }
-    environment = launcher_free_environment()
-    environment["PATH"] = f"{bin_folder}:{environment['PATH']}"
-    environment |= {"MASTER_PORT": port, "PROCESSES": "2", "OMP_NUM_THREADS": "1"}
-    if launcher == "torchrun":
-        del environment["MASTER_PORT"]
-    done: Outcome = subprocess.run(
-        [*commands[launcher], *arguments], cwd=ROOT, env=environment, capture_output=True,
-        text=True, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"on: 2 processes ({launcher})" in done.stdout
-    assert len(losses(run)) == 2

@@ -1,0 +1,115 @@
+"""The same words under every launcher, on one node and on two."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, free_port, launcher_free_environment
+from tests.pretrain.runs import log_of, losses, words
+
+BIN = Path(sys.executable).parent
+TORCHRUN = (str(BIN / "torchrun"),)
+DEEPSPEED = (str(BIN / "deepspeed"),)
+
+
+def start(command: list[str], **environment: str) -> "subprocess.Popen[str]":
+    """In a process group of its own, as a shell starts it."""
+    base = {**launcher_free_environment(), "OMP_NUM_THREADS": "1"}
+    base["PATH"] = f"{BIN}:{base['PATH']}"
+    return subprocess.Popen(
+        command, cwd=ROOT, env={**base, **environment}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def end(*launchers: "subprocess.Popen[str]", timeout: float = 240) -> list[str]:
+    outputs = []
+    try:
+        for launcher in launchers:
+            outputs.append(launcher.communicate(timeout=timeout)[0])
+    finally:
+        for launcher in launchers:
+            if launcher.poll() is None:
+                os.killpg(launcher.pid, signal.SIGKILL)
+    return outputs
+
+
+@pytest.fixture
+def two_steps(operations: Path, tmp_path: Path) -> list[str]:
+    return words(operations, tmp_path / "run", "schedule={steps: 2, warmup: 0}")
+
+
+def test_deepspeed_with_its_local_rank(two_steps: list[str], tmp_path: Path) -> None:
+    port = str(free_port())
+    launcher = start(["launch/pretrain.sh", *two_steps], PROCESSES="2", MASTER_PORT=port)
+    (output,) = end(launcher)
+    assert launcher.returncode == 0, output
+    assert "--local_rank=1" in output  # deepspeed tells the commands that it starts
+    assert output.count("on: 2 processes (deepspeed), the first at 127.0.0.1:") == 1
+    assert len(losses(tmp_path / "run")) == 2
+
+
+def test_torchrun(two_steps: list[str], tmp_path: Path) -> None:
+    port = f"--master_port={free_port()}"
+    launcher = start([*TORCHRUN, "--nproc_per_node=2", port, "-m", "pretrain", *two_steps])
+    (output,) = end(launcher)
+    assert launcher.returncode == 0, output
+    assert output.count("on: 2 processes (torchrun)") == 1
+    assert len(losses(tmp_path / "run")) == 2
+
+
+@pytest.mark.soak
+def test_torchrun_on_two_nodes(two_steps: list[str], tmp_path: Path) -> None:
+    meet = ("--nnodes=2", "--nproc_per_node=1", f"--rdzv_endpoint=127.0.0.1:{free_port()}",
+            "--rdzv_backend=c10d", "--rdzv_id=7")  # fmt: skip
+    command = [*TORCHRUN, *meet, "-m", "pretrain", *two_steps]
+    nodes = [start(command), start(command)]
+    outputs = end(*nodes)
+    assert [node.returncode for node in nodes] == [0, 0], outputs
+    assert "".join(outputs).count("on: 2 processes (torchrun)") == 1
+    assert len(losses(tmp_path / "run")) == 2
+
+
+@pytest.mark.soak
+def test_deepspeed_on_two_nodes_of_a_hostfile(two_steps: list[str], tmp_path: Path) -> None:
+    (tmp_path / "hostfile").write_text("127.0.0.1 slots=1\nlocalhost slots=1\n")
+    port = str(free_port())
+    nodes = []
+    for rank in ("0", "1"):
+        options = ("--hostfile", str(tmp_path / "hostfile"), "--no_ssh", "--node_rank", rank,
+                   "--master_addr", "127.0.0.1", "--master_port", port)  # fmt: skip
+        nodes.append(start([*DEEPSPEED, *options, "--module", "pretrain", *two_steps]))
+    outputs = end(*nodes)
+    assert [node.returncode for node in nodes] == [0, 0], outputs
+    assert "".join(outputs).count("on: 2 processes (deepspeed)") == 1
+    assert len(losses(tmp_path / "run")) == 2
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("launcher", ["torchrun", "deepspeed"])
+def test_a_stop_reaches_the_run_through_its_launcher(
+    operations: Path, tmp_path: Path, launcher: str
+) -> None:
+    run = tmp_path / "run"
+    endless = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
+    commands = {
+        "torchrun": [*TORCHRUN, "--nproc_per_node=2", f"--master_port={free_port()}", "-m"],
+        "deepspeed": [*DEEPSPEED, "--num_accelerators=2", f"--master_port={free_port()}",
+                      "--module"],
+    }  # fmt: skip
+    started = start([*commands[launcher], "pretrain", *endless])
+    ends = time.monotonic() + 120
+    while not (run / "checkpoints/step-0000010").is_dir():
+        assert started.poll() is None and time.monotonic() < ends
+        time.sleep(0.1)
+    os.killpg(started.pid, signal.SIGINT)  # what a terminal does at Ctrl-C
+    (output,) = end(started, timeout=60)
+    step = log_of(run)[-1]["step"]
+    assert f"after step {step}, which is saved" in output
+    assert (run / f"checkpoints/step-{step:07d}").is_dir()
+    assert started.returncode not in (0, None)
