@@ -12,6 +12,7 @@ STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command go
 INTERRUPTED = 130
 # preemption and scancel; SLURM's --signal=USR1; Ctrl-C
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+OVER = 0  # not the number of a signal
 ONE_KEY_PRESS = 1.0  # seconds in which launchers may pass the same Ctrl-C on twice
 
 
@@ -46,7 +47,7 @@ class Interrupts:
     def count_key_presses(self, reading: int) -> None:
         """Ends the process at the second Ctrl-C, whatever its main thread waits for."""
         pressed_at: float | None = None
-        while numbers := os.read(reading, 64):
+        while (numbers := os.read(reading, 64)) and OVER not in numbers:
             now = time.monotonic()
             if signal.SIGINT not in numbers or not self._is_training:
                 continue
@@ -75,8 +76,9 @@ def listening() -> Iterator[Interrupts]:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(writing)
+        os.write(writing, bytes([OVER]))  # closing is not enough: workers have inherited the pipe
         thread.join()
+        os.close(writing)
         os.close(reading)
 
 

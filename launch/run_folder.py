@@ -22,13 +22,13 @@ from launch.recipe import ConfigError, dump_recipe
 PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
 
 
-def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[str]) -> None:
+def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[str]) -> list[str]:
     """Fills a locked folder, or makes sure that the run in it is this one; writes `config.yaml`.
 
-    `harmless` are key paths, or beginnings of them, that may differ when a run goes on. Raises
-    ConfigError where the folder holds another run.
+    `harmless` are key paths, or beginnings of them, that may differ when a run goes on; those that
+    do are returned, each with both values. Raises ConfigError where the folder holds another run.
     """
-    recipe = dump_recipe(config)
+    recipe, changed = dump_recipe(config), list[str]()
     checkpoints = folder / CHECKPOINTS_FOLDER
     checkpoints.mkdir(exist_ok=True)
     remove_unfinished(checkpoints)
@@ -38,26 +38,29 @@ def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[
                 f"run: {folder} already holds a run; give another run=FOLDER, "
                 "or checkpoint.resume=auto to go on with it"
             )
-        _require_same_run(folder / "config.yaml", recipe, harmless)
+        changed = _require_same_run(folder / "config.yaml", recipe, harmless)
     write_durably(folder / "config.yaml", recipe)
+    return changed
 
 
-def _require_same_run(file: Path, recipe: str, harmless: Sequence[str]) -> None:
+def _require_same_run(file: Path, recipe: str, harmless: Sequence[str]) -> list[str]:
     try:
         before = dict(_flat(yaml.safe_load(file.read_text(encoding="utf-8"))))
     except (OSError, yaml.YAMLError, AttributeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
     now = dict(_flat(yaml.safe_load(recipe)))
-    changed = [
-        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+    changed = {
+        key: f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not key.startswith(tuple(harmless))
-    ]
-    if changed:
+        if before.get(key) != now.get(key)
+    }
+    refused = [change for key, change in changed.items() if not key.startswith(tuple(harmless))]
+    if refused:
         raise ConfigError(
-            f"run: {file.parent} holds a run of another configuration ({'; '.join(changed)}); "
+            f"run: {file.parent} holds a run of another configuration ({'; '.join(refused)}); "
             "set these back, or give another run=FOLDER"
         )
+    return list(changed.values())
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -64,10 +64,10 @@ def _model(config: PretrainConfig, cost: ForwardCost) -> str:
 
 
 def _where(config: PretrainConfig, processes: Processes, engine: Engine, hosts: list[str]) -> str:
-    several = f"es ({processes.launcher}), the first at {processes.address}, on "
-    nodes = ", ".join(f"{host} {hosts.count(host)}" for host in dict.fromkeys(hosts))
+    nodes = ", ".join(f"{hosts.count(host)} on {host}" for host in dict.fromkeys(hosts))
+    several = f"es ({processes.launcher}), {nodes}, meeting at {processes.address}"
     return (
-        f"on: {len(hosts)} process{several + nodes if len(hosts) > 1 else ''}, "
+        f"on: {len(hosts)} process{several if len(hosts) > 1 else ''}; "
         f"{device_name(engine.device)}, ZeRO stage {config.engine.zero_stage}, {engine.precision}"
     )
 

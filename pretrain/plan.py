@@ -54,6 +54,8 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
         f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with its "
         f"decoder; {counts.visible} of {counts.tokens} tokens visible, {counts.decoded} decoded; "
         f"{cost.total / 1e9:.2f} GMAC a clip forward",
+        f"step: {clips} clips, {clips // machine.devices} on each of "
+        f"{machine.name(machine.devices)}",
         f"memory: GiB of each of {machine.name(machine.devices)}, of which {1 - FREE:.0%} of "
         f"{machine.memory_gib:g} are used",
         *_memory(config, machine),

@@ -60,9 +60,12 @@ def _pretrain(
 ) -> None:
     with watched(processes, config.engine) as monitor, locked(folder, processes):
         goes_on = config.checkpoint.resume == "auto"
-        first_does(processes, lambda: open_run_folder(folder, config, goes_on, HARMLESS))
+        notes: list[str] = []
+        first_does(
+            processes, lambda: notes.extend(open_run_folder(folder, config, goes_on, HARMLESS))
+        )
         sources = open_sources(config, folder, processes)
-        run = prepare(config, folder, processes, sources, monitor, interrupts)
+        run = prepare(config, folder, processes, sources, notes, monitor, interrupts)
         _train_and_save(run)
         monitor.at("writing the encoder")
         first_does(processes, lambda: hand_over(config, folder, sources))
@@ -97,11 +100,12 @@ def build_engine(config: PretrainConfig, processes: Processes, beginning: Beginn
 
 def prepare(
     config: PretrainConfig, folder: Path, processes: Processes, sources: Sources,
-    monitor: Monitor, interrupts: Interrupts,
+    changed: list[str], monitor: Monitor, interrupts: Interrupts,
 ) -> Run:  # fmt: skip
     """Builds the model, restores what there is, and opens data, schedules and reports."""
-    checkpoints, warnings = folder / CHECKPOINTS_FOLDER, list[str]()
-    beginning = find_beginning(config, folder, processes, warnings.append)
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    notes = [f"changed: {change}" for change in changed]
+    beginning = find_beginning(config, folder, processes, notes.append)
     engine = build_engine(config, processes, beginning)
     start = beginning.step
     reads_per_step = config.batch.clips // config.data.clips_per_read
@@ -118,7 +122,7 @@ def prepare(
     described = describe_run(
         config, processes, engine, sources, cost, steps, beginning, monitor.hosts
     )
-    for line in (*warnings, *described):
+    for line in (*notes, *described):
         reporter.say(line)
     if processes.is_first:
         record_start(folder, processes, start, manifest_sha256=sources.manifest_sha256)

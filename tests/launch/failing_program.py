@@ -41,8 +41,8 @@ def burst() -> None:
 
 
 def main() -> None:
-    how, rank = sys.argv[1], int(sys.argv[2])
-    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 60
+    words = [word for word in sys.argv[1:] if not word.startswith("--local_rank")]
+    how, rank, seconds = words[0], int(words[1]), int((*words[2:], "60")[0])
     does = {
         "raise": burst,
         "exit": give_up,

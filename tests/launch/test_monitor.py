@@ -2,13 +2,15 @@
 
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from launch.stalls import describe_stall
-from tests.conftest import kill_all, start_together
+from tests.conftest import free_port, kill_all, launcher_free_environment, start_together
 
 PROGRAM = str(Path(__file__).parent / "failing_program.py")
 
@@ -80,6 +82,23 @@ def test_a_frozen_process_is_given_up_after_the_limit(rank: int) -> None:
     assert status in (1, -signal.SIGALRM)
     assert "has not been heard of for 8 s" in errors or "Current thread" in errors
     assert 7 < seconds < 25
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("launcher", ["torchrun", "deepspeed"])
+def test_a_launcher_ends_with_the_cause_among_its_last_lines(launcher: str) -> None:
+    port = f"--master_port={free_port()}"
+    commands = {"torchrun": ("torchrun", "--nproc_per_node=2", port),
+                "deepspeed": ("deepspeed", "--num_accelerators=2", port)}  # fmt: skip
+    program, *options = commands[launcher]
+    done = subprocess.run(
+        [Path(sys.executable).parent / program, *options, PROGRAM, "raise", "1"],
+        env={**launcher_free_environment(), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "ArithmeticError: the sum of the parts" in "\n".join(done.stderr.splitlines()[-25:])
+    assert done.stderr.count("in burst") == 1 + (launcher == "torchrun")  # which says it again
 
 
 @pytest.mark.soak

@@ -50,7 +50,8 @@ def test_deepspeed_with_its_local_rank(two_steps: list[str], tmp_path: Path) -> 
     (output,) = end(launcher)
     assert launcher.returncode == 0, output
     assert "--local_rank=1" in output  # deepspeed tells the commands that it starts
-    assert output.count("on: 2 processes (deepspeed), the first at 127.0.0.1:") == 1
+    assert output.count("on: 2 processes (deepspeed), 2 on ") == 1
+    assert f"meeting at 127.0.0.1:{port}; CPU" in output
     assert len(losses(tmp_path / "run")) == 2
 
 

@@ -118,5 +118,6 @@ def test_a_longer_schedule_goes_on_with_a_complete_run(
     run = shutil.copytree(finished, tmp_path / "run")
     done = run_alone(words(operations, run, "schedule.steps=8"))
     assert done.returncode == 0, done.stderr
+    assert "changed: schedule.steps was 6, is 8" in done.stdout
     assert [line["step"] for line in log_of(run)] == list(range(1, 9))
     assert losses(run)[:6] == losses(finished)
