@@ -40,7 +40,7 @@ def preview(
     for position in sorted(chosen.tolist()):
 
         def rng(sample: int, stream: str) -> np.random.Generator:
-            return np.random.default_rng([seed, sample, len(stream)])
+            return np.random.default_rng([seed, sample, *stream.encode()])
 
         place = sampler.draw(position, rng(position, "clip"))
         read = clip_reader.read(position, rng)
