@@ -139,7 +139,9 @@ def remove_old(root: Path, keep_last: int, keep_every: int | None) -> None:
     """Keeps the last ones, and for good those of multiples of `keep_every` steps."""
     for old in complete_checkpoints(root)[:-keep_last]:
         if not keep_every or step_of(old) % keep_every:
-            shutil.rmtree(old)
+            leaving = old.with_name(old.name + UNFINISHED)
+            old.rename(leaving)  # a removal that is killed leaves no half checkpoint
+            shutil.rmtree(leaving)
 
 
 def _put_away(damaged: list[Path]) -> None:

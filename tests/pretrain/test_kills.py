@@ -49,12 +49,13 @@ def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
             assert step_of(folder) >= reached - 1  # of the last two
         reached = newest_whole(run / "checkpoints").step
     assert unfinished  # some of the kills did hit a save
-    done = run_alone([*command, f"schedule.steps={min(STEPS, reached + 3)}"])
+    one_thread = {"OMP_NUM_THREADS": "1"}  # as in the killed processes
+    done = run_alone([*command, f"schedule.steps={min(STEPS, reached + 3)}"], **one_thread)
     assert done.returncode == 0, done.stderr
     assert f"of {run / 'checkpoints'}/step-{reached:07d}; " in done.stdout
     assert "warning" not in done.stdout
     if kills == MANY:
         whole = tmp_path / "whole"
         rarely = words(operations, whole, *SAVING, "checkpoint.every_steps=1000")
-        assert run_alone(rarely).returncode == 0
+        assert run_alone(rarely, **one_thread).returncode == 0
         assert losses(run)[:reached] == losses(whole)[:reached]
