@@ -45,7 +45,8 @@ class VideoEncoder(nn.Module):
             tubelets = gather_tokens(tubelets, visible)
             positions = self.positions[visible]
         pixels = standardise(unit_pixels(tubelets), self.config.mean, self.config.std)
-        x = self.embed(pixels.to(self.embed.weight.dtype)) + positions
+        x = self.embed(pixels.to(self.embed.weight.dtype))
+        x = (x + positions).to(x.dtype)  # the table stays in float32 where weights do not
         for block in self.blocks:
             x = run_block(block, x, None, self.recompute)
         return self.norm(x)

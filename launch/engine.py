@@ -1,9 +1,11 @@
 """Training steps under DeepSpeed: the only module that knows it."""
 
 import gc
+import io
 import logging
 import os
 import warnings
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -74,12 +76,17 @@ class Engine:
         self._grad_norm: Tensor | float | None = None
         self.skipped: Tensor | bool = False  # whether the last step was
         deepspeed.init_distributed(verbose=False)
-        self._engine, self._optimizer, _, _ = deepspeed.initialize(
-            model=model.to(self.device),
-            optimizer=self._build_optimizer(model, optimizer, config),
-            config=self._deepspeed_config(model, batch, config),
-            dist_init_required=False,
-        )
+        if self.precision == "fp16" and not deepspeed.get_accelerator().is_fp16_supported():
+            raise ConfigError(
+                "engine.precision: fp16 cannot be had on this device; take fp32 or bf16"
+            )
+        with redirect_stdout(io.StringIO()):  # its memory at every stage, in bf16
+            self._engine, self._optimizer, _, _ = deepspeed.initialize(
+                model=model.to(self.device),
+                optimizer=self._build_optimizer(model, optimizer, config),
+                config=self._deepspeed_config(model, batch, config),
+                dist_init_required=False,
+            )
 
     def _build_optimizer(
         self, model: nn.Module, optimizer: OptimizerConfig, config: EngineConfig

@@ -45,7 +45,7 @@ class Decoder(nn.Module):
         """Predicted target values of the tubelets at `decoded`, in that order."""
         seen = self.embed(latent) + self.positions[visible]
         asked = self.mask_token + self.positions[decoded]
-        x = torch.cat((seen, asked), dim=1)
+        x = torch.cat((seen, asked), dim=1).to(latent.dtype)  # positions stay in float32
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
             outputs = decoded.shape[1] if i == last else None

@@ -194,6 +194,13 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_p
         assert "cannot be written" in refuse(words(operations, tmp_path / "locked/run"))
 
 
+def test_a_precision_that_the_device_has_not(
+    refuse: Refuse, operations: Path, tmp_path: Path
+) -> None:
+    line = refuse(words(operations, tmp_path / "run", "engine.precision=fp16"))
+    assert "engine.precision: fp16 cannot be had on this device; take fp32 or bf16" in line
+
+
 def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -> None:
     run = tmp_path / "run"
     broken = ("optimizer.base_lr=1e30", "engine.clip_grad_norm=null", "engine.max_skipped=2")

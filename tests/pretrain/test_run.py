@@ -121,3 +121,21 @@ def test_a_longer_schedule_goes_on_with_a_complete_run(
     assert "changed: schedule.steps was 6, is 8" in done.stdout
     assert [line["step"] for line in log_of(run)] == list(range(1, 9))
     assert losses(run)[:6] == losses(finished)
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param(1, marks=pytest.mark.soak), 2, pytest.param(3, marks=pytest.mark.soak)]
+)
+def test_bf16_trains_and_goes_on_to_the_same_bits(
+    finished: Path, operations: Path, tmp_path: Path, stage: int
+) -> None:
+    run = tmp_path / "run"
+    command = words(operations, run, "engine.precision=bf16", f"engine.zero_stage={stage}")
+    done = run_alone(command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(("opening", "model:")), "DeepSpeed speaks before the run does"
+    whole = losses(run)
+    assert whole == pytest.approx(losses(finished), abs=5e-3)
+    shutil.rmtree(run / "checkpoints/step-0000006")
+    assert run_alone(command).returncode == 0
+    assert losses(run) == whole
