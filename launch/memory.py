@@ -54,7 +54,7 @@ def device_memory(
     size = 4 if precision == "fp32" else 2
     bucket = size * min(REDUCE_BUCKET, values) if stage > 0 else 0
     weights = {0: size * values, 1: size * values, 2: size * values, 3: size * (share + values)}
-    gradients = {0: size * values, 1: size * values + bucket + 4 * share,
+    gradients = {0: size * values, 1: size * values + bucket,
                  2: bucket + 4 * share, 3: bucket + 4 * share}  # fmt: skip
     optimizer = 8 * values if stage == 0 else 12 * share
     return DeviceMemory(

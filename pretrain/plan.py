@@ -113,7 +113,7 @@ def _time(
     reads_per_step = config.batch.clips / config.data.clips_per_read
     steps = total_steps(config.schedule, (reads or 0) / reads_per_step)
     total = steps * config.batch.clips * flops
-    epochs = f" = {steps * reads_per_step / reads:.3g} epochs of {hours:g} h" if reads else ""
+    epochs = f" = {steps * reads_per_step / reads:.4g} epochs of {hours:g} h" if reads else ""
     yield (
         f"time: {steps} steps{epochs}, {config.batch.clips} clips each, {flops / 1e12:.3f} TFLOP a "
         f"clip: {total / 1e18:.3g} EFLOP"

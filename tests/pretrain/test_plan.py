@@ -55,7 +55,7 @@ def test_zero_shares_what_it_says_it_shares() -> None:
         return tuple(device_memory(model, stage, precision, world_size, 3, False, on_gpu=False))
 
     assert needs(0, 4, "fp32") == (4008, 4000, 8000, 150, CPU_PROGRAM)
-    assert needs(1, 4) == (2008, 2000 + 2000 + 1000, 3000, 150, CPU_PROGRAM)
+    assert needs(1, 4) == (2008, 2000 + 2000, 3000, 150, CPU_PROGRAM)
     assert needs(2, 4) == (2008, 2000 + 1000, 3000, 150, CPU_PROGRAM)
     assert needs(3, 4) == (2 * (250 + 1000) + 8, 2000 + 1000, 3000, 150, CPU_PROGRAM)
     assert needs(2, 1)[2] == 12000
