@@ -75,6 +75,7 @@ def train(run: Run) -> None:
             reporter.report(done, meter, engine, rates, batch, target, errors)
         if reporter.draws_at(done):
             reporter.draw(done, engine, run.fixed_clips)
+        run.monitor.at(f"step {done}, saving")
         if not writing:
             run.saver.finish()
         if stop or (saves and not reporter.doubts(done)):

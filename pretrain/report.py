@@ -74,6 +74,8 @@ class Reporter:
             if not skipped.by_scale:
                 self.say(f"warning: {skipped}; it was skipped")
         self._skipped.add(interval.skipped)
+        if self.saves_at(step) and self.doubts(step):
+            self.say(f"warning: there is no checkpoint of step {step}, which was skipped")
         parts = self._loss_parts(batch, target, errors)
         self._ledger.add("reads", interval.reads, interval.failures)
         if not (self._progress and self._log):

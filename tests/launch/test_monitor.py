@@ -55,6 +55,7 @@ def test_the_cause_is_said_by_the_process_that_failed_and_by_no_other(rank: int)
     assert seconds < 20
 
 
+@pytest.mark.soak
 def test_an_error_made_for_users_is_one_line_with_its_status_on_all_processes() -> None:
     (other, *_), (status, _, errors, _) = end_together("exit", 1)
     assert (other, status) == (2, 2)

@@ -36,7 +36,7 @@ def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[Pr
     return list(found)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_read_that_hangs_is_counted_and_replaced(
     operations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
