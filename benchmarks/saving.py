@@ -78,11 +78,12 @@ class Ways:
         undisturbed = seconds(_work)
         wait = seconds(lambda: self._background.save(self._step, self._engine, {}))
         began, works = time.perf_counter(), []
-        while self._background.is_writing:
-            works.append(seconds(_work))
-        wait += seconds(self._background.finish)
+        for _ in range(2):  # its files are written, then made a checkpoint
+            while self._background.is_busy:
+                works.append(seconds(_work))
+            wait += seconds(lambda: self._background.advance(busy=False))
         self.disk_seconds.append(time.perf_counter() - began)
-        self.slow_downs += [work / undisturbed for work in works[:-1]]
+        self.slow_downs += [work / undisturbed for work in works]
         return wait
 
     def _pairs(self) -> zip:

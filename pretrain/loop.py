@@ -68,7 +68,7 @@ def train(run: Run) -> None:
         done = step + 1
         meter.end_step(done, engine.skipped)
         reporter.advance(done)
-        stop, writing = any_process(run.interrupts.request is not None, run.saver.is_writing)
+        stop, saving = any_process(run.interrupts.request is not None, run.saver.is_busy)
         stop = stop and done < run.steps.stop
         saves = stop or reporter.saves_at(done)
         if saves or reporter.is_due(done):
@@ -76,8 +76,7 @@ def train(run: Run) -> None:
         if reporter.draws_at(done):
             reporter.draw(done, engine, run.fixed_clips)
         run.monitor.at(f"step {done}, saving")
-        if not writing:
-            run.saver.finish()
+        run.saver.advance(saving)
         if stop or (saves and not reporter.doubts(done)):
             run.saver.save(done, engine, reporter.counters)
         if stop:

@@ -51,13 +51,14 @@ class State(Protocol):
 
 
 class _Pending(NamedTuple):
-    """A checkpoint whose files are being written."""
+    """A checkpoint that is being written, or whose files are there and are being committed."""
 
     step: int
     aside: Path
     facts: dict[str, Any]
-    writing: Future[dict[str, Any]] | None  # None: this process has none to write
-    failure: str | None  # the folder could not be made
+    job: Future[Any] | None  # of this process, in the background; None: it has nothing to do
+    failure: str | None = None
+    is_written: bool = False
 
 
 class Saver:
@@ -79,42 +80,53 @@ class Saver:
         self._failure: str | None = None
 
     @property
-    def is_writing(self) -> bool:
-        """Whether this process still writes its part of a checkpoint in the background."""
-        writing = self._pending and self._pending.writing
-        return writing is not None and not writing.done()
+    def is_busy(self) -> bool:
+        """Whether this process still does its part of a checkpoint in the background."""
+        job = self._pending and self._pending.job
+        return job is not None and not job.done()
 
     def save(self, step: int, state: State, counters: dict[str, int]) -> None:
         """Saves the state after `step` steps; asynchronous, it returns when that is copied."""
         self.finish()
         aside = self._root / (checkpoint_name(step) + UNFINISHED)
         failure = from_first(_make_empty(aside) if self._processes.is_first else None)
-        writing = None
+        job = None
         if failure is None and (self._processes.is_first or not state.owns_copies):
             rank, world_size = self._processes.rank, self._processes.world_size
             file = aside / f"state-{rank:05d}-of-{world_size:05d}.safetensors"
-            writing = self._thread.submit(_write, file, *self._copy(state))
+            job = self._thread.submit(_write, file, *self._copy(state))
         facts = {"step": step, "scalars": state.scalars(), "counters": counters}
-        self._pending = _Pending(step, aside, facts, writing, failure)
+        self._pending = _Pending(step, aside, facts, job, failure)
         if not self._config.asynchronous:
             self.finish()
             self._copies.clear()
 
     def finish(self) -> None:
-        """Waits for the files of all processes and makes them a checkpoint; or takes them away."""
-        if self._pending is None:
-            return
-        pending, self._pending = self._pending, None
-        written, failure = {}, pending.failure
+        """Waits until a checkpoint that is being written is one, or is taken away."""
+        while self._pending is not None:
+            self._advance(self._pending)
+
+    def advance(self, busy: bool) -> None:
+        """Takes the next part of a checkpoint; `busy` says that some process `is_busy` with it."""
+        if self._pending is not None and not busy:
+            self._advance(self._pending)
+
+    def _advance(self, pending: _Pending) -> None:
+        """Waits for the present part: the files of all processes, then their becoming one."""
+        result, failure = None, pending.failure
         try:
-            written = pending.writing.result() if pending.writing else {}
+            result = pending.job.result() if pending.job else None
         except WRITE_ERRORS as error:
             failure = str(error)
-        parts = gather_objects((written, failure))
+        parts = gather_objects((result, failure))
         failure = next((failed for _, failed in parts if failed), None)
-        if self._processes.is_first and failure is None:
-            files = {name: facts for part, _ in parts for name, facts in part.items()}
-            failure = self._commit(pending, files)
+        if failure is None and not pending.is_written:
+            files = {name: facts for part, _ in parts for name, facts in (part or {}).items()}
+            first = self._processes.is_first
+            job = self._thread.submit(self._commit, pending, files) if first else None
+            self._pending = pending._replace(job=job, is_written=True)
+            return
+        self._pending = None
         if self._processes.is_first and failure is not None:
             shutil.rmtree(pending.aside, ignore_errors=True)
             failure = self._explain(pending.step, failure)
@@ -145,23 +157,19 @@ class Saver:
             torch.cuda.synchronize()
         return dict(self._copies), json.dumps(places)
 
-    def _commit(self, pending: _Pending, files: dict[str, Any]) -> str | None:
-        """Makes the folder a checkpoint in one renaming; returns what went wrong."""
+    def _commit(self, pending: _Pending, files: dict[str, Any]) -> None:
+        """Makes the folder a checkpoint in one renaming, and removes those that are too many."""
         final = self._root / checkpoint_name(pending.step)
-        try:
-            write_manifest(pending.aside, {**pending.facts, "files": files})
-            flush_folder(pending.aside)
-            shutil.rmtree(final, ignore_errors=True)  # a damaged one that was passed over
-            pending.aside.rename(final)
-            flush_folder(self._root)
-        except OSError as error:
-            return str(error)
+        write_manifest(pending.aside, {**pending.facts, "files": files})
+        flush_folder(pending.aside)
+        shutil.rmtree(final, ignore_errors=True)  # a damaged one that was passed over
+        pending.aside.rename(final)
+        flush_folder(self._root)
         try:
             write_durably(self._root / LATEST, final.name)
             remove_old(self._root, self._config.keep_last, self._config.keep_every)
         except OSError as error:  # the checkpoint itself is whole
             self._report(f"warning: {self._root}: {error}")
-        return None
 
     def _explain(self, step: int, failure: str) -> str:
         good = complete_checkpoints(self._root)

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,10 +164,13 @@ def test_an_asynchronous_one_appears_when_it_is_finished(
     monkeypatch.setattr(saving, "save_file", lambda *args: may_write.wait() and save_file(*args))
     saver = Saver(single, ALONE, CheckpointConfig(asynchronous=True), print)
     saver.save(1, engine_with(1), {})
-    assert saver.is_writing and not names(single)
+    assert saver.is_busy and not names(single)
     may_write.set()
-    saver.finish()
-    assert not saver.is_writing and names(single) == ["step-0000001"]
+    for _ in range(2):  # the files are written, then made a checkpoint
+        while saver.is_busy:
+            time.sleep(0.001)
+        saver.advance(busy=False)
+    assert names(single) == ["step-0000001"]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
