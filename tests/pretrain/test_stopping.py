@@ -93,6 +93,7 @@ def test_a_second_run_in_the_folder_is_refused(operations: Path, tmp_path: Path)
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.soak
 def test_a_run_on_a_full_disk_says_so_and_goes_on(
     operations: Path, small_disk: Callable[[int], Path]
 ) -> None:
