@@ -72,7 +72,6 @@ class Engine:
         self.stage = config.zero_stage
         self.accumulation = micro_batches_per_step(batch, processes)
         self.precision = resolve_precision(config, self.device)
-        self._clips_gradients = config.clip_grad_norm is not None
         self._grad_norm: Tensor | float | None = None
         self.skipped: Tensor | bool = False  # whether the last step was
         deepspeed.init_distributed(verbose=False)

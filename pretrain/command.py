@@ -26,10 +26,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"recipes: {recipes}\n\nkeys:\n{keys}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
+    _add_recipe(parser)
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -48,8 +52,7 @@ def plan_parser() -> argparse.ArgumentParser:
         prog="python -m launch plan",
         description="Memory, steps and time of a recipe, without the machine it is for.",
     )
-    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
+    _add_recipe(parser)
     machine = parser.add_mutually_exclusive_group()
     machine.add_argument("--gpus", type=_positive, default=1, help="of the whole run (1)")
     machine.add_argument("--cpus", type=_positive, help="processes on CPUs instead")

@@ -8,7 +8,7 @@ import torch
 
 from launch.config import EngineConfig
 from launch.engine import resolve_precision
-from launch.memory import DeviceMemory, device_memory
+from launch.memory import DeviceMemory, Footprint, device_memory
 from launch.recipe import ConfigError
 from launch.schedule import total_steps
 from pretrain.config import PretrainConfig
@@ -20,6 +20,7 @@ from video.sampling import ClipSampler
 from video.table import table
 
 GIB = 2**30
+STAGES = range(4)
 FREE = 0.05  # share of the memory that is left alone
 HEAD = ("ZeRO", "recompute", "precision", "micro-batch", "accumulated",
         "weights", "gradients", "optimizer", "activations", "program", "total")  # fmt: skip
@@ -49,7 +50,8 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
         )
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
-    parameters = footprint(config, "fp32", recompute=False).parameters
+    footprints = _footprints(config, machine)
+    parameters = footprints[0, False].parameters
     return [
         f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with its "
         f"decoder; {counts.visible} of {counts.tokens} tokens visible, {counts.decoded} decoded; "
@@ -58,29 +60,45 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
         f"{machine.name(machine.devices)}",
         f"memory: GiB of each of {machine.name(machine.devices)}, of which {1 - FREE:.0%} of "
         f"{machine.memory_gib:g} are used",
-        *_memory(config, machine),
+        *_memory(config, machine, footprints),
         *_time(config, machine, cost.training_flops, hours),
     ]
 
 
-def _memory(config: PretrainConfig, machine: Machine) -> Iterator[str]:
-    """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
+def _precision(config: PretrainConfig, machine: Machine, stage: int) -> str:
+    asked = "fp32" if stage == 0 else config.engine.precision
     device = torch.device("cuda" if machine.on_gpu else "cpu")
+    return resolve_precision(EngineConfig(zero_stage=stage, precision=asked), device)
+
+
+def _footprints(config: PretrainConfig, machine: Machine) -> dict[tuple[int, bool], Footprint]:
+    """By ZeRO stage and recompute; stages of one precision have the same."""
+    precisions = [_precision(config, machine, stage) for stage in STAGES]
+    known = {
+        (precision, recompute): footprint(config, precision, recompute)
+        for precision in dict.fromkeys(precisions)
+        for recompute in (False, True)
+    }
+    return {
+        (stage, recompute): known[precisions[stage], recompute]
+        for recompute in (False, True)
+        for stage in STAGES
+    }
+
+
+def _memory(
+    config: PretrainConfig, machine: Machine, footprints: dict[tuple[int, bool], Footprint]
+) -> Iterator[str]:
+    """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
     rows: list[tuple[str, ...]] = [HEAD]
-    known = {}
-    for recompute in (False, True):
-        for stage in range(4):
-            asked = "fp32" if stage == 0 else config.engine.precision
-            engine = EngineConfig(zero_stage=stage, precision=asked)
-            precision = resolve_precision(engine, device)
-            if (precision, recompute) not in known:
-                known[precision, recompute] = footprint(config, precision, recompute)
-            needs = partial(
-                device_memory, known[precision, recompute], stage, precision, machine.devices,
-                offload=stage > 0 and config.engine.offload_optimizer, on_gpu=machine.on_gpu,
-            )  # fmt: skip
-            head = (str(stage), "yes" if recompute else "no", precision)
-            rows.append((*head, *_largest(config, machine, needs)))
+    for (stage, recompute), needed in footprints.items():
+        precision = _precision(config, machine, stage)
+        needs = partial(
+            device_memory, needed, stage, precision, machine.devices,
+            offload=stage > 0 and config.engine.offload_optimizer, on_gpu=machine.on_gpu,
+        )  # fmt: skip
+        head = (str(stage), "yes" if recompute else "no", precision)
+        rows.append((*head, *_largest(config, machine, needs)))
     yield from (f"  {line}" for line in table(rows))
 
 
