@@ -1,10 +1,12 @@
 """The transformer block: pre-norm attention and MLP."""
 
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from timm.layers import DropPath, Mlp
+from timm.layers import DropPath, Mlp, get_act_layer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -23,13 +25,30 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.qkv = nn.Linear(embed_dim, 3 * embed_dim, bias=False)
-        self.q_bias = nn.Parameter(torch.zeros(embed_dim))
-        self.v_bias = nn.Parameter(torch.zeros(embed_dim))
+        self.q_bias = nn.Parameter(torch.empty(embed_dim))
+        self.v_bias = nn.Parameter(torch.empty(embed_dim))
         self.proj = nn.Linear(embed_dim, embed_dim)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.q_bias)
+        nn.init.zeros_(self.v_bias)
 
     def forward(
         self, x: Float[Tensor, "b n d"], outputs: int | None = None
     ) -> Float[Tensor, "b k d"]:
+        q, k, v = self._queries_keys_values(x, outputs)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(rearrange(mixed, "b h n d -> b n (h d)"))
+
+    def weights(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n n"]:
+        """What each query (row) takes of each key (column), by head; rows add up to 1."""
+        q, k, _ = self._queries_keys_values(x, None)
+        return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
+
+    def _queries_keys_values(
+        self, x: Float[Tensor, "b n d"], outputs: int | None
+    ) -> tuple[Float[Tensor, "b h k e"], Float[Tensor, "b h n e"], Float[Tensor, "b h n e"]]:
         weight, no_bias = self.qkv.weight, torch.zeros_like(self.v_bias)
         if outputs is None:
             qkv = F.linear(x, weight, torch.cat((self.q_bias, no_bias, self.v_bias)))
@@ -40,39 +59,78 @@ class Attention(nn.Module):
             q = rearrange(q, "b n (h d) -> b h n d", h=self.num_heads)
             kv = F.linear(x, key_value_weight, torch.cat((no_bias, self.v_bias)))
             k, v = rearrange(kv, "b n (s h d) -> s b h n d", s=2, h=self.num_heads)
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(rearrange(mixed, "b h n d -> b n (h d)"))
+        return q, k, v
 
 
 class Block(nn.Module):
-    """Attention and MLP, each on the normalised tokens and added to them."""
+    """Attention and MLP, each on the normalised tokens and added to them.
+
+    `layer_scale`: factors of both, one a channel, that start at this value (CaiT, Touvron et al.,
+    2021).
+    """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, mlp_ratio: float, drop_path: float = 0.0
+        self,
+        embed_dim: int,
+        num_heads: int,
+        mlp_ratio: float,
+        drop_path: float = 0.0,
+        eps: float = NORM_EPS,
+        activation: str = "gelu",
+        layer_scale: float | None = None,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(embed_dim, eps=NORM_EPS)
+        self.norm1 = nn.LayerNorm(embed_dim, eps=eps)
         self.attn = Attention(embed_dim, num_heads)
-        self.norm2 = nn.LayerNorm(embed_dim, eps=NORM_EPS)
-        self.mlp = Mlp(embed_dim, hidden_features=int(embed_dim * mlp_ratio))
+        self.norm2 = nn.LayerNorm(embed_dim, eps=eps)
+        act_layer = get_act_layer(activation)
+        self.mlp = Mlp(embed_dim, hidden_features=round(embed_dim * mlp_ratio), act_layer=act_layer)
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.layer_scale = layer_scale
+        self.scale1, self.scale2 = (
+            nn.Parameter(torch.empty(embed_dim)) if layer_scale else None for _ in range(2)
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for scale in (self.scale1, self.scale2):
+            if scale is not None and self.layer_scale is not None:
+                nn.init.constant_(scale, self.layer_scale)
 
     def forward(
         self, x: Float[Tensor, "b n d"], outputs: int | None = None
     ) -> Float[Tensor, "b k d"]:
         kept = x if outputs is None else x[:, -outputs:]
-        kept = kept + self.drop_path(self.attn(self.norm1(x), outputs))
-        return kept + self.drop_path(self.mlp(self.norm2(kept)))
+        kept = kept + self.drop_path(scaled(self.attn(self.norm1(x), outputs), self.scale1))
+        return kept + self.drop_path(scaled(self.mlp(self.norm2(kept)), self.scale2))
+
+    def attention(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n n"]:
+        """The attention weights of this block for its input."""
+        return self.attn.weights(self.norm1(x))
+
+
+def scaled(x: Float[Tensor, "b n d"], scale: Float[Tensor, " d"] | None) -> Float[Tensor, "b n d"]:
+    return x if scale is None else x * scale
+
+
+def growing(drop_path: float, depth: int) -> Iterator[float]:
+    """Drop path of each block, linear from 0."""
+    return (drop_path * i / max(depth - 1, 1) for i in range(depth))
+
+
+def block_stack(blocks: Iterable[nn.Module]) -> nn.ModuleList:
+    """Blocks with VideoMAE's initial weights."""
+    stack = nn.ModuleList(blocks)
+    stack.apply(initialise_linear)
+    return stack
 
 
 def build_blocks(
     depth: int, embed_dim: int, num_heads: int, mlp_ratio: float, drop_path: float
 ) -> nn.ModuleList:
-    """A stack whose drop path grows linearly from 0 to `drop_path`."""
-    rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
-    blocks = nn.ModuleList(Block(embed_dim, num_heads, mlp_ratio, rate) for rate in rates)
-    blocks.apply(initialise_linear)
-    return blocks
+    """A plain stack whose drop path grows linearly from 0 to `drop_path`."""
+    rates = growing(drop_path, depth)
+    return block_stack(Block(embed_dim, num_heads, mlp_ratio, rate) for rate in rates)
 
 
 def initialise_linear(module: nn.Module) -> None:

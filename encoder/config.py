@@ -54,16 +54,27 @@ def require_whole_heads(embed_dim: int, num_heads: int) -> None:
         )
 
 
-def _both_sides(value: Any) -> Any:
+def both_sides(value: Any) -> Any:
+    """One number stands for rows and columns."""
     return (value, value) if isinstance(value, int) else value
 
 
+def _triple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 Positive = Annotated[int, Field(gt=0)]
+Positions = Literal["sinusoid", "sincos3d", "learned", "separable"]
+COMPUTED = ("sinusoid", "sincos3d")  # positions that are no parameters
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class EncoderConfig:
-    """A vision transformer and its clips; `size` fills the numbers that are not given."""
+    """A vision transformer and its clips; `size` fills the numbers that are not given.
+
+    The defaults are VideoMAE's encoder. The fields from `positions` on are where the encoders of
+    the field differ; a file of weights brings those that its family was trained with.
+    """
 
     size: Size = "custom"
     embed_dim: Positive = 768
@@ -73,11 +84,21 @@ class EncoderConfig:
     patch: Positive = 16  # rows and columns of a tubelet, in pixels
     tubelet: Positive = 2  # frames of a tubelet
     frames: Positive = 16
-    image_size: Annotated[tuple[Positive, Positive], BeforeValidator(_both_sides)] = (224, 224)
+    image_size: Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)] = (224, 224)
     channels: Positive = 3
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of pixels in 0..1
     std: tuple[Annotated[float, Field(gt=0)], ...] = (0.229, 0.224, 0.225)
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the last block; linear from 0
+    positions: Positions = "sinusoid"
+    trained_grid: Annotated[Grid, BeforeValidator(_triple)] | None = None  # of computed positions
+    class_token: bool = False
+    pre_norm: bool = False  # a LayerNorm before the first block (CLIP)
+    attention: Literal["joint", "divided"] = "joint"  # divided: time, then space (TimeSformer)
+    activation: Literal["gelu", "quick_gelu"] = "gelu"
+    norm_eps: Annotated[float, Field(gt=0)] = 1e-6
+    layer_scale: Annotated[float, Field(gt=0)] | None = None  # where the factors start
+    norm: Literal["tokens", "pooled"] = "tokens"  # what the last LayerNorm works on
+    pooling: Literal["mean", "first"] = "mean"  # first: class token, or first patch without one
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +121,12 @@ class EncoderConfig:
                 f"frames {self.frames} is not divisible by tubelet {self.tubelet}; "
                 f"take {self.frames // self.tubelet * self.tubelet or self.tubelet}"
             )
+        if self.positions == "sincos3d" and self.embed_dim % 16:
+            raise ValueError(
+                f"positions sincos3d need an embed_dim that 16 divides, not {self.embed_dim}"
+            )
+        if self.trained_grid and self.positions not in COMPUTED:
+            raise ValueError(f"trained_grid is for {COMPUTED} positions, not {self.positions}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
                 raise ValueError(
@@ -125,6 +152,10 @@ class EncoderConfig:
     def tubelet_values(self) -> int:
         """Pixel values of one tubelet, all channels: the axis `p`."""
         return self.tubelet * self.patch * self.patch * self.channels
+
+    @property
+    def positions_learned(self) -> bool:
+        return self.positions not in COMPUTED
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for a file's metadata."""

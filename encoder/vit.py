@@ -1,12 +1,26 @@
 """The video encoder: visible tubelets of a clip to tokens."""
 
+from collections.abc import Collection
+from typing import NamedTuple
+
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 
-from encoder.block import NORM_EPS, build_blocks, run_block
-from encoder.config import EncoderConfig
-from encoder.positions import sinusoid_table
+from encoder.block import Block, block_stack, growing, run_block
+from encoder.config import EncoderConfig, Grid
+from encoder.divided import DividedBlock, build_divided_blocks
+from encoder.positions import ClassToken, build_positions
 from encoder.tubelets import gather_tokens, split_tubelets, standardise, unit_pixels
+
+
+class Features(NamedTuple):
+    """What an encoder makes of clips; `d` is its width."""
+
+    tokens: Float[Tensor, "b n d"]  # of the patches, over (frame, row, column)
+    class_token: Float[Tensor, "b d"] | None
+    pooled: Float[Tensor, "b d"]  # what a head reads
+    grid: Grid
+    attention: dict[int, Tensor]  # by layer, as asked: [b h n n], or as DividedBlock.attention
 
 
 class VideoEncoder(nn.Module):
@@ -17,39 +31,69 @@ class VideoEncoder(nn.Module):
     `recompute`: activation checkpointing of every block.
     """
 
-    positions: Tensor
-
     def __init__(self, config: EncoderConfig, recompute: bool = False) -> None:
         super().__init__()
         self.config, self.recompute = config, recompute
         # torch's default initialisation of a linear layer is that of upstream's convolution
         self.embed = nn.Linear(config.tubelet_values, config.embed_dim)
-        table = sinusoid_table(config.tokens, config.embed_dim)
-        self.register_buffer("positions", table, persistent=False)
-        self.blocks = build_blocks(
-            config.depth, config.embed_dim, config.num_heads, config.mlp_ratio, config.drop_path
+        self.positions = build_positions(
+            config.positions, config.grid, config.embed_dim, config.trained_grid
         )
-        self.norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
+        self.class_token = (
+            ClassToken(config.embed_dim, placed=config.positions_learned)
+            if config.class_token
+            else nn.Identity()
+        )
+        self.norm_pre = _norm(config) if config.pre_norm else nn.Identity()
+        self.blocks = (
+            build_divided_blocks(config) if config.attention == "divided" else _joint_blocks(config)
+        )
+        self.norm = _norm(config)
 
     def forward(
-        self, clip: Shaped[Tensor, "b t h w c"], visible: Int64[Tensor, "b v"] | None = None
-    ) -> Float[Tensor, "b v d"]:
-        """Tokens of the tubelets at `visible` (all where None), normalised by the last layer.
+        self,
+        clip: Shaped[Tensor, "b t h w c"],
+        visible: Int64[Tensor, "b v"] | None = None,
+        attention: Collection[int] = (),
+    ) -> Features:
+        """Features of the tubelets at `visible`, of all where None.
 
-        `clip` holds bytes, or floats in 0..1; the encoder standardises them itself. Raises
-        ValueError where the clip is not of the configured frames, rows, columns and channels.
+        `clip` holds bytes, or floats in 0..1; the encoder standardises them itself. `attention`
+        names layers, from 0 or from -1 backwards, whose attention weights are returned as well.
+        Raises ValueError where the clip is not of the configured frames, rows, columns and
+        channels, and where there is no such layer.
         """
         self._require_shape(clip)
-        tubelets, positions = split_tubelets(clip, self.config.tubelet_shape), self.positions[None]
+        wanted = {_layer(i, self.config.depth): i for i in attention}
+        x = self.norm_pre(self.class_token(self._embedded(clip, visible)))
+        maps = {}
+        for i, block in enumerate(self.blocks):
+            if i in wanted:
+                assert isinstance(block, Block | DividedBlock)
+                maps[wanted[i]] = block.attention(x)
+            x = run_block(block, x, None, self.recompute)
+        return self._features(x, maps)
+
+    def _embedded(self, clip: Tensor, visible: Tensor | None) -> Float[Tensor, "b v d"]:
+        tubelets = split_tubelets(clip, self.config.tubelet_shape)
         if visible is not None:
+            if self.config.attention == "divided":
+                raise ValueError("divided attention needs all tokens of a clip, not visible ones")
             tubelets = gather_tokens(tubelets, visible)
-            positions = self.positions[visible]
         pixels = standardise(unit_pixels(tubelets), self.config.mean, self.config.std)
         x = self.embed(pixels.to(self.embed.weight.dtype))
-        x = (x + positions).to(x.dtype)  # the table stays in float32 where weights do not
-        for block in self.blocks:
-            x = run_block(block, x, None, self.recompute)
-        return self.norm(x)
+        return (x + self.positions(visible)).to(x.dtype)  # computed tables stay in float32
+
+    def _features(self, x: Float[Tensor, "b n d"], maps: dict[int, Tensor]) -> Features:
+        on_tokens = self.config.norm == "tokens"
+        if on_tokens:
+            x = self.norm(x)
+        class_token = x[:, 0] if self.config.class_token else None
+        tokens = x[:, 1:] if self.config.class_token else x
+        pooled = tokens.mean(1) if self.config.pooling == "mean" else x[:, 0]
+        if not on_tokens:
+            pooled = self.norm(pooled)
+        return Features(tokens, class_token, pooled, self.config.grid, maps)
 
     def _require_shape(self, clip: Tensor) -> None:
         expected = (self.config.frames, *self.config.image_size, self.config.channels)
@@ -58,3 +102,24 @@ class VideoEncoder(nn.Module):
                 f"the clip is {tuple(clip.shape[1:])} (frames, rows, columns, channels), "
                 f"the encoder wants {expected}"
             )
+
+
+def _joint_blocks(config: EncoderConfig) -> nn.ModuleList:
+    rates = growing(config.drop_path, config.depth)
+    return block_stack(
+        Block(
+            config.embed_dim, config.num_heads, config.mlp_ratio, rate,
+            config.norm_eps, config.activation, config.layer_scale,
+        )
+        for rate in rates
+    )  # fmt: skip
+
+
+def _norm(config: EncoderConfig) -> nn.LayerNorm:
+    return nn.LayerNorm(config.embed_dim, eps=config.norm_eps)
+
+
+def _layer(asked: int, depth: int) -> int:
+    if not -depth <= asked < depth:
+        raise ValueError(f"attention of layer {asked}: the encoder has layers 0 to {depth - 1}")
+    return asked % depth

@@ -17,7 +17,7 @@ from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.processes import Processes
 from launch.recipe import ConfigError
 
-UNDECAYED = ("mask_token", "cls_token", "pos_embed")
+UNDECAYED = {"mask_token", "class_token", "positions"}
 REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes at a time
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
 
@@ -46,7 +46,7 @@ def decay_groups(model: nn.Module) -> list[dict[str, Any]]:
     decayed: list[nn.Parameter] = []
     undecayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        plain = parameter.ndim < 2 or name.rpartition(".")[2] in UNDECAYED
+        plain = parameter.ndim < 2 or bool(UNDECAYED & set(name.split(".")))
         (undecayed if plain else decayed).append(parameter)
     groups = [{"params": decayed, "decays": True}, {"params": undecayed, "decays": False}]
     return [group for group in groups if group["params"]]

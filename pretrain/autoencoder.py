@@ -25,4 +25,4 @@ class MaskedAutoencoder(nn.Module):
         visible: Int64[Tensor, "b v"],
         decoded: Int64[Tensor, "b k"],
     ) -> Float[Tensor, "b k p"]:
-        return self.decoder(self.encoder(clip, visible), visible, decoded)
+        return self.decoder(self.encoder(clip, visible).tokens, visible, decoded)

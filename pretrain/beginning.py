@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from encoder.weights.told import Told
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
 from launch.processes import Processes
 from pretrain.config import PretrainConfig
-from pretrain.weights import read_with_layout
+from pretrain.weights import OWN, read_autoencoder
 
 
 class Beginning(NamedTuple):
@@ -37,8 +38,10 @@ def find_beginning(
         return Beginning(resumed, None, f"resume: {what} of {resumed.folder}")
     if config.init_from is None:
         return Beginning(None, None, f"start: step 0, fresh weights, seed {config.seed}")
-    layout, weights = read_with_layout(config.init_from)
-    whose = "this project's" if layout == "own" else f"{layout}'s"
+    encoder = config.encoder
+    told = Told(encoder.num_heads, encoder.frames, encoder.image_size)
+    layout, weights = read_autoencoder(config.init_from, told)
+    whose = "this project's" if layout == OWN else f"{layout}'s"
     return Beginning(
         None,
         weights,

@@ -41,6 +41,9 @@ class DecoderConfig:
     num_heads: Annotated[int, Field(gt=0)] = 6
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    positions: Literal["sinusoid", "separable"] = "sinusoid"  # separable: mae_st's, learned
+    class_token: bool = False
+    embed_bias: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -141,6 +144,11 @@ class PretrainConfig:
             raise ValueError(
                 f"batch.micro_batch {self.batch.micro_batch} is not a multiple of "
                 f"data.clips_per_read {self.data.clips_per_read}; change one of them"
+            )
+        if self.encoder.attention == "divided" or self.encoder.norm == "pooled":
+            raise ValueError(
+                "encoder: attention divided and norm pooled see all tokens of a clip, and a masked "
+                "autoencoder's encoder does not; leave them at joint and tokens"
             )
         if self.data.read_timeout >= self.engine.timeout_seconds:
             raise ValueError(

@@ -27,9 +27,9 @@ class ForwardCost(NamedTuple):
 
 def forward_cost(encoder: EncoderConfig, decoder: DecoderConfig, counts: Counts) -> ForwardCost:
     """Counts what is computed: visible tubelets embedded, the last block for decoded tokens."""
-    width, inner = encoder.embed_dim, int(encoder.embed_dim * encoder.mlp_ratio)
+    width, inner = encoder.embed_dim, round(encoder.embed_dim * encoder.mlp_ratio)
     encoder_block = block_macs(counts.visible, counts.visible, width, inner)
-    width, inner = decoder.embed_dim, int(decoder.embed_dim * decoder.mlp_ratio)
+    width, inner = decoder.embed_dim, round(decoder.embed_dim * decoder.mlp_ratio)
     sequence = counts.visible + counts.decoded
     whole = block_macs(sequence, sequence, width, inner) * (decoder.depth - 1)
     last = block_macs(sequence, counts.decoded, width, inner)

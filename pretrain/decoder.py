@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from encoder.block import NORM_EPS, build_blocks, initialise_linear, run_block
 from encoder.config import EncoderConfig
-from encoder.positions import sinusoid_table
+from encoder.positions import ClassToken, build_positions
 from pretrain.config import DecoderConfig
 
 
@@ -16,19 +16,20 @@ class Decoder(nn.Module):
     VideoMAE V2 (Wang et al., 2023), section 3.2. The last block computes only the decoded tokens.
     """
 
-    positions: Tensor
-
     def __init__(
         self, config: DecoderConfig, encoder: EncoderConfig, recompute: bool = False
     ) -> None:
         super().__init__()
         self.recompute = recompute
         # left at torch's default initialisation, as upstream leaves it
-        self.embed = nn.Linear(encoder.embed_dim, config.embed_dim, bias=False)
+        self.embed = nn.Linear(encoder.embed_dim, config.embed_dim, bias=config.embed_bias)
         self.mask_token = nn.Parameter(torch.empty(1, 1, config.embed_dim))
         nn.init.trunc_normal_(self.mask_token, std=0.02, a=-0.02, b=0.02)
-        table = sinusoid_table(encoder.tokens, config.embed_dim)
-        self.register_buffer("positions", table, persistent=False)
+        self.positions = build_positions(config.positions, encoder.grid, config.embed_dim)
+        learned = config.positions == "separable"
+        self.class_token = (
+            ClassToken(config.embed_dim, placed=learned) if config.class_token else nn.Identity()
+        )
         self.blocks = build_blocks(
             config.depth, config.embed_dim, config.num_heads, config.mlp_ratio, config.drop_path
         )
@@ -43,9 +44,10 @@ class Decoder(nn.Module):
         decoded: Int64[Tensor, "b k"],
     ) -> Float[Tensor, "b k p"]:
         """Predicted target values of the tubelets at `decoded`, in that order."""
-        seen = self.embed(latent) + self.positions[visible]
-        asked = self.mask_token + self.positions[decoded]
-        x = torch.cat((seen, asked), dim=1).to(latent.dtype)  # positions stay in float32
+        seen = self.embed(latent) + self.positions(visible)
+        asked = self.mask_token + self.positions(decoded)
+        x = torch.cat((seen, asked), dim=1).to(latent.dtype)  # computed tables stay in float32
+        x = self.class_token(x)
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
             outputs = decoded.shape[1] if i == last else None

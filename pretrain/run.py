@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from encoder.weights import load_strictly, save_encoder
+from encoder.weights.own import load_strictly, save_encoder
 from launch.checkpoints.folder import (
     CHECKPOINTS_FOLDER,
     complete_checkpoints,

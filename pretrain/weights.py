@@ -1,7 +1,7 @@
 """Weights of a whole autoencoder, read and written in this project's and others' layouts."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,123 +10,145 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from encoder.config import EncoderConfig
-from encoder.files import CheckpointMismatch, read_tensors
-from encoder.layouts import (
-    HUGGINGFACE_BLOCK,
-    HUGGINGFACE_OLD_BLOCK,
-    Rows,
-    fuse_attention,
-    kernel_to_matrix,
-    matrix_to_kernel,
-    rename,
-    rename_in_block,
-    reverse,
-    split_attention,
-)
+from encoder.weights import convert
+from encoder.weights.convert import MODEL, contiguous, write_json
+from encoder.weights.files import TensorFile
+from encoder.weights.layouts import HUGGINGFACE, Layout, common_name, foreign_names
+from encoder.weights.loading import value_of
+from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.parts import Part, Parts, copied, flattened
+from encoder.weights.reading import block_parts, describe, rows_of
+from encoder.weights.told import Told
+from encoder.weights.writing import block_tensors, require_holds, to_huggingface, to_videomae
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, newest_whole
 from launch.checkpoints.restoring import read_weights
 from pretrain.config import DecoderConfig, PretrainConfig
 
-EMBED = "encoder.embed.weight"
-
-
-class Layout(NamedTuple):
-    """How a family of files names an autoencoder's tensors."""
-
-    sign: str  # the name of the patch embedding, by which a file of the family is known
-    rows: Rows
-    block_rows: Rows = ()
-    old_block_rows: Rows = ()
-    splits_attention: bool = False
-
-
-LAYOUTS = {
-    "own": Layout(sign=EMBED, rows=()),
-    "videomae": Layout(
-        sign="encoder.patch_embed.proj.weight",
+OWN = "own"
+# How others name the decoder; the common names are this project's, blocks as everywhere.
+DECODERS = (
+    Layout(
+        name="videomae",
+        signs=("encoder_to_decoder.weight", "decoder.blocks.0.norm1.weight"),
+        rows=(("encoder_to_decoder.", "embed."), ("mask_token", "mask_token"), ("decoder.", "")),
+    ),
+    Layout(
+        name="hf",
+        signs=("encoder_to_decoder.weight", "decoder.decoder_layers.0.layernorm_before.weight"),
         rows=(
-            ("encoder.embed.", "encoder.patch_embed.proj."),
-            ("decoder.embed.", "encoder_to_decoder."),
-            ("decoder.mask_token", "mask_token"),
+            ("encoder_to_decoder.", "embed."),
+            ("mask_token", "mask_token"),
+            ("decoder.decoder_layers.", "blocks."),
+            ("decoder.", ""),
+        ),
+        block_rows=HUGGINGFACE.block_rows,
+    ),
+    Layout(
+        name="mae_st",
+        signs=("decoder_embed.weight", "decoder_blocks.0.norm1.weight", "decoder_pred.weight"),
+        rows=(
+            ("decoder_embed.", "embed."),
+            ("decoder_blocks.", "blocks."),
+            ("decoder_norm.", "norm."),
+            ("decoder_pred.", "head."),
+            ("decoder_cls_token", "class_token.token"),
+            ("decoder_pos_embed_class", "class_token.position"),
+            ("decoder_pos_embed_spatial", "positions.space"),
+            ("decoder_pos_embed_temporal", "positions.time"),
+            ("mask_token", "mask_token"),
         ),
     ),
-    "hf": Layout(
-        sign="videomae.embeddings.patch_embeddings.projection.weight",
-        rows=(
-            ("encoder.embed.", "videomae.embeddings.patch_embeddings.projection."),
-            ("encoder.blocks.", "videomae.encoder.layer."),
-            ("encoder.norm.", "videomae.layernorm."),
-            ("decoder.blocks.", "decoder.decoder_layers."),
-            ("decoder.embed.", "encoder_to_decoder."),
-            ("decoder.mask_token", "mask_token"),
-        ),
-        block_rows=HUGGINGFACE_BLOCK,
-        old_block_rows=HUGGINGFACE_OLD_BLOCK,
-        splits_attention=True,
-    ),
-}
+)
 
 
-def read_autoencoder(path: Path) -> dict[str, Tensor]:
-    """Tensors under this project's names; see `read_with_layout`."""
-    return read_with_layout(path)[1]
+class Autoencoder(NamedTuple):
+    """Tensors under this project's names, and whose layout the file has."""
+
+    layout: str
+    tensors: dict[str, Tensor]
 
 
-def read_with_layout(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The layout of a file, recognised by its names, and tensors under this project's names.
+def read_autoencoder(path: Path, told: Told | None = None) -> Autoencoder:
+    """An autoencoder of a file, whose family is recognised by its names, or of a run folder.
 
     A run folder gives the weights of its newest whole checkpoint. Raises CheckpointMismatch where
-    no row of LAYOUTS fits the names.
+    no encoder or no decoder is known in it.
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
-        return "own", read_weights(newest_whole(path / CHECKPOINTS_FOLDER))
-    tensors = read_tensors(path)
-    for name, layout in LAYOUTS.items():
-        if layout.sign in tensors:
-            return name, from_layout(tensors, layout)
+        return Autoencoder(OWN, read_weights(newest_whole(path / CHECKPOINTS_FOLDER)))
+    file = TensorFile(path)
+    found = describe(file, told or Told())
+    parts = {f"encoder.{name}": part for name, part in found.parts.items()}
+    layout, decoder = _decoder(file)
+    parts |= {f"decoder.{name}": part for name, part in decoder.items()}
+    return Autoencoder(layout, {name: value_of(part, file, name) for name, part in parts.items()})
+
+
+def _decoder(file: TensorFile) -> tuple[str, Parts]:
+    own = {name.removeprefix("decoder."): copied(name) for name in file.tensors
+           if name.startswith("decoder.")}  # fmt: skip
+    if "embed.weight" in own and "mask_token" in own:
+        return OWN, own
+    for layout in DECODERS:
+        if all(sign in file.tensors for sign in layout.signs):
+            return layout.name, _foreign_decoder(file.tensors, layout)
     raise CheckpointMismatch(
-        f"{path}: no autoencoder of a known layout ({', '.join(LAYOUTS)}); "
-        f"its tensors are named like {next(iter(tensors))}"
+        f"{file.path}: an encoder without a decoder of a known layout "
+        f"({', '.join((OWN, *(layout.name for layout in DECODERS)))}); give a pretraining file"
     )
 
 
-def from_layout(tensors: dict[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """Foreign names and shapes to this project's."""
-    if layout.splits_attention:
-        tensors = fuse_attention(tensors)
-    own: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        inner = rename_in_block(name, reverse((*layout.block_rows, *layout.old_block_rows)))
-        own[rename(inner, reverse(layout.rows))] = tensor
-    if own[EMBED].ndim == 5:
-        own[EMBED] = kernel_to_matrix(own[EMBED])
-    return own
+def _foreign_decoder(tensors: Mapping[str, Tensor], layout: Layout) -> Parts:
+    prefixes = tuple(foreign for foreign, _ in layout.rows)
+    names = {common_name(n, layout): n for n in tensors if n.startswith(prefixes)}
+    width = tensors[names["embed.weight"]].shape[0]
+    parts: Parts = {}
+    for name, source in names.items():
+        if not name.startswith("blocks."):
+            parts[name] = _shaped(name, source)
+    depth = 1 + max(int(name.split(".")[1]) for name in names if name.startswith("blocks."))
+    for i in range(depth):
+        parts |= block_parts(f"blocks.{i}", names, width)[0]
+    return parts
+
+
+def _shaped(name: str, source: str) -> Part:
+    if name.startswith("class_token."):
+        return flattened(source)
+    return rows_of(source) if name.startswith("positions.") else copied(source)
 
 
 def to_layout(
-    tensors: dict[str, Tensor], layout: Layout, encoder: EncoderConfig
+    tensors: Mapping[str, Tensor], layout: str, encoder: EncoderConfig
 ) -> dict[str, Tensor]:
-    """This project's names and shapes to a foreign layout's."""
-    if not layout.rows:
-        return tensors
-    kernel = matrix_to_kernel(tensors[EMBED], encoder.tubelet_shape)
-    foreign = {
-        rename_in_block(rename(name, layout.rows), layout.block_rows): tensor
-        for name, tensor in {**tensors, EMBED: kernel}.items()
-    }
-    return split_attention(foreign) if layout.splits_attention else foreign
+    """This project's names and shapes to those of `videomae` or `hf`."""
+    inside = _below("encoder.", tensors)
+    decoder = _below("decoder.", tensors)
+    if layout == "videomae":
+        foreign, form = to_videomae(inside, encoder), "q_v"
+    else:
+        foreign, form = to_huggingface(inside, encoder, "videomae."), "split"
+    blocks = block_tensors(decoder, "blocks", form)
+    common = {name: t for name, t in decoder.items() if not name.startswith("blocks.")} | blocks
+    rows = next(row for row in DECODERS if row.name == layout)
+    named = foreign_names(common, rows)
+    return foreign | {name: t for name, t in named.items() if not name.endswith("key.bias")}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def write_own(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
     """One `.safetensors` file with the configuration of both halves in its metadata."""
     metadata = {"encoder": json.dumps(config.encoder.as_dict())}
-    save_file(_contiguous(tensors), path, metadata)
+    save_file(contiguous(tensors), path, metadata)
 
 
 def write_videomae(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
     """A torch file as VideoMAE's programs read it: the tensors under `model`."""
-    foreign = to_layout(tensors, LAYOUTS["videomae"], config.encoder)
-    torch.save({"model": _contiguous(foreign)}, path)
+    _require_holds("videomae", config)
+    torch.save({"model": contiguous(to_layout(tensors, "videomae", config.encoder))}, path)
 
 
 def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
@@ -134,59 +156,40 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
 
     That class fixes the decoder's last norm at eps 1e-5, where this project has 1e-6.
     """
-    foreign = to_layout(tensors, LAYOUTS["hf"], config.encoder)
+    _require_holds("hf", config)
     path.mkdir(parents=True, exist_ok=True)
-    save_file(_contiguous(foreign), path / "model.safetensors", {"format": "pt"})
+    save_file(contiguous(to_layout(tensors, "hf", config.encoder)), path / MODEL, {"format": "pt"})
     settings = huggingface_config(config.encoder, config.decoder, config.target.kind)
-    (path / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
+    write_json(path / "config.json", settings)
+
+
+def _require_holds(layout: str, config: PretrainConfig) -> None:
+    require_holds(layout, config.encoder)
+    decoder = config.decoder
+    if decoder.class_token or decoder.embed_bias or decoder.positions != "sinusoid":
+        raise CheckpointMismatch(
+            f"--layout {layout}: a decoder with class token, embedding bias or learned positions "
+            "cannot be written so; use --layout own"
+        )
 
 
 def huggingface_config(
     encoder: EncoderConfig, decoder: DecoderConfig, target: str
 ) -> dict[str, Any]:
-    """`config.json` of the same model; raises CheckpointMismatch where that cannot say it."""
-    rows, columns = encoder.image_size
-    if rows != columns:
-        raise CheckpointMismatch(
-            f"encoder.image_size {rows}x{columns}: the Hugging Face layout knows square clips "
-            "only; export with --layout own or videomae"
-        )
+    """`config.json` of the same model."""
     return {
         "architectures": ["VideoMAEForPreTraining"],
-        "model_type": "videomae",
-        "image_size": rows,
-        "patch_size": encoder.patch,
-        "num_channels": encoder.channels,
-        "num_frames": encoder.frames,
-        "tubelet_size": encoder.tubelet,
-        "hidden_size": encoder.embed_dim,
-        "num_hidden_layers": encoder.depth,
-        "num_attention_heads": encoder.num_heads,
-        "intermediate_size": int(encoder.embed_dim * encoder.mlp_ratio),
+        **convert.huggingface_config(encoder),
         "decoder_hidden_size": decoder.embed_dim,
         "decoder_num_hidden_layers": decoder.depth,
         "decoder_num_attention_heads": decoder.num_heads,
-        "decoder_intermediate_size": int(decoder.embed_dim * decoder.mlp_ratio),
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-        "layer_norm_eps": 1e-6,
-        "qkv_bias": True,
-        "use_mean_pooling": False,
+        "decoder_intermediate_size": round(decoder.embed_dim * decoder.mlp_ratio),
         "norm_pix_loss": target == "normalised_pixels",
     }
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    # views of one tensor, as split attention gives, cannot be written
-    return {
-        name: tensor.clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-
-
 WRITERS: dict[str, Callable[[Path, dict[str, Tensor], PretrainConfig], None]] = {
-    "own": write_own,
+    OWN: write_own,
     "videomae": write_videomae,
     "hf": write_huggingface,
 }

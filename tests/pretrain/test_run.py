@@ -11,8 +11,9 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from encoder.files import parse_metadata
-from encoder.weights import load_encoder
+from encoder.weights.loading import load_encoder
+from encoder.weights.opening import parse_metadata
+from encoder.weights.told import Told
 from launch.recipe import dump_recipe, validate
 from pretrain.config import PretrainConfig
 from pretrain.weights import read_autoencoder
@@ -38,11 +39,11 @@ def test_a_run_leaves_what_it_promises(finished: Path) -> None:
 
 def test_the_encoder_of_a_run_can_be_used(finished: Path) -> None:
     file = finished / "encoder.safetensors"
-    encoder = load_encoder(file)
+    encoder = load_encoder(file).encoder
     assert parse_metadata(file, "step") == 6
     clip = torch.randint(0, 256, (1, 4, 64, 64, 3), dtype=torch.uint8)
     everything = torch.arange(encoder.config.tokens)[None]
-    assert torch.isfinite(encoder(clip, everything)).all()
+    assert torch.isfinite(encoder(clip, everything).tokens).all()
 
 
 def test_figures_go_to_tensorboard_as_to_the_log(finished: Path) -> None:
@@ -75,7 +76,8 @@ def test_weights_are_exported(finished: Path, tmp_path: Path, layout: str) -> No
     own = tmp_path / "own.safetensors"
     run_alone(["export", str(finished), str(own)])
     file = out / "model.safetensors" if layout == "hf" else out
-    expected, read = read_autoencoder(own), read_autoencoder(file)
+    told = Told(load_encoder(finished / "encoder.safetensors").encoder.config.num_heads)
+    expected, read = read_autoencoder(own).tensors, read_autoencoder(file, told).tensors
     assert expected.keys() == read.keys()
     assert all(torch.equal(expected[name], read[name]) for name in expected)
 
@@ -91,7 +93,7 @@ def test_two_ranks_at_any_stage_give_the_losses_of_one_process(
     for outcome in together(command, 2):
         assert outcome.returncode == 0, outcome.stderr
     assert losses(run) == pytest.approx(losses(finished), abs=1e-5, rel=0)
-    one, two = (load_encoder(folder / "encoder.safetensors") for folder in (finished, run))
+    one, two = (load_encoder(each / "encoder.safetensors").encoder for each in (finished, run))
     torch.testing.assert_close(two.state_dict(), one.state_dict(), atol=1e-4, rtol=1e-3)
 
 

@@ -12,7 +12,7 @@ from masking import DualMasking, RunningCell
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig
 from pretrain.cost import forward_cost
-from pretrain.weights import LAYOUTS, to_layout
+from pretrain.weights import to_layout
 
 FIXTURES = Path(__file__).parent / "fixtures"
 COUNTS = {  # whole autoencoder with 4 decoder blocks, encoder alone
@@ -47,13 +47,13 @@ def test_tensors_of_videomae(file: str, size: str) -> None:
     recorded = json.loads((FIXTURES / f"public_statedict_{file}_decdepth4.json").read_text())[
         "keys"
     ]
-    ours = to_layout(build(size).state_dict(), LAYOUTS["videomae"], EncoderConfig(size=size))
+    ours = to_layout(build(size).state_dict(), "videomae", EncoderConfig(size=size))
     assert {name: list(tensor.shape) for name, tensor in ours.items()} == recorded
 
 
 def test_tensors_of_hugging_face() -> None:
     file = FIXTURES / "public_statedict_hf_videomae_base_pretraining.json"
-    ours = to_layout(build("base").state_dict(), LAYOUTS["hf"], EncoderConfig(size="base"))
+    ours = to_layout(build("base").state_dict(), "hf", EncoderConfig(size="base"))
     shapes = {name: list(tensor.shape) for name, tensor in ours.items()}
     assert shapes == json.loads(file.read_text())
 
@@ -65,7 +65,7 @@ def test_any_geometry_can_be_built() -> None:
     )  # fmt: skip
     encoder = VideoEncoder(config)
     clip = torch.zeros(1, 12, 96, 160, 1, dtype=torch.uint8)
-    assert encoder(clip).shape == (1, 4 * 6 * 10, 384)
+    assert encoder(clip).tokens.shape == (1, 4 * 6 * 10, 384)
 
 
 # Forward multiply-accumulates of the paper code with these masks, in units of 1e9: encoder, and

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from encoder.files import parse_metadata
+from encoder.weights.opening import parse_metadata
 from launch.recipe import load_recipe
 from pretrain.command import RECIPES
 from pretrain.config import PretrainConfig

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from encoder.config import EncoderConfig
-from encoder.files import CheckpointMismatch
-from encoder.weights import load_strictly
+from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.own import load_strictly
+from encoder.weights.told import Told
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
 from pretrain.weights import WRITERS, read_autoencoder
@@ -20,6 +21,7 @@ CONFIG = PretrainConfig(
     encoder=EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16),
     decoder=DecoderConfig(embed_dim=24, depth=2, num_heads=3),
 )
+TOLD = Told(num_heads=3)
 
 
 def model_without_zeros() -> MaskedAutoencoder:
@@ -44,7 +46,7 @@ def test_a_written_file_reads_back_exactly(tmp_path: Path, layout: str) -> None:
     tensors = model_without_zeros().state_dict()
     out = tmp_path / {"own": "a.safetensors", "videomae": "a.pth", "hf": "folder"}[layout]
     WRITERS[layout](out, tensors, CONFIG)
-    again = read_autoencoder(out)
+    again = read_autoencoder(out, TOLD).tensors
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
 
@@ -68,7 +70,9 @@ def test_hugging_face_computes_the_same(tmp_path: Path) -> None:
     with torch.no_grad():
         features = theirs.videomae(pixels, bool_masked_pos=~seen).last_hidden_state
         prediction = theirs(pixels, bool_masked_pos=~seen).logits
-        torch.testing.assert_close(model.encoder(clip, visible), features, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            model.encoder(clip, visible).tokens, features, atol=1e-5, rtol=1e-5
+        )
         torch.testing.assert_close(model(clip, visible, hidden), prediction, atol=1e-5, rtol=1e-5)
 
 
@@ -84,7 +88,7 @@ def test_what_transformers_writes_is_read(tmp_path: Path) -> None:
             parameter.add_(torch.randn_like(parameter) * 0.05)
     theirs.save_pretrained(tmp_path)
     model = MaskedAutoencoder(CONFIG.encoder, CONFIG.decoder)
-    load_strictly(model, read_autoencoder(tmp_path), tmp_path)
+    load_strictly(model, read_autoencoder(tmp_path).tensors, tmp_path)
     query_bias = theirs.videomae.encoder.layer[1].attention.attention.query.bias
     assert torch.equal(model.encoder.blocks[1].attn.q_bias, query_bias)
     assert query_bias.any()
@@ -99,19 +103,19 @@ def test_upstreams_wrappers_are_read(tmp_path: Path, wrap: dict) -> None:
     inner = torch.load(tmp_path / "plain.pth", weights_only=True)["model"]
     inner = {f"_orig_mod.{name}": tensor for name, tensor in inner.items()}
     torch.save({key: value or inner for key, value in wrap.items()}, tmp_path / "wrapped.pth")
-    assert read_autoencoder(tmp_path / "wrapped.pth").keys() == tensors.keys()
+    assert read_autoencoder(tmp_path / "wrapped.pth", TOLD).tensors.keys() == tensors.keys()
 
 
 def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
     WRITERS["videomae"](tmp_path / "a.pth", model_without_zeros().state_dict(), CONFIG)
     other = MaskedAutoencoder(EncoderConfig(size="small"), DecoderConfig(size="small"))
     with pytest.raises(CheckpointMismatch, match="set encoder and decoder to the file's size"):
-        load_strictly(other, read_autoencoder(tmp_path / "a.pth"), tmp_path / "a.pth")
+        load_strictly(other, read_autoencoder(tmp_path / "a.pth", TOLD).tensors, tmp_path / "a.pth")
 
 
 def test_a_file_that_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
     torch.save({"layer1.conv.weight": torch.ones(1)}, tmp_path / "resnet.pth")
-    with pytest.raises(CheckpointMismatch, match="no autoencoder of a known layout"):
+    with pytest.raises(CheckpointMismatch, match="no video or image transformer that is known"):
         read_autoencoder(tmp_path / "resnet.pth")
 
 

@@ -5,13 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from encoder.config import EncoderConfig
-from encoder.files import CheckpointMismatch, parse_metadata, read_tensors
-from encoder.vit import VideoEncoder
+from encoder.weights.opening import CheckpointMismatch
 
 
 def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
@@ -50,20 +48,6 @@ def save_encoder(
     aside = path.with_name(path.name + ".tmp")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, text)
     aside.replace(path)
-
-
-def load_encoder(path: Path) -> VideoEncoder:
-    """The encoder of an `encoder.safetensors`; raises CheckpointMismatch."""
-    try:
-        config = TypeAdapter(EncoderConfig).validate_python(parse_metadata(path, "encoder"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CheckpointMismatch(
-            f"{path}: metadata encoder.{first['loc']}: {first['msg']}"
-        ) from None
-    encoder = VideoEncoder(config)
-    load_strictly(encoder, read_tensors(path), path)
-    return encoder
 
 
 def _shape(tensor: Tensor) -> str:
