@@ -75,10 +75,14 @@ def variant_config(name: str, trained: EncoderConfig | None = None, **asked: Any
     if trained:
         _require_size(name, size, trained)
     numbers: dict[str, Any] = dict(ENCODER_SIZES[size])
-    base = trained or EncoderConfig(**numbers)
-    joint = {"class_token": False, "attention": "joint", "pooling": "mean", "trained_grid": None}
     clip = {"frames": variant.frames, "image_size": (SIDE, SIDE)}
-    return replace(base, **{**joint, **clip, **variant.fields, **asked})
+    return as_variant(variant, trained or EncoderConfig(**numbers), **{**clip, **asked})
+
+
+def as_variant(variant: Variant, base: EncoderConfig, **asked: Any) -> EncoderConfig:
+    """An encoder of any size with the fields of a row, and then what is asked for."""
+    joint = {"class_token": False, "attention": "joint", "pooling": "mean", "trained_grid": None}
+    return replace(base, **{**joint, **variant.fields, **asked})
 
 
 def _require_size(name: str, size: str, trained: EncoderConfig) -> None:

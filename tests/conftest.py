@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["masking", "video", "encoder", "launch", "pretrain"], "typecheck.check")
+install_import_hook(
+    ["masking", "video", "encoder", "launch", "pretrain", "finetune"], "typecheck.check"
+)
 
 # what tests find out about recordings is not kept for the user's runs
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")

@@ -28,6 +28,9 @@ class Options(NamedTuple):
     allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh, or be left out
 
 
+DEFAULTS = Options()
+
+
 class Adapted(NamedTuple):
     """How an encoder of this configuration is made of a file."""
 
@@ -35,6 +38,7 @@ class Adapted(NamedTuple):
     parts: Parts
     dropped: dict[str, str]  # name -> why: the file's name, or the encoder's own
     fresh: tuple[str, ...]  # tensors of the encoder that the file does not bring
+    notes: tuple[str, ...]  # what else is not as it was trained
 
 
 def adapt(found: Found, target: EncoderConfig, options: Options) -> Adapted:
@@ -51,7 +55,31 @@ def adapt(found: Found, target: EncoderConfig, options: Options) -> Adapted:
     _fit(found, wanted, parts, dropped, options.allow)
     fresh = tuple(name for name in wanted if name not in parts)
     _refuse(found, wanted, fresh, options.allow)
-    return Adapted(target, parts, dropped, fresh)
+    return Adapted(target, parts, dropped, fresh, _notes(found.config, target))
+
+
+def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
+    notes = []
+    if target.trained_grid:
+        notes.append(
+            f"{target.positions} positions: the table of {grid_text(target.trained_grid)} tokens "
+            f"interpolated to {grid_text(target.grid)}"
+        )
+    if native.positions != target.positions and not target.positions_learned:
+        notes.append(f"positions: trained with {native.positions}, here {target.positions}")
+    if native.pooling != target.pooling:
+        words = {"mean": "the mean of the tokens", "first": "the first token"}
+        notes.append(f"pooling: trained with {words[native.pooling]}, here {words[target.pooling]}")
+    return tuple(notes)
+
+
+def grid_text(grid: tuple[int, ...]) -> str:
+    """A grid as in 8x14x14."""
+    return "x".join(map(str, grid))
+
+
+def _sides(grid: tuple[int, ...]) -> str:
+    return grid_text(tuple(side for side in grid if side > 1) or (1,))
 
 
 def _with_trained_grid(native: EncoderConfig, target: EncoderConfig) -> EncoderConfig:
@@ -130,8 +158,7 @@ def _resize(
 ) -> None:
     if source == target:
         return
-    sizes = (("x".join(str(n) for n in grid if n > 1) or "1") for grid in (source, target))
-    how = "interpolated from {} to {}".format(*sizes)
+    how = f"interpolated from {_sides(source)} to {_sides(target)}"
     parts[name] = parts[name].then(lambda table: resize_positions(table, source, target), how)
 
 
@@ -150,7 +177,7 @@ def _last_norm(
 def _drop(prefix: str, parts: Parts, dropped: dict[str, str], why: str) -> None:
     for name in [name for name in parts if name.startswith(prefix)]:
         part = parts.pop(name)
-        for source in part.sources or (name,):
+        for source in part.sources:
             dropped[source] = why
 
 

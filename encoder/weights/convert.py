@@ -13,14 +13,17 @@ from torch import Tensor
 from encoder.config import EncoderConfig
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.own import save_encoder
-from encoder.weights.writing import require_holds, to_huggingface, to_timm, to_videomae
+from encoder.weights.writing import (
+    require_holds,
+    to_huggingface,
+    to_timm,
+    to_unified,
+    to_videomae,
+)
 
 Tensors = dict[str, Tensor]
 MODEL = "model.safetensors"
-
-
-def write_own(path: Path, tensors: Tensors, config: EncoderConfig) -> None:
-    save_encoder(path, tensors, config)
+OWN = "own"
 
 
 def write_videomae(path: Path, tensors: Tensors, config: EncoderConfig) -> None:
@@ -44,6 +47,12 @@ def write_timm(path: Path, tensors: Tensors, config: EncoderConfig) -> None:
     """A safetensors file for timm's VisionTransformer, whose arguments are its metadata."""
     metadata = {"timm": json.dumps(timm_arguments(config))}
     save_file(contiguous(to_timm(tensors, config)), path, metadata)
+
+
+def write_unified(path: Path, tensors: Tensors, config: EncoderConfig) -> None:
+    """A torch file as upstream's unified models read it, attention as their scripts ask for it."""
+    form = "q_v" if config.tubelet > 1 else "fused"
+    torch.save({"model": contiguous(to_unified(tensors, config, form))}, path)
 
 
 def huggingface_config(config: EncoderConfig) -> dict[str, Any]:
@@ -112,21 +121,27 @@ def timm_arguments(config: EncoderConfig) -> dict[str, Any]:
 
 
 WRITERS: dict[str, Callable[[Path, Tensors, EncoderConfig], None]] = {
-    "own": write_own,
     "videomae": write_videomae,
     "hf": write_huggingface,
     "timm": write_timm,
+    "unified": write_unified,
 }
 
 
-def write_encoder(path: Path, tensors: Tensors, config: EncoderConfig, layout: str) -> None:
+def write_encoder(
+    path: Path, tensors: Tensors, config: EncoderConfig, layout: str, metadata: dict[str, Any]
+) -> None:
     """Writes a file (a folder for Hugging Face) that is whole or absent.
 
+    `metadata` goes into this project's own file, which alone can hold it.
     Raises CheckpointMismatch where the layout cannot hold the encoder, or `path` exists.
     """
     require_holds(layout, config)
     if path.exists():
         raise CheckpointMismatch(f"{path}: exists already; give another name")
+    if layout == OWN:
+        save_encoder(path, tensors, config, **metadata)
+        return
     aside = path.with_name(path.name + ".tmp")
     if aside.is_dir():
         shutil.rmtree(aside)

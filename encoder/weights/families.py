@@ -21,7 +21,7 @@ class Pixels(NamedTuple):
 IMAGENET = Pixels("ImageNet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = Pixels("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 CLIP = Pixels("CLIP", (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-KINETICS = Pixels("mae_st", (0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+KINETICS = Pixels("Kinetics", (0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
 NORMALISATIONS = {pixels.name.lower(): pixels for pixels in (IMAGENET, HALF, CLIP, KINETICS)}
 
 

@@ -97,7 +97,11 @@ def _with_grid(
     try:
         return Measured(EncoderConfig(**fields), tuple(assumed))
     except ValidationError as error:
-        raise CheckpointMismatch(f"{source}: {error.errors()[0]['msg']}") from None
+        raise CheckpointMismatch(f"{source}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def _places(
@@ -124,8 +128,8 @@ def _square(places: int, source: str) -> tuple[int, int]:
     side = math.isqrt(places)
     if side**2 != places:
         raise CheckpointMismatch(
-            f"{source}: {places} positions a frame, which is no square; tell it the frames and "
-            "image_size that it was trained on"
+            f"{source}: {places} positions a frame, which is no square; say frames=... and "
+            "image_size=ROWSxCOLUMNS of the clips it was trained on"
         )
     return side, side
 
@@ -140,7 +144,7 @@ def _heads(width: int, said: int | None, source: str) -> int:
     if heads is None:
         raise CheckpointMismatch(
             f"{source}: how many heads share the width of {width} is not in the file; "
-            "tell it num_heads"
+            "say num_heads=..."
         )
     return heads
 

@@ -9,15 +9,13 @@ from torch import Tensor, nn
 from encoder.config import EncoderConfig
 from encoder.initial import initialise
 from encoder.vit import VideoEncoder
-from encoder.weights.adapting import Options, adapt
+from encoder.weights.adapting import DEFAULTS, Options, adapt
 from encoder.weights.files import TensorFile
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.parts import Part
 from encoder.weights.reading import Found, find_encoder
 from encoder.weights.report import Report
 from encoder.weights.told import Told
-
-DEFAULTS = Options()
 
 
 class Loaded(NamedTuple):

@@ -1,15 +1,17 @@
 """What became of each tensor of a file, in a few lines."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from encoder.config import ENCODER_SIZES, EncoderConfig
-from encoder.weights.adapting import Adapted, shape_of
+from encoder.weights.adapting import Adapted, grid_text, shape_of
 from encoder.weights.families import NORMALISATIONS
 from encoder.weights.reading import Found
 
-LABEL = 11  # columns of a line's label
+LABEL = 13  # columns of a line's label
+SHOWN = 6  # things of a kind that are named
+BLOCKS = ("blocks", "encoder", "transformer")  # first words of a block's name
+WHOLES = ("positions", "class_token")  # parts of these are told apart
 
 
 class Report(NamedTuple):
@@ -24,17 +26,19 @@ class Report(NamedTuple):
     def lines(self) -> Iterator[str]:
         found, adapted = self.found, self.adapted
         yield f"{found.file.path}: {found.known.family.title}"
-        yield _line("encoder", describe_encoder(adapted.config))
-        yield _line("loaded", f"{len(adapted.parts)} tensors, {self._values() / 1e6:.1f} M values")
+        yield line("encoder", describe_encoder(adapted.config))
+        yield line("loaded", f"{len(adapted.parts)} tensors, {self._values() / 1e6:.1f} M values")
         changed = {name: part.how for name, part in adapted.parts.items() if part.how}
-        for how, names in _by_reason(changed):
-            yield _line("changed", f"{grouped(names)}: {how}")
-        for why, names in _by_reason(adapted.dropped):
-            yield _line("dropped", f"{grouped(map(_first_part, names))}: {why}")
+        for how, names in by_reason(changed):
+            yield line("changed", f"{grouped(names)}: {how}")
+        for note in adapted.notes:
+            yield line("changed", note)
+        for why, names in by_reason(adapted.dropped):
+            yield line("dropped", f"{grouped(names, found.known.root)}: {why}")
         if adapted.fresh:
-            yield _line("fresh", f"{grouped(adapted.fresh)}: not in the file, begin untrained")
+            yield line("fresh", f"{grouped(adapted.fresh)}: not in the file, begin untrained")
         for what in found.assumed:
-            yield _line("assumed", what)
+            yield line("assumed", what)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, tensor by tensor."""
@@ -47,6 +51,7 @@ class Report(NamedTuple):
             },
             "dropped": self.adapted.dropped,
             "fresh": list(self.adapted.fresh),
+            "notes": list(self.adapted.notes),
             "assumed": list(self.found.assumed),
         }
 
@@ -57,11 +62,10 @@ class Report(NamedTuple):
 
 def describe_encoder(config: EncoderConfig) -> str:
     """Size, grid and pixels in one line."""
-    frames, rows, columns = config.grid
     height, width = config.image_size
     return (
-        f"{describe_size(config)}; {config.frames} frames of {height}x{width} are "
-        f"{frames}x{rows}x{columns} tokens; {config.positions} positions; pixels of "
+        f"{describe_size(config)}; {frames(config.frames)} of {height}x{width} are "
+        f"{grid_text(config.grid)} tokens; {config.positions} positions; pixels of "
         f"{describe_pixels(config)}"
     )
 
@@ -69,13 +73,15 @@ def describe_encoder(config: EncoderConfig) -> str:
 def describe_size(config: EncoderConfig) -> str:
     """The name of a known size, with its patch, or the numbers of another."""
     numbers = (config.embed_dim, config.depth, config.num_heads)
-    for name, size in ENCODER_SIZES.items():
-        if numbers == (size["embed_dim"], size["depth"], size["num_heads"]):
-            return f"{name}, patches of {config.patch} pixels and {config.tubelet} frames"
-    return (
-        f"width {numbers[0]}, depth {numbers[1]}, heads {numbers[2]}, patches of {config.patch} "
-        f"pixels and {config.tubelet} frames"
-    )
+    size = f"width {numbers[0]}, depth {numbers[1]}, {numbers[2]} heads"
+    for name, row in ENCODER_SIZES.items():
+        if numbers == (row["embed_dim"], row["depth"], row["num_heads"]):
+            size = f"{name}: {size}"
+    return f"{size}, patches of {config.patch}x{config.patch} pixels, {frames(config.tubelet)}"
+
+
+def frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def describe_pixels(config: EncoderConfig) -> str:
@@ -86,30 +92,33 @@ def describe_pixels(config: EncoderConfig) -> str:
     return f"mean {config.mean}, deviation {config.std}"
 
 
-def grouped(names: Iterable[str]) -> str:
-    """Names with their numbers left out, and how many there are of each."""
-    groups = Counter(_without_numbers(name) for name in names)
-    shown = [name if count == 1 else f"{count} {name}" for name, count in groups.most_common(5)]
-    others = sum(groups.values()) - sum(count for _, count in groups.most_common(5))
-    return ", ".join(shown) + (f" and {others} more" if others else "")
+def grouped(names: Iterable[str], root: str = "") -> str:
+    """What tensors belong to, each thing once: hundreds of names in a few words."""
+    things = list(dict.fromkeys(thing(name, root) for name in names))
+    return ", ".join(things[:SHOWN]) + (f" and {len(things) - SHOWN} more" * (len(things) > SHOWN))
 
 
-def _without_numbers(name: str) -> str:
-    return ".".join("*" if part.isdecimal() else part for part in name.split("."))
+def thing(name: str, root: str = "") -> str:
+    """What a tensor is a part of: a layer of all blocks, or what its name begins with."""
+    if not name.startswith(root):
+        return name.partition(".")[0]
+    parts = name.removeprefix(root).split(".")
+    if parts[-1] in ("weight", "bias", "q_bias", "v_bias"):
+        parts.pop()
+    if parts[-1] == "qkv":
+        parts.pop()
+    if parts and parts[0] in BLOCKS:
+        return ".".join("*" if part.isdecimal() else part for part in parts)
+    return ".".join(parts[:2] if parts and parts[0] in WHOLES else parts[:1])
 
 
-def _first_part(name: str) -> str:
-    """What a tensor belongs to, where that is not the encoder itself."""
-    parts = name.split(".")
-    return name if {"blocks", "layer", "resblocks", "norm"} & set(parts[:2]) else parts[0]
-
-
-def _by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     names: dict[str, list[str]] = {}
     for name, why in reasons.items():
         names.setdefault(why, []).append(name)
     return list(names.items())
 
 
-def _line(label: str, text: str) -> str:
+def line(label: str, text: str) -> str:
+    """A labelled line under a heading."""
     return f"  {label:<{LABEL}}{text}"

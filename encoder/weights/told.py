@@ -17,7 +17,7 @@ class Told:
     num_heads: Positive | None = None
     frames: Positive | None = None  # of the clips
     image_size: Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)] | None = None
-    normalisation: Literal["imagenet", "half", "clip", "mae_st"] | None = None
+    normalisation: Literal["imagenet", "half", "clip", "kinetics"] | None = None
     activation: Literal["gelu", "quick_gelu"] | None = None
     norm_eps: Annotated[float, Field(gt=0)] | None = None
     positions: Literal["sinusoid", "sincos3d"] | None = None  # of a file that stores none

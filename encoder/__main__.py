@@ -1,0 +1,8 @@
+"""`python -m encoder`: imports nothing heavy before it must."""
+
+import sys
+
+from encoder.command import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

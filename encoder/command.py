@@ -1,0 +1,47 @@
+"""The command line of `python -m encoder`."""
+
+import argparse
+from collections.abc import Sequence
+
+LAYOUTS = ("own", "videomae", "hf", "timm", "unified")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs a command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    from encoder.program import PROGRAMS, run  # torch only after --help was answered
+
+    return run(PROGRAMS[options.command], options)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m encoder",
+        description="Checkpoints of the field: what they hold, and in which layout.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    inspect = commands.add_parser(
+        "inspect", help="what a file holds, and what of it each variant would load"
+    )
+    _add_file(inspect)
+    inspect.add_argument("--variant", metavar="NAME", help="the report of one variant, whole")
+    inspect.add_argument("--json", action="store_true", help="as JSON, tensor by tensor")
+    convert = commands.add_parser("convert", help="write the encoder of a file in another layout")
+    _add_file(convert)
+    convert.add_argument("out", metavar="OUT", help="a new file; a new folder --to hf")
+    convert.add_argument("--to", choices=LAYOUTS, default="own", dest="layout", help="(own)")
+    convert.add_argument("--variant", metavar="NAME", help="as a variant, else as the file has it")
+    models = commands.add_parser("models", help="published models by name")
+    models.add_argument("name", nargs="?", help="where this one comes from")
+    return parser
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", help="a file, a folder, or a published model's name"
+    )
+    parser.add_argument(
+        "told", nargs="*", metavar="key=value",
+        help="what the file does not say: num_heads, frames, image_size, normalisation, "
+        "activation, norm_eps, positions",
+    )  # fmt: skip

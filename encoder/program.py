@@ -1,0 +1,120 @@
+"""The commands of `python -m encoder`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from encoder.config import EncoderConfig
+from encoder.inspecting import as_json, inspect_lines
+from encoder.variants import variant_config
+from encoder.weights.adapting import DEFAULTS, adapt
+from encoder.weights.convert import timm_arguments, write_encoder
+from encoder.weights.loading import load_encoder, load_found
+from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.reading import Found, find_encoder
+from encoder.weights.report import Report
+from encoder.weights.told import Told
+from encoder.zoo import CARDS, available_models, find_card, find_model
+
+
+def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    """The exit status of a command; its errors are one line."""
+    try:
+        program(options)
+    except (CheckpointMismatch, ValueError) as error:
+        sys.stderr.write(f"encoder: {error}\n")
+        return 2
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> None:
+    found = _found(options)
+    report = None
+    if options.variant:
+        report = Report(found, adapt(found, _wanted(options, found), DEFAULTS))
+    if options.json:
+        print(json.dumps(as_json(found, report), indent=1))
+    else:
+        print("\n".join(report.lines() if report else inspect_lines(found)))
+
+
+def convert(options: argparse.Namespace) -> None:
+    found = _found(options)
+    wanted = _wanted(options, found) if options.variant else None
+    encoder, report = load_found(found, wanted)
+    out = Path(options.out)
+    metadata = {"report": report.as_dict(), **_carried(found)}
+    write_encoder(out, encoder.state_dict(), encoder.config, options.layout, metadata)
+    print(report)
+    config = encoder.config
+    again = load_encoder(out, told=Told(config.num_heads, config.frames, config.image_size)).encoder
+    tensors = again.state_dict()
+    same = all(tensors[name].equal(value) for name, value in encoder.state_dict().items())
+    if not same:
+        raise CheckpointMismatch(f"{out}: does not read back as it was written; please report it")
+    print(f"written: {out}, read back: the same {len(tensors)} tensors")
+    if options.layout == "timm":
+        print(f"timm's VisionTransformer({json.dumps(timm_arguments(config))})")
+
+
+def models(options: argparse.Namespace) -> None:
+    for name in [options.name] if options.name else available_models():
+        card = find_card(name)
+        variant = f" into {card.variant}" if card.variant else ""
+        print(f"{name:<42}{card.source}: {card.file}{variant}; {card.licence}")
+
+
+def _found(options: argparse.Namespace) -> Found:
+    """The encoder of the file that is named, or of the published model of that name."""
+    path, told = Path(options.file), parse_told(options.told)
+    if not path.exists() and (options.file in CARDS or not path.suffix):
+        told = {**find_card(options.file).told, **told}
+        path = find_model(options.file)
+    try:
+        return find_encoder(path, TypeAdapter(Told).validate_python(told))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CheckpointMismatch(f"{first['loc'][0]}={first['input']}: {first['msg']}") from None
+
+
+def parse_told(words: Sequence[str]) -> dict[str, Any]:
+    """`key=value` words as fields of Told; raises CheckpointMismatch with the nearest key."""
+    told: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in Told.__dataclass_fields__:
+            near = get_close_matches(key, Told.__dataclass_fields__, n=1)
+            raise CheckpointMismatch(
+                f"{word}: is not one of {', '.join(f'{k}=' for k in Told.__dataclass_fields__)}"
+                + (f"; nearest: {near[0]}" if near else "")
+            )
+        sides = value.split("x")
+        if all(side.isdecimal() for side in sides):
+            told[key] = int(value) if len(sides) == 1 else tuple(map(int, sides))
+        else:
+            told[key] = value
+    return told
+
+
+def _wanted(options: argparse.Namespace, found: Found) -> EncoderConfig:
+    try:
+        return variant_config(options.variant, found.config)
+    except ValueError as error:
+        raise CheckpointMismatch(f"{found.file.path}: {error}") from None
+
+
+def _carried(found: Found) -> dict[str, Any]:
+    """What this project's own file says of its training goes on into the new one."""
+    if found.known.family.name != "own":
+        return {}
+    written = found.file.recorded.items()
+    return {key: json.loads(text) for key, text in written if key not in ("encoder", "report")}
+
+
+PROGRAMS = {"inspect": inspect, "convert": convert, "models": models}

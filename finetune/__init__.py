@@ -1,0 +1,1 @@
+"""Stages 2 and 3: post-pretraining on a merged labelled set, then the target task."""
