@@ -95,7 +95,9 @@ class BackboneConfig:
         """Fields of EncoderConfig that are asked for instead of the variant's."""
         still = {"tubelet": 1} if self.patch_embed_2d else {}
         given = {"frames": self.frames, "image_size": self.image_size, "tubelet": self.tubelet}
-        changes = {key: value for key, value in {**still, **given}.items() if value is not None}
+        changes: dict[str, Any] = {
+            key: value for key, value in {**still, **given}.items() if value is not None
+        }
         if self.layer_scale:
             changes["layer_scale"] = self.layer_scale
         if self.mean_pooling is not None:
@@ -119,10 +121,8 @@ def build_backbone(config: BackboneConfig) -> Backbone:
     Fresh parts draw from torch's own generator.
     """
     if config.weights is None:
-        patch = {"patch": config.patch} if config.patch else {}
-        return Backbone(
-            VideoEncoder(variant_config(config.variant, **config.asked(), **patch)), None
-        )
+        fresh = variant_config(config.variant, **config.asked())
+        return Backbone(VideoEncoder(replace(fresh, patch=config.patch or fresh.patch)), None)
     found = _found(config)
     options = Options(config.inflation, config.keep_norm, config.allow)
     return Backbone(*load_found(found, _wanted(config, found), options))

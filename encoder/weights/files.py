@@ -21,7 +21,7 @@ IN_FOLDER = (
     "zero_pp_rank_0_mp_rank_00_model_states.pt",  # DeepSpeed, ZeRO 3
 )
 LATEST = "latest"  # DeepSpeed's pointer to the newest of its folders
-OPEN_BYTES = 2**27  # pages of a mapped file count as memory of this process until it is closed
+OPEN_BYTES = 2**25  # pages of a mapped file count as memory of this process until it is closed
 
 
 class TensorFile:
@@ -42,7 +42,7 @@ class TensorFile:
         self.recorded: dict[str, Any] = _config_beside(self.files[0])
         for file in self.files:
             opened = self._open(file)
-            self.tensors |= {name: tensor.to("meta") for name, tensor in opened.tensors.items()}
+            self.tensors |= opened.tensors
             self._file_of |= dict.fromkeys(opened.tensors, file)
             self.recorded |= opened.recorded
             self.wrapper, self.others = opened.wrapper, opened.others
@@ -57,7 +57,7 @@ class TensorFile:
         if self._touched > OPEN_BYTES:
             self._opened.clear()
             self._touched = 0
-        tensor = self._open(self._file_of[name]).tensors[name]
+        tensor = self._open(self._file_of[name]).read(name)
         self._touched += tensor.nbytes
         return tensor
 

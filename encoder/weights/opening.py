@@ -4,6 +4,7 @@ import argparse
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +34,15 @@ class CheckpointMismatch(ValueError):
     on_every_process = True
 
 
-class Opened(NamedTuple):
-    """A file's tensors, whose pages are read when they are touched, and what lies beside them."""
+# safetensors' names of the types that weights have
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
-    tensors: dict[str, Tensor]
+
+class Opened(NamedTuple):
+    """A file's tensors, of which a page is read when it is touched, and what lies beside them."""
+
+    tensors: dict[str, Tensor]  # shapes and types, no data
+    read: Callable[[str], Tensor]
     wrapper: str  # the entry under which the tensors lie
     others: tuple[str, ...]  # entries that could have been the wrapper as well
     recorded: dict[str, Any]  # plain values
@@ -75,13 +81,21 @@ def one_line(error: Exception) -> str:
 def _safetensors(file: Path) -> Opened:
     try:
         opened = safe_open(file, framework="pt")
-        held = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        held = {_bare(name): name for name in opened.keys()}  # noqa: SIM118
+        tensors = {bare: _hollow(opened.get_slice(name)) for bare, name in held.items()}
         recorded = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointMismatch(
             f"{file}: is not whole ({one_line(error)}); copy it again"
         ) from None
-    return Opened({_bare(name): tensor for name, tensor in held.items()}, "", (), dict(recorded))
+    if not tensors:
+        raise CheckpointMismatch(f"{file}: holds no tensors; its metadata is {list(recorded)[:5]}")
+    return Opened(tensors, lambda name: opened.get_tensor(held[name]), "", (), dict(recorded))
+
+
+def _hollow(part: Any) -> Tensor:
+    dtype = DTYPES.get(part.get_dtype(), torch.int64)  # no weights have another
+    return torch.empty(part.get_shape(), dtype=dtype, device="meta")
 
 
 def _torch(file: Path) -> Opened:
@@ -99,7 +113,8 @@ def _torch(file: Path) -> Opened:
     }
     if not tensors:
         raise CheckpointMismatch(f"{file}: holds no tensors; its keys are {list(held)[:5]}")
-    return Opened(tensors, wrapper, tuple(others), recorded)
+    hollow = {name: tensor.to("meta") for name, tensor in tensors.items()}
+    return Opened(hollow, tensors.__getitem__, wrapper, tuple(others), recorded)
 
 
 def _unpickled(file: Path) -> dict[Any, Any]:
