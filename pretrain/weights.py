@@ -13,7 +13,13 @@ from encoder.config import EncoderConfig
 from encoder.weights import convert
 from encoder.weights.convert import MODEL, contiguous, write_json
 from encoder.weights.files import TensorFile
-from encoder.weights.layouts import HUGGINGFACE, Layout, common_name, foreign_names
+from encoder.weights.layouts import (
+    HUGGINGFACE,
+    Layout,
+    common_name,
+    find_roots,
+    foreign_names,
+)
 from encoder.weights.loading import value_of
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.parts import Part, Parts, copied, flattened
@@ -29,12 +35,14 @@ OWN = "own"
 DECODERS = (
     Layout(
         name="videomae",
-        signs=("encoder_to_decoder.weight", "decoder.blocks.0.norm1.weight"),
+        embed="encoder_to_decoder.weight",
+        blocks="decoder.blocks.",
         rows=(("encoder_to_decoder.", "embed."), ("mask_token", "mask_token"), ("decoder.", "")),
     ),
     Layout(
         name="hf",
-        signs=("encoder_to_decoder.weight", "decoder.decoder_layers.0.layernorm_before.weight"),
+        embed="encoder_to_decoder.weight",
+        blocks="decoder.decoder_layers.",
         rows=(
             ("encoder_to_decoder.", "embed."),
             ("mask_token", "mask_token"),
@@ -45,7 +53,8 @@ DECODERS = (
     ),
     Layout(
         name="mae_st",
-        signs=("decoder_embed.weight", "decoder_blocks.0.norm1.weight", "decoder_pred.weight"),
+        embed="decoder_embed.weight",
+        blocks="decoder_blocks.",
         rows=(
             ("decoder_embed.", "embed."),
             ("decoder_blocks.", "blocks."),
@@ -90,7 +99,7 @@ def _decoder(file: TensorFile) -> tuple[str, Parts]:
     if "embed.weight" in own and "mask_token" in own:
         return OWN, own
     for layout in DECODERS:
-        if all(sign in file.tensors for sign in layout.signs):
+        if "" in find_roots(file.tensors, layout):
             return layout.name, _foreign_decoder(file.tensors, layout)
     raise CheckpointMismatch(
         f"{file.path}: an encoder without a decoder of a known layout "

@@ -6,12 +6,13 @@ from fnmatch import fnmatch
 from typing import Literal, NamedTuple
 
 import torch
+from einops import EinopsError
 from torch import Tensor
 
 from encoder.config import EncoderConfig
 from encoder.positions import computed_positions, resize_positions
 from encoder.vit import VideoEncoder
-from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.opening import CheckpointMismatch, one_line
 from encoder.weights.parts import Part, Parts, inflate
 from encoder.weights.reading import Found
 
@@ -186,16 +187,27 @@ def _fit(
     allow: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Takes out what the encoder has no place for, where that is allowed; refuses it otherwise."""
-    for name in list(parts):
-        shape = tuple(shape_of(parts[name], found.file.tensors))
-        if name in wanted and shape == tuple(wanted[name].shape):
+    wrong = {}
+    for name in sorted(parts, key=lambda name: name.startswith("blocks.")):
+        try:
+            shape = shape_of(parts[name], found.file.tensors)
+        except (RuntimeError, IndexError, ValueError, EinopsError) as error:
+            wrong[name] = f"{name} cannot be made ({one_line(error)[:60]})"
             continue
-        if not _matches(name, allow):
-            there = f"wants {_shape(wanted[name])}" if name in wanted else "has no such tensor"
-            raise CheckpointMismatch(
-                f"{found.file.path}: {name} is {_shape(shape)}, the encoder {there}; take the "
-                "variant of the file's size, or allow it by name"
+        if name not in wanted:
+            wrong[name] = f"{name}, {_shape(shape)}, has no place in the encoder"
+        elif shape != wanted[name].shape:
+            wrong[name] = (
+                f"{name} is {_shape(shape)}, the encoder wants {_shape(wanted[name].shape)}"
             )
+    refused = [text for name, text in wrong.items() if not _matches(name, allow)]
+    if refused:
+        raise CheckpointMismatch(
+            f"{found.file.path}: {len(refused)} of its {len(parts)} tensors do not fit "
+            f"({refused[0]}{', ...' if len(refused) > 1 else ''}); take a variant of the file's "
+            "size, or allow them by name"
+        )
+    for name in wrong:
         _drop(name, parts, dropped, "does not fit, and was allowed not to")
 
 
@@ -221,6 +233,5 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _shape(shape: torch.Size | tuple[int, ...] | Tensor) -> str:
-    sizes = shape.shape if isinstance(shape, Tensor) else shape
-    return "x".join(map(str, sizes)) or "one number"
+def _shape(shape: torch.Size) -> str:
+    return "x".join(map(str, shape)) or "one number"

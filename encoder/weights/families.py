@@ -130,7 +130,7 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Known:
         raise CheckpointMismatch(
             f"{source}: holds no video or image transformer that is known here; its "
             f"{len(tensors)} tensors are named like {', '.join(list(tensors)[:3])}; expected "
-            f"{' or '.join(layout.signs[0] for layout in LAYOUTS)}"
+            f"{' or '.join(layout.embed for layout in LAYOUTS)}"
         )
     if len(found) > 1:
         where = " and ".join(f"{layout.name} under {root or '(top)'!r}" for layout, root in found)

@@ -39,7 +39,7 @@ class TensorFile:
         self._touched = 0
         self._file_of: dict[str, Path] = {}
         self.tensors: dict[str, Tensor] = {}
-        self.recorded: dict[str, Any] = _config_beside(self.files[0])
+        self.recorded: dict[str, Any] = _configs_beside(self.files[0])
         for file in self.files:
             opened = self._open(file)
             self.tensors |= opened.tensors
@@ -103,13 +103,18 @@ def _parts(file: Path) -> list[Path]:
     return parts
 
 
-def _config_beside(file: Path) -> dict[str, Any]:
-    """The `config.json` of a Hugging Face folder; nothing where there is none."""
-    config = file.with_name("config.json")
-    if file.name.partition(".")[0] not in ("model", "pytorch_model") or not config.is_file():
+def _configs_beside(file: Path) -> dict[str, Any]:
+    """What the JSON files of a Hugging Face folder say; nothing where there are none."""
+    if not file.name.startswith(("model.", "model-", "pytorch_model")):
         return {}
-    try:
-        held = json.loads(config.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointMismatch(f"{config}: is not JSON ({one_line(error)})") from None
-    return held if isinstance(held, dict) else {}
+    said: dict[str, Any] = {}
+    for name in ("config.json", "preprocessor_config.json"):
+        config = file.with_name(name)
+        if not config.is_file():
+            continue
+        try:
+            held = json.loads(config.read_text())
+        except (OSError, ValueError) as error:
+            raise CheckpointMismatch(f"{config}: is not JSON ({one_line(error)})") from None
+        said |= held if isinstance(held, dict) else {}
+    return said

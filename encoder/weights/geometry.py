@@ -42,7 +42,12 @@ def measure(
 ) -> Measured:
     """Raises CheckpointMismatch where shapes contradict each other or something must be told."""
     shapes = {common: tuple(tensors[name].shape) for common, name in known.common.items()}
-    width, channels, *kernel = shapes["patch_embed.proj.weight"]
+    embed = shapes["patch_embed.proj.weight"]
+    if len(embed) not in (4, 5) or not all(embed):
+        raise CheckpointMismatch(
+            f"{source}: its patch embedding has the shape {embed}, no kernel's"
+        )
+    width, channels, *kernel = embed
     tubelet, rows, columns = kernel if len(kernel) == 3 else (1, *kernel)
     if rows != columns:
         raise CheckpointMismatch(
@@ -54,7 +59,7 @@ def measure(
     fields: dict[str, Any] = {
         "embed_dim": width,
         "depth": _depth(known.common),
-        "mlp_ratio": shapes["blocks.0.mlp.fc1.weight"][0] / width,
+        "mlp_ratio": _hidden(shapes) / width,
         "patch": rows,
         "tubelet": tubelet,
         "channels": channels,
@@ -137,6 +142,11 @@ def _square(places: int, source: str) -> tuple[int, int]:
 def _depth(common: Mapping[str, str]) -> int:
     numbers = (re.match(r"blocks\.(\d+)\.", name) for name in common)
     return 1 + max(int(match[1]) for match in numbers if match)
+
+
+def _hidden(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Width inside the MLP, of the first block that has one."""
+    return next(shape[0] for name, shape in shapes.items() if name.endswith("mlp.fc1.weight"))
 
 
 def _heads(width: int, said: int | None, source: str) -> int:

@@ -18,7 +18,8 @@ class Layout(NamedTuple):
     """Names of one program; everything is relative to the root under which the encoder lies."""
 
     name: str
-    signs: tuple[str, ...]  # a file has the layout where it has all of these
+    embed: str  # what turns pixels into tokens, by which the root is found
+    blocks: str  # with what the names of blocks begin
     rows: Rows = ()
     block_rows: Rows = ()  # of what follows a block's number
     outside: Rows = ()  # of names that do not lie under the root
@@ -26,7 +27,8 @@ class Layout(NamedTuple):
 
 TIMM = Layout(
     name="timm",
-    signs=("patch_embed.proj.weight", "blocks.0.norm1.weight", "blocks.0.mlp.fc1.weight"),
+    embed="patch_embed.proj.weight",
+    blocks="blocks.",
     block_rows=(
         ("temporal_norm1.", "time_norm."),
         ("temporal_attn.", "time_attn."),
@@ -39,7 +41,8 @@ TIMM = Layout(
 )
 OPENCLIP = Layout(
     name="open_clip",
-    signs=("conv1.weight", "class_embedding", "transformer.resblocks.0.attn.in_proj_weight"),
+    embed="conv1.weight",
+    blocks="transformer.resblocks.",
     rows=(
         ("conv1.", "patch_embed.proj."),
         ("class_embedding", "cls_token"),
@@ -60,10 +63,8 @@ OPENCLIP = Layout(
 )
 HUGGINGFACE = Layout(
     name="Hugging Face",
-    signs=(
-        "embeddings.patch_embeddings.projection.weight",
-        "encoder.layer.0.layernorm_before.weight",
-    ),
+    embed="embeddings.patch_embeddings.projection.weight",
+    blocks="encoder.layer.",
     rows=(
         ("embeddings.patch_embeddings.projection.", "patch_embed.proj."),
         ("embeddings.cls_token", "cls_token"),
@@ -88,7 +89,8 @@ HUGGINGFACE = Layout(
 )
 HUGGINGFACE_CLIP = Layout(
     name="Hugging Face CLIP",
-    signs=("embeddings.patch_embedding.weight", "encoder.layers.0.self_attn.q_proj.weight"),
+    embed="embeddings.patch_embedding.weight",
+    blocks="encoder.layers.",
     rows=(
         ("embeddings.patch_embedding.", "patch_embed.proj."),
         ("embeddings.class_embedding", "cls_token"),
@@ -108,13 +110,15 @@ HUGGINGFACE_CLIP = Layout(
 )
 MMACTION = Layout(
     name="MMAction2",
-    signs=("patch_embed.projection.weight", "blocks.0.mlp.layers.0.0.weight"),
+    embed="patch_embed.projection.weight",
+    blocks="blocks.",
     rows=(("patch_embed.projection.", "patch_embed.proj."),),
     block_rows=(("mlp.layers.0.0.", "mlp.fc1."), ("mlp.layers.1.", "mlp.fc2.")),
 )
 OWN = Layout(
     name="this project",
-    signs=("embed.weight", "blocks.0.norm1.weight", "blocks.0.mlp.fc1.weight"),
+    embed="embed.weight",
+    blocks="blocks.",
     rows=(("embed.", "patch_embed.proj."),),
 )
 LAYOUTS = (OWN, TIMM, HUGGINGFACE, HUGGINGFACE_CLIP, OPENCLIP, MMACTION)
@@ -153,10 +157,10 @@ def foreign_names(tensors: Mapping[str, T], layout: Layout) -> dict[str, T]:
 
 def find_roots(names: Mapping[str, T], layout: Layout) -> list[str]:
     """Prefixes under which a file holds an encoder of this layout."""
-    sign, *others = layout.signs
-    roots = [name.removesuffix(sign) for name in names if name.endswith(sign)]
+    roots = [name.removesuffix(layout.embed) for name in names if name.endswith(layout.embed)]
     return [
         root
         for root in roots
-        if (not root or root.endswith(".")) and all(root + other in names for other in others)
+        if (not root or root.endswith("."))
+        and any(name.startswith(root + layout.blocks) for name in names)
     ]

@@ -14,7 +14,7 @@ from encoder.weights.families import OWN_FAMILY, Known, recognise
 from encoder.weights.files import TensorFile
 from encoder.weights.geometry import measure
 from encoder.weights.layouts import OWN
-from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.opening import CheckpointMismatch, one_line
 from encoder.weights.parts import Part, Parts, copied, filled, flattened, kernel_to_matrix
 from encoder.weights.told import Told
 
@@ -34,6 +34,9 @@ ALWAYS = ("norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "mlp.fc1.w
           "mlp.fc1.bias", "mlp.fc2.weight", "mlp.fc2.bias")  # fmt: skip
 TIME = ("time_norm.weight", "time_norm.bias", "time_proj.weight", "time_proj.bias")
 SCALES = ("scale1", "scale2")
+
+# What taking a file at its word leads to where names and shapes are not of one model.
+CONTRADICTIONS = (KeyError, IndexError, StopIteration, TypeError, RuntimeError, ZeroDivisionError)
 
 
 class Found(NamedTuple):
@@ -66,9 +69,16 @@ def describe(file: TensorFile, told: Told) -> Found:
             f"{file.path}: this project's names, but no entry 'encoder' in its metadata; give the "
             "encoder.safetensors of the run"
         )
-    measured = measure(known, file.tensors, file.recorded, told, str(file.path))
-    parts, dropped = _parts(known, measured.config, file.tensors)
-    found = Found(file, known, measured.config, parts, dropped, measured.assumed)
+    try:
+        measured = measure(known, file.tensors, file.recorded, told, str(file.path))
+        parts, dropped = _parts(known, measured.config, file.tensors)
+    except CONTRADICTIONS as error:
+        raise CheckpointMismatch(
+            f"{file.path}: named like {known.family.title}, but its names and shapes contradict "
+            f"each other ({type(error).__name__}: {one_line(error)})"
+        ) from None
+    others = tuple(f"the file has {name!r} as well: not read" for name in file.others)
+    found = Found(file, known, measured.config, parts, dropped, (*measured.assumed, *others))
     _require_all_used(found)
     return found
 
