@@ -3,15 +3,28 @@
 import argparse
 from collections.abc import Sequence
 
+FILE = "a file, a folder, or the name of a published model"
 LAYOUTS = ("own", "videomae", "hf", "timm", "unified")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs a command; returns its exit status."""
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     from encoder.program import PROGRAMS, run  # torch only after --help was answered
 
     return run(PROGRAMS[options.command], options)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Options of a command; its `key=value` words may stand before or behind other options."""
+    built = parser()
+    options, rest = built.parse_known_args(arguments)
+    behind = [word for word in rest if "=" in word and not word.startswith("-")]
+    if behind != rest or (behind and "told" not in options):
+        built.error(f"unrecognized arguments: {' '.join(rest)}")
+    if behind:
+        options.told = [*options.told, *behind]
+    return options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,12 +36,14 @@ def parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser(
         "inspect", help="what a file holds, and what of it each variant would load"
     )
-    _add_file(inspect)
+    inspect.add_argument("file", metavar="FILE", help=FILE)
+    _add_told(inspect)
     inspect.add_argument("--variant", metavar="NAME", help="the report of one variant, whole")
     inspect.add_argument("--json", action="store_true", help="as JSON, tensor by tensor")
     convert = commands.add_parser("convert", help="write the encoder of a file in another layout")
-    _add_file(convert)
+    convert.add_argument("file", metavar="FILE", help=FILE)
     convert.add_argument("out", metavar="OUT", help="a new file; a new folder --to hf")
+    _add_told(convert)
     convert.add_argument("--to", choices=LAYOUTS, default="own", dest="layout", help="(own)")
     convert.add_argument("--variant", metavar="NAME", help="as a variant, else as the file has it")
     models = commands.add_parser("models", help="published models by name")
@@ -36,10 +51,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE", help="a file, a folder, or a published model's name"
-    )
+def _add_told(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "told", nargs="*", metavar="key=value",
         help="what the file does not say: num_heads, frames, image_size, normalisation, "

@@ -93,11 +93,9 @@ class BackboneConfig:
 
     def asked(self) -> dict[str, Any]:
         """Fields of EncoderConfig that are asked for instead of the variant's."""
-        still = {"tubelet": 1} if self.patch_embed_2d else {}
-        given = {"frames": self.frames, "image_size": self.image_size, "tubelet": self.tubelet}
-        changes: dict[str, Any] = {
-            key: value for key, value in {**still, **given}.items() if value is not None
-        }
+        tubelet = 1 if self.patch_embed_2d else self.tubelet
+        given = {"frames": self.frames, "image_size": self.image_size, "tubelet": tubelet}
+        changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
         if self.layer_scale:
             changes["layer_scale"] = self.layer_scale
         if self.mean_pooling is not None:

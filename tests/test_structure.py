@@ -65,7 +65,7 @@ def test_a_file_and_its_functions_can_be_read_at_once(path: Path) -> None:
             assert node.returns is not None, f"{node.name} does not say what it returns"
 
 
-@pytest.mark.parametrize("program", ["masking", "video", "pretrain", "launch"])
+@pytest.mark.parametrize("program", ["masking", "video", "encoder", "pretrain", "launch"])
 def test_help_answers_without_heavy_imports(program: str) -> None:
     code = f"import runpy, sys; sys.argv = ['{program}', '--help']\n"
     code += f"try: runpy.run_module('{program}', run_name='__main__')\nexcept SystemExit: pass\n"

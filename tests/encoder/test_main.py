@@ -1,0 +1,138 @@
+"""`python -m encoder` as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from encoder.command import parse
+from encoder.program import PROGRAMS, parse_told, run
+from encoder.weights.loading import load_encoder
+from encoder.weights.opening import CheckpointMismatch, parse_metadata
+from encoder.weights.own import save_encoder
+
+ROOT = Path(__file__).parents[2]
+CKPT = Path(__file__).parent / "weights/fixtures/ckpt"
+VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"
+TINY = ("num_heads=3", "frames=4", "image_size=32")
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    """Status, output and errors of a command, in this process."""
+    options = parse([str(word) for word in words])
+    status = run(PROGRAMS[options.command], options)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("file", sorted(CKPT.glob("*.pth")), ids=lambda file: file.stem)
+def test_every_checkpoint_can_be_inspected(file: Path, capsys) -> None:
+    status, out, err = told(capsys, "inspect", file, *TINY)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{file}: ")
+    labels = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert {"size", "weights", "clip", "positions", "pixels", "beside"} <= set(labels)
+    assert "into a variant:" in out and "unified_*" in out
+    assert max(len(line) for line in out.splitlines()) < 300
+
+
+def test_the_program_itself(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "encoder", "inspect", str(VIDEOMAE), *TINY]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "VideoMAE, VideoMAE V2, InternVideo (pretraining)" in done.stdout
+    assert "under 'model', prefix encoder." in done.stdout
+    cut = tmp_path / "cut.pth"
+    cut.write_bytes(VIDEOMAE.read_bytes()[:1000])
+    done = subprocess.run([*words[:4], str(cut)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"encoder: {cut}: is not whole")
+
+
+def test_the_report_of_one_variant(tmp_path: Path, capsys) -> None:
+    from encoder.config import EncoderConfig
+    from encoder.vit import VideoEncoder
+
+    config = EncoderConfig(size="small", image_size=64)
+    file = tmp_path / "encoder.safetensors"
+    save_encoder(file, VideoEncoder(config).state_dict(), config)
+    status, out, _ = told(capsys, "inspect", file, "--variant", "unified_small")
+    assert status == 0 and "fresh        norm" in out
+    assert "the table of 8x4x4 tokens interpolated to 8x14x14" in out
+    status, _, err = told(capsys, "inspect", file, "--variant", "unified_base")
+    assert status == 2 and "say unified_small" in err
+    status, _, err = told(capsys, "inspect", file, "--variant", "unified_smal")
+    assert status == 2 and "nearest: unified_small" in err
+
+
+def test_json_tells_every_tensor(capsys) -> None:
+    status, out, _ = told(capsys, "inspect", VIDEOMAE, *TINY, "--json")
+    found = json.loads(out)
+    assert status == 0 and found["family"] == "videomae_pretrain"
+    assert found["encoder"]["num_heads"] == 3
+    assert found["dropped"]["mask_token"] == "not under the encoder"
+
+
+@pytest.mark.parametrize("layout", ["own", "videomae", "hf", "unified"])
+def test_a_file_is_converted_and_read_back(tmp_path: Path, capsys, layout: str) -> None:
+    out = tmp_path / {"hf": "out", "own": "out.safetensors"}.get(layout, "out.pth")
+    status, text, err = told(capsys, "convert", VIDEOMAE, out, "--to", layout, *TINY)
+    assert (status, err) == (0, ""), err
+    assert f"written: {out}, read back: the same 30 tensors" in text
+    if layout == "own":
+        assert parse_metadata(out, "report")["family"] == "videomae_pretrain"
+
+
+def test_an_image_model_is_converted_for_timm(tmp_path: Path, capsys) -> None:
+    file = CKPT / "public_openclip_openai.pth"
+    out = tmp_path / "out.safetensors"
+    status, text, _ = told(capsys, "convert", file, out, "--to", "timm", "num_heads=3")
+    assert status == 0 and 'VisionTransformer({"img_size": [32, 32]' in text
+    status, _, err = told(capsys, "convert", file, tmp_path / "new", "--to", "hf", "num_heads=3")
+    assert status == 2 and "--to own or timm" in err and not (tmp_path / "new").exists()
+
+
+def test_what_a_run_says_of_its_recordings_is_carried_over(tmp_path: Path, capsys) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    told(capsys, "convert", VIDEOMAE, first, *TINY)
+    loaded = load_encoder(first).encoder
+    save_encoder(second, loaded.state_dict(), loaded.config, recordings=[{"path": "a.mp4"}], step=7)
+    third = tmp_path / "c.safetensors"
+    status, _, err = told(capsys, "convert", second, third)
+    assert status == 0, err
+    assert parse_metadata(third, "recordings") == [{"path": "a.mp4"}]
+    assert parse_metadata(third, "step") == 7
+
+
+def test_words_about_a_file() -> None:
+    assert parse_told(["num_heads=3", "image_size=224x288", "activation=gelu"]) == {
+        "num_heads": 3, "image_size": (224, 288), "activation": "gelu",
+    }  # fmt: skip
+    with pytest.raises(CheckpointMismatch, match="nearest: num_heads"):
+        parse_told(["num_head=3"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("inspect", "nowhere.pth"), "nowhere.pth: no such file"),
+        (("inspect", VIDEOMAE, "num_heads=5"), "num_heads 5 does not divide embed_dim 48"),
+        (("inspect", VIDEOMAE, "num_heads=-1"), "num_heads=-1"),
+        (("inspect", VIDEOMAE, "normalisation=imagnet"), "normalisation=imagnet"),
+        (("inspect", VIDEOMAE), "say num_heads"),
+        (("inspect", CKPT), "a folder without a checkpoint"),
+        (("models", "vit_s_nine"), "nearest: vit_s_none"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(words: tuple, message: str, capsys) -> None:
+    status, out, err = told(capsys, *words)
+    assert status == 2 and out == "" and err.count("\n") == 1
+    assert message in err and "Value error" not in err
+
+
+def test_models_are_listed(capsys) -> None:
+    status, out, _ = told(capsys, "models")
+    assert status == 0 and len(out.splitlines()) == 36
+    assert "vit_s_none" in out and "eminorhan/video-models: s_none.pth" in out
