@@ -17,6 +17,7 @@ from encoder.weights.report import (
     frames,
     grouped,
     line,
+    wrapped,
 )
 
 
@@ -29,7 +30,7 @@ def inspect_lines(found: Found) -> Iterator[str]:
     yield "into a variant:"
     for outcome, names in by_reason(outcomes(found)):
         yield f"  {', '.join(names)}"
-        yield f"    {outcome}"
+        yield wrapped(f"    {outcome}", 4)
 
 
 def facts(found: Found) -> dict[str, str]:

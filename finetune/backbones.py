@@ -54,6 +54,7 @@ class BackboneConfig:
     learned_positions: bool = Field(
         default=False, validation_alias=AliasChoices("learned_positions", "use_learnable_pos_emb")
     )
+    positions: Literal["sinusoid", "sincos3d", "learned", "separable"] | None = None
     qkv_bias: bool | None = None
     qkv_divided_bias: bool | None = None
     qkv_divided: bool | None = None
@@ -101,8 +102,9 @@ class BackboneConfig:
         if self.mean_pooling is not None:
             pooled = {True: ("mean", "pooled"), False: ("first", "tokens")}
             changes["pooling"], changes["norm"] = pooled[self.mean_pooling]
-        if self.learned_positions:
-            changes |= {"positions": "learned", "trained_grid": None}
+        if self.learned_positions or self.positions:
+            changes["positions"] = self.positions or "learned"
+            changes["trained_grid"] = None
         return {**changes, "drop_path": self.drop_path}
 
 

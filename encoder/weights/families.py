@@ -95,6 +95,10 @@ FAMILIES = (
         beyond={"positions": "learned"},
     ),
     Family(
+        "image_mae", "MAE for images with computed positions (pretraining)",
+        has=("encoder_to_decoder.weight",), lacks=("cls_token", *POSITIONS), kernel=4, steps=1,
+    ),
+    Family(
         "videomae_pretrain", "VideoMAE, VideoMAE V2, InternVideo (pretraining)",
         has=("encoder_to_decoder.weight",), lacks=("cls_token", *POSITIONS),
     ),

@@ -1,5 +1,6 @@
 """What became of each tensor of a file, in a few lines."""
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from encoder.weights.adapting import Adapted, grid_text, shape_of
 from encoder.weights.families import NORMALISATIONS
 from encoder.weights.reading import Found
 
+WIDTH = 100  # of a line, in columns
 LABEL = 13  # columns of a line's label
 SHOWN = 6  # things of a kind that are named
 BLOCKS = ("blocks", "encoder", "transformer")  # first words of a block's name
@@ -120,5 +122,12 @@ def by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
 
 
 def line(label: str, text: str) -> str:
-    """A labelled line under a heading."""
-    return f"  {label:<{LABEL}}{text}"
+    """A labelled text under a heading, in as many lines as it needs."""
+    return wrapped(f"  {label:<{LABEL}}{text}", LABEL + 2)
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Broken between words; further lines are indented."""
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )

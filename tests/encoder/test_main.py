@@ -35,20 +35,15 @@ def test_every_checkpoint_can_be_inspected(file: Path, capsys) -> None:
     labels = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
     assert {"size", "weights", "clip", "positions", "pixels", "beside"} <= set(labels)
     assert "into a variant:" in out and "unified_*" in out
-    assert max(len(line) for line in out.splitlines()) < 300
+    assert max(len(line) for line in out.splitlines()[1:]) <= 100
 
 
-def test_the_program_itself(tmp_path: Path) -> None:
+def test_the_program_itself() -> None:
     words = [sys.executable, "-m", "encoder", "inspect", str(VIDEOMAE), *TINY]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "VideoMAE, VideoMAE V2, InternVideo (pretraining)" in done.stdout
     assert "under 'model', prefix encoder." in done.stdout
-    cut = tmp_path / "cut.pth"
-    cut.write_bytes(VIDEOMAE.read_bytes()[:1000])
-    done = subprocess.run([*words[:4], str(cut)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith(f"encoder: {cut}: is not whole")
 
 
 def test_the_report_of_one_variant(tmp_path: Path, capsys) -> None:
@@ -60,7 +55,7 @@ def test_the_report_of_one_variant(tmp_path: Path, capsys) -> None:
     save_encoder(file, VideoEncoder(config).state_dict(), config)
     status, out, _ = told(capsys, "inspect", file, "--variant", "unified_small")
     assert status == 0 and "fresh        norm" in out
-    assert "the table of 8x4x4 tokens interpolated to 8x14x14" in out
+    assert "the table of 8x4x4 tokens interpolated to 8x14x14" in " ".join(out.split())
     status, _, err = told(capsys, "inspect", file, "--variant", "unified_base")
     assert status == 2 and "say unified_small" in err
     status, _, err = told(capsys, "inspect", file, "--variant", "unified_smal")
@@ -122,6 +117,7 @@ def test_words_about_a_file() -> None:
         (("inspect", VIDEOMAE, "num_heads=-1"), "num_heads=-1"),
         (("inspect", VIDEOMAE, "normalisation=imagnet"), "normalisation=imagnet"),
         (("inspect", VIDEOMAE), "say num_heads"),
+        (("inspect", ROOT / "README.md"), "holds an object beside tensors"),
         (("inspect", CKPT), "a folder without a checkpoint"),
         (("models", "vit_s_nine"), "nearest: vit_s_none"),
     ],

@@ -118,3 +118,16 @@ def test_a_form_without_biases_is_refused_where_there_are_some(tmp_path: Path) -
 
 def vars_of(config: BackboneConfig) -> dict:
     return {"variant": config.variant, "trained": TINY, "drop_path": config.drop_path}
+
+
+def test_positions_of_an_image_model_can_be_kept() -> None:
+    """Upstream drops them for a table; here they may stay, with a fresh term for time."""
+    file = CKPT / "public_timm_clip_openai.pth"
+    config = parsed(
+        variant="as_trained", weights=str(file), trained={"num_heads": 3}, num_frames=4,
+        positions="separable",
+    )  # fmt: skip
+    encoder, report = build_backbone(config)
+    held = torch.load(file, weights_only=True)["pos_embed"][0, 1:]
+    assert torch.equal(encoder.positions.space.data, held)
+    assert report is not None and report.adapted.fresh == ("positions.time",)
