@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("file", metavar="FILE", help=FILE)
     _add_told(inspect)
     inspect.add_argument("--variant", metavar="NAME", help="the report of one variant, whole")
+    _add_choices(inspect)
     inspect.add_argument("--json", action="store_true", help="as JSON, tensor by tensor")
     convert = commands.add_parser("convert", help="write the encoder of a file in another layout")
     convert.add_argument("file", metavar="FILE", help=FILE)
@@ -46,9 +47,28 @@ def parser() -> argparse.ArgumentParser:
     _add_told(convert)
     convert.add_argument("--to", choices=LAYOUTS, default="own", dest="layout", help="(own)")
     convert.add_argument("--variant", metavar="NAME", help="as a variant, else as the file has it")
+    _add_choices(convert)
     models = commands.add_parser("models", help="published models by name")
     models.add_argument("name", nargs="?", help="where this one comes from")
     return parser
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--inflation",
+        choices=("average", "center"),
+        default="average",
+        help="of patches of one frame to tubelets (average)",
+    )
+    parser.add_argument(
+        "--keep-norm",
+        action="store_true",
+        help="the norm of all tokens becomes that of the pooled ones, not a fresh one",
+    )
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PATTERN",
+        help="tensors that may stay fresh or be left out, such as blocks.11.*",
+    )  # fmt: skip
 
 
 def _add_told(parser: argparse.ArgumentParser) -> None:

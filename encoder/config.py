@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
@@ -52,6 +52,15 @@ def require_whole_heads(embed_dim: int, num_heads: int) -> None:
             f"num_heads {num_heads} does not divide embed_dim {embed_dim}; "
             f"choose heads from the divisors of {embed_dim}"
         )
+
+
+def first_error(error: ValueError) -> str:
+    """What is wrong in one line, without pydantic's words around it."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return (f"{place}: " if place else "") + first["msg"].removeprefix("Value error, ")
 
 
 def both_sides(value: Any) -> Any:

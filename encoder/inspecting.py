@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from encoder.config import COMPUTED
+from encoder.config import COMPUTED, first_error
 from encoder.variants import VARIANTS, as_variant
 from encoder.weights.adapting import DEFAULTS, Adapted, adapt, grid_text, shape_of
 from encoder.weights.attention import FORMS, attention_form
@@ -67,8 +67,8 @@ def facts(found: Found) -> dict[str, str]:
 
 
 def _stored(found: Found) -> str:
-    names = found.known.common or {name: name for name in found.parts}
-    return FORMS[attention_form(names)]
+    form = attention_form(found.known.common) if found.known.common else "q_v"  # our own form
+    return FORMS[form]
 
 
 def outcomes(found: Found) -> dict[str, str]:
@@ -83,6 +83,8 @@ def outcomes(found: Found) -> dict[str, str]:
             told[name] = _summary(found, adapted)
         except CheckpointMismatch as error:
             told[name] = "refused: " + str(error).partition(": ")[2]
+        except ValueError as error:
+            told[name] = "refused: " + first_error(error)
     return told
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from encoder.config import EncoderConfig
+from encoder.config import EncoderConfig, first_error
 from encoder.inspecting import as_json, inspect_lines
 from encoder.variants import variant_config
-from encoder.weights.adapting import DEFAULTS, adapt
+from encoder.weights.adapting import Options, adapt
 from encoder.weights.convert import timm_arguments, write_encoder
 from encoder.weights.loading import load_encoder, load_found
 from encoder.weights.opening import CheckpointMismatch
@@ -37,7 +37,7 @@ def inspect(options: argparse.Namespace) -> None:
     found = _found(options)
     report = None
     if options.variant:
-        report = Report(found, adapt(found, _wanted(options, found), DEFAULTS))
+        report = Report(found, adapt(found, _wanted(options, found), _choices(options)))
     if options.json:
         print(json.dumps(as_json(found, report), indent=1))
     else:
@@ -47,7 +47,7 @@ def inspect(options: argparse.Namespace) -> None:
 def convert(options: argparse.Namespace) -> None:
     found = _found(options)
     wanted = _wanted(options, found) if options.variant else None
-    encoder, report = load_found(found, wanted)
+    encoder, report = load_found(found, wanted, _choices(options))
     out = Path(options.out)
     metadata = {"report": report.as_dict(), **_carried(found)}
     write_encoder(out, encoder.state_dict(), encoder.config, options.layout, metadata)
@@ -77,10 +77,14 @@ def _found(options: argparse.Namespace) -> Found:
         told = {**find_card(options.file).told, **told}
         path = find_model(options.file)
     try:
-        return find_encoder(path, TypeAdapter(Told).validate_python(told))
+        found = find_encoder(path, TypeAdapter(Told).validate_python(told))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise CheckpointMismatch(f"{first['loc'][0]}={first['input']}: {first['msg']}") from None
+        given = error.errors()[0]["input"]
+        raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
+
+    if told and found.known.family.name == "own":
+        raise CheckpointMismatch(f"{path}: says all of itself; leave out {', '.join(told)}")
+    return found
 
 
 def parse_told(words: Sequence[str]) -> dict[str, Any]:
@@ -102,11 +106,15 @@ def parse_told(words: Sequence[str]) -> dict[str, Any]:
     return told
 
 
+def _choices(options: argparse.Namespace) -> Options:
+    return Options(options.inflation, options.keep_norm, tuple(options.allow))
+
+
 def _wanted(options: argparse.Namespace, found: Found) -> EncoderConfig:
     try:
         return variant_config(options.variant, found.config)
     except ValueError as error:
-        raise CheckpointMismatch(f"{found.file.path}: {error}") from None
+        raise CheckpointMismatch(f"{found.file.path}: {first_error(error)}") from None
 
 
 def _carried(found: Found) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from encoder.config import EncoderConfig, both_sides
+from encoder.config import EncoderConfig, both_sides, first_error
 from encoder.variants import Variant, find_variant, variant_config
 from encoder.vit import VideoEncoder
 from encoder.weights.adapting import Options
@@ -144,7 +144,7 @@ def _wanted(config: BackboneConfig, found: Found) -> EncoderConfig:
             return replace(found.config, **config.asked())
         return variant_config(config.variant, found.config, **config.asked())
     except ValueError as error:
-        raise CheckpointMismatch(f"{found.file.path}: {error}") from None
+        raise CheckpointMismatch(f"{found.file.path}: {first_error(error)}") from None
 
 
 def write_backbone(path: Path, encoder: VideoEncoder, config: BackboneConfig) -> None:

@@ -19,6 +19,7 @@ from encoder.weights.reading import Found
 Inflation = Literal["average", "center"]
 # What may begin training fresh without being asked: everything else is attention, MLP, patches.
 MAY_BE_FRESH = ("norm.*", "class_token.*", "positions.*", "blocks.*.scale?", "blocks.*.time_proj.*")
+MOST_TOKENS = 2**18  # whose positions are computed for no file's sake
 
 
 class Options(NamedTuple):
@@ -45,6 +46,12 @@ class Adapted(NamedTuple):
 def adapt(found: Found, target: EncoderConfig, options: Options) -> Adapted:
     """Raises CheckpointMismatch where a tensor of attention, MLP or patches would stay fresh, a
     shape does not fit, or the file's weights cannot serve the wanted encoder."""
+    for config in (found.config, target):
+        if config.tokens > MOST_TOKENS:
+            raise CheckpointMismatch(
+                f"{found.file.path}: {config.tokens} tokens a clip, above {MOST_TOKENS}; "
+                "take fewer frames or a smaller image_size"
+            )
     target = _with_trained_grid(found.config, target)
     parts, dropped = dict(found.parts), dict(found.dropped)
     _patches(found, target, parts, options.inflation)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from torch import Tensor
 
-from encoder.config import EncoderConfig
+from encoder.config import EncoderConfig, first_error
 from encoder.weights.families import NORMALISATIONS, Known
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.told import Told
@@ -102,11 +102,7 @@ def _with_grid(
     try:
         return Measured(EncoderConfig(**fields), tuple(assumed))
     except ValidationError as error:
-        raise CheckpointMismatch(f"{source}: {_first(error)}") from None
-
-
-def _first(error: ValidationError) -> str:
-    return error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise CheckpointMismatch(f"{source}: {first_error(error)}") from None
 
 
 def _places(
@@ -140,8 +136,11 @@ def _square(places: int, source: str) -> tuple[int, int]:
 
 
 def _depth(common: Mapping[str, str]) -> int:
-    numbers = (re.match(r"blocks\.(\d+)\.", name) for name in common)
-    return 1 + max(int(match[1]) for match in numbers if match)
+    """Blocks of a file; a number beyond its tensors is none of theirs."""
+    numbers = [int(m[1]) for name in common if (m := re.match(r"blocks\.(\d{1,6})\.", name))]
+    if max(numbers) >= len(common):
+        raise KeyError(f"blocks.{max(numbers)}")
+    return 1 + max(numbers)
 
 
 def _hidden(shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from encoder.config import EncoderConfig
+from encoder.config import EncoderConfig, first_error
 from encoder.weights.attention import Names, attention_parts
 from encoder.weights.families import OWN_FAMILY, Known, recognise
 from encoder.weights.files import TensorFile
@@ -98,9 +98,11 @@ def _own(file: TensorFile, text: str) -> Found:
     try:
         config = TypeAdapter(EncoderConfig).validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(("encoder", *map(str, first["loc"])))
-        raise CheckpointMismatch(f"{file.path}: metadata {place}: {first['msg']}") from None
+        raise CheckpointMismatch(f"{file.path}: metadata encoder.{first_error(error)}") from None
+    if config.depth > len(file.tensors):
+        raise CheckpointMismatch(
+            f"{file.path}: metadata encoder.depth: {config.depth}, of {len(file.tensors)} tensors"
+        )
     root = "" if "embed.weight" in file.tensors else "encoder."
     inside = [name for name in file.tensors if name.startswith(root)]
     outside = tuple(name for name in file.tensors if not name.startswith(root))

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from encoder.command import parse
+from encoder.config import EncoderConfig
 from encoder.program import PROGRAMS, parse_told, run
+from encoder.vit import VideoEncoder
 from encoder.weights.loading import load_encoder
 from encoder.weights.opening import CheckpointMismatch, parse_metadata
 from encoder.weights.own import save_encoder
@@ -47,9 +49,6 @@ def test_the_program_itself() -> None:
 
 
 def test_the_report_of_one_variant(tmp_path: Path, capsys) -> None:
-    from encoder.config import EncoderConfig
-    from encoder.vit import VideoEncoder
-
     config = EncoderConfig(size="small", image_size=64)
     file = tmp_path / "encoder.safetensors"
     save_encoder(file, VideoEncoder(config).state_dict(), config)
@@ -101,6 +100,18 @@ def test_what_a_run_says_of_its_recordings_is_carried_over(tmp_path: Path, capsy
     assert parse_metadata(third, "step") == 7
 
 
+def test_choices_are_told_and_taken(tmp_path: Path, capsys) -> None:
+    small = EncoderConfig(size="small", image_size=64)
+    file, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save_encoder(file, VideoEncoder(small).state_dict(), small)
+    words = ("convert", file, out, "--variant", "unified_small", "--keep-norm")
+    status, text, err = told(capsys, *words)
+    assert status == 0, err
+    assert "norm: now of the pooled" in text and "fresh" not in text
+    status, _, err = told(capsys, "inspect", file, "num_heads=6")
+    assert status == 2 and "says all of itself; leave out num_heads" in err
+
+
 def test_words_about_a_file() -> None:
     assert parse_told(["num_heads=3", "image_size=224x288", "activation=gelu"]) == {
         "num_heads": 3, "image_size": (224, 288), "activation": "gelu",
@@ -114,8 +125,8 @@ def test_words_about_a_file() -> None:
     [
         (("inspect", "nowhere.pth"), "nowhere.pth: no such file"),
         (("inspect", VIDEOMAE, "num_heads=5"), "num_heads 5 does not divide embed_dim 48"),
-        (("inspect", VIDEOMAE, "num_heads=-1"), "num_heads=-1"),
-        (("inspect", VIDEOMAE, "normalisation=imagnet"), "normalisation=imagnet"),
+        (("inspect", VIDEOMAE, "num_heads=-1"), "num_heads: Input should be greater than 0"),
+        (("inspect", VIDEOMAE, "normalisation=imagnet"), "'clip' or 'kinetics', not 'imagnet'"),
         (("inspect", VIDEOMAE), "say num_heads"),
         (("inspect", ROOT / "README.md"), "holds an object beside tensors"),
         (("inspect", CKPT), "a folder without a checkpoint"),

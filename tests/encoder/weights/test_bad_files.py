@@ -1,6 +1,7 @@
 """Files that hold no encoder, half of one, or two: one line, and nothing is loaded."""
 
 import argparse
+import json
 import os
 import random
 from collections.abc import Callable
@@ -109,6 +110,33 @@ def test_it_is_refused_in_one_line(tmp_path: Path, case: str, suffix: str) -> No
     with pytest.raises(CheckpointMismatch, match=message) as caught:
         load_encoder(path, told=TOLD)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_numbers_in_names_cost_nothing(tmp_path: Path) -> None:
+    """A block's number, a depth or a clip that no file has the tensors for."""
+    path = tmp_path / "file.safetensors"
+    for number in ("99999", "99999999999"):
+        save_file(with_more(**{f"blocks.{number}.norm1.weight": (48,)}), path)
+        with pytest.raises(CheckpointMismatch, match=r"contradict|has not"):
+            load_encoder(path, told=TOLD)
+    with pytest.raises(CheckpointMismatch, match="tokens a clip, above 262144"):
+        load_encoder(CKPT / "public_videomaev2_distilled.pth", told=Told(3, 2**20, (32, 32)))
+    config = {"embed_dim": 48, "num_heads": 3, "depth": 10**9}
+    save_file({"embed.weight": torch.ones(48, 1536)}, path, {"encoder": json.dumps(config)})
+    with pytest.raises(CheckpointMismatch, match="1000000000, of 1 tensors"):
+        load_encoder(path)
+
+
+@pytest.mark.parametrize("prefix", ["encoder.", "backbone.", "model.", "_orig_mod.", "a.b.model."])
+@pytest.mark.parametrize("stem", ["videomaev2_distilled", "timm_clip_openai", "timesformer_k400"])
+def test_a_prefix_hides_no_family(tmp_path: Path, prefix: str, stem: str) -> None:
+    plain = {n.removeprefix("model."): t for n, t in tensors(stem).items()}
+    paths = (tmp_path / "plain.safetensors", tmp_path / "prefixed.safetensors")
+    save_file(plain, paths[0])
+    save_file({prefix + name: tensor for name, tensor in plain.items()}, paths[1])
+    one, other = (load_encoder(path, told=TOLD) for path in paths)
+    assert one.encoder.config == other.encoder.config
+    torch.testing.assert_close(one.encoder.state_dict(), other.encoder.state_dict(), atol=0, rtol=0)
 
 
 STEMS = sorted(path.stem.removeprefix("public_") for path in CKPT.glob("*.pth"))
