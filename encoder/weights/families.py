@@ -109,7 +109,7 @@ FAMILIES = (
     ),
     Family(
         "videomae", "VideoMAE's encoder",
-        has=("norm.weight",), lacks=("cls_token", *POSITIONS),
+        lacks=("cls_token", *POSITIONS),
     ),
 )  # fmt: skip
 

@@ -66,7 +66,7 @@ def measure(
         "class_token": "cls_token" in shapes,
         "pre_norm": "norm_pre.weight" in shapes,
         "layer_scale": 1.0 if "blocks.0.scale1" in shapes else None,
-        "norm": "pooled" if "fc_norm.weight" in shapes else "tokens",
+        "norm": "tokens" if "norm.weight" in shapes else "pooled",
         "mean": family.pixels.mean,
         "std": family.pixels.std,
         **family.beyond,
@@ -97,6 +97,8 @@ def _with_grid(
         if rows * columns != places:
             rows, columns = _square(places, source)
     fields |= {"frames": steps * tubelet, "image_size": (rows * patch, columns * patch)}
+    if not shapes.keys() & {"norm.weight", "fc_norm.weight"}:
+        assumed.append("no LayerNorm at its end; that of the pooled tokens begins untrained")
     if known.family.doubt and not said.keys() & {"mean", "activation", "positions"}:
         assumed.append(known.family.doubt)
     try:

@@ -13,6 +13,7 @@ from encoder.weights.families import IMAGENET
 from encoder.weights.layouts import HUGGINGFACE, TIMM, foreign_names
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.parts import matrix_to_kernel
+from encoder.weights.told import Told
 
 Tensors = Mapping[str, Tensor]
 
@@ -35,9 +36,10 @@ def require_holds(layout: str, config: EncoderConfig) -> None:
     for field, only in CANNOT.get(layout, {}).items():
         if getattr(config, field) != only:
             others = [name for name in ("own", *CANNOT) if name != layout and _holds(name, config)]
+            say = f", or say {field}={only}" if field in Told.__dataclass_fields__ else ""
             raise CheckpointMismatch(
                 f"--to {layout}: the encoder has {field} {getattr(config, field)}, programs of "
-                f"that layout only {only}; it can be written --to {' or '.join(others)}"
+                f"that layout only {only}; it can be written --to {' or '.join(others)}{say}"
             )
     if layout == "hf" and config.image_size[0] != config.image_size[1]:
         rows, columns = config.image_size

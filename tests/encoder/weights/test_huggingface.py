@@ -82,6 +82,17 @@ def test_biases_of_its_files_are_not_lost(tmp_path: Path, old: bool) -> None:
     assert report.found.known.family.name == "videomae_pretrain"
 
 
+def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
+    settings = huggingface_config(TINY) | {"use_mean_pooling": True}
+    theirs = moved(transformers.VideoMAEModel(transformers.VideoMAEConfig(**settings)))
+    theirs.save_pretrained(tmp_path)
+    encoder, report = load_encoder(tmp_path)
+    assert "no LayerNorm at its end" in str(report) and report.adapted.fresh
+    with torch.no_grad():
+        expected = theirs(pixels().transpose(1, 2)).last_hidden_state
+    torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
+
+
 def image_settings(**more) -> dict:
     sizes = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
     return {**sizes, "intermediate_size": 96, "image_size": 32, "patch_size": 8, **more}
