@@ -1,16 +1,39 @@
 """The transformer block: pre-norm attention and MLP."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from timm.layers import DropPath, Mlp, get_act_layer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 NORM_EPS = 1e-6
+
+
+class QuickGELU(nn.Module):
+    """The approximation that OpenAI's CLIP was trained with (Hendrycks and Gimpel, 2016)."""
+
+    def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
+        return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "quick_gelu": QuickGELU}
+
+
+class DropPath(nn.Module):
+    """Leaves a branch out for whole samples while training (Huang et al., ECCV 2016)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        if not self.rate:
+            return x
+        return x * F.dropout(x.new_ones(len(x), 1, 1), self.rate, self.training)
 
 
 class Attention(nn.Module):
@@ -83,9 +106,14 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(embed_dim, eps=eps)
         self.attn = Attention(embed_dim, num_heads)
         self.norm2 = nn.LayerNorm(embed_dim, eps=eps)
-        act_layer = get_act_layer(activation)
-        self.mlp = Mlp(embed_dim, hidden_features=round(embed_dim * mlp_ratio), act_layer=act_layer)
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        hidden = round(embed_dim * mlp_ratio)
+        layers = (
+            ("fc1", nn.Linear(embed_dim, hidden)),
+            ("act", ACTIVATIONS[activation]()),
+            ("fc2", nn.Linear(hidden, embed_dim)),
+        )
+        self.mlp = nn.Sequential(OrderedDict(layers))
+        self.drop_path = DropPath(drop_path)
         self.layer_scale = layer_scale
         self.scale1, self.scale2 = (
             nn.Parameter(torch.empty(embed_dim)) if layer_scale else None for _ in range(2)

@@ -3,10 +3,9 @@
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
-from timm.layers import DropPath
 from torch import Tensor, nn
 
-from encoder.block import Attention, Block, block_stack, growing, scaled
+from encoder.block import Attention, Block, DropPath, block_stack, growing, scaled
 from encoder.config import EncoderConfig
 
 
@@ -27,7 +26,7 @@ class DividedBlock(nn.Module):
             config.embed_dim, config.num_heads, config.mlp_ratio, 0.0,
             config.norm_eps, config.activation, config.layer_scale,
         )  # fmt: skip
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Float[Tensor, "b n d"], outputs: None = None) -> Float[Tensor, "b n d"]:
         x = self._over_time(x)

@@ -231,9 +231,13 @@ def _refuse(
 
 
 def shape_of(part: Part, tensors: Mapping[str, Tensor]) -> torch.Size:
-    """The shape that a part will have, computed without data."""
-    with torch.device("meta"):
-        return part.make(*(tensors[source] for source in part.sources)).shape
+    """The shape that a part will have, from stand-ins that take no memory.
+
+    Not from tensors on the meta device: dividing or joining those imports torch's compiler, a
+    second and a half.
+    """
+    one = torch.empty(())
+    return part.make(*(one.expand(tensors[source].shape) for source in part.sources)).shape
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from encoder.block import Block, build_blocks
+from encoder.block import Block, DropPath, build_blocks
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 
@@ -89,5 +89,15 @@ def test_initialisation_is_that_of_the_paper_code() -> None:
 
 def test_drop_path_grows_over_the_depth() -> None:
     blocks = build_blocks(3, 24, 3, 4.0, 0.2)
-    rates = [getattr(block.drop_path, "drop_prob", 0.0) for block in blocks]
+    rates = [block.drop_path.rate for block in blocks]
     assert rates == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_drop_path_leaves_out_whole_samples_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(4000, 2, 3)
+    dropped = DropPath(0.25)(x)
+    assert dropped.unique().tolist() == [0.0, pytest.approx(4 / 3)]
+    assert torch.equal(dropped, dropped[:, :1, :1].expand_as(x))
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.03)
+    assert torch.equal(DropPath(0.25).eval()(x), x)
