@@ -81,3 +81,21 @@ def test_a_computed_table_of_another_grid_is_that_of_the_grid_trained_on() -> No
     even = table.view(16, 16, 16)
     original = sinusoid_table(128, 16).view(8, 16, 16)
     torch.testing.assert_close(even[1], 0.75 * original[0] + 0.25 * original[1])
+
+
+@pytest.mark.parametrize(("side", "dim"), [(14, 32), (4, 48)])
+def test_recorded_tables_with_a_class_token_or_a_slower_clock(side: int, dim: int) -> None:
+    """Upstream's row for a class token is 0; its `scale_t` of 2 is every second frame's table."""
+    name, places = f"sincos3d_g{side}_t2_d{dim}", side * side
+    recorded = TABLES[f"{name}_cls"][0]
+    assert not recorded[0].any()
+    torch.testing.assert_close(sincos3d_table((2, side, side), dim), recorded[1:])
+    longer = sincos3d_table((4, side, side), dim).view(4, places, dim)
+    slower = TABLES[f"{name}_scale2"][0].view(2, places, dim)
+    torch.testing.assert_close(longer[::2], slower, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("tokens", "dim"), [(24, 48), (196, 32)])
+def test_the_flat_table_is_the_recorded_one(tokens: int, dim: int) -> None:
+    recorded = TABLES[f"sinusoid_n{tokens}_d{dim}"][0]
+    torch.testing.assert_close(sinusoid_table(tokens, dim), recorded, atol=1e-6, rtol=0)
