@@ -1,0 +1,87 @@
+"""Labels joined by time: what holds when, and what does not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.labels.formats import read_labels
+from finetune.labels.joining import classes_of, join, moments, report
+from finetune.labels.marks import LabelError, Mark
+from video.recording import Recording
+
+VIDEOS = Path(__file__).parents[4] / "shared/videos/cholect50_challenge_val"
+
+
+def recording(seconds: float = 10.0, fps: float = 25.0, **more) -> Recording:
+    frames = round(seconds * fps)
+    return Recording("a.mp4", "pyav", fps, frames, seconds, 64, 64, 0.0, **more)
+
+
+def joined(marks: list[Mark], classes=("x", "y"), rate: float = 1.0, **more):
+    given = recording(**more)
+    return join(given, moments(given, rate), marks, classes, "labels.csv")
+
+
+def test_each_moment_has_the_label_that_holds_then() -> None:
+    track = joined([Mark(0.0, 4.0, "x", 2), Mark(4.0, 8.0, "y", 3)])
+    assert track.times.tolist() == list(range(10))
+    assert track.labels.tolist() == [0] * 4 + [1] * 4 + [-1] * 2
+    assert (track.labelled, track.unlabelled, track.surplus, track.disputed) == (8, 2, 0, 0)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 5.0, 25.0])
+def test_a_label_of_every_frame_gives_every_moment_one(rate: float) -> None:
+    """Cholec80's numbers count frames at 25 a second; written times are rounded."""
+    marks = [Mark(i / 25, (i + 1) / 25, "x" if i < 100 else "y", i + 2) for i in range(250)]
+    track = joined(marks, rate=rate)
+    assert len(track.times) == 10 * rate and track.unlabelled == 0
+    assert (track.labels == (track.times >= 4 - 1e-9)).all()
+
+
+def test_moments_are_where_there_are_frames() -> None:
+    given = recording(holes=((3.0, 6.0),))
+    assert moments(given, 1.0).tolist() == [0, 1, 2, 6, 7, 8, 9]
+
+
+def test_marks_that_disagree_give_no_label_and_are_counted() -> None:
+    track = joined([Mark(0.0, 5.0, "x", 2), Mark(4.0, 8.0, "y", 3), Mark(6.0, 7.0, "y", 4)])
+    assert track.disputed == 1 and track.labels[4] == -1 and track.labels[6] == 1
+
+
+def test_labels_a_little_behind_the_end_are_counted_and_far_behind_it_refused() -> None:
+    assert joined([Mark(0.0, 10.0, "x", 2), Mark(10.0, 11.0, "x", 3)]).surplus == 1
+    with pytest.raises(LabelError, match=r"labels\.csv:3: a label at 250 s, a\.mp4 ends at 10 s"):
+        joined([Mark(0.0, 10.0, "x", 2), Mark(250.0, 251.0, "x", 3)])
+
+
+def test_a_class_that_is_not_known_names_the_nearest() -> None:
+    with pytest.raises(LabelError, match=r"labels\.csv:7: 'Clippin' is none of .*'Clipping'"):
+        joined([Mark(0.0, 1.0, "Clippin", 7)], classes=("Clipping", "Cutting"))
+
+
+def test_classes_come_in_the_order_of_time() -> None:
+    first = [Mark(5.0, 6.0, "b", 2), Mark(0.0, 1.0, "a", 3)]
+    assert classes_of([first, [Mark(0.0, 1.0, "c", 2)]]) == ("a", "b", "c")
+
+
+def test_the_report_counts_everything() -> None:
+    track = joined([Mark(0.0, 4.0, "x", 2), Mark(4.0, 6.0, "y", 3), Mark(10.0, 11.0, "y", 4)])
+    lines = report([track], ("x", "y"))
+    assert lines[0] == "a.mp4: 6 labelled moments (4 without label, 1 labels behind its end)"
+    assert lines[1] == "6 labelled moments of 1 recordings: x 67%, y 33%"
+
+
+@pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real recordings are not at hand")
+@pytest.mark.parametrize("name", ["VID68", "VID70", "VID73", "VID74", "VID75"])
+def test_real_labels_of_cholect50_agree_in_both_forms(name: str) -> None:
+    table = read_labels(VIDEOS / "phases.csv", name).marks[name]
+    theirs = read_labels(VIDEOS / f"labels/{name}.json", name).marks[name]
+    numbers = ("preparation", "carlot-triangle-dissection", "clipping-and-cutting",
+               "gallbladder-dissection", "gallbladder-packaging", "cleaning-and-coagulation",
+               "gallbladder-extraction")  # fmt: skip
+    by_second = {mark.begin: mark.label for mark in theirs}
+    assert len(by_second) > 90
+    for mark in table:
+        assert numbers[int(mark.label)] == by_second[mark.begin]
+    assert np.isfinite(list(by_second)).all()
