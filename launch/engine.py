@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -41,22 +42,30 @@ def resolve_precision(config: EngineConfig, device: torch.device) -> str:
     return "bf16" if device.type == "cuda" and config.zero_stage > 0 else "fp32"
 
 
-def decay_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Parameters with and without weight decay: biases, norms, tokens and positions have none."""
-    decayed: list[nn.Parameter] = []
-    undecayed: list[nn.Parameter] = []
+def parameter_groups(
+    model: nn.Module, scale: Callable[[str], float] = lambda name: 1.0
+) -> list[dict[str, Any]]:
+    """Trained parameters by weight decay and `scale`, which multiplies their learning rate.
+
+    Biases, norms, tokens and positions have no weight decay. Frozen parameters are in no group.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        plain = parameter.ndim < 2 or bool(UNDECAYED & set(name.split(".")))
-        (undecayed if plain else decayed).append(parameter)
-    groups = [{"params": decayed, "decays": True}, {"params": undecayed, "decays": False}]
-    return [group for group in groups if group["params"]]
+        if parameter.requires_grad:
+            plain = parameter.ndim < 2 or bool(UNDECAYED & set(name.split(".")))
+            groups.setdefault((scale(name), not plain), []).append(parameter)
+    return [
+        {"params": groups[key], "scale": key[0], "decays": key[1]}
+        for key in sorted(groups, reverse=True)
+    ]
 
 
 class Engine:
     """A model under DeepSpeed ZeRO: forward, backward, step, and the state to save.
 
     Gradients are accumulated over `accumulation` calls of `backward`; `step` after the last of
-    them updates the weights. Every process makes the same calls.
+    them updates the weights. Every process makes the same calls. `scale` is by what the learning
+    rate of a parameter, by its name, is multiplied.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class Engine:
         optimizer: OptimizerConfig,
         config: EngineConfig,
         processes: Processes,
+        scale: Callable[[str], float] = lambda name: 1.0,
     ) -> None:
         deepspeed = _import_deepspeed(processes.device)
         self.device = processes.device
@@ -82,13 +92,17 @@ class Engine:
         with redirect_stdout(io.StringIO()):  # its memory at every stage, in bf16
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=model.to(self.device),
-                optimizer=self._build_optimizer(model, optimizer, config),
+                optimizer=self._build_optimizer(model, optimizer, config, scale),
                 config=self._deepspeed_config(model, batch, config),
                 dist_init_required=False,
             )
 
     def _build_optimizer(
-        self, model: nn.Module, optimizer: OptimizerConfig, config: EngineConfig
+        self,
+        model: nn.Module,
+        optimizer: OptimizerConfig,
+        config: EngineConfig,
+        scale: Callable[[str], float],
     ) -> torch.optim.Optimizer:
         kind: Any = torch.optim.AdamW
         options: dict[str, Any] = {"fused": True}
@@ -96,9 +110,8 @@ class Engine:
             from deepspeed.ops.adam import DeepSpeedCPUAdam
 
             kind, options = DeepSpeedCPUAdam, {"adamw_mode": True}
-        return kind(
-            decay_groups(model), lr=0.0, betas=optimizer.betas, eps=optimizer.eps, **options
-        )
+        groups = parameter_groups(model, scale)
+        return kind(groups, lr=0.0, betas=optimizer.betas, eps=optimizer.eps, **options)
 
     def _deepspeed_config(
         self, model: nn.Module, batch: BatchConfig, config: EngineConfig
@@ -145,7 +158,7 @@ class Engine:
         same on every process, for the norm of the gradient is.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["scale"]
             group["weight_decay"] = weight_decay if group["decays"] else 0.0
         last = self._engine.is_gradient_accumulation_boundary()
         if last and self.stage == 0:

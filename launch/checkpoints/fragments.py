@@ -34,6 +34,8 @@ class Fragment(NamedTuple):
 def owned_fragments(model: nn.Module, optimizer: Any, stage: int) -> list[Fragment]:
     """The fragments of this process; at stage 0 every process owns every parameter whole.
 
+    Frozen parameters have none: they are what they were when the model was built.
+
     `optimizer` is what DeepSpeed returned: torch's own at stage 0, else its ZeRO wrapper.
     """
     walk = {0: _replicated, 1: _partitioned_groups, 2: _partitioned_groups, 3: _partitioned_each}
@@ -74,19 +76,19 @@ def _fragment(
 
 
 def _replicated(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         moments = _moments(optimizer, parameter)
         yield _fragment(name, tuple(parameter.shape), 0, parameter.numel(), parameter, moments, 0)
 
 
-def _deepspeed_parameters(model: nn.Module) -> Iterator[tuple[str, Any]]:
+def _trained(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Parameters by name; DeepSpeed has hung attributes on them that their type does not know."""
-    yield from model.named_parameters()
+    return ((name, each) for name, each in model.named_parameters() if each.requires_grad)
 
 
 def _partitioned_groups(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
     """Stages 1 and 2: each process owns an equal stretch of each parameter group's flat buffer."""
-    for name, parameter in _deepspeed_parameters(model):
+    for name, parameter in _trained(model):
         place = parameter._hp_mapping
         if place is None:
             continue
@@ -101,7 +103,7 @@ def _partitioned_groups(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
 def _partitioned_each(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
     """Stage 3: each process owns an equal stretch of each parameter, padded at its end."""
     rank = torch.distributed.get_rank()
-    for name, parameter in _deepspeed_parameters(model):
+    for name, parameter in _trained(model):
         group, offset, padded = optimizer.grad_position[optimizer.get_param_id(parameter)]
         start = rank * padded
         size = min(padded, parameter.ds_numel - start)
@@ -121,7 +123,7 @@ def publish_weights(model: nn.Module, optimizer: Any, stage: int) -> None:
     if stage in (1, 2):
         optimizer.update_lp_params()
     if stage == 3:
-        for _, parameter in _deepspeed_parameters(model):
+        for _, parameter in _trained(model):
             group, offset, padded = optimizer.grad_position[optimizer.get_param_id(parameter)]
             buffer = optimizer.fp32_partitioned_groups_flat[group]
             parameter.ds_tensor.data.copy_(buffer.data.narrow(0, offset, padded))

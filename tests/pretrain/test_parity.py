@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from encoder.tubelets import gather_tokens
-from launch.engine import decay_groups
+from launch.engine import parameter_groups
 from pretrain.config import TargetConfig
 from pretrain.objective import token_errors
 from pretrain.targets import build_target
@@ -95,7 +95,7 @@ def test_gradients(recorded) -> None:
 def test_five_steps_of_adamw(recorded) -> None:
     trajectory = recorded.facts["trajectory"]
     model = recorded.model()
-    groups = [{**g, "weight_decay": 0.05 if g["decays"] else 0.0} for g in decay_groups(model)]
+    groups = [{**g, "weight_decay": 0.05 if g["decays"] else 0.0} for g in parameter_groups(model)]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8)
     losses = []
     for learning_rate in trajectory["lr"]:
@@ -116,7 +116,7 @@ def test_groups_with_and_without_weight_decay(recorded) -> None:
     model = recorded.model()
     names = {parameter: name for name, parameter in model.named_parameters()}
     for group, expected in zip(
-        decay_groups(model), reversed(recorded.facts["param_groups"]), strict=True
+        parameter_groups(model), reversed(recorded.facts["param_groups"]), strict=True
     ):
         inside = {names[parameter] for parameter in group["params"]}
         marked = {

@@ -33,7 +33,11 @@ def build(stage: int, processes) -> Engine:
     )
     batch = BatchConfig(clips=CLIPS, micro_batch=4)
     config = EngineConfig(zero_stage=stage, precision="fp32", clip_grad_norm=0.5)
-    return Engine(model, batch, OptimizerConfig(), config, processes)
+    model[2].weight.requires_grad = False
+    halved = {"0.weight": 0.5, "0.bias": 0.5}  # a learning rate of their own
+    return Engine(
+        model, batch, OptimizerConfig(), config, processes, lambda name: halved.get(name, 1.0)
+    )
 
 
 def losses(engine: Engine, processes, steps: list[int], bad: int = -1) -> list[float]:
