@@ -1,7 +1,6 @@
 """From recordings to batches: which reads a process makes at a step, and their masks."""
 
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -9,16 +8,15 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
+from torch.utils.data import Dataset, default_collate, get_worker_info
 
-from launch.interrupts import ignore_interrupts
+from launch.feeding import Read, Schedule, load_batches
 from launch.processes import Processes
 from launch.randomness import sample_rng
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
 from video.clips import ClipRead, ClipReader
 from video.recording import UnreadableVideo
-from video.sampling import ClipSampler
 from video.watch import Attempt, Watch
 
 SHOWN = 3  # clips of the pictures, far apart
@@ -28,13 +26,6 @@ class NothingReadable(OSError):
     """One process finds nothing that it can read any more."""
 
     exit_status = 2
-
-
-class Read(NamedTuple):
-    """One decoding of a stretch of a recording: a position in the order of an epoch."""
-
-    epoch: int
-    position: int
 
 
 class ReadClips(NamedTuple):
@@ -56,39 +47,6 @@ class PretrainBatch(NamedTuple):
     def to(self, device: torch.device) -> "PretrainBatch":
         clip, visible, decoded = (x.to(device, non_blocking=True) for x in self[:3])
         return self._replace(clip=clip, visible=visible, decoded=decoded)
-
-
-class ReadSchedule(Sampler[list[Read]]):
-    """The reads of one process, micro-batch by micro-batch, from any on.
-
-    All reads of a run form one sequence: the shuffled epochs, one behind the other. A step takes
-    the next stretch of it, whatever the number of processes, so nothing is dropped at the end of
-    an epoch and nothing need be read to resume.
-    """
-
-    def __init__(
-        self, sampler: ClipSampler, seed: int, micro_batches: range, reads: int,
-        processes: Processes,
-    ) -> None:  # fmt: skip
-        self._sampler, self._seed, self._reads = sampler, seed, reads
-        self._micro_batches = micro_batches
-        self._rank, self._world_size = processes.rank, processes.world_size
-
-    def __len__(self) -> int:
-        return len(self._micro_batches)
-
-    def __iter__(self) -> Iterator[list[Read]]:
-        epoch, order = -1, np.empty(0, np.uint32)
-        for micro_batch in self._micro_batches:
-            first = (micro_batch * self._world_size + self._rank) * self._reads
-            chosen = []
-            for number in range(first, first + self._reads):
-                wanted, place = divmod(number, self._sampler.reads_per_epoch)
-                if wanted != epoch:
-                    rng = sample_rng(self._seed, wanted, 0, "order")
-                    epoch, order = wanted, self._sampler.order(rng)
-                chosen.append(Read(epoch, int(order[place])))
-            yield chosen
 
 
 class ClipDataset(Dataset[ReadClips]):
@@ -157,43 +115,20 @@ def open_batches(
     collate = Collate(config)
     reads = config.batch.micro_batch // config.data.clips_per_read
 
-    def load(done: int) -> Iterable[PretrainBatch]:
+    def order(epoch: int) -> np.ndarray:
+        return sources.sampler.order(sample_rng(config.seed, epoch, 0, "order"))
+
+    def schedule(done: int) -> Schedule:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
-        return DataLoader(
-            dataset,
-            batch_sampler=ReadSchedule(
-                sources.sampler, config.seed, micro_batches, reads, processes
-            ),
-            collate_fn=collate,
-            num_workers=config.data.workers,
-            pin_memory=processes.device.type == "cuda",
-            worker_init_fn=_start_worker,
-            multiprocessing_context="fork" if config.data.workers else None,
-        )
+        per_epoch = sources.sampler.reads_per_epoch
+        return Schedule(per_epoch, order, micro_batches, reads, processes)
 
     spread = range(0, sources.sampler.reads_per_epoch, -(-sources.sampler.reads_per_epoch // SHOWN))
     fixed = collate([_first_clip(dataset[Read(0, position)]) for position in spread])
-    batches = _outlasting(load, watch)
+    batches = load_batches(
+        dataset, schedule, collate, config.data.workers, processes, watch.found_overdue
+    )
     return _complete(batches, config.batch.micro_batch), fixed.to(processes.device)
-
-
-def _outlasting(
-    load: Callable[[int], Iterable[PretrainBatch]], watch: Watch
-) -> Iterator[PretrainBatch]:
-    """All batches; where a worker hung and was ended, the rest is loaded without that try."""
-    done = 0
-    while True:
-        batches = iter(load(done))
-        # the loader's handler would raise in the middle of a training step; asking tells as well
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        try:
-            for batch in batches:
-                done += 1
-                yield batch
-            return
-        except RuntimeError:
-            if not watch.found_overdue():
-                raise
 
 
 def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:
@@ -218,8 +153,3 @@ def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[Pretrain
                 f"{batch.failures[-1]}; is the disk of data.source still there?"
             )
         yield batch
-
-
-def _start_worker(worker: int) -> None:
-    torch.set_num_threads(1)
-    ignore_interrupts()  # the training process decides what they mean

@@ -10,62 +10,13 @@ from launch.processes import Processes
 from launch.recipe import load_recipe
 from pretrain.command import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.data import NothingReadable, PretrainBatch, Read, ReadSchedule, open_batches
+from pretrain.data import NothingReadable, PretrainBatch, open_batches
 from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import words
-from tests.video.conftest import made_up
-from video.config import Sampling
 from video.listing import find_recordings
 from video.reading.probe import probe
 from video.recording import FieldOfView, Recording
-from video.sampling import ClipSampler, Plan
-
-
-def sampler(seconds: float = 100) -> ClipSampler:
-    plans = {"": Plan(Sampling())}
-    return ClipSampler([made_up(seconds)], 16, plans)  # 39 reads an epoch
-
-
-def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[Read]]:
-    """What all processes together read at each step."""
-    micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
-    ranks = [
-        list(ReadSchedule(sampler(), 5, micro_batches, micro, Processes(rank, world_size)))
-        for rank in range(world_size)
-    ]
-    return [
-        {
-            read
-            for batches in ranks
-            for batch in batches[step * accumulation : (step + 1) * accumulation]
-            for read in batch
-        }
-        for step in range(len(steps))
-    ]
-
-
-@pytest.mark.parametrize(("world_size", "micro", "accumulation"), [(2, 4, 1), (4, 1, 2), (1, 2, 4)])
-def test_a_step_reads_the_same_whatever_the_processes(
-    world_size: int, micro: int, accumulation: int
-) -> None:
-    expected = reads(range(20), 1, 8, 1)
-    assert reads(range(20), world_size, micro, accumulation) == expected
-    assert all(len(step) == 8 for step in expected)
-
-
-def test_an_epoch_reads_every_position_once_and_in_an_order_of_its_own() -> None:
-    everything = [batch[0] for batch in ReadSchedule(sampler(), 5, range(78), 1, Processes())]
-    first, second = everything[:39], everything[39:]
-    assert sorted(read.position for read in first) == list(range(39))
-    assert sorted(read.position for read in second) == list(range(39))
-    assert [read.epoch for read in everything] == [0] * 39 + [1] * 39
-    assert [read.position for read in first] != [read.position for read in second]
-    other = [batch[0] for batch in ReadSchedule(sampler(), 6, range(39), 1, Processes())]
-    assert other != first
-
-
-def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
-    assert reads(range(7, 20), 2, 2, 2) == reads(range(20), 2, 2, 2)[7:]
+from video.sampling import ClipSampler
 
 
 def batches(

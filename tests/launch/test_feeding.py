@@ -1,0 +1,58 @@
+"""Which process reads what at a step."""
+
+import numpy as np
+import pytest
+
+from launch.feeding import Read, Schedule
+from launch.processes import Processes
+
+ITEMS = 39  # of an epoch
+
+
+def schedule(micro_batches: range, micro: int, processes: Processes, seed: int = 5) -> Schedule:
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng([seed, epoch]).permutation(ITEMS)
+
+    return Schedule(ITEMS, order, micro_batches, micro, processes)
+
+
+def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[Read]]:
+    """What all processes together read at each step."""
+    micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
+    ranks = [
+        list(schedule(micro_batches, micro, Processes(rank, world_size)))
+        for rank in range(world_size)
+    ]
+    return [
+        {
+            read
+            for batches in ranks
+            for batch in batches[step * accumulation : (step + 1) * accumulation]
+            for read in batch
+        }
+        for step in range(len(steps))
+    ]
+
+
+@pytest.mark.parametrize(("world_size", "micro", "accumulation"), [(2, 4, 1), (4, 1, 2), (1, 2, 4)])
+def test_a_step_reads_the_same_whatever_the_processes(
+    world_size: int, micro: int, accumulation: int
+) -> None:
+    expected = reads(range(20), 1, 8, 1)
+    assert reads(range(20), world_size, micro, accumulation) == expected
+    assert all(len(step) == 8 for step in expected)
+
+
+def test_an_epoch_reads_every_position_once_and_in_an_order_of_its_own() -> None:
+    everything = [batch[0] for batch in schedule(range(2 * ITEMS), 1, Processes())]
+    first, second = everything[:ITEMS], everything[ITEMS:]
+    assert sorted(read.position for read in first) == list(range(ITEMS))
+    assert sorted(read.position for read in second) == list(range(ITEMS))
+    assert [read.epoch for read in everything] == [0] * ITEMS + [1] * ITEMS
+    assert [read.position for read in first] != [read.position for read in second]
+    other = [batch[0] for batch in schedule(range(ITEMS), 1, Processes(), seed=6)]
+    assert other != first
+
+
+def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
+    assert reads(range(7, 20), 2, 2, 2) == reads(range(20), 2, 2, 2)[7:]
