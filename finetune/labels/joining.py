@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int64
 
 from finetune.labels.marks import LabelError, Mark
 from finetune.predictions import MISSING
+from video.listing import SUFFIXES
 from video.recording import Recording
 
 SURPLUS_SECONDS = 2.0  # that labels may go on after the last frame, as re-encoded files do
@@ -45,6 +47,18 @@ def moments(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
     return times
 
 
+def label_origin(recording: Recording) -> float:
+    """The second of the labels at which a recording's time 0 lies.
+
+    Labels of a video count from its first frame. Those of a folder of pictures count as its
+    pictures are numbered, so also in what was prepared from one.
+    """
+    if recording.reader == "frames":
+        return recording.first
+    of_folder = recording.original and Path(recording.original).suffix.lower() not in SUFFIXES
+    return (recording.original_first or 0.0) if of_folder else 0.0
+
+
 def join(
     recording: Recording, times: Float[np.ndarray, " n"], marks: Sequence[Mark],
     classes: Sequence[str], source: str,
@@ -53,6 +67,7 @@ def join(
 
     Raises LabelError where a label is none of `classes`, or marks go on long after the recording.
     """
+    origin = label_origin(recording)
     index = {name: i for i, name in enumerate(classes)}
     labels = np.full(len(times), MISSING, dtype=np.int64)
     disputed = np.zeros(len(times), dtype=bool)
@@ -65,15 +80,16 @@ def join(
                 f"{where}: {mark.label!r} is none of the {len(classes)} classes"
                 + (f"; nearest: {near[0]!r}" if near else "")
             )
-        if mark.begin >= recording.seconds:
+        begin, end = mark.begin - origin, mark.end - origin
+        if begin >= recording.seconds or end <= 0:
             surplus += 1
-            if mark.begin > recording.seconds + SURPLUS_SECONDS:
+            if begin > recording.seconds + SURPLUS_SECONDS:
                 raise LabelError(
                     f"{where}: a label at {mark.begin:g} s, {recording.path} ends at "
-                    f"{recording.seconds:g} s; are these the labels of another recording, or of "
-                    "another rate (label_fps)?"
+                    f"{origin + recording.seconds:g} s; are these the labels of another recording, "
+                    "or of another rate (label_fps)?"
                 )
-        first, last = np.searchsorted(times, (mark.begin - ROUNDING, mark.end - ROUNDING))
+        first, last = np.searchsorted(times, (begin - ROUNDING, end - ROUNDING))
         inside = slice(int(first), int(last))
         other = (labels[inside] != MISSING) & (labels[inside] != index[mark.label])
         disputed[inside] |= other
