@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 
 PARTS = ("i", "v", "t", "iv", "it")  # instrument, verb, target, and pairs with the instrument
 WHOLE = "ivt"
-Recording = tuple[Float[np.ndarray, "n k"], Int64[np.ndarray, "n k"]]
+Recording = tuple[Float[np.ndarray, "_ k"], Int64[np.ndarray, "_ k"]]
 """Scores and labels (0 and 1) of all triplets at the moments of a recording."""
 
 
@@ -43,7 +43,7 @@ def parts_of(
 def triplet_precisions(
     recordings: Sequence[Recording], components: Mapping[str, Sequence[int]],
     null: Sequence[int] = (),
-) -> dict[str, Float[np.ndarray, " c"]]:  # fmt: skip
+) -> dict[str, Float[np.ndarray, " _"]]:  # fmt: skip
     """By component the average precision of each class, NaN where no recording has it.
 
     `null`: triplets without meaning, which are left out of the whole triplets alone.
