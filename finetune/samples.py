@@ -1,7 +1,7 @@
 """Labelled moments as training clips: which frames, which crop, which label."""
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,9 @@ from torch import Tensor
 from finetune.labels.joining import Track
 from finetune.predictions import MISSING
 from finetune.windows import Window
-from video.augment import apply_crop, decoded_size, draw_crop
-from video.clips import HUNG, MOST_TRIES
+from video.augment import apply_crop, draw_crop
+from video.clips import Watching, decode, first_readable
 from video.config import Augmentation
-from video.reading import read_frames
 from video.recording import UnreadableVideo
 
 
@@ -64,7 +63,7 @@ class LabelledMoments:
         position: int,
         rng: Callable[[str], np.random.Generator],
         hung: Collection[int] = (),
-        watched: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext(),
+        watched: Watching = lambda _: nullcontext(),
     ) -> LabelledClip:
         """`rng(stream)` gives the randomness of this position in this epoch.
 
@@ -72,35 +71,28 @@ class LabelledMoments:
         label, drawn with the randomness of the position. Tries that are known to hang are not made
         again; each other one is made inside `watched(try)`.
         """
-        drawing, place = rng("clip"), position
-        failures: list[UnreadableVideo] = []
-        while len(failures) < MOST_TRIES:
-            number, moment = self._places[place].tolist()
-            track = self._tracks[number]
-            try:
-                if len(failures) in hung:
-                    raise UnreadableVideo(track.recording.path, HUNG)
-                with watched(len(failures)):
-                    frames = self._decode(track, float(track.times[moment]))
-            except UnreadableVideo as failure:
-                failures.append(failure)
-                place = int(drawing.integers(len(self)))
-                continue
-            clip = self._crop(frames, rng("crop"))[None]
-            label = int(track.labels[moment])
-            return LabelledClip(clip, label, track.recording.path, tuple(failures))
-        nothing = torch.empty(0, self._frames, *self._size, 3, dtype=torch.uint8)
-        return LabelledClip(nothing, MISSING, track.recording.path, tuple(failures))
+        drawing = rng("clip")
+        place, frames, failures = first_readable(
+            position, lambda: int(drawing.integers(len(self))),
+            lambda place: self._at(place)[0].recording, self._decode, hung, watched,
+        )  # fmt: skip
+        track, moment = self._at(place)
+        if frames is None:
+            nothing = torch.empty(0, self._frames, *self._size, 3, dtype=torch.uint8)
+            return LabelledClip(nothing, MISSING, track.recording.path, failures)
+        clip = self._crop(frames, rng("crop"))[None]
+        return LabelledClip(clip, int(track.labels[moment]), track.recording.path, failures)
 
-    def _decode(self, track: Track, moment: float) -> UInt8[Tensor, "t h w c"]:
+    def _at(self, place: int) -> tuple[Track, int]:
+        number, moment = self._places[place].tolist()
+        return self._tracks[number], moment
+
+    def _decode(self, place: int) -> UInt8[Tensor, "t h w c"]:
+        track, moment = self._at(place)
         recording = track.recording
         last = max(0.0, recording.seconds - 1 / recording.fps)
-        times, order = np.unique(
-            self._window.times(moment, self._frames, last), return_inverse=True
-        )
-        size = decoded_size(self._augmentation, recording.height, recording.width, *self._size)
-        frames = torch.from_numpy(read_frames(recording, times.tolist(), *size))
-        return frames[torch.from_numpy(order)]
+        times = self._window.times(float(track.times[moment]), self._frames, last)
+        return decode(recording, times.tolist(), self._augmentation, *self._size)
 
     def _crop(
         self, frames: UInt8[Tensor, "t h w c"], rng: np.random.Generator

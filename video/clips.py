@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,51 @@ class ClipRead(NamedTuple):
     failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
 
 
+Spot = TypeVar("Spot")
+Watching = Callable[[int], AbstractContextManager[None]]
+
+
+def decode(
+    recording: Recording,
+    times: Sequence[float],
+    augmentation: Augmentation,
+    rows: int,
+    columns: int,
+) -> UInt8[Tensor, "t h w c"]:
+    """Frames at ascending times, which may repeat, as large as the smallest crop wants them."""
+    size = decoded_size(augmentation, recording.height, recording.width, rows, columns)
+    once, order = np.unique(times, return_inverse=True)
+    frames = torch.from_numpy(read_frames(recording, once.tolist(), *size))
+    return frames if len(once) == len(order) else frames[torch.from_numpy(order)]
+
+
+def first_readable(
+    spot: Spot,
+    another: Callable[[], Spot],
+    recording_of: Callable[[Spot], Recording],
+    read: Callable[[Spot], UInt8[Tensor, "t h w c"]],
+    hung: Collection[int],
+    watched: Watching,
+) -> tuple[Spot, UInt8[Tensor, "t h w c"] | None, tuple[UnreadableVideo, ...]]:
+    """The first spot that can be read, its frames, None where MOST_TRIES failed, and the failures.
+
+    A spot that cannot be read is replaced by `another`. Tries that are known to hang are not made
+    again; each other one is made inside `watched(try)`.
+    """
+    failures: list[UnreadableVideo] = []
+    while True:
+        try:
+            if len(failures) in hung:
+                raise UnreadableVideo(recording_of(spot).path, HUNG)
+            with watched(len(failures)):
+                return spot, read(spot), tuple(failures)
+        except UnreadableVideo as failure:
+            failures.append(failure)
+        if len(failures) == MOST_TRIES:
+            return spot, None, tuple(failures)
+        spot = another()
+
+
 class ClipReader:
     """Reads a position: decodes its frames once, and cuts `clips_per_read` clips out of them.
 
@@ -48,7 +93,7 @@ class ClipReader:
     def read(
         self, position: int, rng: Callable[[int, str], np.random.Generator],
         hung: Collection[int] = (),
-        watched: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext(),
+        watched: Watching = lambda _: nullcontext(),
     ) -> ClipRead:  # fmt: skip
         """`rng(sample, stream)` gives the randomness of a sample of this epoch.
 
@@ -57,36 +102,33 @@ class ClipReader:
         that are known to hang are not made again; each other one is made inside `watched(try)`.
         """
         drawing = rng(position, "clip")
-        place = self._sampler.draw(position, drawing)
-        failures: list[UnreadableVideo] = []
-        while len(failures) < MOST_TRIES:
-            recording = self._recordings[place.recording]
-            try:
-                if len(failures) in hung:
-                    raise UnreadableVideo(recording.path, HUNG)
-                with watched(len(failures)):
-                    frames = self._decode(place)
-            except UnreadableVideo as failure:
-                failures.append(failure)
-                other = int(drawing.integers(self._sampler.reads_per_epoch))
-                place = self._sampler.draw(other, drawing)
-                continue
-            samples = range(position * self._copies, (position + 1) * self._copies)
-            cropped = [self._crop(frames, recording.view, rng(s, "crop")) for s in samples]
-            clips, inside = zip(*cropped, strict=True)
-            return ClipRead(torch.stack(clips), np.stack(inside), recording.path, tuple(failures))
-        nothing = torch.empty(0, len(place.times), self._rows, self._columns, 3, dtype=torch.uint8)
-        outside = np.zeros((0, *self._cells), dtype=bool)
-        return ClipRead(nothing, outside, recording.path, tuple(failures))
+
+        def another() -> Place:
+            other = int(drawing.integers(self._sampler.reads_per_epoch))
+            return self._sampler.draw(other, drawing)
+
+        place, frames, failures = first_readable(
+            self._sampler.draw(position, drawing), another, self._recording, self._decode,
+            hung, watched,
+        )  # fmt: skip
+        recording = self._recording(place)
+        if frames is None:
+            size = (len(place.times), self._rows, self._columns, 3)
+            outside = np.zeros((0, *self._cells), dtype=bool)
+            nothing = torch.empty(0, *size, dtype=torch.uint8)
+            return ClipRead(nothing, outside, recording.path, failures)
+        samples = range(position * self._copies, (position + 1) * self._copies)
+        cropped = [self._crop(frames, recording.view, rng(s, "crop")) for s in samples]
+        clips, inside = zip(*cropped, strict=True)
+        return ClipRead(torch.stack(clips), np.stack(inside), recording.path, failures)
+
+    def _recording(self, place: Place) -> Recording:
+        return self._recordings[place.recording]
 
     def _decode(self, place: Place) -> UInt8[Tensor, "t h w c"]:
-        recording = self._recordings[place.recording]
-        size = decoded_size(
-            self._augmentation, recording.height, recording.width, self._rows, self._columns
+        return decode(
+            self._recording(place), place.times, self._augmentation, self._rows, self._columns
         )
-        times, order = np.unique(place.times, return_inverse=True)
-        frames = torch.from_numpy(read_frames(recording, times.tolist(), *size))
-        return frames if len(times) == len(order) else frames[torch.from_numpy(order)]
 
     def _crop(
         self, frames: UInt8[Tensor, "t h w c"], view: FieldOfView | None, rng: np.random.Generator
