@@ -146,8 +146,9 @@ def _depth(common: Mapping[str, str]) -> int:
 
 
 def _hidden(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Width inside the MLP, of the first block that has one."""
-    return next(shape[0] for name, shape in shapes.items() if name.endswith("mlp.fc1.weight"))
+    """Width inside the MLP, of the encoder's first block that has one."""
+    inner = (name for name in shapes if re.match(r"blocks\.\d+\.mlp\.fc1\.weight$", name))
+    return shapes[next(inner)][0]
 
 
 def _heads(width: int, said: int | None, source: str) -> int:

@@ -62,3 +62,11 @@ def test_joint_positions_are_the_sum_of_separate_ones(tmp_path: Path, class_toke
         tensors = recorded("vit")
         found = features_of(encoder, tensors["x"])
         torch.testing.assert_close(found.pooled, tensors["cls_feature_normed"], **CLOSE)
+
+
+def test_the_order_of_tensors_means_nothing(tmp_path: Path) -> None:
+    """Torch files keep the order in which they were written: here the decoder comes first."""
+    state = load_file(SEEDS / "public_mae_st_mae.safetensors")
+    torch.save(dict(sorted(state.items(), reverse=True)), tmp_path / "file.pth")
+    encoder, _ = load_encoder(tmp_path / "file.pth", told=Told(4))
+    assert encoder.config.mlp_ratio == 4
