@@ -20,7 +20,7 @@ from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.reading import Found, find_encoder
 from encoder.weights.report import Report
 from encoder.weights.told import Told
-from encoder.zoo import CARDS, available_models, find_card, find_model
+from encoder.zoo import available_models, find_card, find_weights
 
 
 def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
@@ -72,18 +72,16 @@ def models(options: argparse.Namespace) -> None:
 
 def _found(options: argparse.Namespace) -> Found:
     """The encoder of the file that is named, or of the published model of that name."""
-    path, told = Path(options.file), parse_told(options.told)
-    if not path.exists() and (options.file in CARDS or not path.suffix):
-        told = {**find_card(options.file).told, **told}
-        path = find_model(options.file)
+    words = parse_told(options.told)
     try:
-        found = find_encoder(path, TypeAdapter(Told).validate_python(told))
+        told = TypeAdapter(Told).validate_python(words)
     except ValidationError as error:
         given = error.errors()[0]["input"]
         raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
-
-    if told and found.known.family.name == "own":
-        raise CheckpointMismatch(f"{path}: says all of itself; leave out {', '.join(told)}")
+    path, told = find_weights(options.file, told)
+    found = find_encoder(path, told)
+    if words and found.known.family.name == "own":
+        raise CheckpointMismatch(f"{path}: says all of itself; leave out {', '.join(words)}")
     return found
 
 

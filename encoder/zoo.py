@@ -8,6 +8,7 @@ import os
 import socket
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
@@ -120,6 +121,16 @@ def find_card(name: str) -> Card:
 def load_model(name: str) -> Loaded:
     """The encoder of a published model, and the report of its load; see `find_model`."""
     return load_encoder(find_model(name), told=Told(**find_card(name).told))
+
+
+def find_weights(source: str, told: Told) -> tuple[Path, Told]:
+    """A file or folder as it is; or a published model's file, with what its card tells of it where
+    `told` does not. Raises what `find_model` raises."""
+    path = Path(source)
+    if path.exists() or (source not in CARDS and path.suffix):
+        return path, told
+    card = find_card(source)
+    return find_model(source), replace(Told(**card.told), **told.given())
 
 
 def find_model(name: str) -> Path:

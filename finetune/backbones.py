@@ -19,7 +19,7 @@ from encoder.weights.reading import Found, find_encoder
 from encoder.weights.report import Report
 from encoder.weights.told import Told
 from encoder.weights.writing import require_holds, to_unified
-from encoder.zoo import CARDS, find_card, find_model
+from encoder.zoo import find_weights
 
 AS_TRAINED = "as_trained"
 Positive = Annotated[int, Field(gt=0)]
@@ -130,12 +130,7 @@ def build_backbone(config: BackboneConfig) -> Backbone:
 
 def _found(config: BackboneConfig) -> Found:
     assert config.weights is not None
-    path, trained = Path(config.weights), config.trained
-    if config.weights in CARDS and not path.exists():
-        path = find_model(config.weights)
-        card = Told(**find_card(config.weights).told)
-        trained = replace(card, **trained.given())
-    return find_encoder(path, trained)
+    return find_encoder(*find_weights(config.weights, config.trained))
 
 
 def _wanted(config: BackboneConfig, found: Found) -> EncoderConfig:

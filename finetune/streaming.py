@@ -9,12 +9,14 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from finetune.windows import Window
-from video.augment import apply_crop
+from video.augment import apply_crop, decoded_size
+from video.config import Augmentation
 from video.inside import centred_crop
 from video.reading import read_frames
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
 Fitting = Literal["centre", "squeeze"]
+UNSCALED = Augmentation(scales=(1.0,), max_distort=0)
 WHOLE = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
 
 
@@ -87,8 +89,7 @@ class WindowStream:
         if self._fitting == "squeeze":
             read = torch.from_numpy(read_frames(self._recording, times, rows, columns))
         else:
-            factor = min(1.0, max(rows / height, columns / width))
-            scaled = max(1, round(height * factor)), max(1, round(width * factor))
+            scaled = decoded_size(UNSCALED, height, width, rows, columns)
             frames = torch.from_numpy(read_frames(self._recording, times, *scaled))
             box = centred_crop(self._recording.view or WHOLE, *scaled, rows, columns)
             read = apply_crop(frames, box, rows, columns, mirrored=False)

@@ -13,6 +13,7 @@ from encoder.config import EncoderConfig
 from encoder.positions import computed_positions, resize_positions
 from encoder.vit import VideoEncoder
 from encoder.weights.opening import CheckpointMismatch, one_line
+from encoder.weights.own import shape_text
 from encoder.weights.parts import Part, Parts, inflate
 from encoder.weights.reading import Found
 
@@ -202,10 +203,10 @@ def _fit(
             wrong[name] = f"{name} cannot be made ({one_line(error)[:60]})"
             continue
         if name not in wanted:
-            wrong[name] = f"{name}, {_shape(shape)}, has no place in the encoder"
+            wrong[name] = f"{name}, {shape_text(shape)}, has no place in the encoder"
         elif shape != wanted[name].shape:
             wrong[name] = (
-                f"{name} is {_shape(shape)}, the encoder wants {_shape(wanted[name].shape)}"
+                f"{name} is {shape_text(shape)}, the encoder wants {shape_text(wanted[name].shape)}"
             )
     refused = [text for name, text in wrong.items() if not _matches(name, allow)]
     if refused:
@@ -242,7 +243,3 @@ def shape_of(part: Part, tensors: Mapping[str, Tensor]) -> torch.Size:
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _shape(shape: torch.Size) -> str:
-    return "x".join(map(str, shape)) or "one number"

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: Path) -
     missing = sorted(wanted.keys() - tensors.keys())
     surplus = sorted(tensors.keys() - wanted.keys())
     wrong = [
-        f"{name} is {_shape(tensors[name])}, the model wants {_shape(tensor)}"
+        f"{name} is {shape_text(tensors[name].shape)}, the model wants {shape_text(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in tensors and tensors[name].shape != tensor.shape
     ]
@@ -50,8 +51,9 @@ def save_encoder(
     aside.replace(path)
 
 
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "one number"
+def shape_text(shape: torch.Size) -> str:
+    """A shape as in 768x1536."""
+    return "x".join(map(str, shape)) or "one number"
 
 
 def _grouped(names: list[str]) -> str:
