@@ -15,8 +15,6 @@ from finetune.metrics.samples import SampleScores, score_samples
 from finetune.pictures import draw_confusion, draw_timeline
 from finetune.predictions import MISSING, Predictions, PredictionsError
 
-MOST_TIMELINES = 100
-
 
 class Evaluation(NamedTuple):
     """All figures of a file of predictions."""
@@ -127,10 +125,20 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         draw_confusion(written[-1], confusion, predictions.classes)
     if evaluation.phases:
         names = list(dict.fromkeys(predictions.recording.tolist()))
-        for name in names[:MOST_TIMELINES]:
-            written.append(folder / f"timeline_{_file_name(name)}.png")
+        for name in names:
+            written.append(_free(folder / f"timeline_{_file_name(name)}.png", written))
             draw_timeline(written[-1], predictions.of(name))
     return written
+
+
+def _free(path: Path, taken: list[Path]) -> Path:
+    """The path, or a numbered one where two recordings have one name."""
+    number = 1
+    free = path
+    while free in taken:
+        number += 1
+        free = path.with_stem(f"{path.stem}_{number}")
+    return free
 
 
 def _file_name(recording: str) -> str:

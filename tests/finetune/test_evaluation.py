@@ -48,6 +48,15 @@ def test_figures_are_printed_and_written(saved: Path, tmp_path: Path, capsys) ->
         assert len(np.unique(np.asarray(Image.open(out / name)))) > 20
 
 
+def test_recordings_of_one_name_have_a_timeline_each(tmp_path: Path, capsys) -> None:
+    given = recorded()
+    folders = np.array([f"{name}/operation.mp4" for name in given.recording])
+    save_predictions(tmp_path / "p.npz", given._replace(recording=folders))
+    assert main(["evaluate", str(tmp_path / "p.npz"), "--out", str(tmp_path / "out")]) == 0
+    found = sorted(path.name for path in (tmp_path / "out").glob("timeline_*"))
+    assert found == [f"timeline_operation{end}.png" for end in ("", "_2", "_3")]
+
+
 def test_published_predictions_without_our_program_can_be_scored(tmp_path: Path, capsys) -> None:
     """Any program can write the six arrays."""
     given = recorded()
