@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import EncoderConfig
+from launch.meter import memory_gib
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig, TargetConfig
 from pretrain.cost import forward_cost
-from pretrain.meter import memory_gib
 from pretrain.objective import token_errors
 from pretrain.targets import build_target
 from pretrain.weights import huggingface_config

@@ -1,31 +1,18 @@
 """From an encoder's features to logits: a row of HEADS each."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from encoder.block import NORM_EPS
 from encoder.config import EncoderConfig
 from encoder.vit import Features
-
-Kind = Literal["linear", "timesformer", "i3d", "tsn", "attentive"]
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class HeadConfig:
-    """Which head, and how it starts; None leaves a value to the row of HEADS."""
-
-    kind: Kind = "linear"
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    init_scale: Annotated[float, Field(ge=0)] = 0.001  # of the classifier's first weights
-    num_heads: Annotated[int, Field(gt=0)] | None = None  # of attentive pooling; the encoder's
+from finetune.network import HeadConfig
 
 
 class LinearHead(nn.Module):
@@ -104,7 +91,6 @@ class Row(NamedTuple):
     what: str
     pool: Callable[[HeadConfig, EncoderConfig], nn.Module]
     dropout: float = 0.0
-    segments: bool = False  # whether it takes several segments of a clip
 
 
 HEADS: dict[str, Row] = {
@@ -116,7 +102,7 @@ HEADS: dict[str, Row] = {
     ),
     "tsn": Row(
         "mean of several segments of a clip, dropout; TSN's consensus",
-        lambda head, encoder: NormalisedMean(encoder.embed_dim), dropout=0.5, segments=True,
+        lambda head, encoder: NormalisedMean(encoder.embed_dim), dropout=0.5,
     ),
     "attentive": Row(
         "a learned query over all tokens",

@@ -1,30 +1,17 @@
 """Losses of logits against labels, hard or soft, one or many a sample."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from finetune.network import LossConfig
 from finetune.predictions import MISSING
 
 Target = Int64[Tensor, " b"] | Int64[Tensor, "b k"] | Float[Tensor, "b k"]
 Loss = Callable[[Float[Tensor, "b k"], Tensor], Float[Tensor, ""]]
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class LossConfig:
-    """The loss; `weights` counters classes of unequal number."""
-
-    kind: Literal["cross_entropy", "binary"] = "cross_entropy"
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    # inverse: 1 / number; balanced: effective numbers (Cui et al., CVPR 2019); or one a class
-    weights: Literal["none", "inverse", "balanced"] | tuple[float, ...] = "none"
-    beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999  # of balanced weights
 
 
 def class_weights(config: LossConfig, counts: Int64[Tensor, " k"]) -> Float[Tensor, " k"]:

@@ -3,16 +3,37 @@ a worker hangs."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from launch.interrupts import ignore_interrupts
 from launch.processes import Processes
 
 Batch = TypeVar("Batch")
+
+
+class NothingReadable(OSError):
+    """One process finds nothing that it can read any more."""
+
+    exit_status = 2
+
+
+@runtime_checkable
+class HasClips(Protocol):
+    """A micro-batch."""
+
+    @property
+    def clip(self) -> Tensor: ...
+
+    @property
+    def failures(self) -> tuple[Any, ...]: ...  # what could not be read on the way
+
+
+Whole = TypeVar("Whole", bound=HasClips)
 
 
 class Read(NamedTuple):
@@ -96,6 +117,17 @@ def load_batches(
         except RuntimeError:
             if not found_overdue():
                 raise
+
+
+def complete(batches: Iterable[Whole], clips: int) -> Iterator[Whole]:
+    """The same batches; raises NothingReadable where a read found nothing to replace it."""
+    for batch in batches:
+        if len(batch.clip) < clips:
+            raise NothingReadable(
+                f"{len(batch.failures)} places in a row cannot be read, the last: "
+                f"{batch.failures[-1]}; is the disk of the recordings still there?"
+            )
+        yield batch
 
 
 def _start_worker(worker: int) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 # One stream a purpose, so that a change in how one draws leaves the others as they were.
-STREAMS = ("order", "clip", "crop", "mask")
+STREAMS = ("order", "clip", "crop", "mask", "mixing", "few")
 
 
 def sample_rng(seed: int, epoch: int, sample: int, stream: str) -> np.random.Generator:

@@ -1,31 +1,24 @@
 """From recordings to batches: which reads a process makes at a step, and their masks."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate, get_worker_info
+from torch.utils.data import Dataset, default_collate
 
-from launch.feeding import Read, Schedule, load_batches
+from launch.feeding import Read, Schedule, complete, load_batches
 from launch.processes import Processes
 from launch.randomness import sample_rng
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
 from video.clips import ClipRead, ClipReader
 from video.recording import UnreadableVideo
-from video.watch import Attempt, Watch
+from video.watch import Watch
 
 SHOWN = 3  # clips of the pictures, far apart
-
-
-class NothingReadable(OSError):
-    """One process finds nothing that it can read any more."""
-
-    exit_status = 2
 
 
 class ReadClips(NamedTuple):
@@ -59,13 +52,7 @@ class ClipDataset(Dataset[ReadClips]):
         def rng(sample: int, stream: str) -> np.random.Generator:
             return sample_rng(self._seed, read.epoch, sample, stream)
 
-        def watched(number: int) -> AbstractContextManager[None]:
-            worker = get_worker_info()
-            if worker is None:  # the training process itself, which must not be ended
-                return nullcontext()
-            return self._watch.over(worker.id, Attempt(*read, number))
-
-        hung = self._watch.hung(*read)
+        hung, watched = self._watch.hung(*read), self._watch.watching(*read)
         return ReadClips(read, self._reader.read(read.position, rng, hung, watched))
 
 
@@ -128,7 +115,7 @@ def open_batches(
     batches = load_batches(
         dataset, schedule, collate, config.data.workers, processes, watch.found_overdue
     )
-    return _complete(batches, config.batch.micro_batch), fixed.to(processes.device)
+    return complete(batches, config.batch.micro_batch), fixed.to(processes.device)
 
 
 def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:
@@ -142,14 +129,3 @@ def _first_clip(item: ReadClips) -> ReadClips:
     return item._replace(
         clips=item.clips._replace(clips=item.clips.clips[:1], inside=item.clips.inside[:1])
     )
-
-
-def _complete(batches: Iterable[PretrainBatch], clips: int) -> Iterator[PretrainBatch]:
-    """The same batches; raises NothingReadable where a read found nothing to replace it."""
-    for batch in batches:
-        if len(batch.clip) < clips:
-            raise NothingReadable(
-                f"{len(batch.failures)} places in a row cannot be read, the last: "
-                f"{batch.failures[-1]}; is the disk of data.source still there?"
-            )
-        yield batch

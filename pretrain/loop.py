@@ -7,12 +7,12 @@ import torch
 
 from launch.checkpoints.saving import Saver
 from launch.engine import Engine
-from launch.interrupts import Interrupts, Stopped
+from launch.interrupts import Interrupts
+from launch.meter import Meter
 from launch.monitor import Monitor
-from launch.processes import any_process
+from launch.stopping import Stopping
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.meter import Meter
 from pretrain.objective import token_errors
 from pretrain.report import Reporter
 from pretrain.targets import build_target
@@ -43,8 +43,8 @@ def train(run: Run) -> None:
     Raises Stopped when a signal has asked for it and the state is saved, and what the reporter and
     the saver raise; all processes do so after the same step.
     """
-    config, engine, reporter = run.config, run.engine, run.reporter
-    meter = Meter()
+    config, engine, reporter, teller = run.config, run.engine, run.reporter, run.reporter.teller
+    meter, stopping = Meter(), Stopping(run.saver, run.interrupts, run.monitor, run.steps.stop)
     run.interrupts.training_begins()
     for step in run.steps:
         # what drop path draws is a function of the step, so a resumed run draws the same
@@ -63,24 +63,17 @@ def train(run: Run) -> None:
             loss = errors.loss()
             engine.backward(loss)
             engine.step(*rates)
-            meter.add(loss, batch, waited)
+            meter.add(loss, batch.recordings, batch.failures, waited)
 
         done = step + 1
         meter.end_step(done, engine.skipped)
-        reporter.advance(done)
-        stop, saving = any_process(run.interrupts.request is not None, run.saver.is_busy)
-        stop = stop and done < run.steps.stop
-        saves = stop or reporter.saves_at(done)
-        if saves or reporter.is_due(done):
+        teller.advance(done)
+        stops = stopping.asked(done)
+        saves = stops or teller.saves_at(done)
+        if saves or teller.is_due(done):
             reporter.report(done, meter, engine, rates, batch, target, errors)
         if reporter.draws_at(done):
             reporter.draw(done, engine, run.fixed_clips)
-        run.monitor.at(f"step {done}, saving")
-        run.saver.advance(saving)
-        if stop or (saves and not reporter.doubts(done)):
-            run.saver.save(done, engine, reporter.counters)
-        if stop:
-            run.saver.close()
-            asked = run.interrupts.request or "another process"
-            raise Stopped(f"stopped by {asked} after step {done}, which is saved", True)
+        saves = saves and not teller.doubts(done)
+        stopping.end_step(done, engine, reporter.counters, saves)
     run.saver.close()

@@ -1,6 +1,5 @@
 """A pretraining run from its configuration to its encoder file."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -13,14 +12,12 @@ from launch.checkpoints.folder import (
 )
 from launch.checkpoints.restoring import load_checkpoint, read_weights
 from launch.checkpoints.saving import WRITE_ERRORS, Saver
-from launch.engine import Engine, micro_batches_per_step
-from launch.interrupts import Interrupts, listening
-from launch.lock import locked
-from launch.monitor import Monitor, watched
-from launch.processes import Processes, find_processes, first_does, start_processes
+from launch.engine import Engine
+from launch.processes import Processes, first_does
 from launch.recipe import ConfigError
-from launch.run_folder import open_run_folder, record_start
+from launch.run_folder import record_start
 from launch.schedule import build_schedules, total_steps
+from launch.session import Session, session
 from launch.skipped import SkippedSteps
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.beginning import Beginning, find_beginning
@@ -47,33 +44,21 @@ IDENTITY = ("path", "content", "original", "original_content")
 
 def pretrain(config: PretrainConfig) -> None:
     """Runs, or goes on with, a pretraining; every process of the run calls it."""
-    processes = find_processes(os.environ)
-    micro_batches_per_step(config.batch, processes)  # refuses before anything is written
-    folder = Path(config.run)
-    with listening() as interrupts:
-        start_processes(processes, config.engine.timeout_seconds)
-        _pretrain(config, folder, processes, interrupts)
-
-
-def _pretrain(
-    config: PretrainConfig, folder: Path, processes: Processes, interrupts: Interrupts
-) -> None:
-    with watched(processes, config.engine) as monitor, locked(folder, processes):
-        goes_on = config.checkpoint.resume == "auto"
-        notes: list[str] = []
-        first_does(
-            processes, lambda: notes.extend(open_run_folder(folder, config, goes_on, HARMLESS))
-        )
+    with session(
+        config.run, config, config.batch, config.engine, config.checkpoint, HARMLESS
+    ) as opened:
+        folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
-        run = prepare(config, folder, processes, sources, notes, monitor, interrupts)
+        run = prepare(config, opened, sources)
         _train_and_save(run)
-        monitor.at("writing the encoder")
+        opened.monitor.at("writing the encoder")
         first_does(processes, lambda: hand_over(config, folder, sources))
         if processes.is_first:
             for line in describe_end(folder):
-                run.reporter.say(line)
-        run.reporter.close()
-    run.engine.close()
+                run.reporter.teller.say(line)
+        run.reporter.teller.close()
+        engine = run.engine
+    engine.close()
 
 
 def _train_and_save(run: Run) -> None:
@@ -82,7 +67,7 @@ def _train_and_save(run: Run) -> None:
     except Exception as error:
         if getattr(error, "on_every_process", False):  # else the others would be waited for
             run.saver.finish()
-        run.reporter.close()
+        run.reporter.teller.close()
         raise
 
 
@@ -98,13 +83,10 @@ def build_engine(config: PretrainConfig, processes: Processes, beginning: Beginn
     return engine
 
 
-def prepare(
-    config: PretrainConfig, folder: Path, processes: Processes, sources: Sources,
-    changed: list[str], monitor: Monitor, interrupts: Interrupts,
-) -> Run:  # fmt: skip
+def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     """Builds the model, restores what there is, and opens data, schedules and reports."""
+    folder, processes, notes = opened.folder, opened.processes, list(opened.notes)
     checkpoints = folder / CHECKPOINTS_FOLDER
-    notes = [f"changed: {change}" for change in changed]
     beginning = find_beginning(config, folder, processes, notes.append)
     engine = build_engine(config, processes, beginning)
     start = beginning.step
@@ -120,18 +102,18 @@ def prepare(
     cost = forward_cost(config.encoder, config.decoder, counts)
     reporter = Reporter(config, folder, processes, cost, ledger, skipped, steps)
     described = describe_run(
-        config, processes, engine, sources, cost, steps, beginning, monitor.hosts
+        config, processes, engine, sources, cost, steps, beginning, opened.monitor.hosts
     )
     for line in (*notes, *described):
-        reporter.say(line)
+        reporter.teller.say(line)
     if processes.is_first:
         record_start(folder, processes, start, manifest_sha256=sources.manifest_sha256)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
-    saver = Saver(checkpoints, processes, config.checkpoint, reporter.say)
+    saver = Saver(checkpoints, processes, config.checkpoint, reporter.teller.say)
     return Run(
-        config, steps, engine, batches, fixed_clips, *schedules, reporter, saver, monitor,
-        interrupts,
+        config, steps, engine, batches, fixed_clips, *schedules, reporter, saver, opened.monitor,
+        opened.interrupts,
     )  # fmt: skip
 
 

@@ -34,17 +34,13 @@ Watching = Callable[[int], AbstractContextManager[None]]
 
 
 def decode(
-    recording: Recording,
-    times: Sequence[float],
-    augmentation: Augmentation,
-    rows: int,
-    columns: int,
+    recording: Recording, times: Sequence[float], size: tuple[int, int]
 ) -> UInt8[Tensor, "t h w c"]:
-    """Frames at ascending times, which may repeat, as large as the smallest crop wants them."""
-    size = decoded_size(augmentation, recording.height, recording.width, rows, columns)
+    """Frames at times in any order, which may repeat, scaled to `size`; each is decoded once."""
     once, order = np.unique(times, return_inverse=True)
     frames = torch.from_numpy(read_frames(recording, once.tolist(), *size))
-    return frames if len(once) == len(order) else frames[torch.from_numpy(order)]
+    as_asked = len(once) == len(order) and bool((np.diff(order) > 0).all())
+    return frames if as_asked else frames[torch.from_numpy(order)]
 
 
 def first_readable(
@@ -126,9 +122,10 @@ class ClipReader:
         return self._recordings[place.recording]
 
     def _decode(self, place: Place) -> UInt8[Tensor, "t h w c"]:
-        return decode(
-            self._recording(place), place.times, self._augmentation, self._rows, self._columns
-        )
+        recording, (rows, columns) = self._recording(place), (self._rows, self._columns)
+        shape = recording.height, recording.width
+        size = decoded_size(self._augmentation, *shape, rows, columns)
+        return decode(recording, place.times, size)
 
     def _crop(
         self, frames: UInt8[Tensor, "t h w c"], view: FieldOfView | None, rng: np.random.Generator

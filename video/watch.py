@@ -2,11 +2,12 @@
 
 import faulthandler
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
+from torch.utils.data import get_worker_info
 
 
 class Attempt(NamedTuple):
@@ -39,6 +40,20 @@ class Watch:
         finally:
             faulthandler.cancel_dump_traceback_later()
             self._rows[worker] = -1
+
+    def watching(self, epoch: int, position: int) -> Callable[[int], AbstractContextManager[None]]:
+        """What a loader's worker puts around each try of a read, by the number of the try.
+
+        In the training process itself, which must not be ended, nothing is watched.
+        """
+
+        def around(number: int) -> AbstractContextManager[None]:
+            worker = get_worker_info()
+            if worker is None:
+                return nullcontext()
+            return self.over(worker.id, Attempt(epoch, position, number))
+
+        return around
 
     def hung(self, epoch: int, position: int) -> list[int]:
         """The tries of a read that took too long; known to workers that were forked since."""

@@ -7,7 +7,8 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from encoder.weights.opening import CheckpointMismatch
-from finetune.backbones import BackboneConfig, build_backbone, write_backbone
+from finetune.backbones import build_backbone, write_backbone
+from finetune.network import BackboneConfig
 
 CKPT = Path(__file__).parents[1] / "encoder/weights/fixtures/ckpt"
 VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"

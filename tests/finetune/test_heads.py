@@ -9,7 +9,8 @@ import torch
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from finetune.classifier import Classifier, layer_of, learning_rate_scale, train_part
-from finetune.heads import HEADS, HeadConfig, build_head
+from finetune.heads import HEADS, build_head
+from finetune.network import HeadConfig
 
 TINY = EncoderConfig(embed_dim=48, depth=3, num_heads=3, patch=8, frames=4, image_size=16)
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_optim.json").read_text())

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from finetune.losses import LossConfig, build_loss, class_weights
+from finetune.losses import build_loss, class_weights
+from finetune.network import LossConfig
 
 COUNTS = torch.tensor([10, 100, 0, 1000])
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))

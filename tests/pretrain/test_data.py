@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from launch.feeding import NothingReadable
 from launch.processes import Processes
 from launch.recipe import load_recipe
 from pretrain.command import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.data import NothingReadable, PretrainBatch, open_batches
+from pretrain.data import PretrainBatch, open_batches
 from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import words
 from video.listing import find_recordings
@@ -69,7 +70,7 @@ def test_data_that_is_gone_ends_the_batches(operations: Path, tmp_path: Path) ->
     arguments = words(operations, Path("unused"))
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     found, _ = open_batches(config, sources(config, lost), Processes(), range(3), 1)
-    with pytest.raises(NothingReadable, match=r"gone.mp4.*is the disk of data.source"):
+    with pytest.raises(NothingReadable, match=r"gone.mp4.*is the disk of the recordings"):
         next(found)
 
 

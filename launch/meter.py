@@ -2,16 +2,15 @@
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from launch.processes import gather_objects, sum_over_processes
 from launch.skipped import SkippedStep
-from pretrain.data import PretrainBatch
-from video.recording import UnreadableVideo
 
 # Dense bf16 products, from NVIDIA's data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}
@@ -22,7 +21,7 @@ class Interval(NamedTuple):
 
     loss: float  # mean of those that are finite
     reads: int
-    failures: tuple[UnreadableVideo, ...]
+    failures: tuple[Any, ...]  # what could not be read
     skipped: tuple[SkippedStep, ...]
     seconds: float
     waiting: float  # share of the first process's time spent waiting for data
@@ -45,14 +44,19 @@ class Meter:
         self._waited = 0.0
         self._losses: list[Tensor] = []
         self._recordings: list[tuple[str, ...]] = []
-        self._failures: list[UnreadableVideo] = []
+        self._failures: list[Any] = []
         self._steps: list[_Step] = []
 
-    def add(self, loss: Tensor, batch: PretrainBatch, waited: float) -> None:
-        """Counts a micro-batch, for which the process waited so many seconds."""
+    def add(
+        self, loss: Tensor, recordings: tuple[str, ...], failures: Sequence[Any], waited: float
+    ) -> None:
+        """Counts a micro-batch, for which the process waited so many seconds.
+
+        `recordings`: that of each read; `failures`: what could not be read on the way.
+        """
         self._losses.append(loss.detach())
-        self._recordings.append(batch.recordings)
-        self._failures += batch.failures
+        self._recordings.append(recordings)
+        self._failures += failures
         self._waited += waited
 
     def end_step(self, step: int, skipped: Tensor | bool) -> None:

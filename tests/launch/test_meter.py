@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from launch.meter import Meter, memory_gib, peak_flops
 from launch.skipped import SkippedStep
-from pretrain.data import PretrainBatch
-from pretrain.meter import Meter, memory_gib, peak_flops
 from video.recording import UnreadableVideo
 
 
@@ -20,21 +19,16 @@ def alone() -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
-def batch(*recordings: str, failures: tuple[UnreadableVideo, ...] = ()) -> PretrainBatch:
-    clip, index = torch.zeros(2, 2, 16, 16, 3, dtype=torch.uint8), torch.zeros(2, 1).long()
-    return PretrainBatch(clip, index, index, recordings, failures)
-
-
 def test_an_interval_has_means_and_counts_and_starts_afresh() -> None:
     meter, failure = Meter(), UnreadableVideo("c.mp4", "is empty")
-    meter.add(torch.tensor(1.0), batch("a", "b"), waited=0.0)
-    meter.add(torch.tensor(2.0), batch("a", failures=(failure,)), waited=0.0)
+    meter.add(torch.tensor(1.0), ("a", "b"), (), waited=0.0)
+    meter.add(torch.tensor(2.0), ("a",), (failure,), waited=0.0)
     meter.end_step(1, skipped=False)
     interval = meter.close_interval(scales_loss=False)
     assert (interval.loss, interval.reads, interval.waiting) == (1.5, 3, 0.0)
     assert [str(told) for told in interval.failures] == ["c.mp4: is empty"]
     assert interval.skipped == ()
-    meter.add(torch.tensor(4.0), batch("a"), waited=0.0)
+    meter.add(torch.tensor(4.0), ("a",), (), waited=0.0)
     meter.end_step(2, skipped=False)
     assert meter.close_interval(scales_loss=False)[:3] == (4.0, 1, ())
 
@@ -42,8 +36,8 @@ def test_an_interval_has_means_and_counts_and_starts_afresh() -> None:
 def test_a_skipped_step_names_the_recordings_whose_loss_was_no_number() -> None:
     meter = Meter()
     for step, values in ((4, (1.0, 2.0)), (5, (1.0, math.nan)), (6, (math.inf, 3.0))):
-        meter.add(torch.tensor(values[0]), batch("a.mp4"), 0.0)
-        meter.add(torch.tensor(values[1]), batch("c.mp4", "b.mp4"), 0.0)
+        meter.add(torch.tensor(values[0]), ("a.mp4",), (), 0.0)
+        meter.add(torch.tensor(values[1]), ("c.mp4", "b.mp4"), (), 0.0)
         meter.end_step(step, torch.tensor(step > 4))
     interval = meter.close_interval(scales_loss=True)
     assert interval.skipped == (
@@ -56,7 +50,7 @@ def test_a_skipped_step_names_the_recordings_whose_loss_was_no_number() -> None:
 @pytest.mark.parametrize("scales_loss", [False, True])
 def test_a_gradient_that_is_no_number_may_be_the_scale_of_fp16(scales_loss: bool) -> None:
     meter = Meter()
-    meter.add(torch.tensor(1.0), batch("a", "b"), 0.0)
+    meter.add(torch.tensor(1.0), ("a", "b"), (), 0.0)
     meter.end_step(7, skipped=True)
     expected = (SkippedStep(7, ("a", "b"), by_scale=scales_loss),)
     assert meter.close_interval(scales_loss).skipped == expected
