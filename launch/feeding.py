@@ -81,7 +81,7 @@ class Schedule(Sampler[list[Read]]):
 
 def load_batches(
     dataset: Dataset[Any],
-    schedule: Callable[[int], Schedule],
+    schedule: Callable[[int], Iterable[list[Read]]],
     collate: Callable[[list[Any]], Batch],
     workers: int,
     processes: Processes,
@@ -102,6 +102,8 @@ def load_batches(
             pin_memory=processes.device.type == "cuda",
             worker_init_fn=_start_worker,
             multiprocessing_context="fork" if workers else None,
+            # else it would draw a number that dropout would have had, where a run goes on
+            generator=torch.Generator(),
         )
 
     done = 0

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import Dataset
 
-from launch.feeding import Read, Schedule
+from launch.feeding import Read, Schedule, load_batches
 from launch.processes import Processes
 
 ITEMS = 39  # of an epoch
@@ -56,3 +58,21 @@ def test_an_epoch_reads_every_position_once_and_in_an_order_of_its_own() -> None
 
 def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
     assert reads(range(7, 20), 2, 2, 2) == reads(range(20), 2, 2, 2)[7:]
+
+
+class Positions(Dataset[int]):
+    def __getitem__(self, read: Read) -> int:
+        return read.position
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_draws_nothing_that_training_would_draw(workers: int) -> None:
+    """Else dropout in a run that goes on would differ at its first step."""
+
+    def batches(done: int) -> Schedule:
+        return schedule(range(done, 4), 2, Processes())
+
+    before = torch.get_rng_state()
+    loaded = load_batches(Positions(), batches, list, workers, Processes(), lambda: False)
+    assert len(list(loaded)) == 4
+    assert torch.equal(torch.get_rng_state(), before)
