@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +46,13 @@ def open_source(
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
         return Opened(recordings, [])
-    paths = find_recordings(source)
+    return open_each(find_recordings(source), reader, folder_fps, silence_seconds, show)
+
+
+def open_each(
+    paths: Sequence[str], reader: ReaderName, folder_fps: float, silence_seconds: float, show: Show
+) -> Opened:
+    """As `open_source`, of recordings by their paths."""
     arguments = (reader, folder_fps, cache_folder())
     jobs = [Job(path, open_verified, (path, *arguments)) for path in paths]
     outcomes = outcomes_of(jobs, 0, silence_seconds, "opening", show)

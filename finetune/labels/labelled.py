@@ -1,16 +1,23 @@
 """A labelled set: recordings, their labels, and the part of the split that each belongs to."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from finetune.labels.formats import label_files, read_labels
-from finetune.labels.joining import Track, classes_of, join, moments, report
-from finetune.labels.marks import LabelError, LabelFile, Mark
+import numpy as np
+from jaxtyping import Float
+
+from finetune.labels.formats import ENDINGS, label_files, read_labels
+from finetune.labels.joining import Track, classes_of, join, join_many, moments, report
+from finetune.labels.many import MANY_ENDINGS, read_many
+from finetune.labels.marks import ClipEntry, LabelError, LabelFile, ManyFile
 from finetune.splits import PARTS, read_split, recordings_of
 from video.recording import Recording
 
 Parts = dict[str, list[Recording]]
+Targets = Literal["one", "many"]  # labels a moment
+File = LabelFile | ManyFile
 
 
 class LabelledSet(NamedTuple):
@@ -18,6 +25,14 @@ class LabelledSet(NamedTuple):
 
     classes: tuple[str, ...]
     tracks: dict[str, list[Track]]
+    # part and clip, where the recording could not be opened; these are in no track
+    without_recording: tuple[tuple[str, ClipEntry], ...] = ()
+    notes: tuple[str, ...] = ()  # what else there is to tell, in lines
+
+    @property
+    def many_labels(self) -> bool:
+        """Whether a sample may have several classes."""
+        return any(track.many_labels for tracks in self.tracks.values() for track in tracks)
 
     def lines(self) -> list[str]:
         """The report of every part."""
@@ -25,7 +40,13 @@ class LabelledSet(NamedTuple):
         for part, tracks in self.tracks.items():
             lines.append(f"{part}:")
             lines += [f"  {line}" for line in report(tracks, self.classes)]
-        return lines
+            gone = [entry for other, entry in self.without_recording if other == part]
+            if gone:
+                lines.append(
+                    f"  {len(gone):,} more clips have no recording that could be opened; the "
+                    f"first: {gone[0].described}"
+                )
+        return lines + list(self.notes)
 
 
 def label_recordings(
@@ -35,59 +56,104 @@ def label_recordings(
     rate: float = 1.0,
     label_fps: float = 25.0,
     classes: Sequence[str] | None = None,
+    targets: Targets = "one",
+    category: str = "phase",
 ) -> LabelledSet:
-    """`rate`: moments a second; `classes`: None takes those of all labels in the order of time.
+    """`rate`: moments a second; `targets`: labels a moment; `category`: what of CholecT50's JSON;
+    `classes`: None takes those of all labels, in the order of time, or of many in that of files.
 
     Raises LabelError and SplitError, with file and line.
     """
+    for name, given in (("rate", rate), ("label_fps", label_fps)):
+        if not 0 < given < math.inf:
+            raise LabelError(f"{name}: is {given:g}; give frames a second, more than 0")
     parts: Parts = {"train": list(recordings)}
     if split is not None:
         parts = recordings_of(read_split(split), recordings, split)
-    find, held = label_files(labels), _Files(label_fps)
-    marks = {
-        recording.path: held.of(find, recording)
-        for part in PARTS
-        for recording in parts.get(part, ())
-    }
-    names = tuple(classes) if classes else classes_of([found for _, found in marks.values()])
-    if len(names) < 2:
-        raise LabelError(
-            f"{labels}: has one class only ({', '.join(names)}); two can be told apart"
-        )
-    return LabelledSet(
-        names,
-        {
-            part: [
-                join(each, moments(each, rate), marks[each.path][1], names, marks[each.path][0])
-                for each in parts[part]
-            ]
-            for part in PARTS
-            if part in parts
-        },
+    form = FORMS[targets]
+    held = _Files(
+        label_files(labels, form.endings),
+        lambda path, name: form.read(path, name, label_fps, category),
     )
+    found = held.of_all(parts)
+    names = tuple(classes or form.classes(list(found.values())))
+    require_classes(names, form.least, str(labels))
+    tracks = {
+        part: [
+            form.join(each, moments(each, rate), *found[each.path], names) for each in parts[part]
+        ]
+        for part in PARTS
+        if part in parts
+    }
+    return LabelledSet(names, tracks)
+
+
+class _Form(NamedTuple):
+    """How labels are read and joined; a file is with the recording's name in it."""
+
+    endings: tuple[str, ...]
+    read: Callable[[Path, str, float, str], Any]
+    classes: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]
+    join: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], Track]
+    least: int  # classes
+
+
+FORMS = {
+    "one": _Form(
+        ENDINGS, read_labels,
+        lambda found: classes_of([file.marks[name] for file, name in found]),
+        lambda recording, times, file, name, classes: join(
+            recording, times, file.marks[name], classes, file.path
+        ), 2,
+    ),
+    "many": _Form(
+        MANY_ENDINGS, read_many,
+        lambda found: list(dict.fromkeys(each for file, _ in found for each in file.classes)),
+        lambda recording, times, file, name, classes: join_many(
+            recording, times, file.marks[name], classes, file
+        ), 1,
+    ),
+}  # fmt: skip
+
+
+def require_classes(names: Sequence[str], least: int, source: str) -> None:
+    """Raises LabelError where there are too few classes, or two of one name."""
+    if len(names) < least:
+        few = f"one class only ({', '.join(names)})" if names else "no class"
+        raise LabelError(f"{source}: has {few}; two can be told apart")
+    for name in names:
+        if names.count(name) > 1:
+            raise LabelError(f"classes: {name!r} stands twice; each class has a name of its own")
 
 
 class _Files:
     """Files of labels, each read once, though one may hold the labels of many recordings."""
 
-    def __init__(self, label_fps: float) -> None:
-        self._label_fps = label_fps
-        self._read: dict[Path, LabelFile] = {}
+    def __init__(self, find: Callable[[str], Path], read: Callable[[Path, str], File]) -> None:
+        self._find, self._read_file = find, read
+        self._read: dict[Path, File] = {}
 
-    def of(self, find: Callable[[str], Path], recording: Recording) -> tuple[str, list[Mark]]:
-        """The file and the marks of a recording, which may be known by its original's name."""
+    def of_all(self, parts: Parts) -> dict[str, tuple[File, str]]:
+        """For the path of each recording the file, and the name that it has there."""
+        return {
+            recording.path: self._of(recording)
+            for part in PARTS
+            for recording in parts.get(part, ())
+        }
+
+    def _of(self, recording: Recording) -> tuple[File, str]:
+        """A recording may be known by its original's name."""
         missing: list[LabelError] = []
         for name in [Path(path).stem for path in (recording.path, recording.original) if path]:
             try:
-                path = find(name)
+                path = self._find(name)
             except LabelError as error:
                 missing.append(error)
                 continue
             if path not in self._read:
-                self._read[path] = read_labels(path, name, self._label_fps)
-            marks = self._read[path].marks
-            if name in marks:
-                return str(path), marks[name]
-            known = ", ".join(list(marks)[:3])
+                self._read[path] = self._read_file(path, name)
+            if name in self._read[path].marks:
+                return self._read[path], name
+            known = ", ".join(list(self._read[path].marks)[:3])
             missing.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
         raise missing[0]

@@ -1,5 +1,6 @@
 """What every format of labels comes down to: names that hold for a stretch of time."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -24,3 +25,41 @@ class LabelFile(NamedTuple):
 
     path: str
     marks: dict[str, list[Mark]]
+
+
+class ManyMark(NamedTuple):
+    """What is known of every class of a file from `begin` until before `end`, in seconds."""
+
+    begin: float
+    end: float
+    values: tuple[int, ...]  # in the order of the file's classes: 1, 0, or -1 where not known
+    line: int  # in its file, from 1; 0 where a file has none
+
+
+class ManyFile(NamedTuple):
+    """Its classes, and the marks of recordings by name."""
+
+    path: str
+    classes: tuple[str, ...]
+    marks: dict[str, list[ManyMark]]
+
+
+class ClipEntry(NamedTuple):
+    """A labelled recording, or a stretch of one."""
+
+    path: str  # absolute
+    label: str | Mapping[str, int]  # its class, or 1, 0 and -1 (not known) by class
+    start: float | None  # seconds, as the labels of the recording count; None: its beginning
+    end: float | None  # None: its end
+    source: str  # the file that lists it
+    line: int  # in that file, from 1; 0 where it was found in a folder
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for errors."""
+        return f"{self.source}:{self.line}" if self.line else self.path
+
+    @property
+    def described(self) -> str:
+        """Where it stands, and what it is of."""
+        return f"{self.place}: {self.path}" if self.line else self.path

@@ -35,6 +35,19 @@ def test_cholect50s_json(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_another_category_of_cholect50(tmp_path: Path) -> None:
+    rows = [[0, 2, *[0] * 12, 0], [-1, -1, *[0] * 12, 0]]
+    names = {"phase": {"0": "preparation"}, "instrument": {"2": "hook"}}
+    path = written(tmp_path, json.dumps({"categories": names, "annotations": {"8": rows}}))
+    assert read_labels(path, "a", category="instrument").marks["a"] == [Mark(8.0, 9.0, "hook", 0)]
+    with pytest.raises(LabelError, match=r"category: 'instruments' is none of .*'instrument'"):
+        read_labels(path, "a", category="instruments")
+    rows[0][1] = 1.5
+    path = written(tmp_path, json.dumps({"categories": names, "annotations": {"8": rows}}))
+    with pytest.raises(LabelError, match=r"1\.5 is no number of a class"):
+        read_labels(path, "a", category="instrument")
+
+
 def test_a_table_of_moments_of_several_recordings(tmp_path: Path) -> None:
     path = written(tmp_path, "video,frame_1fps,phase\na,3,x\nb,4,y\na,5,y\n")
     marks = read_labels(path, "unused").marks
@@ -60,12 +73,23 @@ def test_a_table_of_segments(tmp_path: Path) -> None:
         ("start,end,label\n-1,4,x\n", r"labels\.txt:2: '-1' is no time"),
         ("time,label\n0,x\nnan,x\n", r"labels\.txt:3: 'nan' is no time"),
         ("time,label\n0,\n", r"labels\.txt:2: has no label"),
-        ("time,label\n0\n", r"labels\.txt:2: has no label"),
+        ("time,label\n0\n", r"labels\.txt:2: has 1 cells, the first line 2"),
+        ("time,label\n0,x,y\n", r"labels\.txt:2: has 3 cells"),
+        ("time,label,label\n0,x,y\n", r"labels\.txt:1: has two columns 'label'"),
+        ('time,label\n0,x\n1,"y\n2,z\n', r"labels\.txt:4: is not CSV"),
+        ('time,label\n0,"x\n1,y"\n', r"labels\.txt:3: is not CSV \(a line break inside quotes\)"),
+        ("time,a,b\n0,1,0\n", r"labels\.txt:1: .* want targets=many"),
+        ("Frame\tGrasper\n0\t1\n", r"labels\.txt:1: .* want targets=many"),
         ("start,phase\n0,x\n", r"labels\.txt:1: has the columns start, phase"),
         ("hello there", r"labels\.txt:1: 'hello there' begins no known form"),
         ('{"annotations": {}', r"labels\.txt:1: is not JSON"),
         ('{"annotations": {}}', "is JSON, but not CholecT50's"),
         ('{"categories": {"phase": {}}, "annotations": {"3": [[1]]}}', "not CholecT50's"),
+        ('{"categories": {"phase": {"0": "x", "1": "x"}}, "annotations": {}}', "stands twice"),
+        ('{"categories": {"phase": {}}, "annotations": {"nan": []}}', "'nan' is no time"),
+        ('{"categories": {"phase": {}}, "annotations": {"3": [], "3": []}}', "'3' stands twice"),
+        ('{"categories": {"phase": {}}, "annotations": {"3": [], "3.0": []}}', "3.0 stands twice"),
+        ('{"a":' * 100_000, "nested too deeply"),
         ("", "begins no known form"),
     ],
 )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from finetune.labels.formats import read_labels
-from finetune.labels.joining import classes_of, join, moments, report
-from finetune.labels.marks import LabelError, Mark
+from finetune.labels.joining import Track, classes_of, join, join_many, moments, report
+from finetune.labels.marks import LabelError, ManyFile, ManyMark, Mark
 from video.recording import Recording
 
 VIDEOS = Path(__file__).parents[4] / "shared/videos/cholect50_challenge_val"
@@ -70,6 +70,53 @@ def test_the_report_counts_everything() -> None:
     lines = report([track], ("x", "y"))
     assert lines[0] == "a.mp4: 6 labelled moments (4 without label, 1 labels behind its end)"
     assert lines[1] == "6 labelled moments of 1 recordings: x 67%, y 33%"
+
+
+def joined_many(marks: list[ManyMark], of=("x", "y"), classes=("x", "y", "z"), **more) -> Track:
+    given = recording(**more)
+    file = ManyFile("tools.csv", of, {"a": marks})
+    return join_many(given, moments(given, 1.0), marks, classes, file)
+
+
+def test_several_labels_a_moment() -> None:
+    track = joined_many([ManyMark(0, 2, (1, 0), 2), ManyMark(2, 3, (-1, 1), 3)], ("z", "x"))
+    assert track.labels[:4].tolist() == [[0, -1, 1], [0, -1, 1], [1, -1, -1], [-1, -1, -1]]
+    assert track.many_labels and track.known.tolist() == [True] * 3 + [False] * 7
+    assert (track.labelled, track.unlabelled, track.disputed) == (3, 7, 0)
+
+
+def test_a_label_in_dispute_is_not_known_and_those_beside_it_are() -> None:
+    marks = [ManyMark(0, 2, (1, 0), 2), ManyMark(1, 3, (0, -1), 3), ManyMark(1, 2, (1, 1), 4)]
+    track = joined_many(marks, seconds=3.0)
+    assert track.labels.tolist() == [[1, 0, -1], [-1, -1, -1], [0, -1, -1]]
+    assert track.disputed == 2
+    lines = report([track], ("x", "y", "z"))
+    assert lines[0] == "a.mp4: 2 labelled moments (1 without label, 2 labels in dispute)"
+
+
+def test_several_labels_have_the_errors_of_one() -> None:
+    with pytest.raises(LabelError, match=r"tools\.csv: 'Hok' is none of the 1 classes.*'Hook'"):
+        joined_many([ManyMark(0, 1, (1,), 2)], ("Hok",), ("Hook",))
+    with pytest.raises(LabelError, match=r"tools\.csv:2: a label at 250 s, a\.mp4 ends at 10 s"):
+        joined_many([ManyMark(250, 251, (1, 1), 2)])
+    assert joined_many([ManyMark(11, 12, (1, 1), 2)]).surplus == 1
+
+
+def test_the_report_of_several_labels_is_of_what_is_known() -> None:
+    marks = [ManyMark(0, 3, (1, 0), 2), ManyMark(3, 4, (0, -1), 3)]
+    lines = report([joined_many(marks, seconds=5.0)], ("x", "y", "z"))
+    assert lines == [
+        "a.mp4: 4 labelled moments (1 without label)",
+        "4 labelled moments of 1 recordings: x 75.0%, y 0.0%, z not known; "
+        "8 of 15 labels are not known",
+    ]
+
+
+def test_the_report_of_stretches_counts_clips_together() -> None:
+    given, begins = recording(), np.array([0.0, 5.0])
+    track = Track(given, begins, np.array([1, -1]), 0, 0, begins + 5)
+    lines = report([track, track._replace(labels=np.array([0, 1]))], ("x", "y"))
+    assert lines == ["3 labelled clips of 2 recordings (1 without label): x 33%, y 67%"]
 
 
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real recordings are not at hand")

@@ -87,6 +87,42 @@ def test_one_class_and_unknown_classes_are_refused(tmp_path: Path) -> None:
         label_recordings([recording("a.mp4")], table, None, classes=("y", "z"))
 
 
+def test_tools_are_joined_as_phases_are(tmp_path: Path) -> None:
+    tools = "Frame\tHook\tClip\n" + "".join(f"{25 * i}\t{i % 2}\t0\n" for i in range(10))
+    written(tmp_path / "a-tool.txt", tools)
+    written(tmp_path / "b.csv", "start,end,Clip,Bag\n0,5,1,1\n4,6,0,1\n")
+    split = written(tmp_path / "s.yaml", "train: [a]\ntest: [b]\n")
+    recordings = [recording("b.mp4"), recording("a.mp4")]
+    labelled = label_recordings(recordings, tmp_path, split, targets="many")
+    assert labelled.classes == ("Hook", "Clip", "Bag") and labelled.many_labels
+    (train,), (test,) = labelled.tracks["train"], labelled.tracks["test"]
+    assert train.labels.tolist() == [[i % 2, 0, -1] for i in range(10)]
+    assert test.labels[3:6].tolist() == [[-1, 1, 1], [-1, -1, 1], [-1, 0, 1]]
+    assert test.disputed == 1
+    assert "Hook 50.0%, Clip 0.0%, Bag not known; 10 of 30" in "\n".join(labelled.lines())
+    for classes, message in (
+        (("Hook", "Clips"), r"a-tool\.txt: 'Clip' is none of the 2 classes; nearest: 'Clips'"),
+        (("Hook", "Clip", "Bag", "Hook"), "classes: 'Hook' stands twice"),
+    ):
+        with pytest.raises(LabelError, match=message):
+            label_recordings(recordings, tmp_path, split, classes=classes, targets="many")
+    fixed = label_recordings(recordings, tmp_path, split, classes=("Bag", "Hook", "Clip", "Cut"),
+                             targets="many")  # fmt: skip
+    assert fixed.tracks["test"][0].labels[3].tolist() == [1, -1, 1, -1]
+
+
+def test_a_single_class_is_enough_where_there_may_be_several(tmp_path: Path) -> None:
+    table = written(tmp_path / "a.csv", "time,achieved\n0,0\n1,1\n")
+    labelled = label_recordings([recording("a.mp4")], table, None, targets="many")
+    assert labelled.tracks["train"][0].labels[:3].tolist() == [[0], [1], [-1]]
+
+
+@pytest.mark.parametrize("wrong", [{"rate": 0.0}, {"label_fps": float("nan")}, {"rate": -1.0}])
+def test_rates_that_are_none(tmp_path: Path, wrong: dict[str, float]) -> None:
+    with pytest.raises(LabelError, match=f"{next(iter(wrong))}: is .*; give frames a second"):
+        label_recordings([recording("a.mp4")], tmp_path, None, **wrong)
+
+
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real recordings are not at hand")
 def test_real_operations_of_cholect50(tmp_path: Path) -> None:
     names = [f"VID{n}" for n in (68, 70, 73, 74, 75)]
@@ -102,3 +138,21 @@ def test_real_operations_of_cholect50(tmp_path: Path) -> None:
     assert sum(track.disputed for track in tracks) == 0
     for track in tracks:
         assert (np.diff(track.times) > 0).all()
+
+
+@pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real recordings are not at hand")
+@pytest.mark.parametrize(("category", "positive"), [("instrument", 1269), ("verb", 1286)])
+def test_real_instruments_and_verbs_of_cholect50(
+    tmp_path: Path, category: str, positive: int
+) -> None:
+    opened = [
+        open_verified(str(VIDEOS / f"videos/VID{n}"), "pyav", 1.0, tmp_path, lambda *_: None)
+        for n in (68, 70, 73, 74, 75)
+    ]
+    labelled = label_recordings(opened, VIDEOS / "labels", None, targets="many", category=category)
+    assert labelled.classes[0] == {"instrument": "grasper", "verb": "grasp"}[category]
+    tracks = labelled.tracks["train"]
+    assert sum(track.labelled for track in tracks) == 1128
+    assert sum(int((track.labels == 1).sum()) for track in tracks) == positive
+    for track in tracks:  # what one second says holds for it as a whole
+        assert (track.known == (track.labels >= 0).all(axis=1)).all() and not track.disputed
