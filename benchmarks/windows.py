@@ -1,8 +1,8 @@
-"""Overlapping windows of one recording: each frame read once, against one read a window.
+"""Overlapping windows of one recording: read in stretches, against one read a window.
 
-`python -m benchmarks.windows [RECORDING] [--seconds 120] [--rounds 3]` takes a window of 16 frames,
-4 s apart, at every second of the middle of a recording (a synthetic one if none is given), in
-turns; frames that the reader was asked for, and seconds.
+`python -m benchmarks.windows [RECORDING] [--seconds 1024] [--rounds 3]` takes a window of 16
+frames, 4 s apart, at every second of the middle of a recording (a synthetic one if none is given),
+in turns; frames that the reader was asked for, and seconds.
 """
 
 import argparse
@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.streaming import WindowStream
-from finetune.windows import Window
+from finetune.clips.samples import Sampled
+from finetune.clips.windows import Window
+from finetune.labels.joining import Track
+from finetune.testing.fitting import Fitting
+from finetune.testing.viewing import Viewing, questions_of
 from video.opening import open_verified
 from video.reading import read_frames
 from video.recording import Recording
@@ -23,12 +26,17 @@ from video.synthetic import synthesize
 FRAMES, SIZE, WINDOW = 16, (224, 224), Window("causal", 4.0)
 
 
-def streamed(recording: Recording, moments: np.ndarray) -> int:
+def together(recording: Recording, moments: np.ndarray) -> int:
     """Returns how many frames were asked for."""
-    windows = WindowStream(recording, WINDOW, FRAMES, SIZE, moments, fitting="squeeze")
-    for _ in windows:
-        pass
-    return windows.frames_read
+    track = Track(recording, moments, np.zeros(len(moments), dtype=np.int64), 0, 0)
+    sampled, viewing = Sampled(track, WINDOW), Viewing(Fitting(SIZE, "squeeze"), FRAMES)
+    asked = 0
+    for question in questions_of([sampled], labelled_only=False):
+        views = viewing.look(sampled, question, 0)
+        for moment in range(len(moments)):
+            views.clips(moment, moment + 1)
+        asked += len(views.frames)
+    return asked
 
 
 def one_by_one(recording: Recording, moments: np.ndarray) -> int:
@@ -43,7 +51,7 @@ def one_by_one(recording: Recording, moments: np.ndarray) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("recording", type=Path, nargs="?")
-    parser.add_argument("--seconds", type=int, default=120)
+    parser.add_argument("--seconds", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -55,15 +63,15 @@ def main() -> None:
         took: dict[str, list[float]] = {}
         asked: dict[str, int] = {}
         for _ in range(options.rounds):
-            for way in (streamed, one_by_one):
+            for way in (together, one_by_one):
                 began = time.perf_counter()
                 asked[way.__name__] = way(recording, moments)
                 took.setdefault(way.__name__, []).append(time.perf_counter() - began)
     print(f"{len(moments)} windows of {FRAMES} frames, {recording.path}")
     for way_name, seconds in took.items():
         print(f"{way_name:<12}{asked[way_name]:7} frames {statistics.median(seconds):8.2f} s")
-    fewer = asked["one_by_one"] / asked["streamed"]
-    faster = statistics.median(took["one_by_one"]) / statistics.median(took["streamed"])
+    fewer = asked["one_by_one"] / asked["together"]
+    faster = statistics.median(took["one_by_one"]) / statistics.median(took["together"])
     print(f"{fewer:.1f} times fewer frames, {faster:.1f} times faster")
 
 

@@ -1,51 +1,56 @@
-"""The command line of `python -m finetune`."""
+"""The command line of `python -m finetune`: a recipe to train, or a command."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from finetune.arguments import COMMANDS, commands_parser
+from launch.recipe import key_paths, load_recipe
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs a command; returns its exit status."""
-    options = parser().parse_args(arguments)
-    from finetune.program import PROGRAMS  # heavy libraries only after --help was answered
+RECIPES = Path(__file__).parent / "recipes"
+DESCRIPTION = """\
+Trains a classifier on labelled recordings, from any encoder of the field.
 
-    PROGRAMS[options.command](options)
-    return 0
+  python -m finetune phases_base data.set.source=/videos data.set.labels=/labels \\
+      data.set.split=split.yaml backbone.weights=runs/first run=runs/phases
+
+  python -m finetune labels /videos /labels               do the labels fit the recordings?
+  python -m finetune merge space.yaml a=a.txt b=b.txt     classes of several sets as one space
+  python -m finetune evaluate PREDICTIONS.npz             every figure, from the file alone
+  python -m finetune predict VIDEO --run runs/phases      probabilities of every second
+  python -m finetune features /videos OUT --weights FILE  features of every second
+
+Each command has a --help of its own."""
 
 
-def parser() -> argparse.ArgumentParser:
+def main(arguments: Sequence[str]) -> None:
+    """Runs a command; raises errors with `exit_status` for what the user can mend."""
+    if arguments[:1] and arguments[0] in COMMANDS:
+        options = commands_parser().parse_args(arguments)
+        from finetune.program import PROGRAMS  # heavy libraries only after --help was answered
+
+        PROGRAMS[options.command](options)
+        return
+    from finetune.config import FinetuneConfig
+
+    options = recipe_parser(FinetuneConfig).parse_args(arguments)
+    run = f"runs/{Path(options.recipe).stem}"
+    config = load_recipe(FinetuneConfig, options.recipe, options.overrides, RECIPES, run=run)
+    from finetune.run import finetune
+
+    finetune(config)
+
+
+def recipe_parser(config: type) -> argparse.ArgumentParser:
+    recipes = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+    keys = "\n".join(f"  {key}" for key in key_paths(config))
     parser = argparse.ArgumentParser(
         prog="python -m finetune",
-        description="Supervised stages: labels in time, and evaluation of predictions.",
+        description=DESCRIPTION,
+        epilog=f"recipes: {recipes}\n\nkeys:\n{keys}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    evaluate = commands.add_parser(
-        "evaluate", help="every figure of a file of predictions, from the file alone"
-    )
-    evaluate.add_argument("predictions", type=Path, metavar="PREDICTIONS.npz")
-    evaluate.add_argument("--out", type=Path, metavar="FOLDER", help="metrics.json and pictures")
-    evaluate.add_argument(
-        "--tolerances", choices=("neighbours", "cholec80"), default="neighbours",
-        help="what relaxed boundaries forgive for 10 s: the neighbouring phase, or as Cholec80's "
-        "evaluation does, by phase",
-    )  # fmt: skip
-    labels = commands.add_parser(
-        "labels", help="whether labels fit recordings, and what there is of each class"
-    )
-    labels.add_argument("source", type=Path, help="a folder of recordings, a manifest or a list")
-    labels.add_argument(
-        "labels",
-        type=Path,
-        help="one file for all, a pattern with {name}, or a folder with one for each",
-    )
-    labels.add_argument("--split", type=Path, help="a YAML file of train, val and test")
-    labels.add_argument("--classes", help="names in their order, with commas between; else all")
-    labels.add_argument("--rate", type=float, default=1.0, help="moments a second (1)")
-    labels.add_argument(
-        "--label-fps", type=float, default=25.0, help="frames a second that text labels count (25)"
-    )
-    labels.add_argument(
-        "--folder-fps", type=float, default=1.0, help="pictures a second of folders (1)"
-    )
+    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
+    parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser

@@ -18,6 +18,7 @@ from video.exclude import names_of
 from video.recording import Recording
 
 PARTS = ("train", "val", "test")
+SHIPPED = Path(__file__).parent / "recipes/splits"
 NOTE = "note"
 
 
@@ -35,6 +36,17 @@ class Entry(NamedTuple):
 
 Split = dict[str, list[Entry]]
 """Entries by part; a part that a file has not is not there."""
+
+
+def find_split(named: Path) -> Path:
+    """The file itself, or the shipped one of that name; raises SplitError."""
+    shipped = SHIPPED / f"{named}.yaml"
+    if named.is_file() or not shipped.is_file():
+        if not named.exists():
+            names = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+            raise SplitError(f"{named}: no such file, nor one of the shipped splits {names}")
+        return named
+    return shipped
 
 
 def read_split(path: Path) -> Split:

@@ -92,4 +92,3 @@ class LogConfig:
     """How often the run speaks."""
 
     every_steps: Positive = 10
-    pictures_every_steps: Positive = 500

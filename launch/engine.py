@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from launch.checkpoints.fragments import Fragment, owned_fragments, publish_weights, step_counters
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.processes import Processes
+from launch.processes import Processes, leave_processes
 from launch.recipe import ConfigError
 
 UNDECAYED = {"mask_token", "class_token", "positions"}
@@ -221,7 +221,7 @@ class Engine:
         self._engine.destroy()
         self._engine = self._optimizer = None
         gc.collect()
-        dist.destroy_process_group()
+        leave_processes()
 
 
 def _import_deepspeed(device: torch.device) -> Any:

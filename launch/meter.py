@@ -37,9 +37,10 @@ class Meter:
     """Collects losses without waiting for the device, and reads them when asked."""
 
     def __init__(self) -> None:
-        self._clear()
+        self.restart()
 
-    def _clear(self) -> None:
+    def restart(self) -> None:
+        """Forgets everything since the last report; the next interval begins now."""
         self._began = time.perf_counter()
         self._waited = 0.0
         self._losses: list[Tensor] = []
@@ -76,7 +77,7 @@ class Meter:
         skipped = self._skipped(finite, scales_loss)
         seconds = time.perf_counter() - self._began
         waiting = self._waited / seconds
-        self._clear()
+        self.restart()
         mean = total / micro_batches if micro_batches else math.nan
         return Interval(mean, int(reads), failures, skipped, seconds, waiting)
 

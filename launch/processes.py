@@ -177,3 +177,9 @@ def first_does(processes: Processes, work: Callable[[], None]) -> None:
 def wait_for_all() -> None:
     """Returns when every process has come here."""
     dist.barrier()
+
+
+def leave_processes() -> None:
+    """Leaves the process group when all have come here; nothing can be agreed on afterwards."""
+    dist.barrier()
+    dist.destroy_process_group()

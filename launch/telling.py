@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from launch.config import CheckpointConfig, LogConfig
+from launch.config import CheckpointConfig
 from launch.engine import Engine
 from launch.log import RunLog
 from launch.meter import Interval, memory_gib, peak_flops
@@ -22,10 +22,10 @@ class Teller:
     """
 
     def __init__(
-        self, log: LogConfig, checkpoint: CheckpointConfig, folder: Path, processes: Processes,
+        self, every_steps: int, checkpoint: CheckpointConfig, folder: Path, processes: Processes,
         skipped: SkippedSteps, steps: range,
     ) -> None:  # fmt: skip
-        self._every, self._saving = log.every_steps, checkpoint.every_steps
+        self._every, self._saving = every_steps, checkpoint.every_steps
         self._processes, self._skipped = processes, skipped
         self._last = steps.stop
         self._peak = peak_flops(device_name(processes.device))
@@ -101,6 +101,11 @@ class Teller:
             return
         self._log.scalars(step, figures)
         self._progress.report(step, f"{begins}  {_ending(figures)}")
+
+    def log(self, step: int, figures: dict[str, float]) -> None:
+        """Figures into the log alone."""
+        if self._log:
+            self._log.scalars(step, figures)
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         if self._log:

@@ -12,7 +12,6 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    LogConfig,
     OptimizerConfig,
     ScheduleConfig,
 )
@@ -107,6 +106,14 @@ class DataConfig:
     def named(self) -> dict[str, SourceConfig]:
         """All sources by name; that of a single one is empty."""
         return self.sources if self.source is None else {"": SourceConfig(self.source)}
+
+
+@dataclass(frozen=True, config=STRICT)
+class LogConfig:
+    """How often the run speaks, and shows what it makes of the same clips."""
+
+    every_steps: Annotated[int, Field(gt=0)] = 10
+    pictures_every_steps: Annotated[int, Field(gt=0)] = 500
 
 
 @dataclass(frozen=True, config=STRICT)

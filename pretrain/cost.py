@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from encoder.config import EncoderConfig
+from encoder.cost import block_macs, encoder_macs
 from masking import Counts
 from pretrain.config import DecoderConfig
 
@@ -27,21 +28,14 @@ class ForwardCost(NamedTuple):
 
 def forward_cost(encoder: EncoderConfig, decoder: DecoderConfig, counts: Counts) -> ForwardCost:
     """Counts what is computed: visible tubelets embedded, the last block for decoded tokens."""
-    width, inner = encoder.embed_dim, round(encoder.embed_dim * encoder.mlp_ratio)
-    encoder_block = block_macs(counts.visible, counts.visible, width, inner)
+    embed, blocks = encoder_macs(encoder, counts.visible)
     width, inner = decoder.embed_dim, round(decoder.embed_dim * decoder.mlp_ratio)
     sequence = counts.visible + counts.decoded
     whole = block_macs(sequence, sequence, width, inner) * (decoder.depth - 1)
     last = block_macs(sequence, counts.decoded, width, inner)
     return ForwardCost(
-        embed=counts.visible * encoder.tubelet_values * encoder.embed_dim,
-        encoder=encoder_block * encoder.depth,
+        embed=embed,
+        encoder=blocks,
         decoder=counts.visible * encoder.embed_dim * width + whole + last,
         head=counts.decoded * width * encoder.tubelet_values,
     )
-
-
-def block_macs(tokens: int, outputs: int, width: int, inner: int) -> int:
-    """One block: keys and values of all tokens; queries, projection and MLP of the outputs."""
-    attention = 2 * tokens * width**2 + 2 * outputs * width**2 + 2 * outputs * tokens * width
-    return attention + 2 * outputs * width * inner

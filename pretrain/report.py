@@ -30,7 +30,9 @@ class Reporter:
     ) -> None:  # fmt: skip
         self._config, self._folder, self._cost = config, folder, cost
         self._ledger, self._skipped, self._last = ledger, skipped, steps.stop
-        self.teller = Teller(config.log, config.checkpoint, folder, processes, skipped, steps)
+        self.teller = Teller(
+            config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
+        )
 
     @property
     def counters(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from encoder.weights.opening import CheckpointMismatch, Opened, one_line, open_f
 # Files that a folder may hold, the first of them counts; an index names the parts of a large one.
 IN_FOLDER = (
     "encoder.safetensors",
+    "classifier.safetensors",  # of a finetuning run, with its head
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -84,7 +85,7 @@ def find_file(path: Path) -> Path:
         newest = Path((path / LATEST).read_text(errors="replace").strip()).name
         if newest and newest != LATEST:
             return find_file(path / newest)
-    known = ", ".join(IN_FOLDER[:2] + IN_FOLDER[3:4])
+    known = ", ".join(IN_FOLDER[:3] + IN_FOLDER[4:5])
     what = f"a folder without a checkpoint ({known} ...)" if path.is_dir() else "no such file"
     raise CheckpointMismatch(f"{path}: {what}; give a .safetensors or .pth file")
 

@@ -108,7 +108,8 @@ def _own(file: TensorFile, text: str) -> Found:
     outside = tuple(name for name in file.tensors if not name.startswith(root))
     parts = {name.removeprefix(root): copied(name) for name in inside}
     known = Known(OWN_FAMILY, OWN, root, {}, outside)
-    return Found(file, known, config, parts, dict.fromkeys(outside, "decoder"), ())
+    dropped = {name: _beside(name, known) or "decoder" for name in outside}
+    return Found(file, known, config, parts, dropped, ())
 
 
 def _parts(

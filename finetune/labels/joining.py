@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from finetune.evaluation.predictions import MISSING
 from finetune.labels.marks import LabelError, ManyFile, ManyMark, Mark
-from finetune.predictions import MISSING
 from video.listing import SUFFIXES
 from video.recording import Recording
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
 
+from finetune.evaluation.predictions import MISSING
 from finetune.labels.cholect50 import CATEGORIES, read_cholect50
 from finetune.labels.formats import (
     LABEL_COLUMNS,
@@ -27,7 +28,6 @@ from finetune.labels.formats import (
 )
 from finetune.labels.marks import LabelError, ManyFile, ManyMark
 from finetune.labels.tables import columns_of, rows_of, text_of, value_of
-from finetune.predictions import MISSING
 
 MANY_ENDINGS = (".json", "-tool.txt", ".txt", ".csv")
 ONE_LABEL = "; one label a moment wants targets=one"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from finetune.evaluation.predictions import MISSING
 from finetune.labels.marks import LabelError
-from finetune.predictions import MISSING
 
 
 class Row(NamedTuple):

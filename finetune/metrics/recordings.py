@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from finetune.evaluation.predictions import MISSING, Predictions
 from finetune.metrics.phases import (
     TOLERANCES,
     Boundaries,
@@ -14,7 +15,6 @@ from finetune.metrics.phases import (
     Tolerance,
     score_phases,
 )
-from finetune.predictions import MISSING, Predictions
 
 MEASURES = ("precision", "recall", "jaccard", "f1")
 RESAMPLES = 1000

@@ -18,7 +18,7 @@ from torchmetrics.functional.classification import (
     multilabel_f1_score,
 )
 
-from finetune.predictions import MISSING, Predictions
+from finetune.evaluation.predictions import MISSING, Predictions
 
 
 class SampleScores(NamedTuple):

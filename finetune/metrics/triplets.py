@@ -6,14 +6,44 @@ mean over the recordings that have it, and mAP the mean over classes.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int64
+
+from finetune.evaluation.predictions import PredictionsError
 
 PARTS = ("i", "v", "t", "iv", "it")  # instrument, verb, target, and pairs with the instrument
 WHOLE = "ivt"
 Recording = tuple[Float[np.ndarray, "_ k"], Int64[np.ndarray, "_ k"]]
 """Scores and labels (0 and 1) of all triplets at the moments of a recording."""
+
+
+def read_components(path: Path, classes: Sequence[str]) -> dict[str, list[int]]:
+    """Which part of each kind each triplet has, of CholecT50's `label_mapping.txt`.
+
+    Raises PredictionsError with file and line where it is another table, or not of `classes`.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PredictionsError(f"{path}: cannot be read ({error})") from None
+    kinds = [word.strip().lower() for word in lines[0].lstrip("# ").split(",")] if lines else []
+    if set(kinds) != {WHOLE, *PARTS}:
+        raise PredictionsError(f"{path}:1: names {kinds}; wanted are {WHOLE}, {', '.join(PARTS)}")
+    table: dict[str, list[int]] = {kind: [] for kind in kinds}
+    for number, line in enumerate(lines[1:], start=2):
+        row = [word.strip() for word in line.split(",")]
+        if len(row) != len(kinds) or not all(word.isdecimal() for word in row):
+            raise PredictionsError(f"{path}:{number}: {line!r} is not {len(kinds)} numbers")
+        for kind, word in zip(kinds, row, strict=True):
+            table[kind].append(int(word))
+    whole = table.pop(WHOLE)
+    if whole != list(range(len(classes))):
+        raise PredictionsError(
+            f"{path}: is of {len(whole)} triplets, the predictions of {len(classes)} classes"
+        )
+    return table
 
 
 def average_precision(scores: Float[np.ndarray, " n"], labels: Int64[np.ndarray, " n"]) -> float:

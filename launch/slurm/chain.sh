@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Submits jobs one after the other, each of which starts when the one before has completed:
 #   launch/slurm/chain.sh \
-#       launch/slurm/pretrain.sbatch surgery_base data.source=/hybrid run=/scratch/hybrid \
-#       --then --nodes 1 launch/slurm/pretrain.sbatch surgery_base data.source=/ours \
+#       launch/slurm/run.sbatch pretrain surgery_base data.source=/hybrid run=/scratch/hybrid \
+#       --then --nodes 1 launch/slurm/run.sbatch pretrain surgery_base data.source=/ours \
 #           run=/scratch/ours init_from=/scratch/hybrid
 # What stands between the --then are arguments of sbatch. A job that fails takes those behind it
 # out of the queue; one that is requeued holds them until it is complete.

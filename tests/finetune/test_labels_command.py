@@ -12,7 +12,7 @@ from finetune.splits import SplitError
 def test_what_fits_is_told_by_part(operations: Path, tmp_path: Path, capsys) -> None:
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01]\ntest: [operation02]\n")
-    assert main(["labels", str(operations), str(operations), "--split", str(split)]) == 0
+    main(["labels", str(operations), str(operations), "--split", str(split)])
     out = capsys.readouterr().out
     assert out.index("train:") < out.index("operation01.mp4: 6 labelled moments")
     assert out.index("test:") < out.index("operation02.mp4: 6 labelled moments")
@@ -21,7 +21,7 @@ def test_what_fits_is_told_by_part(operations: Path, tmp_path: Path, capsys) -> 
 
 def test_the_rate_of_moments_and_the_classes_can_be_said(operations: Path, capsys) -> None:
     words = ["labels", str(operations), str(operations), "--rate", "5"]
-    assert main(words) == 0
+    main(words)
     assert "operation01.mp4: 30 labelled moments" in capsys.readouterr().out
     with pytest.raises(LabelError, match=r"operation01-phase\.txt:\d+: '.*' is none of the 2"):
         main([*words, "--classes", "Preparation, Other"])
@@ -32,3 +32,44 @@ def test_a_split_that_names_a_missing_recording(operations: Path, tmp_path: Path
     split.write_text("train: [operation01]\ntest: [operation09]\n")
     with pytest.raises(SplitError, match=r"split\.yaml:2: no recording .* operation09"):
         main(["labels", str(operations), str(operations), "--split", str(split)])
+
+
+def test_tools_are_several_labels_a_moment(operations: Path, tmp_path: Path, capsys) -> None:
+    table = tmp_path / "tools.csv"
+    table.write_text("recording,start,end,Hook,Clip\noperation01,0,3,1,0\noperation02,0,6,0,\n")
+    main(["labels", str(operations), str(table), "--targets", "many"])
+    out = capsys.readouterr().out
+    assert "operation01.mp4: 3 labelled moments (3 without label)" in out
+    assert "Hook 33.3%, Clip 0.0%; 12 of 24 labels are not known" in out
+    with pytest.raises(LabelError, match=r"several labels a moment, .*, want targets=many"):
+        main(["labels", str(operations), str(table)])
+
+
+def test_clips_have_their_labels_with_them(operations: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "half.mp4").write_bytes(b"nothing that can be read")
+    lists = {
+        "train": f"path,label,start,end\n{operations}/operation01.mp4,cut,0,3\n"
+        f"{operations}/operation01.mp4,sew,3,6\nhalf.mp4,sew,,\n",
+        "test": f"path,label\n{operations}/operation02.mp4,sew\n",
+    }
+    for part, text in lists.items():
+        (tmp_path / f"{part}.csv").write_text(text)
+    words = ["labels", str(tmp_path / "{part}.csv"), "--kind", "clips"]
+    main(words)
+    out = capsys.readouterr().out
+    assert "unreadable: " in out and "half.mp4: " in out
+    assert "train:\n  2 labelled clips of 1 recordings: cut 50%, sew 50%\n" in out
+    assert f"  1 more clips have no recording that could be opened; the first: {tmp_path}" in out
+    assert "test:\n  1 labelled clips of 1 recordings: cut 0%, sew 100%\n" in out
+    (tmp_path / "test.csv").write_text(f"{operations}/operation01.mp4 sew\n")
+    with pytest.raises(SplitError, match=r"test\.csv:1: .*operation01\.mp4 in test is the same"):
+        main(words)
+    with pytest.raises(SplitError, match="their stretches overlap"):
+        main([*words, "--allow-shared-recordings"])
+
+
+def test_what_is_missing_or_too_much(operations: Path) -> None:
+    with pytest.raises(LabelError, match=r"labels: .* alone; name the labels behind it, or say"):
+        main(["labels", str(operations)])
+    with pytest.raises(LabelError, match="is too much; clips have their labels with them"):
+        main(["labels", str(operations), str(operations), "--kind", "clips"])

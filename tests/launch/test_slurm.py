@@ -11,7 +11,7 @@ import pytest
 from tests.launch.cluster import Cluster, options
 from tests.pretrain.runs import losses, words
 
-PRETRAIN = "launch/slurm/pretrain.sbatch"
+PRETRAIN = ("launch/slurm/run.sbatch", "pretrain")
 LONGER = ("schedule={steps: 30, warmup: 0.2}", "checkpoint.every_steps=10")
 BIN = str(Path(sys.executable).parent)
 
@@ -26,7 +26,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def test_the_batch_file_is_one_that_slurm_takes(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.run("sbatch", "--test-only", *options(tmp_path), PRETRAIN, "demo")
+    cluster.run("sbatch", "--test-only", *options(tmp_path), *PRETRAIN, "demo")
 
 
 def test_a_preempted_job_is_requeued_and_goes_on_to_the_same_bits(
@@ -37,7 +37,7 @@ def test_a_preempted_job_is_requeued_and_goes_on_to_the_same_bits(
         assert outcome.returncode == 0, outcome.stderr
     run = tmp_path / "run"
     command = words(operations, run, *LONGER)
-    job = cluster.run("sbatch", "--parsable", *options(tmp_path), PRETRAIN, *command)
+    job = cluster.run("sbatch", "--parsable", *options(tmp_path), *PRETRAIN, *command)
     cluster.wait_for((run / "checkpoints/step-0000010").is_dir, 120)
     urgent = ("--partition=urgent", "--nodes=2", "--ntasks=2", "--cpus-per-task=2")
     cluster.run("sbatch", *urgent, f"--output={tmp_path}/urgent.out", "--wrap", "sleep 2")
@@ -58,7 +58,7 @@ def test_a_cancelled_job_is_not_requeued(
 ) -> None:
     run = tmp_path / "run"
     command = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
-    job = cluster.run("sbatch", "--parsable", *options(tmp_path), PRETRAIN, *command)
+    job = cluster.run("sbatch", "--parsable", *options(tmp_path), *PRETRAIN, *command)
     cluster.wait_for((run / "checkpoints/step-0000010").is_dir, 120)
     cluster.run("scancel", job)
     state = cluster.wait_for_state(job, "CANCELLED", "PENDING", "RUNNING", seconds=60)
@@ -74,8 +74,8 @@ def test_a_chain_runs_its_jobs_one_after_the_other(
     first = words(operations, tmp_path / "first", "schedule.steps=2")
     second = words(operations, tmp_path / "second", "schedule.steps=2")
     said = cluster.run(
-        "launch/slurm/chain.sh", *options(tmp_path), PRETRAIN, *first, "--then",
-        *options(tmp_path), "--nodes=1", PRETRAIN, *second, f"init_from={tmp_path / 'first'}",
+        "launch/slurm/chain.sh", *options(tmp_path), *PRETRAIN, *first, "--then",
+        *options(tmp_path), "--nodes=1", *PRETRAIN, *second, f"init_from={tmp_path / 'first'}",
     )  # fmt: skip
     jobs = [line.split(":")[0].split()[1] for line in said.splitlines()]
     assert f"after job {jobs[0]}: " in said.splitlines()[1]

@@ -46,7 +46,7 @@ def two_steps(operations: Path, tmp_path: Path) -> list[str]:
 
 def test_deepspeed_with_its_local_rank(two_steps: list[str], tmp_path: Path) -> None:
     port = str(free_port())
-    launcher = start(["launch/pretrain.sh", *two_steps], PROCESSES="2", MASTER_PORT=port)
+    launcher = start(["launch/local.sh", "pretrain", *two_steps], PROCESSES="2", MASTER_PORT=port)
     (output,) = end(launcher)
     assert launcher.returncode == 0, output
     assert "--local_rank=1" in output  # deepspeed tells the commands that it starts

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finetune.evaluation.predictions import Predictions
 from finetune.metrics.phases import CHOLEC80
 from finetune.metrics.recordings import summarise_phases
-from finetune.predictions import Predictions
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_phase.json").read_text())
 

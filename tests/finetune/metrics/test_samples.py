@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
+from finetune.evaluation.predictions import Predictions
 from finetune.metrics.samples import score_samples
-from finetune.predictions import Predictions
 
 
 def predictions(classes: int, samples: int = 200, absent: int | None = None) -> Predictions:

@@ -1,0 +1,22 @@
+"""What an encoder computes: multiply-accumulates of matrix products, counted from its sizes."""
+
+from encoder.config import EncoderConfig
+
+
+def encoder_macs(config: EncoderConfig, tokens: int) -> tuple[int, int]:
+    """Of one clip of which so many tokens are seen: of the embedding, and of all blocks."""
+    width, inner = config.embed_dim, round(config.embed_dim * config.mlp_ratio)
+    embed = tokens * config.tubelet_values * width
+    block = block_macs(tokens, tokens, width, inner)
+    if config.attention == "divided":  # over time for each place, then over space in each frame
+        frames = config.grid[0]
+        places = tokens // frames
+        products = 2 * tokens * (frames + places) * width
+        block += 5 * tokens * width**2 + products - 2 * tokens**2 * width
+    return embed, block * config.depth
+
+
+def block_macs(tokens: int, outputs: int, width: int, inner: int) -> int:
+    """One block: keys and values of all tokens; queries, projection and MLP of the outputs."""
+    attention = 2 * tokens * width**2 + 2 * outputs * width**2 + 2 * outputs * tokens * width
+    return attention + 2 * outputs * width * inner

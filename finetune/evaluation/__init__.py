@@ -1,0 +1,1 @@
+"""Predictions as a file, and every figure and picture of them."""

@@ -1,0 +1,92 @@
+"""The training loop."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from finetune.clips.batches import FinetuneBatch, pair_rngs
+from finetune.clips.mixing import mix
+from finetune.config import FinetuneConfig
+from finetune.network.classifier import Classifier, training_mode
+from finetune.network.losses import Loss
+from finetune.report import Reporter
+from launch.checkpoints.saving import Saver
+from launch.engine import Engine
+from launch.interrupts import Interrupts
+from launch.meter import Meter
+from launch.monitor import Monitor
+from launch.stopping import Stopping
+
+
+class Run(NamedTuple):
+    """What a training loop works with."""
+
+    config: FinetuneConfig
+    steps: range  # those still to do
+    validating: frozenset[int]  # steps after which the part `val` is looked at
+    engine: Engine
+    model: Classifier  # that the engine trains
+    batches: Iterator[FinetuneBatch]  # micro-batches of these steps
+    loss: Loss
+    learning_rate: Callable[[int], float]
+    weight_decay: Callable[[int], float]
+    reporter: Reporter
+    saver: Saver
+    monitor: Monitor
+    interrupts: Interrupts
+
+
+def train(run: Run, validate: Callable[[int], None]) -> None:
+    """Trains through the steps of a run, with its reports, checkpoints and validations.
+
+    `validate(step)` looks at the part `val` once the step is saved. Raises Stopped when a signal
+    has asked for it and the state is saved, and what the reporter and the saver raise; all
+    processes do so after the same step.
+    """
+    config, engine, reporter, teller = run.config, run.engine, run.reporter, run.reporter.teller
+    meter, stopping = Meter(), Stopping(run.saver, run.interrupts, run.monitor, run.steps.stop)
+    run.interrupts.training_begins()
+    training_mode(run.model)
+    for step in run.steps:
+        # what dropout and drop path draw is a function of the step, also in a run that goes on
+        torch.manual_seed(config.seed + step)
+        rates = run.learning_rate(step), run.weight_decay(step)
+        for _ in range(engine.accumulation):
+            run.monitor.at(f"step {step + 1}, waiting for data")
+            batch = next(run.batches)
+            waited = run.monitor.at(f"step {step + 1}, computing")
+
+            clips, targets = clips_and_targets(run, batch)
+            loss = run.loss(engine.forward(clips).float(), targets)
+            engine.backward(loss)
+            engine.step(*rates)
+            meter.add(loss, batch.recordings, batch.failures, waited)
+
+        done = step + 1
+        meter.end_step(done, engine.skipped)
+        teller.advance(done)
+        stops, validates = stopping.asked(done), done in run.validating
+        saves = stops or validates or teller.saves_at(done)
+        if saves or teller.is_due(done):
+            reporter.report(done, meter, engine, rates)
+        saves = saves and not teller.doubts(done)
+        stopping.end_step(done, engine, reporter.counters, saves)
+        if validates and saves:
+            run.saver.finish()
+            validate(done)
+            training_mode(run.model)
+            meter.restart()
+    run.saver.close()
+
+
+def clips_and_targets(run: Run, batch: FinetuneBatch) -> tuple[Tensor, Tensor]:
+    """On the device: bytes and labels, or, where clips are mixed, pixels in 0..1 and shares."""
+    config, device = run.config, run.engine.device
+    clips = batch.clip.to(device, non_blocking=True)
+    if not config.mixing.on:
+        return clips, batch.label.to(device, non_blocking=True)
+    rngs = pair_rngs(batch, config.data.clips_per_read, config.seed)
+    classes = run.model.head.classifier.out_features
+    return mix(clips, batch.label, config.mixing, classes, 0.0, rngs)  # the loss smooths

@@ -1,0 +1,1 @@
+"""What is trained: backbone, head, loss, and the files that hold them."""

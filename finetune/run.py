@@ -1,0 +1,144 @@
+"""A finetuning run from its configuration to its classifier and its predictions."""
+
+from pathlib import Path
+
+from finetune.clips.batches import open_batches
+from finetune.clips.samples import LabelledSamples
+from finetune.config import FinetuneConfig
+from finetune.describe import describe_end, describe_run
+from finetune.loop import Run, train
+from finetune.network.building import Built, build, rebuild
+from finetune.network.classifier import Classifier, learning_rate_scale
+from finetune.network.losses import build_loss
+from finetune.report import Reporter
+from finetune.sets import LEDGER_FILE, Sets, open_sets
+from finetune.splits import require_unseen
+from finetune.testing.neighbours import neighbours
+from finetune.testing.tester import Tester
+from finetune.testing.validation import Looks, validating_steps
+from launch.checkpoints.folder import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
+from launch.checkpoints.restoring import load_checkpoint
+from launch.checkpoints.saving import Saver
+from launch.engine import Engine
+from launch.processes import Processes, leave_processes
+from launch.recipe import ConfigError
+from launch.run_folder import record_start
+from launch.schedule import build_schedules, total_steps
+from launch.session import Session, session
+from launch.skipped import SkippedSteps
+from video.ledger import Ledger
+
+# Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
+HARMLESS = (
+    "run", "log.", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
+    "data.max_unreadable", "data.read_timeout", "data.set.source", "data.set.labels",
+    "batch.micro_batch", "engine.zero_stage", "engine.offload_optimizer", "engine.recompute",
+    "engine.timeout_seconds", "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
+    "views.", "validation.every_epochs",
+)  # fmt: skip
+
+
+def finetune(config: FinetuneConfig) -> None:
+    """Runs, or goes on with, a finetuning; every process of the run calls it."""
+    with session(
+        config.run, config, config.batch, config.engine, config.checkpoint, HARMLESS
+    ) as opened:
+        sets = open_sets(config, opened.folder, opened.processes)
+        if config.mode.kind == "neighbours":
+            neighbours(config, opened, sets)
+            engine = None
+        else:
+            run, tester = prepare(config, opened, sets)
+            _train(run, tester)
+            tester.test(run.reporter.teller.say)
+            for line in describe_end(opened.folder):
+                run.reporter.teller.say(line)
+            run.reporter.teller.close()
+            engine = run.engine
+    if engine is not None:
+        engine.close()
+    else:
+        leave_processes()
+
+
+def _train(run: Run, tester: Tester) -> None:
+    try:
+        train(run, tester.validate)
+        tester.keep_last()
+    except Exception as error:
+        if getattr(error, "on_every_process", False):  # else the others would be waited for
+            run.saver.finish()
+        run.reporter.teller.close()
+        raise
+
+
+def prepare(config: FinetuneConfig, opened: Session, sets: Sets) -> tuple[Run, Tester]:
+    """Builds the network, restores what there is, and opens data, schedules and reports."""
+    folder, processes, notes = opened.folder, opened.processes, list(opened.notes)
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    resumed = find_checkpoint(checkpoints, processes, notes.append)
+    built = build_network(config, sets, resumed, folder, processes)
+    engine = build_engine(config, built.model, resumed, processes)
+    encoder = built.facts.encoder
+    copies = config.data.clips_per_read
+    samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
+    per_epoch = len(samples) * copies / config.batch.clips
+    last = total_steps(config.schedule, per_epoch)
+    steps = range(min(resumed.step if resumed else 0, last), last)
+
+    counters = resumed.counters if resumed else {}
+    ledger_file = folder / LEDGER_FILE if processes.is_first else None
+    ledger = Ledger(ledger_file, config.data.max_unreadable, counters)
+    skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
+    reporter = Reporter(config, encoder, folder, processes, ledger, skipped, steps)
+    described = describe_run(config, sets, built, engine, samples, resumed, steps, opened)
+    for line in (*notes, *sets.lines, *described):
+        reporter.teller.say(line)
+    if processes.is_first:
+        record_start(folder, processes, steps.start, weights=built.facts.weights)
+    validates = "val" in sets.parts
+    validating = validating_steps(config.validation, last, per_epoch) if validates else frozenset()
+    counts = samples.counts(len(sets.classes))
+    run = Run(
+        config, steps, validating, engine, built.model,
+        open_batches(config, samples, processes, steps, engine.accumulation),
+        build_loss(config.loss, counts),
+        *build_schedules(config.optimizer, config.schedule, config.batch.clips, last),
+        reporter, Saver(checkpoints, processes, config.checkpoint, reporter.teller.say),
+        opened.monitor, opened.interrupts,
+    )  # fmt: skip
+    looks = Looks(folder, steps.start, config.validation)
+    tester = Tester(config, opened, sets, built, engine, reporter, looks)
+    if steps.start in validating and not looks.has(steps.start):
+        tester.validate(steps.start)  # the run stopped between saving and looking
+    return run, tester
+
+
+def build_network(
+    config: FinetuneConfig, sets: Sets, resumed: Checkpoint | None, folder: Path,
+    processes: Processes,
+) -> Built:  # fmt: skip
+    """The network as it began; refuses test recordings that its encoder was pretrained on."""
+    if resumed is not None:
+        return rebuild(config, sets.classes, sets.checksum, folder)
+    built = build(config, sets.classes, sets.checksum, folder, processes)
+    parts = {part: sets.recordings(part) for part in sets.parts}
+    require_unseen(parts, built.facts.pretrained_on, Path("data.split"))
+    return built
+
+
+def build_engine(
+    config: FinetuneConfig, model: Classifier, resumed: Checkpoint | None, processes: Processes
+) -> Engine:
+    """Under the learning rates of the recipe's mode, with the state of a checkpoint."""
+    mode, depth = config.mode, model.encoder.config.depth
+    if mode.kind == "neighbours":
+        raise ConfigError("mode: neighbours train nothing")
+
+    def scale(name: str) -> float:
+        return learning_rate_scale(name, depth, mode.layer_decay, mode.backbone_lr)
+
+    engine = Engine(model, config.batch, config.optimizer, config.engine, processes, scale)
+    if resumed is not None:
+        load_checkpoint(resumed, engine)
+    return engine

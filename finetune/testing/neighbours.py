@@ -1,0 +1,54 @@
+"""Frozen features and their nearest neighbours: a test of an encoder without any training."""
+
+import numpy as np
+
+from finetune.config import FinetuneConfig
+from finetune.evaluation.predictions import MISSING
+from finetune.modes import Neighbours
+from finetune.network.building import build
+from finetune.sets import Sets
+from finetune.testing.judging import Answers
+from finetune.testing.outcome import write_predictions
+from finetune.testing.scoring import about, nearest_neighbours, predictions_of
+from finetune.testing.tester import asking
+from launch.session import Session
+
+
+def neighbours(config: FinetuneConfig, opened: Session, sets: Sets) -> None:
+    """Classifies `val` and `test` by the nearest training samples in frozen features."""
+    assert isinstance(config.mode, Neighbours)
+    built = build(config, sets.classes, sets.checksum, opened.folder, opened.processes)
+    model = built.model.to(opened.processes.device).eval()
+
+    def say(line: str) -> None:
+        if opened.processes.is_first:
+            print(line, flush=True)
+
+    for line in (*sets.lines, *built.lines):
+        say(line)
+
+    def features(part: str) -> Answers:
+        ask = asking(config, built, opened, f"features of {part}")
+        return ask.all(
+            lambda clips: model.encoder(clips).pooled, lambda views: views.mean(1),
+            sets.parts[part], opened.processes, part == "train",
+        )  # fmt: skip
+
+    train = features("train")
+    labels = np.array([
+        sets.parts["train"][i].track.labels[n]
+        for i, n in zip(train.sampled.tolist(), train.number.tolist(), strict=True)
+    ])  # fmt: skip
+    good = train.readable & (labels != MISSING)
+    for part in ("val", "test"):
+        if part in sets.parts:
+            asked = features(part)
+            votes = nearest_neighbours(
+                train.values[good], labels[good], asked.values, len(sets.classes),
+                config.mode.k, config.mode.temperature,
+            )  # fmt: skip
+            facts = about(config, part, 0, chosen="nothing is trained")
+            predictions = predictions_of(
+                asked._replace(values=votes), sets.parts[part], sets.classes, False, facts
+            )
+            write_predictions(opened, part, predictions, say)

@@ -1,0 +1,117 @@
+"""Probabilities over time of one recording, written as they are found."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from finetune.clips.samples import Sampled
+from finetune.clips.sampling import ClipSampling
+from finetune.clips.windows import Window
+from finetune.config import ViewsConfig
+from finetune.evaluation.pictures import draw_timeline
+from finetune.evaluation.predictions import MISSING, Predictions
+from finetune.labels.joining import Track, moments
+from finetune.network.saved import load_classifier, read_sampling
+from finetune.testing.fitting import Fitting
+from finetune.testing.judging import Asking
+from finetune.testing.scoring import joining
+from finetune.testing.viewing import Viewing, questions_of
+from launch.durable import write_durably
+from launch.processes import Processes
+from video.recording import Recording
+
+
+class Reading(NamedTuple):
+    """How a recording is read for its predictions."""
+
+    rate: float = 1.0  # moments a second
+    at_once: int = 32  # clips of a forward pass
+    workers: int = 2
+    patience: float = 120.0  # seconds, then a reading counts as failed
+
+
+class Told(NamedTuple):
+    """How far a prediction is."""
+
+    seconds: float  # of the recording that are done
+    label: str  # the last moment's
+    confidence: float
+
+
+def predict(recording: Recording, run: Path, out: Path, reading: Reading) -> Iterator[Told]:
+    """Writes `NAME.csv` row by row, then `NAME.json` and `NAME.png`, where windows are of moments.
+
+    Memory does not grow with the length of the recording but by the numbers that are written. A
+    moment that cannot be read has no probabilities. Raises CheckpointMismatch.
+    """
+    model, about = load_classifier(run)
+    processes = Processes()
+    model.to(processes.device)
+    sampled = _sampled(recording, read_sampling(about, run), reading.rate)
+    encoder = model.encoder.config
+    viewing = Viewing(Fitting(encoder.image_size, about.fitting), encoder.frames)
+    asking = Asking(viewing, reading.at_once, reading.workers, reading.patience)
+    questions = questions_of([sampled], labelled_only=False)
+    answered = asking.each(
+        model, joining(ViewsConfig(), about.many), [sampled], questions, range(len(questions)),
+        processes,
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    name, times = Path(recording.path).stem, sampled.track.times
+    scores: list[np.ndarray] = []
+    with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", "prediction", *about.classes])
+        for each in answered:
+            question = questions[each.question]
+            held = np.where(each.readable[:, None], each.values, np.nan)
+            yield _write(file, writer, times[question.first : question.stop], held, about.classes)
+            scores.append(held)
+    facts = {"classifier": str(run), "step": about.step, "recording": recording.path,
+             "content": recording.content, "sampling": about.sampling}  # fmt: skip
+    _finish(out, name, times, np.concatenate(scores), about.classes, about.many, facts)
+
+
+def _sampled(recording: Recording, sampling: Window | ClipSampling, rate: float) -> Sampled:
+    if isinstance(sampling, Window):
+        times, until = moments(recording, rate), None
+    else:
+        times, until = np.zeros(1), np.array([recording.seconds])
+    labels = np.full(len(times), MISSING, dtype=np.int64)
+    return Sampled(Track(recording, times, labels, 0, 0, until), sampling)
+
+
+def _write(
+    file: IO[str], writer: Any, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]
+) -> Told:
+    for time, row in zip(times.tolist(), scores.tolist(), strict=True):
+        known = not np.isnan(row[0])
+        best = classes[int(np.argmax(row))] if known else ""
+        shown = [f"{value:.6f}" for value in row] if known else [""] * len(row)
+        writer.writerow([f"{time:.3f}", best, *shown])
+    file.flush()
+    return Told(float(times[-1]), best, float(np.nanmax(row)) if known else 0.0)
+
+
+def _finish(
+    out: Path, name: str, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...],
+    many: bool, facts: dict[str, Any],
+) -> None:  # fmt: skip
+    known = ~np.isnan(scores[:, 0])
+    values = {
+        **facts, "unreadable": int((~known).sum()), "classes": list(classes),
+        "time": times.tolist(),
+        "probabilities": [row if good else None for row, good
+                          in zip(np.round(scores, 6).tolist(), known.tolist(), strict=True)],
+    }  # fmt: skip
+    write_durably(out / f"{name}.json", json.dumps(values) + "\n")
+    if known.any() and len(times) > 1 and not many:
+        rows = Predictions(
+            np.full(int(known.sum()), name), times[known], scores[known].astype(np.float32),
+            np.full(int(known.sum()), MISSING, dtype=np.int64), classes, {},
+        )  # fmt: skip
+        draw_timeline(out / f"{name}.png", rows)

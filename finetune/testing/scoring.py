@@ -1,0 +1,93 @@
+"""From a network's answers to predictions: probabilities, with labels, names and times."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from finetune.clips.samples import Sampled
+from finetune.config import FinetuneConfig, ViewsConfig
+from finetune.evaluation.figures import evaluate
+from finetune.evaluation.predictions import Predictions
+from finetune.testing.judging import Answers, Joining, names_of
+
+
+def joining(views: ViewsConfig, many: bool) -> Joining:
+    """How the logits of a sample's views become its probabilities."""
+
+    def probabilities(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return logits.sigmoid() if many else logits.softmax(-1)
+
+    def join(logits: Float[Tensor, "m v k"]) -> Float[Tensor, "m k"]:
+        if views.average == "scores":
+            return probabilities(logits.mean(1))
+        return probabilities(logits).mean(1)
+
+    return join
+
+
+def predictions_of(
+    answers: Answers, sampled: Sequence[Sampled], classes: tuple[str, ...], many: bool,
+    about: dict[str, Any],
+) -> Predictions:  # fmt: skip
+    """A sample that cannot be read gets the same probability for all classes, and is counted."""
+    names = np.array(names_of(sampled))
+    places = list(zip(answers.sampled.tolist(), answers.number.tolist(), strict=True))
+    tracks = [each.track for each in sampled]
+    scores = answers.values.copy()
+    scores[~answers.readable] = 0.5 if many else 1 / len(classes)
+    whole = [track.until is not None and len(track.times) == 1 for track in tracks]
+    times = [np.nan if whole[i] else float(tracks[i].times[n]) for i, n in places]
+    kind = "clips" if any(track.until is not None for track in tracks) else "moments"
+    return Predictions(
+        names[answers.sampled],
+        np.array(times, dtype=np.float64),
+        scores,
+        np.array([tracks[i].labels[n] for i, n in places], dtype=np.int64),
+        classes,
+        {**about, "samples": kind, "unreadable": int((~answers.readable).sum())},
+    )
+
+
+def figures_of(predictions: Predictions, source: str) -> dict[str, float]:
+    """What a run can be judged by; see ValidationConfig."""
+    evaluation = evaluate(predictions, source)
+    figures = dict(evaluation.samples.figures)
+    if "strict" in evaluation.phases:
+        summary = evaluation.phases["strict"]
+        figures["phase accuracy"] = summary.accuracy.value
+        figures["phase jaccard"] = summary.recordings_first["jaccard"].value
+    return figures
+
+
+def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str, Any]:
+    """What the figures of predictions depend on."""
+    views = config.views
+    return {
+        "run": config.run, "part": part, "step": step, "mode": config.mode.kind,
+        "weights": config.backbone.weights or "from scratch", "seed": config.seed,
+        "views": f"{views.segments} segments x {views.crops} crops, {views.average} averaged",
+        **more,
+    }  # fmt: skip
+
+
+def nearest_neighbours(
+    train: Float[np.ndarray, "n d"], labels: np.ndarray, asked: Float[np.ndarray, "m d"],
+    classes: int, k: int, temperature: float,
+) -> Float[np.ndarray, "m k"]:  # fmt: skip
+    """Votes of the nearest by cosine, weighted by exp(cosine / temperature), as shares.
+
+    Wu et al., CVPR 2018, section 3.4.
+    """
+    known = torch.nn.functional.normalize(torch.from_numpy(train), dim=1)
+    hot = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).float()
+    votes = []
+    for part in torch.from_numpy(asked).split(1024):
+        cosines = torch.nn.functional.normalize(part, dim=1) @ known.T
+        nearest, which = cosines.topk(min(k, len(known)), dim=1)
+        weights = (nearest / temperature).softmax(1)
+        votes.append((hot[which] * weights[..., None]).sum(1))
+    return torch.cat(votes).numpy()

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# A program on the GPUs of one machine, under the deepspeed launcher:
+#   launch/local.sh pretrain surgery_base data.source=/videos run=runs/first
+#   launch/local.sh finetune phases_base data.set.source=/videos ... run=runs/phases
+# PROCESSES=N sets their number; it is that of the GPUs, or 1 where there is none.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if ! command -v deepspeed >/dev/null; then
+    echo "local.sh: deepspeed is not on PATH; activate its environment (. .venv/bin/activate)" >&2
+    exit 2
+fi
+gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
+processes=${PROCESSES:-$((gpus > 0 ? gpus : 1))}
+exec deepspeed --num_accelerators "$processes" --master_port "${MASTER_PORT:-29500}" \
+    --module "$@"

@@ -1,0 +1,51 @@
+"""Finetuning runs of the program itself, small enough for a test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT, launcher_free_environment
+
+SMALL = (
+    "backbone={variant: unified_small, embed_dim: 32, depth: 2, num_heads: 2, frames: 4, "
+    "image_size: 32}",
+    "data.workers=0",
+    "batch={clips: 8, micro_batch: 4}",
+    "schedule={steps: 8, warmup: 0.2}",
+    "validation={every_epochs: 0.25}",
+    "checkpoint.every_steps=100",
+    "log.every_steps=1",
+    "mixing={prob: 0}",
+)
+
+
+def words(labelled: Path, run: Path, *overrides: str) -> list[str]:
+    """The command line of a small run; later words replace earlier ones."""
+    data = (
+        f"data.set.source={labelled}", f"data.set.labels={labelled}",
+        f"data.set.split={labelled / 'split.yaml'}", "data.set.rate=2",
+        "data.set.sampling={step_seconds: 0.5}",
+    )  # fmt: skip
+    return ["demo", *data, f"run={run}", *SMALL, *overrides]
+
+
+def finetune(*arguments: str | Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "finetune", *map(str, arguments)],
+        cwd=ROOT,
+        # the same sums as where several processes share the cores
+        env={**launcher_free_environment(), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss/train"] for line in log_of(run) if "loss/train" in line]

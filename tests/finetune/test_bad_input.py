@@ -1,0 +1,176 @@
+"""What a user can do wrong with a finetuning run: one line with the cure, exit status 2."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.command import main
+from finetune.config import FinetuneConfig
+from finetune.evaluation.predictions import (
+    Predictions,
+    PredictionsError,
+    load_predictions,
+    save_predictions,
+)
+from finetune.splits import SplitError, find_split, read_split
+from launch.recipe import ConfigError, load_recipe
+from tests.finetune.runs import finetune, words
+
+
+def refused(*arguments: str) -> str:
+    done = finetune(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("finetune: "), done.stderr
+    return lines[0]
+
+
+def split_of(folder: Path, text: str) -> str:
+    (folder / "other.yaml").write_text(text)
+    return f"data.set.split={folder / 'other.yaml'}"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.set.window=1", "data.set.window: no such key"),
+        ("mode.kind=probe", "mode"),
+        ("mode={kind: partial}", "mode.blocks: is missing"),
+        ("mode={kind: linear_probe, blocks: 3}", "mode.blocks"),
+        ("head.kind=tns", "head.kind"),
+        ("mode={kind: attentive_probe}", "head.kind: linear in mode attentive_probe"),
+        ("data.set.targets=many", "loss.kind: cross_entropy with data.set.targets many"),
+        ("views.segments=5", "views.segments: a moment has one window in time"),
+        ("data.clips_per_read=3", "batch.micro_batch 8 is not a multiple of data.clips_per_read"),
+        ("data.augmentation.rand_augment=rand-m7-x4", "RandAugment has no section 'x4'"),
+        ("data.augmentation.area=[1, 0.5]", "the first number is the smallest"),
+        ("head_start.space=space.yaml", "head_start: backbone.weights is not given"),
+        ("data.sets={a: {kind: clips, clips: a.csv}}", "give either set, or sets"),
+    ],
+)
+def test_a_recipe_that_means_nothing(override: str, message: str, tmp_path: Path) -> None:
+    given = ["demo", "backbone={variant: unified_small}", override]
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(FinetuneConfig, given[0], given[1:], Path("finetune/recipes"), run="x")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_mixing_wants_pairs() -> None:
+    overrides = ["mixing.prob=1", "batch={clips: 15, micro_batch: 15}"]
+    with pytest.raises(ConfigError, match="mixing: takes pairs of samples"):
+        load_recipe(FinetuneConfig, "demo", overrides, Path("finetune/recipes"), run="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [operation01]\ntest: [operation01]\n", "other.yaml:2: operation01 is in test"),
+        ("train: []\n", "other.yaml:1: train names no recording"),
+        ("train: [operation09]\n", "other.yaml:1: no recording of the source is called"),
+        ("test: [operation01]\n", "data: the split has no train"),
+    ],
+)
+def test_a_split_that_cannot_be_meant(
+    labelled: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    said = refused(*words(labelled, tmp_path / "run", split_of(tmp_path, text)))
+    assert message in said
+
+
+def test_labels_that_do_not_fit(labelled: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    late = "recording,start,end,label\n" + "".join(
+        f"operation0{i},0,5,a\noperation0{i},900,905,b\n" for i in range(1, 5)
+    )
+    table.write_text(late)
+    said = refused(*words(labelled, tmp_path / "run", f"data.set.labels={table}"))
+    assert "labels.csv:3: a label at 900 s" in said and "ends at 12 s" in said
+    said = refused(*words(labelled, tmp_path / "run", "data.set.classes=[Preparation, Other]"))
+    assert "operation01-phase.txt:" in said and "is none of the 2 classes" in said
+
+
+def test_what_the_encoder_was_pretrained_on_is_not_tested_on(
+    labelled: Path, finished: Path, tmp_path: Path
+) -> None:
+    """The classifier that a run leaves tells what it was trained on."""
+    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    split = split_of(tmp_path, "train: [operation03]\ntest: [operation02]\n")
+    said = refused(*words(labelled, tmp_path / "run", backbone, split))
+    assert "operation02.mp4 is in test, and the encoder was pretrained on it" in said
+
+
+def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path) -> None:
+    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    split = split_of(tmp_path, "train: [operation01]\n")
+    rows = tmp_path / "rows.json"
+    rows.write_text(json.dumps([0, 1, 2]))
+    command = words(labelled, tmp_path / "run", backbone, split, f"head_start.rows={rows}")
+    assert "rows.json: has 3 rows, the target has 6 classes" in refused(*command)
+    rows.write_text(json.dumps([0, 1, 2, 3, 4, 6]))
+    assert "class 5 has row 6, the trained head has 0 to 5" in refused(*command)
+
+
+def test_a_run_that_goes_on_is_the_same_run(labelled: Path, finished: Path) -> None:
+    said = refused(*words(labelled, finished, "mode.layer_decay=0.5"))
+    assert "holds a run of another configuration (mode.layer_decay was 0.75" in said
+
+
+def test_labels_that_changed_since_the_run_began(labelled: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for file in labelled.glob("*-phase.txt"):
+        (labels / file.name).write_text(file.read_text())
+    command = words(labelled, tmp_path / "run", f"data.set.labels={labels}", "schedule.steps=1")
+    assert finetune(*command).returncode == 0
+    changed = labels / "operation01-phase.txt"
+    changed.write_text(changed.read_text().replace("0\tPreparation", "0\tClippingCutting"))
+    assert "labels or split are not those that the run began with" in refused(*command)
+
+
+def predictions(classes: tuple[str, ...], recording: str) -> Predictions:
+    scores = np.eye(len(classes), dtype=np.float32)
+    count = len(classes)
+    return Predictions(
+        np.full(count, recording), np.arange(count, dtype=float), scores,
+        np.arange(count), classes, {"samples": "moments"},
+    )  # fmt: skip
+
+
+def test_predictions_of_several_files(tmp_path: Path, capsys) -> None:
+    for name, classes, recording in (
+        ("a", ("x", "y"), "one"), ("b", ("x", "y"), "two"), ("c", ("x", "z"), "three"),
+        ("d", ("x", "y"), "one"),
+    ):  # fmt: skip
+        save_predictions(tmp_path / f"{name}.npz", predictions(classes, recording))
+    files = {name: str(tmp_path / f"{name}.npz") for name in "abcd"}
+    main(["evaluate", files["a"], files["b"]])
+    assert "2 files: 4 samples of 2 recordings, 2 classes" in capsys.readouterr().out
+    with pytest.raises(PredictionsError, match=r"c\.npz: is of the classes x, z .*a\.npz of x, y"):
+        main(["evaluate", files["a"], files["c"]])
+    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz as well"):
+        main(["evaluate", files["a"], files["d"]])
+
+
+def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
+    held = predictions(("x", "y"), "one")
+    held.scores[1, 0] = np.nan
+    with pytest.raises(PredictionsError, match=r"scores of row 1 is not finite"):
+        save_predictions(tmp_path / "p.npz", held)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(PredictionsError, match="cannot be read"):
+        load_predictions(tmp_path / "p.npz")
+
+
+def test_shipped_splits_are_whole_and_found_by_name(tmp_path: Path) -> None:
+    sizes = {
+        "cholec80_32_8_40": (32, 8, 40), "cholec80_40_35": (40, 0, 35),
+        "autolaparo_10_4_7": (10, 4, 7), "cholect50_challenge": (40, 5, 5),
+        "cholect50_val_without_70": (4, 0, 1),
+    }  # fmt: skip
+    for name, expected in sizes.items():
+        split = read_split(find_split(Path(name)))
+        assert tuple(len(split.get(part, ())) for part in ("train", "val", "test")) == expected
+    with pytest.raises(SplitError, match=r"nor one of the shipped splits autolaparo"):
+        find_split(tmp_path / "none")

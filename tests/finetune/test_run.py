@@ -1,0 +1,158 @@
+"""A finetuning run: what it leaves, and that it goes on exactly where it stopped."""
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from encoder.weights.loading import load_encoder
+from finetune.evaluation.predictions import load_predictions
+from finetune.network.saved import load_classifier, read_about
+from tests.conftest import kill_all, start_together
+from tests.finetune.runs import finetune, log_of, losses, words
+
+
+def test_a_run_leaves_all_that_is_needed(finished: Path) -> None:
+    said = (finished / "output.txt").read_text()
+    assert "the best by val top-1" in said and "test: top-1" in said
+    predictions = load_predictions(finished / "predictions_test.npz")
+    assert len(predictions.recording) == 24 and set(predictions.recording) == {"operation04"}
+    assert predictions.about["part"] == "test" and predictions.about["samples"] == "moments"
+    np.testing.assert_allclose(predictions.scores.sum(1), 1, atol=1e-5)
+    for name in ("metrics.json", "confusion.png", "timeline_operation04.png"):
+        assert (finished / "evaluation_test" / name).is_file()
+    model, about = load_classifier(finished)
+    assert about.classes == predictions.classes and not about.many
+    assert [Path(each["path"]).stem for each in about.recordings] == ["operation01", "operation02"]
+    again, _ = load_encoder(finished)  # a file of the field like any other
+    clip = torch.zeros(1, 4, 32, 32, 3, dtype=torch.uint8)
+    torch.testing.assert_close(again.eval()(clip).pooled, model.encoder(clip).pooled)
+
+
+def test_the_best_step_by_val_is_kept_and_test_is_never_asked(finished: Path) -> None:
+    looks = {
+        line["step"]: line["top-1"]
+        for line in map(json.loads, (finished / "validation.jsonl").read_text().splitlines())
+    }
+    assert list(looks) == [2, 3, 4, 6, 8] or 8 in looks
+    best = max(looks.values())
+    first_best = next(step for step, value in looks.items() if value == best)
+    about = read_about(finished / "classifier.safetensors")
+    assert (about.step, about.validation["value"]) == (first_best, best)
+    predictions = load_predictions(finished / "predictions_val.npz")
+    right = predictions.scores.argmax(1) == predictions.label
+    assert right.mean() == pytest.approx(best)
+
+
+def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
+    more = ("schedule={steps: 80, warmup: 0.1}", "optimizer.base_lr=0.1", "loss.smoothing=0",
+            "data.augmentation.area=[0.8, 1]")  # fmt: skip
+    done = finetune(*words(labelled, tmp_path / "run", *more, "validation.every_epochs=100"))
+    assert done.returncode == 0, done.stderr
+    found = losses(tmp_path / "run")
+    assert np.mean(found[-5:]) < 0.9 * np.mean(found[:5])
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: bool) -> None:
+    """Dropout, drop path, augmentation and mixing included; validation is made up for."""
+    more = ["schedule.steps=12", "head.dropout=0.3", "backbone.drop_path=0.2",
+            "validation.every_epochs=0.5"]  # fmt: skip
+    if mixed:
+        more += ["mixing={prob: 1.0}", "data.clips_per_read=2", "data.augmentation.erasing=0.5"]
+    whole = finetune(*words(labelled, tmp_path / "whole", *more))
+    assert whole.returncode == 0, whole.stderr
+    run = tmp_path / "killed"
+    command = words(labelled, run, *more)
+    started = start_together(["-m", "finetune", *command], 1)
+    ends = time.monotonic() + 200
+    while not list(run.glob("checkpoints/step-*[0-9]")) and time.monotonic() < ends:
+        time.sleep(0.01)
+    started[0].send_signal(signal.SIGKILL)
+    kill_all(started)
+    assert len(losses(run)) < 12
+    again = finetune(*command)
+    assert again.returncode == 0, again.stderr
+    assert "resume: weights, AdamW moments" in again.stdout
+    assert losses(run) == losses(tmp_path / "whole")
+    looks, expected = ((r / "validation.jsonl").read_text() for r in (run, tmp_path / "whole"))
+    assert looks == expected
+    ours, theirs = (load_file(r / "classifier.safetensors") for r in (run, tmp_path / "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = words(labelled, run, "schedule.steps=5000", "validation.every_epochs=1000")
+    started = start_together(["-m", "finetune", *command], 1)
+    ends = time.monotonic() + 200
+    while len(log_of(run) if (run / "log.jsonl").is_file() else ()) < 3:
+        assert time.monotonic() < ends and started[0].poll() is None
+        time.sleep(0.01)
+    started[0].send_signal(signal.SIGTERM)
+    _, errors = started[0].communicate(timeout=60)
+    assert started[0].returncode == 75 and "which is saved" in errors
+    done = int(errors.rpartition("after step ")[2].split(",")[0])
+    again = finetune(*words(labelled, run, f"schedule.steps={done + 1}"))
+    assert again.returncode == 0, again.stderr
+    assert log_of(run)[-1]["step"] == done + 1
+
+
+def test_the_same_numbers_on_two_processes(labelled: Path, tmp_path: Path, together) -> None:
+    """Mixing included, for pairs are of the global order; predictions alike."""
+    more = ("mixing={prob: 1.0}", "schedule.steps=4", "backbone.drop_path=0", "head.dropout=0",
+            "batch={clips: 8, micro_batch: 2}")  # fmt: skip
+    one = finetune(*words(labelled, tmp_path / "one", *more))
+    assert one.returncode == 0, one.stderr
+    outcomes = together(["-m", "finetune", *words(labelled, tmp_path / "two", *more)], 2)
+    assert [each.returncode for each in outcomes] == [0, 0], outcomes[0].stderr
+    np.testing.assert_allclose(losses(tmp_path / "one"), losses(tmp_path / "two"), rtol=1e-5)
+    first, second = (
+        load_predictions(tmp_path / name / "predictions_test.npz") for name in ("one", "two")
+    )
+    assert first.recording.tolist() == second.recording.tolist()
+    np.testing.assert_allclose(first.scores, second.scores, atol=1e-4)
+
+
+def test_zero_3_validates_and_tests(labelled: Path, tmp_path: Path, together) -> None:
+    run = tmp_path / "run"
+    command = words(labelled, run, "engine.zero_stage=3", "schedule.steps=3", "data.workers=1")
+    outcomes = together(["-m", "finetune", *command], 2)
+    assert [each.returncode for each in outcomes] == [0, 0], outcomes[0].stderr
+    assert load_predictions(run / "predictions_test.npz").about["step"] >= 1
+
+
+@pytest.mark.parametrize("mode", ["linear_probe", "attentive_probe"])
+def test_a_probe_leaves_the_encoder_as_it_was(
+    labelled: Path, finished: Path, tmp_path: Path, mode: str
+) -> None:
+    """Also over a stop, though no checkpoint holds what is frozen, and the file is gone then."""
+    weights = tmp_path / "weights.safetensors"
+    shutil.copy(finished / "classifier.safetensors", weights)
+    head = "linear" if mode == "linear_probe" else "attentive"
+    backbone = f"backbone={{variant: as_trained, weights: {weights}, drop_path: 0.5}}"
+    more = [backbone, f"mode={{kind: {mode}}}", f"head.kind={head}", "schedule.steps=4",
+            "optimizer.base_lr=0.1", "checkpoint.every_steps=2"]  # fmt: skip
+    split = labelled / "probe.yaml"
+    split.write_text("train: [operation01, operation02]\ntest: [operation03]\n")
+    command = words(labelled, tmp_path / "run", *more, f"data.set.split={split}")
+    done = finetune(*command)
+    assert done.returncode == 0, done.stderr
+    assert "the split has no val, so there is no best step" in done.stdout
+    before, after = load_file(weights), load_file(tmp_path / "run/classifier.safetensors")
+    encoder = [name for name in before if name.startswith("encoder.")]
+    assert encoder and all(torch.equal(before[name], after[name]) for name in encoder)
+    whole = losses(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/step-0000004")
+    weights.unlink()
+    again = finetune(*command)
+    assert again.returncode == 0, again.stderr
+    assert "2 steps to do" in again.stdout and losses(tmp_path / "run") == whole
+    again = load_file(tmp_path / "run/classifier.safetensors")
+    assert all(torch.equal(after[name], again[name]) for name in after)

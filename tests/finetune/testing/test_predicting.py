@@ -1,0 +1,92 @@
+"""`python -m finetune predict` and `features`: the same numbers as the run's own."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from encoder.weights.loading import load_encoder
+from finetune.command import main
+from finetune.evaluation.predictions import load_predictions
+from launch.recipe import ConfigError
+from video.manifest import ManifestError
+
+
+@pytest.fixture(scope="module")
+def predicted(labelled: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("predicted")
+    words = ["predict", str(labelled / "operation04.mp4"), "--run", str(finished)]
+    main([*words, "--out", str(out), "--rate", "2", "--workers", "0"])
+    return out
+
+
+def test_probabilities_are_those_of_the_runs_own_test(predicted: Path, finished: Path) -> None:
+    theirs = load_predictions(finished / "predictions_test.npz")
+    held = json.loads((predicted / "operation04.json").read_text())
+    assert held["classes"] == list(theirs.classes) and held["unreadable"] == 0
+    assert held["time"] == theirs.time.tolist()
+    np.testing.assert_allclose(held["probabilities"], theirs.scores, atol=1e-5)
+
+
+def test_the_table_and_the_picture_say_the_same(predicted: Path) -> None:
+    with (predicted / "operation04.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    held = json.loads((predicted / "operation04.json").read_text())
+    assert len(rows) == 24
+    for row, time, shares in zip(rows, held["time"], held["probabilities"], strict=True):
+        assert float(row["time"]) == time
+        assert row["prediction"] == held["classes"][int(np.argmax(shares))]
+        assert float(row[row["prediction"]]) == pytest.approx(max(shares), abs=1e-6)
+    assert (predicted / "operation04.png").stat().st_size > 5000
+
+
+def test_what_is_no_recording_or_no_run_is_told(labelled: Path, finished: Path, tmp_path) -> None:
+    (tmp_path / "no.mp4").write_bytes(b"no video")
+    with pytest.raises(ManifestError, match=r"no\.mp4"):
+        main(["predict", str(tmp_path / "no.mp4"), "--run", str(finished)])
+    with pytest.raises(ValueError, match=r"classifier\.safetensors"):
+        main(["predict", str(labelled / "operation04.mp4"), "--run", str(tmp_path)])
+
+
+def features(labelled: Path, finished: Path, out: Path, *more: str) -> None:
+    words = ["features", str(labelled), str(out), "--weights", str(finished), "--workers", "0"]
+    main([*words, *more])
+
+
+def test_features_are_the_encoders_and_a_second_call_goes_on(
+    labelled: Path, finished: Path, tmp_path: Path, capsys
+) -> None:
+    out = tmp_path / "features"
+    features(labelled, finished, out)
+    assert capsys.readouterr().out.count("12 moments\n") == 4
+    with np.load(out / "operation02.npz", allow_pickle=False) as held:
+        assert held["features"].shape == (12, 32) and held["readable"].all()
+        assert held["time"].tolist() == [float(second) for second in range(12)]
+        before = held["features"]
+        about = json.loads(str(held["about"]))
+    encoder = load_encoder(finished)[0].eval()
+    assert about["encoder"]["embed_dim"] == encoder.config.embed_dim
+    (out / "operation02.npz").unlink()
+    stamp = (out / "operation01.npz").stat().st_mtime_ns
+    features(labelled, finished, out)
+    assert capsys.readouterr().out.count("was there") == 3
+    assert (out / "operation01.npz").stat().st_mtime_ns == stamp
+    with np.load(out / "operation02.npz", allow_pickle=False) as held:
+        assert np.array_equal(held["features"], before)
+    assert torch.isfinite(torch.from_numpy(before)).all() and np.ptp(before) > 0
+
+
+def test_features_of_other_settings_are_not_mixed(
+    labelled: Path, finished: Path, tmp_path: Path
+) -> None:
+    features(labelled, finished, tmp_path / "f")
+    with pytest.raises(ConfigError, match=r"operation01\.npz: is of another window"):
+        features(labelled, finished, tmp_path / "f", "--step-seconds", "0.5")
+    with pytest.raises(ConfigError, match=r"another rate; remove it"):
+        features(labelled, finished, tmp_path / "f", "--rate", "2")
+    (tmp_path / "f/operation01.npz").write_bytes(b"half")
+    with pytest.raises(ConfigError, match=r"operation01\.npz: cannot be read"):
+        features(labelled, finished, tmp_path / "f")
