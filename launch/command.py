@@ -1,4 +1,4 @@
-"""The command line for what is done with runs, before and after them."""
+"""The command line for what is done with runs, before and after them, and with chains of them."""
 
 import argparse
 import runpy
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DESCRIPTION = """\
-What is done with runs, before and after them.
+What is done with runs, before and after them, and with chains of them.
 
   python -m launch plan surgery_base --gpus 8 --memory 80    does it fit, how long will it take?
+  python -m launch progressive chain.yaml                    stages one after the other, resumable
   python -m launch consolidate runs/first weights.safetensors"""
 
 
@@ -29,6 +30,11 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "plan", help="memory, steps and time of a recipe (python -m pretrain plan)", add_help=False
     )
+    commands.add_parser(
+        "progressive",
+        help="pretraining, finetuning, evaluation as one resumable chain",
+        add_help=False,
+    )
     return parser
 
 
@@ -38,6 +44,11 @@ def main(arguments: Sequence[str]) -> None:
         # what a stage needs is the stage's to know, and it is another program
         sys.argv = ["pretrain", *arguments]
         runpy.run_module("pretrain", run_name="__main__")
+        return
+    if arguments[:1] == ["progressive"]:
+        from launch.progressive.command import main as progressive
+
+        progressive(arguments[1:])
         return
     options = parser().parse_args(arguments)
     from launch.checkpoints.consolidate import consolidate

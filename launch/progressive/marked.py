@@ -1,0 +1,144 @@
+"""YAML whose errors name the line, and in which no key stands twice."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+MERGE = "tag:yaml.org,2002:merge"
+NULL = "tag:yaml.org,2002:null"
+STANDARD = "tag:yaml.org,2002:"
+
+
+class ChainError(ValueError):
+    """A chain that cannot be run: file and line where they are known, what is wrong, the cure."""
+
+    exit_status = 2
+    on_every_process = True
+
+
+class Entry(NamedTuple):
+    """The value of a key, and the line of the key, from 1."""
+
+    node: yaml.Node
+    line: int
+
+
+class MarkedFile:
+    """Reads the nodes of one file; every method raises ChainError with the file and the line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def root(self) -> yaml.Node:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ChainError(f"{self.path}: cannot be read ({error})") from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ChainError(self._not_yaml(error)) from None
+        if node is None:
+            raise ChainError(f"{self.path}:1: is empty; a chain has `stages`")
+        return node
+
+    def _not_yaml(self, error: Exception) -> str:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{self.path}:{mark.line + 1}" if mark else f"{self.path}"
+        problem = getattr(error, "problem", None) or str(error)
+        line = mark.buffer.splitlines()[mark.line] if mark and mark.buffer else ""
+        cure = '; write "${stage}/file" in quotation marks' if "${" in line else ""
+        return f"{where}: is not YAML ({' '.join(problem.split())}){cure}"
+
+    def error(self, line: int, message: str) -> ChainError:
+        return ChainError(f"{self.path}:{line}: {message}")
+
+    def entries(self, node: yaml.Node, what: str, known: Iterable[str] = ()) -> dict[str, Entry]:
+        """A mapping by its keys, in their order; other keys than the `known` ones are refused."""
+        return self._entries(node, what, tuple(known), ())
+
+    def _entries(
+        self, node: yaml.Node, what: str, known: tuple[str, ...], above: tuple[yaml.Node, ...]
+    ) -> dict[str, Entry]:
+        line = line_of(node)
+        if not isinstance(node, yaml.MappingNode) or node in above:
+            raise self.error(line, f"{what} is a mapping of keys; this is {_kind(node)}")
+        own, merged = dict[str, Entry](), dict[str, Entry]()
+        for key, value in node.value:
+            line = line_of(key)
+            if key.tag == MERGE:
+                parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for part in reversed(parts):
+                    merged |= self._entries(part, what, known, (*above, node))
+                continue
+            if not isinstance(key, yaml.ScalarNode) or not key.value:
+                raise self.error(line, f"a key of {what} is a word; this is {_kind(key)}")
+            if key.value in own:
+                raise self.error(line, f"{key.value} stands twice, first in line "
+                                 f"{own[key.value].line}; drop one")  # fmt: skip
+            if known and key.value not in known:
+                near = nearest(key.value, known) or f"; there are {', '.join(known)}"
+                raise self.error(line, f"{key.value}: {what} has no such key{near}")
+            own[key.value] = Entry(value, line)
+        return merged | own
+
+    def text(self, entry: Entry, what: str) -> str:
+        """The words of a scalar as they are written."""
+        if not isinstance(entry.node, yaml.ScalarNode) or entry.node.tag == NULL:
+            raise self.error(entry.line, f"{what} is text; this is {_kind(entry.node)}")
+        if "\0" in entry.node.value:
+            raise self.error(entry.line, f"{what} has a character that no command can hold")
+        return str(entry.node.value)
+
+    def items(self, entry: Entry, what: str) -> list[Entry]:
+        if not isinstance(entry.node, yaml.SequenceNode):
+            raise self.error(entry.line, f"{what} is a list; this is {_kind(entry.node)}")
+        return [Entry(item, line_of(item)) for item in entry.node.value]
+
+    def value(
+        self, entry: Entry, fill: Callable[[str, int], str], above: tuple[yaml.Node, ...] = ()
+    ) -> Any:
+        """What a node stands for; `fill` is given each string in it, with its line."""
+        node, line = entry
+        if node in above:
+            raise self.error(line, "an anchor refers to itself")
+        if not node.tag.startswith(STANDARD):
+            raise self.error(line, f"{node.tag} is a tag, and has no meaning here; drop it")
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                value = yaml.constructor.SafeConstructor().construct_object(node)
+            except (yaml.YAMLError, ValueError) as error:
+                raise self.error(line, f"{node.value!r}: {' '.join(str(error).split())}") from None
+            return fill(self.text(entry, "a value"), line) if isinstance(value, str) else value
+        inside = (*above, node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, fill, inside) for item in self.items(entry, "a value")]
+        entries = self.entries(node, "a value")
+        return {key: self.value(entry, fill, inside) for key, entry in entries.items()}
+
+
+def line_of(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """`; did you mean ...?`, or nothing where no candidate is near."""
+    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def as_override(value: Any) -> str:
+    """A value as the right side of `key=value`, which reads back as the same value."""
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return "nothing" if node.tag == NULL else repr(node.value)
+    return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
