@@ -7,7 +7,7 @@ from typing import NamedTuple
 from finetune.config import ValidationConfig
 from finetune.network.building import frozen_weights
 from finetune.network.classifier import Classifier
-from finetune.network.saved import CLASSIFIER_FILE, About, save_classifier
+from finetune.network.saved import CLASSIFIER_FILE, About, read_about, save_classifier
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, checkpoint_name, open_checkpoint
 from launch.checkpoints.restoring import read_weights
 from launch.checkpoints.saving import WRITE_ERRORS
@@ -32,7 +32,9 @@ class Looks:
 
     def __init__(self, folder: Path, start: int, config: ValidationConfig) -> None:
         self._file, self.metric = folder / VALIDATION_FILE, config.metric
-        self._looks = [look for look in read_looks(folder) if look.step <= start]
+        looks = [look for look in read_looks(folder) if look.step <= start]
+        # without the weights that they chose, looks are worth nothing
+        self._looks = looks if _kept_step(folder) in {look.step for look in looks} else []
 
     def has(self, step: int) -> bool:
         return any(look.step == step for look in self._looks)
@@ -58,6 +60,12 @@ def read_looks(folder: Path) -> list[Look]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     held = [json.loads(line) for line in lines]
     return [Look(line.pop("step"), next(iter(line.values()))) for line in held]
+
+
+def _kept_step(folder: Path) -> int | None:
+    """The step whose weights a run has kept."""
+    file = folder / CLASSIFIER_FILE
+    return read_about(file).step if file.is_file() else None
 
 
 def validating_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:

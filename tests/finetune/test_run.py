@@ -50,6 +50,7 @@ def test_the_best_step_by_val_is_kept_and_test_is_never_asked(finished: Path) ->
     assert right.mean() == pytest.approx(best)
 
 
+@pytest.mark.soak
 def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
     more = ("schedule={steps: 80, warmup: 0.1}", "optimizer.base_lr=0.1", "loss.smoothing=0",
             "data.augmentation.area=[0.8, 1]")  # fmt: skip
@@ -59,7 +60,7 @@ def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
     assert np.mean(found[-5:]) < 0.9 * np.mean(found[:5])
 
 
-@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("mixed", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: bool) -> None:
     """Dropout, drop path, augmentation and mixing included; validation is made up for."""
     more = ["schedule.steps=12", "head.dropout=0.3", "backbone.drop_path=0.2",
@@ -120,6 +121,7 @@ def test_the_same_numbers_on_two_processes(labelled: Path, tmp_path: Path, toget
     np.testing.assert_allclose(first.scores, second.scores, atol=1e-4)
 
 
+@pytest.mark.soak
 def test_zero_3_validates_and_tests(labelled: Path, tmp_path: Path, together) -> None:
     run = tmp_path / "run"
     command = words(labelled, run, "engine.zero_stage=3", "schedule.steps=3", "data.workers=1")
@@ -128,7 +130,9 @@ def test_zero_3_validates_and_tests(labelled: Path, tmp_path: Path, together) ->
     assert load_predictions(run / "predictions_test.npz").about["step"] >= 1
 
 
-@pytest.mark.parametrize("mode", ["linear_probe", "attentive_probe"])
+@pytest.mark.parametrize(
+    "mode", ["linear_probe", pytest.param("attentive_probe", marks=pytest.mark.soak)]
+)
 def test_a_probe_leaves_the_encoder_as_it_was(
     labelled: Path, finished: Path, tmp_path: Path, mode: str
 ) -> None:

@@ -28,7 +28,7 @@ def test_a_sample_is_its_own_neighbour_and_more_than_all_is_all() -> None:
     np.testing.assert_allclose(every, 0.25, atol=1e-5)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_run_trains_nothing_and_leaves_predictions(
     labelled: Path, tmp_path: Path, together, processes: int
 ) -> None:
