@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
@@ -50,13 +50,14 @@ def draw_timeline(path: Path, rows: Predictions) -> None:
     *strip_axes, confidence_axes = figure.subplots(
         len(heights), 1, sharex=True, height_ratios=heights
     )
-    edges = _edges(minutes)
     for axes, (name, labels) in zip(strip_axes, strips.items(), strict=True):
-        strip = np.ma.masked_equal(labels, MISSING)[None]
+        edges, cells = _cells(minutes, np.where(labels == MISSING, np.nan, labels))
+        strip = np.ma.masked_invalid(cells)[None]
         axes.pcolormesh(edges, [0, 1], strip, cmap=colours, vmin=0, vmax=len(rows.classes))
         axes.set_yticks([])
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
-    confidence_axes.fill_between(minutes, confidence, step="mid", color="0.6")
+    edges, cells = _cells(minutes, confidence)
+    confidence_axes.stairs(cells, edges, fill=True, color="0.6")
     confidence_axes.set_ylim(0, 1)
     confidence_axes.set_ylabel("confidence", rotation=0, ha="right", va="center")
     confidence_axes.set_xlabel("minutes")
@@ -76,10 +77,15 @@ def phase_colours(classes: int) -> ListedColormap:
     return ListedColormap([named(i % named.N) for i in range(classes)])
 
 
-def _edges(minutes: np.ndarray) -> np.ndarray:
-    """Borders half-way between moments, for a strip without gaps."""
-    if len(minutes) == 1:
-        return np.array([minutes[0] - 0.5, minutes[0] + 0.5])
-    middle = (minutes[1:] + minutes[:-1]) / 2
-    first, last = 2 * minutes[0] - middle[0], 2 * minutes[-1] - middle[-1]
-    return np.concatenate(([first], middle, [last]))
+def _cells(
+    minutes: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " k"]]:
+    """Edges in time and what lies between them: a cell around each moment, NaN where for longer
+    there is none."""
+    steps = np.diff(minutes)
+    step = float(np.median(steps)) if len(steps) else 1.0
+    apart = np.flatnonzero(steps > 1.5 * step)
+    middle = np.where(steps > 1.5 * step, minutes[:-1] + step / 2, minutes[:-1] + steps / 2)
+    edges = np.concatenate(([minutes[0] - step / 2], middle, [minutes[-1] + step / 2]))
+    edges = np.insert(edges, apart + 2, minutes[apart + 1] - step / 2)
+    return edges, np.insert(values.astype(float), apart + 1, np.nan)

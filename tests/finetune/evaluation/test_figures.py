@@ -9,6 +9,7 @@ from PIL import Image
 
 from finetune.arguments import commands_parser
 from finetune.command import main
+from finetune.evaluation.pictures import _cells
 from finetune.evaluation.predictions import (
     Predictions,
     PredictionsError,
@@ -128,3 +129,11 @@ def test_damaged_and_hostile_files_are_one_line(saved: Path, tmp_path: Path) -> 
 
 def test_help_names_the_commands() -> None:
     assert "evaluate" in commands_parser().format_help()
+
+
+def test_a_timeline_leaves_blank_where_there_is_no_moment() -> None:
+    edges, cells = _cells(np.array([0.0, 1, 2, 6, 7]), np.arange(5.0))
+    assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5, 5.5, 6.5, 7.5]
+    np.testing.assert_equal(cells, [0, 1, 2, np.nan, 3, 4])
+    edges, cells = _cells(np.array([3.0]), np.array([1.0]))
+    assert edges.tolist() == [2.5, 3.5] and cells.tolist() == [1.0]

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from encoder.weights.loading import load_encoder
 from finetune.command import main
 from finetune.evaluation.predictions import load_predictions
 from launch.recipe import ConfigError
+from tests.conftest import ROOT
 from video.manifest import ManifestError
 
 
@@ -90,3 +94,56 @@ def test_features_of_other_settings_are_not_mixed(
     (tmp_path / "f/operation01.npz").write_bytes(b"half")
     with pytest.raises(ConfigError, match=r"operation01\.npz: cannot be read"):
         features(labelled, finished, tmp_path / "f")
+
+
+def test_what_comes_later_cannot_reach_an_online_output(
+    labelled: Path, finished: Path, predicted: Path, tmp_path: Path
+) -> None:
+    """The first half of the file alone gives the same probabilities."""
+    import av
+
+    half = tmp_path / "half.mp4"
+    with av.open(str(labelled / "operation04.mp4")) as source, av.open(str(half), "w") as target:
+        given = source.streams.video[0]
+        written = target.add_stream_from_template(given)
+        for packet in source.demux(given):
+            if packet.pts is not None and float(packet.pts * packet.time_base) < 6:
+                packet.stream = written
+                target.mux(packet)
+    words = ["predict", str(half), "--run", str(finished), "--out", str(tmp_path)]
+    main([*words, "--rate", "2", "--workers", "0"])
+    whole, part = (
+        json.loads(file.read_text())
+        for file in (predicted / "operation04.json", tmp_path / "half.json")
+    )
+    assert 10 <= len(part["time"]) <= 13
+    for early, full in zip(part["probabilities"][:10], whole["probabilities"], strict=False):
+        np.testing.assert_allclose(early, full, atol=2e-6)
+
+
+PEAK = """
+import resource, sys
+from finetune.command import main
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.soak
+def test_memory_does_not_grow_with_the_recording(finished: Path, tmp_path: Path) -> None:
+    from video.synthetic import synthesize
+
+    program = tmp_path / "peak.py"
+    program.write_text(PEAK)
+    peaks = []
+    for seconds in (200, 1600):
+        (recording,) = synthesize(tmp_path / str(seconds), 1, seconds=seconds, size=48, seed=0)
+        words = ["predict", str(recording), "--run", str(finished), "--workers", "0"]
+        done = subprocess.run(
+            [sys.executable, str(program), *words, "--out", str(tmp_path / f"out{seconds}")],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        peaks.append(int(done.stdout.rpartition("peak ")[2]))
+    assert peaks[1] < peaks[0] + 20, peaks
