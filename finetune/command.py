@@ -36,6 +36,9 @@ def main(arguments: Sequence[str]) -> None:
     options = recipe_parser(FinetuneConfig).parse_args(arguments)
     run = f"runs/{Path(options.recipe).stem}"
     config = load_recipe(FinetuneConfig, options.recipe, options.overrides, RECIPES, run=run)
+    if options.check:
+        print(f"{options.recipe}: can be used")
+        return
     from finetune.run import finetune
 
     finetune(config)
@@ -52,5 +55,6 @@ def recipe_parser(config: type) -> argparse.ArgumentParser:
     )
     parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
+    parser.add_argument("--check", action="store_true", help="only whether the recipe can be used")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser

@@ -54,6 +54,7 @@ class ClipsConfig:
 
     clips: Path | dict[str, Path]  # a list, a CSV file or class folders; or one for each part
     kind: Literal["clips"] = "clips"
+    source: str | None = None  # where recordings are that were prepared from those listed
     split: Path | None = None  # where `clips` does not say it
     classes: tuple[str, ...] | None = None
     allow_shared_recordings: bool = False  # parts of one recording in train and test; is told

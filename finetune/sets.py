@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from finetune.clips.samples import Sampled
-from finetune.config import ClipsConfig, DataConfig, FinetuneConfig, LabelledConfig, MomentsConfig
+from finetune.config import ClipsConfig, DataConfig, FinetuneConfig, LabelledConfig
 from finetune.evaluation.predictions import MISSING
 from finetune.labels.clip_tracks import label_clips
 from finetune.labels.clips import paths_of, read_parts
@@ -115,8 +115,9 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> Sets:
 
 def _open_recordings(each: LabelledConfig, data: DataConfig) -> Opened:
     settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
-    if isinstance(each, MomentsConfig):
+    if each.source is not None:
         return open_source(Path(each.source), *settings)
+    assert isinstance(each, ClipsConfig)
     entries = [entry for part in read_parts(each.clips).values() for entry in part]
     return open_each(paths_of(entries), *settings)
 

@@ -113,7 +113,7 @@ def recordings_of(
     for part, entries in split.items():
         for entry in entries:
             recording = _one(entry, by_name, path)
-            for identity in _identities(recording):
+            for identity in identities_of(recording):
                 if identity in owner:
                     other, first = owner[identity]
                     raise SplitError(
@@ -139,7 +139,8 @@ def _one(entry: Entry, by_name: Mapping[str, list[Recording]], path: Path) -> Re
     return found[0]
 
 
-def _identities(recording: Recording) -> set[str]:
+def identities_of(recording: Recording) -> set[str]:
+    """What the recording, its copies, and what was prepared from it have in common."""
     paths = {str(Path(path).resolve()) for path in (recording.path, recording.original) if path}
     return paths | ({recording.content, recording.original_content} - {""})
 

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_recipe(parser)
+    parser.add_argument("--check", action="store_true", help="only whether the recipe can be used")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser
 
@@ -96,6 +97,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     run = f"runs/{Path(options.recipe).stem}"
     config = load_recipe(PretrainConfig, options.recipe, options.overrides, RECIPES, run=run)
+    if options.check:
+        print(f"{options.recipe}: can be used")
+        return
     from pretrain.run import pretrain
 
     pretrain(config)

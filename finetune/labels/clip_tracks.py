@@ -12,7 +12,7 @@ from finetune.labels.clips import Entries
 from finetune.labels.joining import ROUNDING, Track, label_origin
 from finetune.labels.labelled import LabelledSet
 from finetune.labels.marks import ClipEntry, LabelError
-from finetune.splits import PARTS, SplitError, read_split, recordings_of
+from finetune.splits import PARTS, SplitError, identities_of, read_split, recordings_of
 from video.recording import Recording
 
 
@@ -143,7 +143,7 @@ def _shared(placed: Mapping[str, Sequence[Placed]], allowed: bool) -> list[str]:
     by_identity: dict[str, dict[str, list[Placed]]] = {}
     for part, clips in placed.items():
         for held in _by_recording(clips).values():
-            for identity in _identities(held[0].recording):
+            for identity in identities_of(held[0].recording):
                 by_identity.setdefault(identity, {}).setdefault(part, []).extend(held)
     shared: dict[tuple[str, ...], set[str]] = {}
     for parts in by_identity.values():
@@ -164,12 +164,6 @@ def _shared(placed: Mapping[str, Sequence[Placed]], allowed: bool) -> list[str]:
         f"{' and '.join(parts)} share {len(names):,} recordings, in stretches that do not overlap"
         for parts, names in shared.items()
     ]
-
-
-def _identities(recording: Recording) -> set[str]:
-    """What the recording, its copies, and what was prepared from it have in common."""
-    paths = {os.path.realpath(path) for path in (recording.path, recording.original) if path}
-    return paths | ({recording.content, recording.original_content} - {""})
 
 
 def _overlap(parts: Mapping[str, Sequence[Placed]]) -> list[tuple[str, Placed]]:

@@ -44,6 +44,9 @@ from start to start, and a complete chain's folder may be moved: neither is part
 | the same of a stage with `arguments` | its folder is put aside, and it is run again |
 | an output changed, or the folder's contents are not the chain's | it is refused |
 
+Before the first stage is started, the programs of all that are to run are asked whether they take
+their recipes and settings (`--check`).
+
 A run in a folder cannot see that its first weights were replaced, so the chain refuses on its
 behalf, in one line, before anything is started. `--redo STAGE` puts that stage and all that follow
 from it aside, as `STAGE.old-1`: folder, log and record. Nothing is ever deleted. A recipe that is

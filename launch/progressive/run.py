@@ -2,6 +2,8 @@
 
 import platform
 import shlex
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 
 from launch.progressive.chain import Chain, Stage
@@ -26,7 +28,9 @@ def run_chain(chain: Chain, redo: Sequence[str]) -> None:
         for stage in chain.stages:
             _wait_until_alone(chain, stage, relay)
         runner = StageRunner(chain, Digests(), relay)
-        require_allowed(planned(chain, (), runner.judge))
+        verdicts = planned(chain, (), runner.judge)
+        require_allowed(verdicts)
+        require_usable([stage for stage, verdict in verdicts if verdict.action != "skip"])
         try:
             for stage in chain.stages:
                 runner.run(stage)
@@ -89,6 +93,20 @@ def require_allowed(verdicts: Sequence[tuple[Stage, Verdict]]) -> None:
     for stage, verdict in verdicts:
         if verdict.action == "refuse":
             raise ChainError(f"{stage.name}: {verdict.why}")
+
+
+def require_usable(stages: Sequence[Stage]) -> None:
+    """Raises ChainError where a stage's program refuses its recipe and settings.
+
+    Asked of all before the first is started: else days pass before the last one's turn.
+    """
+    for stage in stages:
+        if stage.recipe is not None:
+            words = [sys.executable, "-m", *stage.command, "--check"]
+            done = subprocess.run(words, capture_output=True, text=True)
+            if done.returncode:
+                last = (done.stderr.strip() or "no word").splitlines()[-1]
+                raise ChainError(f"{stage.name}: {last}")
 
 
 def _wait_until_alone(chain: Chain, stage: Stage, relay: Relay) -> None:

@@ -11,7 +11,7 @@ from launch.progressive.holding import chain_held
 from launch.progressive.judging import Judge
 from launch.progressive.marked import ChainError
 from launch.progressive.records import read_records, record_job
-from launch.progressive.run import planned, put_all_aside, require_allowed
+from launch.progressive.run import planned, put_all_aside, require_allowed, require_usable
 from launch.progressive.telling import say
 
 BATCH_FILE = "launch/slurm/stage.sbatch"  # relative to where the chain is submitted, as jobs run
@@ -31,6 +31,7 @@ def submit(chain: Chain, redo: Sequence[str], options: Sequence[str], dry_run: b
             put_all_aside(chain, redo)
     verdicts = planned(chain, redo if dry_run else (), Judge(chain, Digests()))
     require_allowed(verdicts)
+    require_usable([stage for stage, verdict in verdicts if verdict.action != "skip"])
     submitted, jobs = read_records(chain.folder).jobs, dict[str, str]()
     for stage, verdict in verdicts:
         if verdict.action == "skip":

@@ -59,19 +59,19 @@ def test_a_stage_is_redone_beside_what_it_left(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_fails_ends_the_chain_with_its_status(tmp_path: Path) -> None:
-    chain = drawings(tmp_path, one="{program: pretrain, recipe: demo, set: {seed: -1}}")
+    chain = drawings(tmp_path, one="{program: pretrain, recipe: demo, set: {data.source: nowhere}}")
     done = run(chain)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("launch: one ended with 2 after ")
     assert line.endswith(f"; log {tmp_path}/chain/one.log")
-    assert "pretrain: seed: -1 is refused" in done.stdout  # which passed through
+    assert "pretrain: data.source: " in done.stdout and "nowhere" in done.stdout  # which passed through
     table = done.stdout.splitlines()[-2:]
     assert table[0].startswith("chain: one    failed (2)  2") and table[1].split()[2:4] == [
         "not", "begun",
     ]  # fmt: skip
-    mended = written(chain, chain.read_text().replace("{seed: -1}", "{seed: -2}"))
-    assert "one begins; 1 process" in run(mended).stdout  # nothing was made that would be lost
+    mended = written(chain, chain.read_text().replace("nowhere", "elsewhere"))
+    assert "one is tried again, it ended with 2; 1 process" in run(mended).stdout
 
 
 def test_a_file_that_a_stage_has_not_left_ends_the_chain(tmp_path: Path) -> None:
@@ -99,6 +99,14 @@ def test_nothing_is_started_when_a_later_stage_is_refused(tmp_path: Path) -> Non
     )
     assert run(chain, "--redo", "two").returncode == 0
     assert (folder / "two.old-1/mine").is_file()
+
+
+def test_a_mistyped_last_stage_is_refused_before_the_first_is_started(tmp_path: Path) -> None:
+    """Also where it takes files that no stage has left yet."""
+    wrong = '{program: pretrain, recipe: demo, set: {init_from: "${one}/m.png", batch.clip: 8}}'
+    done = run(drawings(tmp_path, two=wrong))
+    assert done.returncode == 2 and not (tmp_path / "chain/one").exists()
+    assert "two: pretrain: batch.clip: no such key; did you mean batch.clips?" in done.stderr
 
 
 def test_a_second_chain_in_the_folder_is_refused(tmp_path: Path) -> None:
