@@ -65,7 +65,7 @@ def test_a_stage_that_fails_ends_the_chain_with_its_status(tmp_path: Path) -> No
     (line,) = done.stderr.splitlines()
     assert line.startswith("launch: one ended with 2 after ")
     assert line.endswith(f"; log {tmp_path}/chain/one.log")
-    assert "pretrain: data.source: " in done.stdout and "nowhere" in done.stdout  # which passed through
+    assert "pretrain: data.source: nowhere does not exist" in done.stdout  # which passed through
     table = done.stdout.splitlines()[-2:]
     assert table[0].startswith("chain: one    failed (2)  2") and table[1].split()[2:4] == [
         "not", "begun",
