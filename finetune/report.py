@@ -1,7 +1,7 @@
 """What a finetuning run tells: figures on the terminal, in log.jsonl and in TensorBoard."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from encoder.config import EncoderConfig
@@ -13,6 +13,7 @@ from launch.processes import Processes
 from launch.skipped import SkippedSteps
 from launch.telling import Teller
 from video.ledger import Ledger
+from video.recording import UnreadableVideo
 
 
 class Reporter:
@@ -51,6 +52,14 @@ class Reporter:
             "data/unreadable": float(self._ledger.failures),
         }
         self.teller.write(step, figures, f"loss {interval.loss:.4f}")
+
+    def count_unreadable(
+        self, during: str, tries: int, failures: Sequence[UnreadableVideo]
+    ) -> None:
+        """Of what is not trained on; raises TooManyUnreadable on every process."""
+        self._ledger.add(during, tries, failures)
+        if failures:
+            self.teller.say(f"warning: {during}: {len(failures)} frames cannot be read")
 
     def report_validation(self, step: int, figures: Mapping[str, float], line: str) -> None:
         """Figures of the part `val`."""

@@ -1,6 +1,7 @@
 """A network's answers to all samples of a part, shared among the processes of a run."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -92,8 +93,9 @@ class Asking(NamedTuple):
         mine = self.each(forward, join, sampled, questions, shares[processes.rank], processes)
         answered = list(mine)
         passes = [sum(self._passes(sampled, questions[i]) for i in share) for share in shares]
-        for _ in range(max(passes) - passes[processes.rank]):
-            forward(self._nothing(sampled[0], processes.device))
+        with torch.no_grad():
+            for _ in range(max(passes) - passes[processes.rank]):
+                forward(self._nothing(sampled[0], processes.device))
         gathered = [each for part in gather_objects(answered) for each in part]
         return _in_order(gathered, questions)
 
@@ -121,4 +123,5 @@ def names_of(sampled: Sequence[Sampled]) -> list[str]:
     that tells them apart."""
     paths = [each.track.recording.path for each in sampled]
     stems = {path: Path(path).stem for path in dict.fromkeys(paths)}
-    return [stems[p] if list(stems.values()).count(stems[p]) == 1 else p for p in paths]
+    counts = Counter(stems.values())
+    return [stems[path] if counts[stems[path]] == 1 else path for path in paths]

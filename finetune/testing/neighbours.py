@@ -6,12 +6,13 @@ from finetune.config import FinetuneConfig
 from finetune.evaluation.predictions import MISSING
 from finetune.modes import Neighbours
 from finetune.network.building import build
-from finetune.sets import Sets
+from finetune.sets import LEDGER_FILE, Sets
 from finetune.testing.judging import Answers
 from finetune.testing.outcome import write_predictions
 from finetune.testing.scoring import about, nearest_neighbours, predictions_of
 from finetune.testing.tester import asking
 from launch.session import Session
+from video.ledger import Ledger
 
 
 def neighbours(config: FinetuneConfig, opened: Session, sets: Sets) -> None:
@@ -19,6 +20,9 @@ def neighbours(config: FinetuneConfig, opened: Session, sets: Sets) -> None:
     assert isinstance(config.mode, Neighbours)
     built = build(config, sets.classes, sets.checksum, opened.folder, opened.processes)
     model = built.model.to(opened.processes.device).eval()
+
+    file = opened.folder / LEDGER_FILE if opened.processes.is_first else None
+    ledger = Ledger(file, config.data.max_unreadable)
 
     def say(line: str) -> None:
         if opened.processes.is_first:
@@ -29,10 +33,12 @@ def neighbours(config: FinetuneConfig, opened: Session, sets: Sets) -> None:
 
     def features(part: str) -> Answers:
         ask = asking(config, built, opened, f"features of {part}")
-        return ask.all(
+        answers = ask.all(
             lambda clips: model.encoder(clips).pooled, lambda views: views.mean(1),
             sets.parts[part], opened.processes, part == "train",
         )  # fmt: skip
+        ledger.add(f"features of {part}", len(answers.readable), answers.failures)
+        return answers
 
     train = features("train")
     labels = np.array([

@@ -126,7 +126,9 @@ class Tester:
     ) -> Answers:
         ask = asking(self._config, self._built, self._opened, what)
         sampled = self._sets.parts[part]
-        return ask.all(forward, self._join, sampled, self._opened.processes, labelled_only)
+        answers = ask.all(forward, self._join, sampled, self._opened.processes, labelled_only)
+        self._reporter.count_unreadable(what, len(answers.readable), answers.failures)
+        return answers
 
     def _predictions(self, answers: Answers, part: str, step: int) -> Predictions:
         chosen = "by val" if "val" in self._sets.parts else "the last step; there is no val"
