@@ -90,12 +90,14 @@ def load_predictions(path: Path) -> Predictions:
 def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
     """Those of several files as one, as of the folds of a cross-validation.
 
-    Raises PredictionsError where they are of other classes, or two hold the same recording.
+    Their classes may stand in another order. Raises PredictionsError where they are others, or
+    where two files hold the same recording.
     """
     (first, start), *others = parts
     owner = dict.fromkeys(start.recording.tolist(), first)
     for path, more in others:
-        if more.classes != start.classes or more.many_labels != start.many_labels:
+        same = set(more.classes) == set(start.classes)
+        if not same or more.many_labels != start.many_labels:
             raise PredictionsError(
                 f"{path}: is of the classes {_shown(more)}, {first} of {_shown(start)}; "
                 "score files of one label set together"
@@ -112,10 +114,22 @@ def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
     about["unreadable"] = sum(int(each.about.get("unreadable", 0)) for _, each in parts)
     if len(samples := {each.about.get("samples") for _, each in parts}) == 1:
         about["samples"] = samples.pop()
+    alike = [_in_order(each, start.classes) for _, each in parts]
     recording, time, scores, label = (
-        np.concatenate([each[field] for _, each in parts]) for field in range(4)
+        np.concatenate([each[field] for each in alike]) for field in range(4)
     )
     return Predictions(recording, time, scores, label, start.classes, about)
+
+
+def _in_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
+    """The same with its classes in another order."""
+    order = [predictions.classes.index(name) for name in classes]
+    if predictions.many_labels:
+        label = predictions.label[:, order]
+    else:
+        place = np.append(np.argsort(order), MISSING)  # the last, -1, stays what it is
+        label = place[predictions.label]
+    return predictions._replace(scores=predictions.scores[:, order], label=label, classes=classes)
 
 
 def _shown(predictions: Predictions) -> str:

@@ -13,6 +13,7 @@ from finetune.config import FinetuneConfig
 from finetune.evaluation.predictions import (
     Predictions,
     PredictionsError,
+    join_predictions,
     load_predictions,
     save_predictions,
 )
@@ -204,3 +205,16 @@ def test_shipped_splits_are_whole_and_found_by_name(tmp_path: Path) -> None:
         assert tuple(len(split.get(part, ())) for part in ("train", "val", "test")) == expected
     with pytest.raises(SplitError, match=r"nor one of the shipped splits autolaparo"):
         find_split(tmp_path / "none")
+
+
+def test_classes_of_several_files_may_stand_in_another_order(tmp_path: Path) -> None:
+    one, two = predictions(("x", "y", "z"), "one"), predictions(("z", "x", "y"), "two")
+    two = two._replace(label=np.array([0, -1, 1]))
+    both = join_predictions([(tmp_path / "a", one), (tmp_path / "b", two)])
+    assert both.classes == ("x", "y", "z") and both.label[3:].tolist() == [2, -1, 0]
+    assert both.scores[3:].argmax(1).tolist() == [2, 0, 1]
+    many = [
+        each._replace(label=np.eye(3, dtype=np.int64)) for each in (one, two)
+    ]  # a class of its own in each row
+    both = join_predictions([(tmp_path / "a", many[0]), (tmp_path / "b", many[1])])
+    assert both.label[3:].argmax(1).tolist() == [2, 0, 1]
