@@ -88,6 +88,7 @@ def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: boo
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.soak
 def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = words(labelled, run, "schedule.steps=5000", "validation.every_epochs=1000")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from finetune.command import main
 from finetune.evaluation.predictions import load_predictions
@@ -63,6 +64,7 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     assert load_classifier(run)[1].many and "mAP" in done.stdout
 
 
+@pytest.mark.soak
 def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
     """Post-pretraining on the merged classes, then one of the sets with the trained rows."""
     for name, halves in (("one", ("First half", "second")), ("two", ("first_half", "Third"))):
