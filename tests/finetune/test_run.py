@@ -106,6 +106,7 @@ def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> No
     assert log_of(run)[-1]["step"] == done + 1
 
 
+@pytest.mark.soak
 def test_the_same_numbers_on_two_processes(labelled: Path, tmp_path: Path, together) -> None:
     """Mixing included, for pairs are of the global order; predictions alike."""
     more = ("mixing={prob: 1.0}", "schedule.steps=4", "backbone.drop_path=0", "head.dropout=0",
@@ -131,9 +132,8 @@ def test_zero_3_validates_and_tests(labelled: Path, tmp_path: Path, together) ->
     assert load_predictions(run / "predictions_test.npz").about["step"] >= 1
 
 
-@pytest.mark.parametrize(
-    "mode", ["linear_probe", pytest.param("attentive_probe", marks=pytest.mark.soak)]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", ["linear_probe", "attentive_probe"])
 def test_a_probe_leaves_the_encoder_as_it_was(
     labelled: Path, finished: Path, tmp_path: Path, mode: str
 ) -> None:

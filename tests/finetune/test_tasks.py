@@ -15,6 +15,7 @@ from tests.finetune.runs import SMALL, finetune, words
 SHORT = ("schedule={steps: 2, warmup: 0}", "validation.every_epochs=100")
 
 
+@pytest.mark.soak
 def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
     """Parts of recordings in a list each, TSN's head, three crops of four segments in time."""
     lists = tmp_path / "lists"

@@ -110,6 +110,7 @@ def test_native_code_that_holds_the_interpreter_is_shown_and_ended() -> None:
     assert outcomes[0][0] == 1 and max(outcome[3] for outcome in outcomes) < 25
 
 
+@pytest.mark.soak
 def test_a_stall_is_told_once_with_the_place_of_every_process() -> None:
     (status, _, errors, _), other = end_together("sleep", 1, "2", timeout=60)
     assert status == other[0] == 0  # it went on after all

@@ -29,6 +29,7 @@ def test_the_batch_file_is_one_that_slurm_takes(cluster: Cluster, tmp_path: Path
     cluster.run("sbatch", "--test-only", *options(tmp_path), *PRETRAIN, "demo")
 
 
+@pytest.mark.soak
 def test_a_preempted_job_is_requeued_and_goes_on_to_the_same_bits(
     cluster: Cluster, operations: Path, tmp_path: Path, together: Callable
 ) -> None:

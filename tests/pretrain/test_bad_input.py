@@ -106,6 +106,7 @@ def test_too_many_broken_recordings_end_the_run(
     assert len((tmp_path / "run/unreadable.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.soak
 def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
     operations: Path, tmp_path: Path
 ) -> None:

@@ -30,11 +30,8 @@ def kill_while_saving(command: list[str], run: Path, chance: random.Random) -> N
     kill_all(started)
 
 
-@pytest.mark.parametrize(
-    ("kills", "asynchronous"),
-    [(3, "true"), pytest.param(MANY, "false", marks=pytest.mark.soak),
-     pytest.param(MANY, "true", marks=pytest.mark.soak)],
-)  # fmt: skip
+@pytest.mark.soak
+@pytest.mark.parametrize(("kills", "asynchronous"), [(MANY, "false"), (MANY, "true")])
 def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
     operations: Path, tmp_path: Path, kills: int, asynchronous: str
 ) -> None:

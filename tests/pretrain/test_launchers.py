@@ -55,6 +55,7 @@ def test_deepspeed_with_its_local_rank(two_steps: list[str], tmp_path: Path) -> 
     assert len(losses(tmp_path / "run")) == 2
 
 
+@pytest.mark.soak
 def test_torchrun(two_steps: list[str], tmp_path: Path) -> None:
     port = f"--master_port={free_port()}"
     launcher = start([*TORCHRUN, "--nproc_per_node=2", port, "-m", "pretrain", *two_steps])

@@ -128,7 +128,7 @@ def test_a_longer_schedule_goes_on_with_a_complete_run(
 
 
 @pytest.mark.parametrize(
-    "stage", [pytest.param(1, marks=pytest.mark.soak), 2, pytest.param(3, marks=pytest.mark.soak)]
+    "stage", [pytest.param(stage, marks=pytest.mark.soak) for stage in (1, 2, 3)]
 )
 def test_bf16_trains_and_goes_on_to_the_same_bits(
     finished: Path, operations: Path, tmp_path: Path, stage: int

@@ -21,6 +21,7 @@ from tests.launch.progressive.chains import (
 from tests.pretrain.runs import losses
 from video.synthetic import synthesize
 
+pytestmark = pytest.mark.soak
 LONGER = {"schedule": {"steps": 12, "warmup": 0.2}, "checkpoint.every_steps": 4}
 STEP = "checkpoints/step-0000004"
 
@@ -128,7 +129,6 @@ stages:
 """
 
 
-@pytest.mark.soak
 def test_pretraining_finetuning_and_evaluation_are_a_chain(tmp_path: Path) -> None:
     videos, folder = tmp_path / "videos", tmp_path / "chain"
     videos.mkdir()
@@ -153,7 +153,6 @@ def test_pretraining_finetuning_and_evaluation_are_a_chain(tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.soak
 def test_a_chain_that_lost_power_is_the_unbroken_one(
     operations: Path, tmp_path: Path, whole: Path
 ) -> None:
@@ -172,7 +171,6 @@ def test_a_chain_that_lost_power_is_the_unbroken_one(
     require_equal(chain, whole)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_several_processes_of_a_stage_are_stopped_and_go_on(
     operations: Path, tmp_path: Path, sent: signal.Signals
