@@ -45,7 +45,8 @@ def finetune(config: FinetuneConfig) -> None:
     ) as opened:
         sets = open_sets(config, opened.folder, opened.processes)
         if config.mode.kind == "neighbours":
-            neighbours(config, opened, sets)
+            built = build_network(config, sets, None, opened.folder, opened.processes)
+            neighbours(config, opened, sets, built)
             engine = None
         else:
             run, tester = prepare(config, opened, sets)

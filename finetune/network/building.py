@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
@@ -85,34 +85,33 @@ def rebuild(config: FinetuneConfig, classes: Sequence[str], labels: str, folder:
     encoder = VideoEncoder(facts.encoder)
     head = build_head(config.head, facts.encoder, len(facts.classes))
     model = _prepared(Classifier(encoder, head), config)
-    _read_frozen(frozen_weights(model), folder / FROZEN_FILE)
-    return Built(model, facts, [])
-
-
-def frozen_weights(model: Classifier) -> dict[str, Tensor]:
-    """What a run does not train, and so no checkpoint holds."""
-    return {name: p for name, p in model.named_parameters() if not p.requires_grad}
-
-
-def _read_frozen(frozen: dict[str, Tensor], file: Path) -> None:
-    if not frozen:
-        return
-    try:
-        held = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
-    wrong = {name for name, tensor in frozen.items() if _shape(held.get(name)) != tensor.shape}
-    if wrong or held.keys() != frozen.keys():
+    frozen = _frozen_parameters(model)
+    held = read_frozen(folder)
+    wanted = {name: tensor.shape for name, tensor in frozen.items()}
+    if {name: tensor.shape for name, tensor in held.items()} != wanted:
         raise ConfigError(
-            f"{file}: holds other tensors than the run does not train ({len(held)}, wanted "
-            f"{len(frozen)}); give another run=FOLDER"
+            f"{folder / FROZEN_FILE}: holds other tensors than the run does not train "
+            f"({len(held)}, wanted {len(frozen)}); give another run=FOLDER"
         )
     for name, tensor in frozen.items():
         tensor.data.copy_(held[name])
+    return Built(model, facts, [])
 
 
-def _shape(tensor: Tensor | None) -> torch.Size | None:
-    return None if tensor is None else tensor.shape
+def _frozen_parameters(model: Classifier) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in model.named_parameters() if not p.requires_grad}
+
+
+def read_frozen(folder: Path) -> dict[str, Tensor]:
+    """What a run does not train, and so no checkpoint holds; nothing where it trains all.
+
+    Those of the model itself are no source: the engine rounds and divides them. Raises ConfigError.
+    """
+    file = folder / FROZEN_FILE
+    try:
+        return load_file(file) if file.exists() else {}
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
 
 
 def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
@@ -122,7 +121,8 @@ def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
 
 
 def _write(folder: Path, facts: Facts, model: Classifier) -> None:
-    frozen = {name: tensor.detach() for name, tensor in frozen_weights(model).items()}
+    frozen = {name: tensor.detach() for name, tensor in _frozen_parameters(model).items()}
+    (folder / FROZEN_FILE).unlink(missing_ok=True)  # of a start that came to nothing
     if frozen:
         aside = folder / f"{FROZEN_FILE}.tmp"
         save_file(frozen, aside)

@@ -5,7 +5,7 @@ import numpy as np
 from finetune.config import FinetuneConfig
 from finetune.evaluation.predictions import MISSING
 from finetune.modes import Neighbours
-from finetune.network.building import build
+from finetune.network.building import Built
 from finetune.sets import LEDGER_FILE, Sets
 from finetune.testing.judging import Answers
 from finetune.testing.outcome import write_predictions
@@ -15,10 +15,9 @@ from launch.session import Session
 from video.ledger import Ledger
 
 
-def neighbours(config: FinetuneConfig, opened: Session, sets: Sets) -> None:
+def neighbours(config: FinetuneConfig, opened: Session, sets: Sets, built: Built) -> None:
     """Classifies `val` and `test` by the nearest training samples in frozen features."""
     assert isinstance(config.mode, Neighbours)
-    built = build(config, sets.classes, sets.checksum, opened.folder, opened.processes)
     model = built.model.to(opened.processes.device).eval()
 
     file = opened.folder / LEDGER_FILE if opened.processes.is_first else None

@@ -63,9 +63,8 @@ class Tester:
     def validate(self, step: int) -> None:
         """Predicts the labelled samples of `val` with the weights of a step that is saved, and
         keeps those weights where they are the best so far."""
-        model = self._built.model.eval()
+        self._built.model.eval()
         answers = self._ask("val", self._engine.forward, f"validating step {step}", True)
-        model.train()
         predictions = self._predictions(answers, "val", step)
         figures = figures_of(predictions, f"val at step {step}")
         look = Look(step, figures.get(self._looks.metric, float("nan")))
@@ -100,7 +99,7 @@ class Tester:
         )  # fmt: skip
 
         def write() -> None:
-            write_classifier(self._opened.folder, self._built.model, kept)
+            write_classifier(self._opened.folder, facts.encoder, kept)
 
         first_does(self._opened.processes, write)
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from encoder.config import EncoderConfig
 from finetune.config import ValidationConfig
-from finetune.network.building import frozen_weights
-from finetune.network.classifier import Classifier
+from finetune.network.building import read_frozen
 from finetune.network.saved import CLASSIFIER_FILE, About, read_about, save_classifier
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, checkpoint_name, open_checkpoint
 from launch.checkpoints.restoring import read_weights
@@ -75,18 +75,17 @@ def validating_steps(config: ValidationConfig, steps: int, per_epoch: float) -> 
     return frozenset({step for step in chosen if step < steps} | {steps})
 
 
-def write_classifier(folder: Path, model: Classifier, about: About) -> Path:
+def write_classifier(folder: Path, encoder: EncoderConfig, about: About) -> None:
     """The weights of the checkpoint of `about.step`, with those that are not trained.
 
     Raises ConfigError where the disk has no room.
     """
     checkpoint = open_checkpoint(folder / CHECKPOINTS_FOLDER / checkpoint_name(about.step))
-    tensors = {**frozen_weights(model), **read_weights(checkpoint)}
+    tensors = {**read_frozen(folder), **read_weights(checkpoint)}
     file = folder / CLASSIFIER_FILE
     try:
-        save_classifier(file, tensors, model.encoder.config, about)
+        save_classifier(file, tensors, encoder, about)
     except WRITE_ERRORS as error:
         raise ConfigError(
             f"run: {file} cannot be written ({error}); make room, and give the same command again"
         ) from None
-    return file

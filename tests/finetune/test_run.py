@@ -161,3 +161,37 @@ def test_a_probe_leaves_the_encoder_as_it_was(
     assert "2 steps to do" in again.stdout and losses(tmp_path / "run") == whole
     again = load_file(tmp_path / "run/classifier.safetensors")
     assert all(torch.equal(after[name], again[name]) for name in after)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("stage", "precision", "processes"), [(2, "bf16", 1), (3, "bf16", 2)])
+def test_what_is_frozen_is_written_as_it_was_read(
+    labelled: Path, finished: Path, tmp_path: Path, together, stage: int, precision: str,
+    processes: int,
+) -> None:  # fmt: skip
+    """Though the engine divides it among processes, or rounds it."""
+    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    split = tmp_path / "split.yaml"
+    split.write_text("train: [operation01, operation02]\nval: [operation03]\n")
+    command = words(
+        labelled, tmp_path / "run", backbone, "mode={kind: linear_probe}", "schedule.steps=2",
+        f"engine={{zero_stage: {stage}, precision: {precision}}}", f"data.set.split={split}",
+    )  # fmt: skip
+    for outcome in together(["-m", "finetune", *command], processes):
+        assert outcome.returncode == 0, outcome.stderr
+    before, after = (
+        load_file(run / "classifier.safetensors") for run in (finished, tmp_path / "run")
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before if name[:8] == "encoder.")
+
+
+def test_neighbours_are_tested_on_nothing_that_was_pretrained_on(
+    labelled: Path, finished: Path, tmp_path: Path
+) -> None:
+    split = tmp_path / "split.yaml"
+    split.write_text("train: [operation03]\ntest: [operation02]\n")
+    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    command = words(labelled, tmp_path / "run", backbone, f"data.set.split={split}")
+    done = finetune(*command, "mode={kind: neighbours}")
+    assert done.returncode == 2
+    assert "operation02.mp4 is in test, and the encoder was pretrained on it" in done.stderr
