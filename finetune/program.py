@@ -15,7 +15,6 @@ from finetune.evaluation.predictions import join_predictions, load_predictions
 from finetune.labels.clip_tracks import label_clips
 from finetune.labels.clips import paths_of, read_parts
 from finetune.labels.labelled import LabelledSet, label_recordings
-from finetune.labels.marks import LabelError
 from finetune.network.config import AS_TRAINED, BackboneConfig
 from finetune.spaces.command import merge_files
 from finetune.spaces.reading import SpaceError
@@ -23,6 +22,7 @@ from finetune.splits import find_split
 from finetune.testing.exporting import export_features, open_encoder
 from finetune.testing.predicting import Reading, predict
 from launch.recipe import validate
+from video.labels.marks import LabelError
 from video.manifest import ManifestError
 from video.opening import Opened, open_each, open_source
 from video.progress import show_progress

@@ -9,11 +9,9 @@ import numpy as np
 
 from finetune.clips.samples import Sampled
 from finetune.config import ClipsConfig, DataConfig, FinetuneConfig, LabelledConfig
-from finetune.evaluation.predictions import MISSING
 from finetune.labels.clip_tracks import label_clips
 from finetune.labels.clips import paths_of, read_parts
 from finetune.labels.few_shot import choose_few, load_few, save_few
-from finetune.labels.joining import Track
 from finetune.labels.labelled import LabelledSet, label_recordings
 from finetune.spaces.space import read_space
 from finetune.splits import find_split
@@ -21,6 +19,8 @@ from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.processes import Processes, first_does, from_first
 from launch.randomness import sample_rng
 from launch.recipe import ConfigError
+from video.labels.joining import Track
+from video.labels.marks import MISSING
 from video.ledger import Ledger
 from video.opening import Opened, open_each, open_source
 from video.progress import show_progress

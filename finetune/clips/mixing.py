@@ -12,7 +12,7 @@ from torch import Tensor
 from encoder.tubelets import unit_pixels
 from finetune.clips.augment import draw_seed, seeded_globals
 from finetune.clips.config import MixingConfig
-from finetune.evaluation.predictions import MISSING
+from video.labels.marks import MISSING
 
 Labels = Int64[Tensor, " b"] | Int64[Tensor, "b k"]
 

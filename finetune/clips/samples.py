@@ -15,9 +15,9 @@ from finetune.clips.augment import augment_clip, decoded_size
 from finetune.clips.config import ClipAugmentation
 from finetune.clips.sampling import ClipSampling, Stretch
 from finetune.clips.windows import Window
-from finetune.evaluation.predictions import MISSING
-from finetune.labels.joining import Track
 from video.clips import Watching, decode, first_readable
+from video.labels.joining import Track
+from video.labels.marks import MISSING
 from video.recording import Recording, UnreadableVideo
 
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from finetune.evaluation.pictures import draw_confusion, draw_timeline
-from finetune.evaluation.predictions import MISSING, Predictions, PredictionsError
+from finetune.evaluation.predictions import Predictions, PredictionsError
 from finetune.metrics.phases import TOLERANCES, Boundaries
 from finetune.metrics.recordings import MEASURES, Average, PhaseSummary, summarise_phases
 from finetune.metrics.samples import SampleScores, score_samples
 from finetune.metrics.triplets import read_components, triplet_precisions
+from video.labels.marks import MISSING
 
 
 class Evaluation(NamedTuple):

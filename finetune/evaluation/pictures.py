@@ -8,7 +8,8 @@ from jaxtyping import Float, Int64
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from finetune.evaluation.predictions import MISSING, Predictions
+from finetune.evaluation.predictions import Predictions
+from video.labels.marks import MISSING
 
 WRITTEN_IN = 15  # classes up to which numbers stand in the cells
 MOST_LEGEND = 20  # classes that a legend can tell apart

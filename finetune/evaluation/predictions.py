@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-MISSING = -1  # a label that is not known
+from video.labels.marks import MISSING
+
 FIELDS = ("recording", "time", "scores", "label", "classes", "about")
 
 

@@ -1,6 +1,5 @@
-"""Labels: files of the field are read, and joined to recordings by time or by path.
+"""Labelled sets: labels of moments (`video/labels`) and of clips, found for the recordings of a run.
 
-`formats` and `many` read labels of moments, one or several at a time, and `joining` gives each
-moment what holds then; `clips` reads lists of labelled clips, and `clip_tracks` finds the recording
-of each. Both come to a `labelled.LabelledSet`, of which `few_shot` keeps a few samples a class.
+`clips` reads lists of labelled clips, and `clip_tracks` finds the recording of each. They and the
+labels of moments come to a `labelled.LabelledSet`, of which `few_shot` keeps a few samples a class.
 """

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
-from finetune.evaluation.predictions import MISSING
 from finetune.labels.labelled import require_classes
-from finetune.labels.marks import ClipEntry, LabelError
+from video.labels.marks import MISSING, ClipEntry, LabelError
 
 INTEGER = re.compile(r"-?[0-9]{1,9}")
 NOT_KNOWN = str(MISSING)

@@ -9,10 +9,10 @@ import numpy as np
 
 from finetune.labels.clip_classes import LabelOf, number_labels
 from finetune.labels.clips import Entries
-from finetune.labels.joining import ROUNDING, Track, label_origin
 from finetune.labels.labelled import LabelledSet
-from finetune.labels.marks import ClipEntry, LabelError
 from finetune.splits import PARTS, SplitError, identities_of, read_split, recordings_of
+from video.labels.joining import ROUNDING, Track, label_origin
+from video.labels.marks import ClipEntry, LabelError
 from video.recording import Recording
 
 

@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from finetune.labels.formats import SEGMENT_COLUMNS
-from finetune.labels.marks import ClipEntry, LabelError
-from finetune.labels.tables import Row, columns_of, rows_of, seconds_of, text_of, value_of
 from finetune.splits import PARTS
+from video.labels.formats import SEGMENT_COLUMNS
+from video.labels.marks import ClipEntry, LabelError
+from video.labels.tables import Row, columns_of, rows_of, seconds_of, text_of, value_of
 from video.listing import RECORDED, find_recordings
 from video.manifest import ManifestError
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from finetune.evaluation.predictions import MISSING
-from finetune.labels.joining import Track
 from finetune.labels.labelled import LabelledSet
-from finetune.labels.marks import LabelError
-from finetune.labels.tables import Row, columns_of, rows_of, seconds_of, text_of
 from launch.durable import flush_folder, write_durably
+from video.labels.joining import Track
+from video.labels.marks import MISSING, LabelError
+from video.labels.tables import Row, columns_of, rows_of, seconds_of, text_of
 
 COLUMNS = ["recording", "time", "until", "label"]
 Sample = tuple[str, float, float | None]  # real path of the recording, time, until

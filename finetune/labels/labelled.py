@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from finetune.labels.formats import ENDINGS, label_files, read_labels
-from finetune.labels.joining import Track, classes_of, join, join_many, moments, report
-from finetune.labels.many import MANY_ENDINGS, read_many
-from finetune.labels.marks import ClipEntry, LabelError, LabelFile, ManyFile
 from finetune.splits import PARTS, read_split, recordings_of
+from video.labels.formats import ENDINGS, label_files, read_labels
+from video.labels.joining import Track, classes_of, join, join_many, moments, report
+from video.labels.many import MANY_ENDINGS, read_many
+from video.labels.marks import ClipEntry, LabelError, LabelFile, ManyFile
 from video.recording import Recording
 
 Parts = dict[str, list[Recording]]

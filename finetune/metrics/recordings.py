@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from finetune.evaluation.predictions import MISSING, Predictions
+from finetune.evaluation.predictions import Predictions
 from finetune.metrics.phases import (
     TOLERANCES,
     Boundaries,
@@ -15,6 +15,7 @@ from finetune.metrics.phases import (
     Tolerance,
     score_phases,
 )
+from video.labels.marks import MISSING
 
 MEASURES = ("precision", "recall", "jaccard", "f1")
 RESAMPLES = 1000

@@ -18,7 +18,8 @@ from torchmetrics.functional.classification import (
     multilabel_f1_score,
 )
 
-from finetune.evaluation.predictions import MISSING, Predictions
+from finetune.evaluation.predictions import Predictions
+from video.labels.marks import MISSING
 
 
 class SampleScores(NamedTuple):

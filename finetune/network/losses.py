@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from finetune.evaluation.predictions import MISSING
 from finetune.network.config import LossConfig
+from video.labels.marks import MISSING
 
 Target = Int64[Tensor, " b"] | Int64[Tensor, "b k"] | Float[Tensor, "b k"]
 Loss = Callable[[Float[Tensor, "b k"], Tensor], Float[Tensor, ""]]

@@ -14,8 +14,6 @@ from encoder.weights.files import find_file
 from encoder.zoo import find_weights
 from finetune.clips.samples import Sampled
 from finetune.clips.windows import Window
-from finetune.evaluation.predictions import MISSING
-from finetune.labels.joining import Track, moments
 from finetune.network.backbones import build_backbone
 from finetune.network.config import BackboneConfig
 from finetune.testing.fitting import Fitting
@@ -25,6 +23,8 @@ from finetune.testing.viewing import Viewing, questions_of
 from launch.durable import digest
 from launch.processes import Processes
 from launch.recipe import ConfigError
+from video.labels.joining import Track, moments
+from video.labels.marks import MISSING
 from video.recording import Recording, UnreadableVideo
 
 

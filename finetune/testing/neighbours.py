@@ -3,7 +3,6 @@
 import numpy as np
 
 from finetune.config import FinetuneConfig
-from finetune.evaluation.predictions import MISSING
 from finetune.modes import Neighbours
 from finetune.network.building import Built
 from finetune.sets import LEDGER_FILE, Sets
@@ -12,6 +11,7 @@ from finetune.testing.outcome import write_predictions
 from finetune.testing.scoring import about, nearest_neighbours, predictions_of
 from finetune.testing.tester import asking
 from launch.session import Session
+from video.labels.marks import MISSING
 from video.ledger import Ledger
 
 

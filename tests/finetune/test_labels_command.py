@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from finetune.command import main
-from finetune.labels.marks import LabelError
 from finetune.splits import SplitError
+from video.labels.marks import LabelError
 
 
 def test_what_fits_is_told_by_part(operations: Path, tmp_path: Path, capsys) -> None:

@@ -12,9 +12,9 @@ from finetune.clips.config import ClipAugmentation
 from finetune.clips.samples import LabelledSamples, Sampled
 from finetune.clips.sampling import ClipSampling
 from finetune.clips.windows import Window
-from finetune.labels.joining import Track
 from finetune.labels.labelled import label_recordings
 from launch.randomness import sample_rng
+from video.labels.joining import Track
 from video.opening import open_verified
 
 PLAIN = ClipAugmentation(area=(1.0, 1.0), ratio=(1.0, 1.0), flip=False)

@@ -9,8 +9,8 @@ import pytest
 from finetune.labels.clip_tracks import label_clips
 from finetune.labels.clips import paths_of, read_clips, read_parts
 from finetune.labels.labelled import LabelledSet
-from finetune.labels.marks import LabelError
 from finetune.splits import SplitError
+from video.labels.marks import LabelError
 from video.opening import open_each
 from video.progress import show_progress
 from video.recording import Recording

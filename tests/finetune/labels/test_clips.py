@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from finetune.labels.clips import paths_of, read_clips, read_parts
-from finetune.labels.marks import ClipEntry, LabelError
+from video.labels.marks import ClipEntry, LabelError
 
 
 def written(path: Path, text: str) -> Path:

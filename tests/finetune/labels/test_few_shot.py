@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from finetune.labels.few_shot import choose_few, load_few, save_few
-from finetune.labels.joining import Track
 from finetune.labels.labelled import LabelledSet
-from finetune.labels.marks import LabelError
+from video.labels.joining import Track
+from video.labels.marks import LabelError
 from video.recording import Recording
 
 CLASSES = ("x", "y, or z")

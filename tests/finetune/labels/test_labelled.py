@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from finetune.labels.labelled import label_recordings
-from finetune.labels.marks import LabelError
+from video.labels.marks import LabelError
 from video.opening import open_verified
 from video.recording import Recording
 from video.synthetic import synthesize

@@ -11,10 +11,10 @@ from finetune.clips.sampling import ClipSampling
 from finetune.clips.windows import Window
 from finetune.config import ValidationConfig, ViewsConfig
 from finetune.evaluation.figures import evaluate, evaluation_lines
-from finetune.labels.joining import Track
 from finetune.testing.judging import Answers, names_of
 from finetune.testing.scoring import figures_of, joining, predictions_of
 from finetune.testing.validation import validating_steps
+from video.labels.joining import Track
 from video.recording import Recording
 
 LOGITS = torch.tensor([[[2.0, 0.0, -1.0], [0.0, 3.0, 0.0]]])  # one sample, two views

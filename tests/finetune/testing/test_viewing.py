@@ -10,10 +10,10 @@ import torch
 from finetune.clips.samples import Sampled
 from finetune.clips.sampling import ClipSampling
 from finetune.clips.windows import Window
-from finetune.labels.joining import Track
 from finetune.testing.fitting import Fitting
 from finetune.testing.viewing import CLIPS, MOMENTS, Question, Viewing, questions_of, read_views
 from launch.processes import Processes
+from video.labels.joining import Track
 from video.opening import open_verified
 from video.reading import read_frames
 from video.recording import Recording

@@ -15,9 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
 
-from finetune.evaluation.predictions import MISSING
-from finetune.labels.cholect50 import CATEGORIES, read_cholect50
-from finetune.labels.formats import (
+from video.labels.cholect50 import CATEGORIES, read_cholect50
+from video.labels.formats import (
     LABEL_COLUMNS,
     NAME_COLUMNS,
     SEGMENT_COLUMNS,
@@ -26,8 +25,8 @@ from finetune.labels.formats import (
     has_times,
     span_of,
 )
-from finetune.labels.marks import LabelError, ManyFile, ManyMark
-from finetune.labels.tables import columns_of, rows_of, text_of, value_of
+from video.labels.marks import MISSING, LabelError, ManyFile, ManyMark
+from video.labels.tables import columns_of, rows_of, text_of, value_of
 
 MANY_ENDINGS = (".json", "-tool.txt", ".txt", ".csv")
 ONE_LABEL = "; one label a moment wants targets=one"

@@ -11,9 +11,9 @@ Several labels a moment are read by `many`.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from finetune.labels.cholect50 import read_cholect50
-from finetune.labels.marks import LabelError, LabelFile, Mark
-from finetune.labels.tables import Row, columns_of, rows_of, seconds_of, text_of
+from video.labels.cholect50 import read_cholect50
+from video.labels.marks import LabelError, LabelFile, Mark
+from video.labels.tables import Row, columns_of, rows_of, seconds_of, text_of
 
 NAME_COLUMNS = ("recording", "video")
 TIME_COLUMNS = ("time", "second", "frame_1fps")

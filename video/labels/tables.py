@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from finetune.evaluation.predictions import MISSING
-from finetune.labels.marks import LabelError
+from video.labels.marks import MISSING, LabelError
 
 
 class Row(NamedTuple):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune.labels.many import read_many
-from finetune.labels.marks import LabelError, ManyMark
+from video.labels.many import read_many
+from video.labels.marks import LabelError, ManyMark
 
 VIDEOS = Path(__file__).parents[4] / "shared/videos/cholect50_challenge_val"
 NAMES = {

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.labels.formats import read_labels
-from finetune.labels.joining import Track, classes_of, join, join_many, moments, report
-from finetune.labels.marks import LabelError, ManyFile, ManyMark, Mark
+from video.labels.formats import read_labels
+from video.labels.joining import Track, classes_of, join, join_many, moments, report
+from video.labels.marks import LabelError, ManyFile, ManyMark, Mark
 from video.recording import Recording
 
 VIDEOS = Path(__file__).parents[4] / "shared/videos/cholect50_challenge_val"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+MISSING = -1  # a label that is not known
+
 
 class LabelError(ValueError):
     """Labels that cannot be used: the file, and the line where there is one."""

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from finetune.evaluation.predictions import MISSING
-from finetune.labels.marks import LabelError, ManyFile, ManyMark, Mark
+from video.labels.marks import MISSING, LabelError, ManyFile, ManyMark, Mark
 from video.listing import SUFFIXES
 from video.recording import Recording
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune.labels.formats import label_files, read_labels
-from finetune.labels.marks import LabelError, Mark
+from video.labels.formats import label_files, read_labels
+from video.labels.marks import LabelError, Mark
 
 
 def written(folder: Path, text: str, name: str = "labels.txt") -> Path:
