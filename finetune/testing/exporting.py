@@ -16,13 +16,13 @@ from finetune.clips.samples import Sampled
 from finetune.clips.windows import Window
 from finetune.network.backbones import build_backbone
 from finetune.network.config import BackboneConfig
-from finetune.testing.fitting import Fitting
 from finetune.testing.judging import Asking
 from finetune.testing.predicting import Reading
 from finetune.testing.viewing import Viewing, questions_of
 from launch.durable import digest
 from launch.processes import Processes
 from launch.recipe import ConfigError
+from video.fitting import Fitting
 from video.labels.joining import Track, moments
 from video.labels.marks import MISSING
 from video.recording import Recording, UnreadableVideo

@@ -15,12 +15,12 @@ from finetune.config import ViewsConfig
 from finetune.evaluation.pictures import draw_timeline
 from finetune.evaluation.predictions import Predictions
 from finetune.network.saved import load_classifier, read_sampling
-from finetune.testing.fitting import Fitting
 from finetune.testing.judging import Asking
 from finetune.testing.scoring import joining
 from finetune.testing.viewing import Viewing, questions_of
 from launch.durable import write_durably
 from launch.processes import Processes
+from video.fitting import Fitting
 from video.labels.joining import Track, moments
 from video.labels.marks import MISSING
 from video.recording import Recording

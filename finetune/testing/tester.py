@@ -19,7 +19,6 @@ from finetune.network.saved import (
 )
 from finetune.report import Reporter
 from finetune.sets import Sets
-from finetune.testing.fitting import Fitting
 from finetune.testing.judging import Answers, Asking
 from finetune.testing.outcome import Say, write_predictions
 from finetune.testing.scoring import about, figures_of, joining, predictions_of
@@ -30,6 +29,7 @@ from launch.engine import Engine
 from launch.interrupts import Stopped
 from launch.processes import first_does
 from launch.session import Session
+from video.fitting import Fitting
 
 IDENTITY = ("path", "content", "original", "original_content")
 

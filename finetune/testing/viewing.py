@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from finetune.clips.samples import Sampled
-from finetune.testing.fitting import Fitting
 from launch.feeding import Read, load_batches
 from launch.processes import Processes
 from video.clips import HUNG
+from video.fitting import Fitting
 from video.recording import UnreadableVideo
 from video.watch import Watch
 

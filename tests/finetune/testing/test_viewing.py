@@ -10,9 +10,9 @@ import torch
 from finetune.clips.samples import Sampled
 from finetune.clips.sampling import ClipSampling
 from finetune.clips.windows import Window
-from finetune.testing.fitting import Fitting
 from finetune.testing.viewing import CLIPS, MOMENTS, Question, Viewing, questions_of, read_views
 from launch.processes import Processes
+from video.fitting import Fitting
 from video.labels.joining import Track
 from video.opening import open_verified
 from video.reading import read_frames
