@@ -15,8 +15,8 @@ import numpy as np
 
 from finetune.clips.samples import Sampled
 from finetune.clips.windows import Window
-from finetune.testing.fitting import Fitting
 from finetune.testing.viewing import Viewing, questions_of
+from video.fitting import Fitting
 from video.labels.joining import Track
 from video.opening import open_verified
 from video.reading import read_frames

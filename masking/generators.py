@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,6 +15,7 @@ from masking.running_cell import RunningCell
 from masking.uniform import Frame, Random, Tube
 
 
+@runtime_checkable
 class MaskGenerator(Protocol):
     """A frozen pydantic dataclass that hides a fixed number of a clip's tokens.
 

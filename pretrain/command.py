@@ -14,6 +14,7 @@ Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
   python -m pretrain surgery_base data.source=/videos run=runs/first
   deepspeed --module pretrain surgery_base data.source=/videos
   torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
+  python -m pretrain completion runs/first VIDEO      what does it make of what it does not see?
   python -m pretrain export runs/first encoder.pth --layout videomae"""
 
 
@@ -93,6 +94,14 @@ def main(arguments: Sequence[str]) -> None:
         from pretrain.export import export_run
 
         export_run(options.run, options.out, options.layout)
+        return
+    if arguments[:1] == ["completion"]:
+        from pretrain.completion.arguments import completion_parser
+
+        options = completion_parser().parse_args(arguments[1:])
+        from pretrain.completion.program import completion
+
+        completion(options)
         return
     options = parser().parse_args(arguments)
     run = f"runs/{Path(options.recipe).stem}"

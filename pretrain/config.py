@@ -43,6 +43,8 @@ class DecoderConfig:
     positions: Literal["sinusoid", "separable"] = "sinusoid"  # separable: mae_st's, learned
     class_token: bool = False
     embed_bias: bool = False
+    # of each tubelet, all where None; fewer are evenly chosen from the clip (mae_st's pred_t_dim)
+    predicted_frames: Annotated[int, Field(gt=0)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -54,12 +56,20 @@ class DecoderConfig:
         require_whole_heads(self.embed_dim, self.num_heads)
         return self
 
+    def values(self, encoder: EncoderConfig) -> int:
+        """Pixel values that are predicted of one tubelet, all channels: the axis `p`."""
+        return (self.predicted_frames or encoder.tubelet) * encoder.patch**2 * encoder.channels
+
+
+TargetKind = Literal["normalised_pixels", "pixels", "standardised_pixels", "normalised_patches"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class TargetConfig:
     """What the decoder predicts."""
 
-    kind: Literal["normalised_pixels", "pixels"] = "normalised_pixels"
+    # standardised_pixels and normalised_patches are mae_st's, by the encoder's mean and deviation
+    kind: TargetKind = "normalised_pixels"
     variance_floor: Annotated[float, Field(ge=0)] = 0.0  # of pixels in 0..1; 0 is upstream's target
     field_of_view_darkness: Annotated[float, Field(ge=0, le=1)] = (
         0.06  # only splits the logged loss
@@ -156,6 +166,11 @@ class PretrainConfig:
             raise ValueError(
                 "encoder: attention divided and norm pooled see all tokens of a clip, and a masked "
                 "autoencoder's encoder does not; leave them at joint and tokens"
+            )
+        if (self.decoder.predicted_frames or 0) > self.encoder.tubelet:
+            raise ValueError(
+                f"decoder.predicted_frames {self.decoder.predicted_frames} is more than "
+                f"encoder.tubelet {self.encoder.tubelet}; drop it to predict all"
             )
         if self.data.read_timeout >= self.engine.timeout_seconds:
             raise ValueError(

@@ -37,5 +37,5 @@ def forward_cost(encoder: EncoderConfig, decoder: DecoderConfig, counts: Counts)
         embed=embed,
         encoder=blocks,
         decoder=counts.visible * encoder.embed_dim * width + whole + last,
-        head=counts.decoded * width * encoder.tubelet_values,
+        head=counts.decoded * width * decoder.values(encoder),
     )

@@ -20,7 +20,7 @@ class Decoder(nn.Module):
         self, config: DecoderConfig, encoder: EncoderConfig, recompute: bool = False
     ) -> None:
         super().__init__()
-        self.recompute = recompute
+        self.config, self.recompute = config, recompute
         # left at torch's default initialisation, as upstream leaves it
         self.embed = nn.Linear(encoder.embed_dim, config.embed_dim, bias=config.embed_bias)
         self.mask_token = nn.Parameter(torch.empty(1, 1, config.embed_dim))
@@ -34,7 +34,7 @@ class Decoder(nn.Module):
             config.depth, config.embed_dim, config.num_heads, config.mlp_ratio, config.drop_path
         )
         self.norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
-        self.head = nn.Linear(config.embed_dim, encoder.tubelet_values)
+        self.head = nn.Linear(config.embed_dim, config.values(encoder))
         initialise_linear(self.head)
 
     def forward(

@@ -30,11 +30,13 @@ def footprint(config: PretrainConfig, precision: str, recompute: bool) -> Footpr
         visible = torch.zeros(MEASURED_CLIPS, counts.visible, dtype=torch.int64)
         decoded = torch.zeros(MEASURED_CLIPS, counts.decoded, dtype=torch.int64)
         prediction = model(clip, visible, decoded)
-        target = build_target(clip, decoded, encoder, config.target)
+        target = build_target(
+            clip, decoded, encoder, config.target, config.decoder.predicted_frames
+        )
         errors = token_errors(prediction, target.values, visible, decoded, encoder.tokens)
         loss = errors.loss()
         loss.backward()
-        return clip, prediction, *target, *errors
+        return clip, prediction, target.values, *target.statistics, *errors
 
     per_channel.cache_clear()  # it remembers tensors, which here are none
     try:

@@ -44,6 +44,7 @@ def train(run: Run) -> None:
     the saver raise; all processes do so after the same step.
     """
     config, engine, reporter, teller = run.config, run.engine, run.reporter, run.reporter.teller
+    predicted_frames = config.decoder.predicted_frames
     meter, stopping = Meter(), Stopping(run.saver, run.interrupts, run.monitor, run.steps.stop)
     run.interrupts.training_begins()
     for step in run.steps:
@@ -56,7 +57,9 @@ def train(run: Run) -> None:
             waited = run.monitor.at(f"step {step + 1}, computing")
 
             prediction = engine.forward(batch.clip, batch.visible, batch.decoded)
-            target = build_target(batch.clip, batch.decoded, config.encoder, config.target)
+            target = build_target(
+                batch.clip, batch.decoded, config.encoder, config.target, predicted_frames
+            )
             errors = token_errors(
                 prediction, target.values, batch.visible, batch.decoded, config.encoder.tokens
             )

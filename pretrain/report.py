@@ -10,11 +10,12 @@ from launch.meter import Meter
 from launch.processes import Processes, sum_over_processes
 from launch.skipped import SkippedSteps
 from launch.telling import Teller
+from pretrain.completion.drawing import completion_sheet
+from pretrain.completion.filling import complete
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
 from pretrain.data import PretrainBatch
 from pretrain.objective import TokenErrors, outside_view, trivial_errors
-from pretrain.pictures import reconstruct, reconstruction_sheet
 from pretrain.targets import Target
 from video.ledger import Ledger
 
@@ -93,16 +94,14 @@ class Reporter:
     def draw(self, step: int, engine: Engine, clips: PretrainBatch) -> None:
         """Reconstructs clips for people to look at; every process calls it, as ZeRO 3 needs."""
         config = self._config
-        views = reconstruct(engine.forward, clips, config.encoder, config.target)
+        completion = complete(
+            engine.forward, clips.clip, clips.visible, config.encoder, config.target,
+            config.decoder.predicted_frames,
+        )  # fmt: skip
         if not self.teller.speaks:
             return
-        sheet = reconstruction_sheet(
-            views,
-            visible_share=clips.visible.shape[1] / config.encoder.tokens,
-            tubelet=config.encoder.tubelet,
-            normalised=config.target.kind == "normalised_pixels",
-            title=f"step {step}",
-        )
+        share = clips.visible.shape[1] / config.encoder.tokens
+        sheet = completion_sheet(completion, share, f"step {step}")
         self.teller.picture(step, "reconstruction", sheet)
         try:
             Image.fromarray(sheet).save(self._folder / PICTURE_FILE)

@@ -1,6 +1,5 @@
 """Weights of a whole autoencoder, read and written in this project's and others' layouts."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from encoder.weights.writing import block_tensors, require_holds, to_huggingface
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, newest_whole
 from launch.checkpoints.restoring import read_weights
 from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.geometry import metadata_of
 
 OWN = "own"
 # How others name the decoder; the common names are this project's, blocks as everywhere.
@@ -149,8 +149,8 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_own(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
-    """One `.safetensors` file with the configuration of both halves in its metadata."""
-    metadata = {"encoder": json.dumps(config.encoder.as_dict())}
+    """One `.safetensors` file with what it is and predicts in its metadata."""
+    metadata = metadata_of(config.encoder, config.decoder, config.target)
     save_file(contiguous(tensors), path, metadata)
 
 

@@ -10,7 +10,10 @@ from encoder.weights.own import load_strictly
 from encoder.weights.reading import find_encoder
 from encoder.weights.told import Told
 from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.completion.filling import complete
+from pretrain.completion.opening import open_autoencoder
 from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
+from pretrain.geometry import ToldOfDecoder
 from pretrain.weights import WRITERS, read_autoencoder
 
 SEEDS = Path(__file__).parents[1] / "encoder/weights/fixtures/seeds"
@@ -69,3 +72,33 @@ def test_other_layouts_cannot_hold_it(tmp_path: Path) -> None:
     for layout in ("videomae", "hf"):
         with pytest.raises(ValueError, match="positions separable"):
             WRITERS[layout](tmp_path / "out", built.state_dict(), config)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "predicted"),
+    [
+        ("public_mae_st_mae", "standardised_pixels", None),
+        ("public_normpix_pred8_mae_st_mae", "normalised_patches", 1),
+    ],
+)
+def test_predictions_and_loss_of_a_file_as_it_is_opened(
+    name: str, kind: str, predicted: int | None
+) -> None:
+    """The loss of its own code is met only by its own target: pixels, frames and normalisation."""
+    recorded = np.load(SEEDS / f"{name}.npz")
+    opened = open_autoencoder(SEEDS / f"{name}.safetensors", Told(4), ToldOfDecoder(4, kind))
+    assert opened.model.decoder.config.predicted_frames == predicted
+    mean, std = (torch.tensor(x) for x in (opened.encoder.mean, opened.encoder.std))
+    clip = torch.from_numpy(recorded["x"]).permute(0, 2, 3, 4, 1) * std + mean
+    hidden = torch.from_numpy(recorded["random/mask"]) == 1
+    visible = (~hidden).nonzero()[:, 1].reshape(len(hidden), -1)
+    predictions = []
+
+    def predict(*inputs: torch.Tensor) -> torch.Tensor:
+        predictions.append(opened.model(*inputs))
+        return predictions[0]
+
+    completion = complete(predict, clip, visible, opened.encoder, opened.target, predicted)
+    expected = torch.from_numpy(recorded["random/pred"])[hidden].reshape(predictions[0].shape)
+    torch.testing.assert_close(predictions[0], expected, atol=2e-5, rtol=1e-4)
+    assert float(completion.error.mean()) == pytest.approx(float(recorded["random/loss"]), rel=1e-4)

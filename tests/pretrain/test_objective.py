@@ -4,7 +4,7 @@ import torch
 from encoder.config import EncoderConfig
 from pretrain.config import TargetConfig
 from pretrain.objective import outside_view, token_errors, trivial_errors
-from pretrain.targets import build_target
+from pretrain.targets import TARGETS, build_target
 
 TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, patch=8, frames=4, image_size=(16, 24))
 EVERYTHING = torch.arange(12).expand(1, -1)
@@ -45,14 +45,12 @@ def test_a_variance_floor_silences_compression_noise_and_keeps_anatomy() -> None
     torch.testing.assert_close(kept, build_target(anatomy, EVERYTHING, TINY, TargetConfig()).values)
 
 
-@pytest.mark.parametrize(
-    "config", [TargetConfig(), TargetConfig(variance_floor=0.01), TargetConfig("pixels")]
-)
+@pytest.mark.parametrize("config", [TargetConfig(variance_floor=0.01), *map(TargetConfig, TARGETS)])
 def test_a_target_turns_back_into_its_pixels(config: TargetConfig) -> None:
     clip = torch.rand(1, 4, 16, 24, 3)
     target = build_target(clip, EVERYTHING, TINY, config)
     plain = build_target(clip, EVERYTHING, TINY, TargetConfig("pixels")).values
-    torch.testing.assert_close(target.pixels(target.values), plain, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(target.statistics.pixels(target.values), plain, atol=1e-5, rtol=1e-5)
 
 
 def test_outside_the_field_of_view_is_what_stays_dark() -> None:
