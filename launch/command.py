@@ -11,6 +11,7 @@ What is done with runs, before and after them, and with chains of them.
 
   python -m launch plan surgery_base --gpus 8 --memory 80    does it fit, how long will it take?
   python -m launch progressive chain.yaml                    stages one after the other, resumable
+  python -m launch report runs/first runs/second             an HTML page on runs
   python -m launch consolidate runs/first weights.safetensors"""
 
 
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
         help="pretraining, finetuning, evaluation as one resumable chain",
         add_help=False,
     )
+    commands.add_parser(
+        "report", help="one HTML page on a run, or on several side by side", add_help=False
+    )
     return parser
 
 
@@ -49,6 +53,11 @@ def main(arguments: Sequence[str]) -> None:
         from launch.progressive.command import main as progressive
 
         progressive(arguments[1:])
+        return
+    if arguments[:1] == ["report"]:
+        from launch.page.command import main as report
+
+        report(arguments[1:])
         return
     options = parser().parse_args(arguments)
     from launch.checkpoints.consolidate import consolidate
