@@ -1,6 +1,8 @@
 """The command line of `python -m encoder`."""
 
 import argparse
+import runpy
+import sys
 from collections.abc import Sequence
 
 FILE = "a file, a folder, or the name of a published model"
@@ -9,6 +11,11 @@ LAYOUTS = ("own", "videomae", "hf", "timm", "unified")
 
 def main(arguments: Sequence[str]) -> int:
     """Runs a command; returns its exit status."""
+    if arguments[:1] == ["attention"]:
+        # it reads recordings, which an encoder knows nothing of, so it is another program's
+        sys.argv = ["finetune", *arguments]
+        runpy.run_module("finetune", run_name="__main__")
+        return 0
     options = parse(arguments)
     from encoder.program import PROGRAMS, run  # torch only after --help was answered
 
@@ -30,7 +37,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m encoder",
-        description="Checkpoints of the field: what they hold, and in which layout.",
+        description="Checkpoints of the field: what they hold, in which layout, where they look.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     inspect = commands.add_parser(
@@ -50,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     _add_choices(convert)
     models = commands.add_parser("models", help="published models by name")
     models.add_argument("name", nargs="?", help="where this one comes from")
+    commands.add_parser(
+        "attention", help="where an encoder looks in recordings, as pictures", add_help=False
+    )
     return parser
 
 

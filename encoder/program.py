@@ -34,7 +34,7 @@ def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespa
 
 
 def inspect(options: argparse.Namespace) -> None:
-    found = _found(options)
+    found = find_told(options.file, options.told)
     report = None
     if options.variant:
         report = Report(found, adapt(found, _wanted(options, found), _choices(options)))
@@ -45,7 +45,7 @@ def inspect(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    found = _found(options)
+    found = find_told(options.file, options.told)
     wanted = _wanted(options, found) if options.variant else None
     encoder, report = load_found(found, wanted, _choices(options))
     out = Path(options.out)
@@ -70,19 +70,25 @@ def models(options: argparse.Namespace) -> None:
         print(f"{name:<42}{card.source}: {card.file}{variant}; {card.licence}")
 
 
-def _found(options: argparse.Namespace) -> Found:
-    """The encoder of the file that is named, or of the published model of that name."""
-    words = parse_told(options.told)
+def find_told(file: str, words: Sequence[str]) -> Found:
+    """The encoder of the file that is named, or of the published model of that name, with what
+    `key=value` words tell of it. Raises CheckpointMismatch."""
+    said = told_of(words)
+    path, told = find_weights(file, said)
+    found = find_encoder(path, told)
+    if said.given() and found.known.family.name == "own":
+        named = ", ".join(said.given())
+        raise CheckpointMismatch(f"{path}: says all of itself; leave out {named}")
+    return found
+
+
+def told_of(words: Sequence[str]) -> Told:
+    """What `key=value` words say of a file. Raises CheckpointMismatch."""
     try:
-        told = TypeAdapter(Told).validate_python(words)
+        return TypeAdapter(Told).validate_python(parse_told(words))
     except ValidationError as error:
         given = error.errors()[0]["input"]
         raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
-    path, told = find_weights(options.file, told)
-    found = find_encoder(path, told)
-    if words and found.known.family.name == "own":
-        raise CheckpointMismatch(f"{path}: says all of itself; leave out {', '.join(words)}")
-    return found
 
 
 def parse_told(words: Sequence[str]) -> dict[str, Any]:

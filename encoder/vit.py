@@ -1,6 +1,6 @@
 """The video encoder: visible tubelets of a clip to tokens."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from jaxtyping import Float, Int64, Shaped
@@ -13,6 +13,13 @@ from encoder.positions import ClassToken, build_positions
 from encoder.tubelets import gather_tokens, split_tubelets, standardise, unit_pixels
 
 
+class NoSuchAttention(ValueError):
+    """Attention that an encoder has not: what was asked for, and what there is."""
+
+    exit_status = 2
+    on_every_process = True
+
+
 class Features(NamedTuple):
     """What an encoder makes of clips; `d` is its width."""
 
@@ -20,7 +27,8 @@ class Features(NamedTuple):
     class_token: Float[Tensor, "b d"] | None
     pooled: Float[Tensor, "b d"]  # what a head reads
     grid: Grid
-    attention: dict[int, Tensor]  # by layer, as asked: [b h n n], or as DividedBlock.attention
+    # by layer, as asked: [b h n n], or as DividedBlock.attention, or what `keep` made of it
+    attention: dict[int, Tensor]
 
 
 class VideoEncoder(nn.Module):
@@ -55,22 +63,24 @@ class VideoEncoder(nn.Module):
         clip: Shaped[Tensor, "b t h w c"],
         visible: Int64[Tensor, "b v"] | None = None,
         attention: Collection[int] = (),
+        keep: Callable[[Tensor], Tensor] | None = None,
     ) -> Features:
         """Features of the tubelets at `visible`, of all where None.
 
         `clip` holds bytes, or floats in 0..1; the encoder standardises them itself. `attention`
-        names layers, from 0 or from -1 backwards, whose attention weights are returned as well.
+        names layers, from 0 or from -1 backwards, whose attention weights are returned as well; or
+        only what `keep` makes of each layer's, so that those of several are never held together.
         Raises ValueError where the clip is not of the configured frames, rows, columns and
-        channels, and where there is no such layer.
+        channels, and NoSuchAttention where there is no such layer.
         """
         self._require_shape(clip)
-        wanted = {_layer(i, self.config.depth): i for i in attention}
+        wanted = {layer_number(i, self.config.depth): i for i in attention}
         x = self.norm_pre(self.class_token(self._embedded(clip, visible)))
         maps = {}
         for i, block in enumerate(self.blocks):
             if i in wanted:
                 assert isinstance(block, Block | DividedBlock)
-                maps[wanted[i]] = block.attention(x)
+                maps[wanted[i]] = keep(block.attention(x)) if keep else block.attention(x)
             x = run_block(block, x, None, self.recompute)
         return self._features(x, maps)
 
@@ -119,7 +129,11 @@ def _norm(config: EncoderConfig) -> nn.LayerNorm:
     return nn.LayerNorm(config.embed_dim, eps=config.norm_eps)
 
 
-def _layer(asked: int, depth: int) -> int:
+def layer_number(asked: int, depth: int) -> int:
+    """A layer counted from 0, which may be given from -1 backwards; raises NoSuchAttention."""
     if not -depth <= asked < depth:
-        raise ValueError(f"attention of layer {asked}: the encoder has layers 0 to {depth - 1}")
+        raise NoSuchAttention(
+            f"attention of layer {asked}: the encoder has layers 0 to {depth - 1}, "
+            f"or from the last -1 to -{depth}"
+        )
     return asked % depth

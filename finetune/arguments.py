@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from video.showing.arguments import add_choice
+
 
 def commands_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finetune")
@@ -103,6 +105,37 @@ def _add_features(features: argparse.ArgumentParser) -> None:
     _add_reading(features)
 
 
+def _add_attention(attention: argparse.ArgumentParser) -> None:
+    attention.add_argument(
+        "checkpoint", metavar="CHECKPOINT",
+        help="an encoder: a file, a run's folder, a published name",
+    )  # fmt: skip
+    add_choice(attention)
+    attention.add_argument(
+        "--told", action="append", default=[], metavar="key=value",
+        help="what the file does not say, as `python -m encoder inspect` takes it",
+    )  # fmt: skip
+    attention.add_argument(
+        "--layer", type=int, default=-1, metavar="N", help="from 0, or from the last: -1, -2 (-1)"
+    )
+    attention.add_argument(
+        "--query", choices=("class", "mean"),
+        help="whose attention: the class token's, or the mean of all patches' (class where there "
+        "is one)",
+    )  # fmt: skip
+    attention.add_argument(
+        "--heads", choices=("mean", "each"), default="mean", help="one row, or one a head (mean)"
+    )
+    attention.add_argument(
+        "--rollout", action="store_true", help="through all layers up to this one"
+    )
+    attention.add_argument(
+        "--style", choices=("overlay", "classic"), default="overlay",
+        help="one scale for all, over the frames and beside them; or grey maps alone, each tile "
+        "from its least to its most (overlay)",
+    )  # fmt: skip
+
+
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=1.0, help="moments a second (1)")
     parser.add_argument("--batch", type=int, default=32, help="clips of a forward pass (32)")
@@ -118,4 +151,5 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "evaluate": ("every figure of a file of predictions, from the file alone", _add_evaluate),
     "predict": ("probabilities over time of one recording", _add_predict),
     "features": ("features over time of recordings, as npz files", _add_features),
+    "attention": ("where an encoder looks in recordings, as pictures and films", _add_attention),
 }

@@ -19,6 +19,7 @@ Trains a classifier on labelled recordings, from any encoder of the field.
   python -m finetune evaluate PREDICTIONS.npz             every figure, from the file alone
   python -m finetune predict VIDEO --run runs/phases      probabilities of every second
   python -m finetune features /videos OUT --weights FILE  features of every second
+  python -m finetune attention CHECKPOINT VIDEO           where an encoder looks
 
 Each command has a --help of its own."""
 

@@ -1,0 +1,1 @@
+"""What a network looks at in recordings, as pictures and films."""

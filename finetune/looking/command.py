@@ -1,0 +1,96 @@
+"""`python -m encoder attention CHECKPOINT VIDEO...`: where an encoder looks, drawn."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from encoder.attending import Asked, attend, settle
+from encoder.config import EncoderConfig
+from finetune.looking.opening import open_encoder, trained_sampling
+from finetune.looking.pictures import Drawn, draw, sheet
+from launch.processes import Processes
+from launch.recipe import ConfigError
+from video.aside import written_aside
+from video.config import Sampling
+from video.showing.arguments import sampling_of
+from video.showing.choosing import Choice, Shown, find_chosen, read_clips
+from video.showing.film import write_film
+
+
+def run_attention(options: argparse.Namespace) -> None:
+    """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
+    opened = open_encoder(options.checkpoint, options.told)
+    config = opened.encoder.config
+    asked = settle(
+        Asked(options.layer, options.query, options.heads == "each", options.rollout), config
+    )
+    if options.frame_rate or options.stride:
+        sampling, how = sampling_of(options, Sampling()), "as asked"
+    else:
+        sampling, how = trained_sampling(opened.found)
+    choice = Choice(
+        options.videos, options.recordings, options.at, options.seed, options.folder_fps
+    )
+    chosen = find_chosen(choice)
+    for failure in chosen.failures:
+        print(f"unreadable: {failure}")
+    print(f"{options.checkpoint}: {_clip(config)}, {_pace(sampling)} ({how})", flush=True)
+    device = Processes().device
+    encoder = opened.encoder.to(device)
+    names = distinct_names([Path(recording.path).stem for recording in chosen.recordings])
+    clips = read_clips(chosen.recordings, choice, sampling, config.frames, config.image_size)
+    for name, shown in zip(names, clips, strict=True):
+        maps = attend(encoder, shown.clip[None].to(device), asked)
+        drawn = draw(shown.clip.numpy(), maps, config, options.style)
+        title = f"{name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
+        written = write(options.out, name, title, drawn, shown, config.tubelet)
+        print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
+
+
+def distinct_names(stems: Sequence[str]) -> list[str]:
+    """A name for each recording; a further one of the same name gets a number."""
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in names or (number > 1 and name in stems):
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
+    return names
+
+
+def write(out: Path, name: str, title: str, drawn: Drawn, shown: Shown, tubelet: int) -> str:
+    """A sheet and a film, in the place of those of an earlier call; which, or ConfigError."""
+    picture, film = (out / f"{name}_attention{suffix}" for suffix in (".png", ".mp4"))
+    what = "replaced" if picture.exists() or film.exists() else "written"
+    strips, labels = [row.strip for row in drawn.rows], [row.label for row in drawn.rows]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with written_aside(picture) as draft:
+            pixels = sheet(title, drawn, shown.times, tubelet)
+            Image.fromarray(pixels).save(draft, format="PNG")
+        write_film(film, strips, shown.times, labels)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"--out {out}: cannot be written to ({reason})") from None
+    return f"{what}: {picture}, {film}"
+
+
+def _span(shown: Shown) -> str:
+    first, last = shown.times[0], shown.times[-1]
+    return f"{first:.2f} to {last:.2f} s" if last > first else f"at {first:.2f} s"
+
+
+def _clip(config: EncoderConfig) -> str:
+    frames, rows, columns = config.grid
+    of = f"{config.frames} frame{'s' if config.frames > 1 else ''}"
+    return f"{frames}x{rows}x{columns} tokens of {of}"
+
+
+def _pace(sampling: Sampling) -> str:
+    if sampling.wanted_rate:
+        rate = f"{sampling.wanted_rate:g}"
+        return f"{rate} frame{'' if rate == '1' else 's'} a second"
+    return f"every {sampling.stride}. frame"
