@@ -9,5 +9,6 @@ python -m video synthesize demo/recordings --recordings 6
 printf 'operation05\noperation06\n' >demo/held_out.txt
 gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
 export PROCESSES=${PROCESSES:-$((gpus == 1 ? 1 : 2))}
-launch/local.sh pretrain demo data.exclude=demo/held_out.txt run=demo/run
+launch/local.sh pretrain demo data.exclude=demo/held_out.txt run=demo/run \
+    probe='{source: demo/recordings, labels: demo/recordings}'
 launch/local.sh finetune demo run=demo/phases

@@ -141,6 +141,11 @@ class Engine:
             settings["data_types"] = {"grad_accum_dtype": "fp32"}
         return settings
 
+    @property
+    def model(self) -> nn.Module:
+        """What is trained; a part of it may be called, by every process alike."""
+        return self._engine.module
+
     def forward(self, *inputs: Tensor) -> Tensor:
         return self._engine(*inputs)
 

@@ -15,6 +15,15 @@ from launch.durable import write_durably
 
 LOG_FILE = "log.jsonl"
 EVENTS_FOLDER = "tensorboard"
+# Curves that say something beside each other only, by TensorBoard's names.
+CHARTS = {
+    "loss and the trivial predictor's": ["Multiline", ["loss/train", "loss/trivial"]],
+    "loss by place and source": [
+        "Multiline",
+        ["loss/inside_view", "loss/outside_view", "loss/source/.*"],
+    ],
+    "nearest neighbours, commonest class, chance": ["Multiline", ["probe/.*"]],
+}
 ROOM = 2**20  # bytes free on the disk, before events are written again
 
 
@@ -62,6 +71,7 @@ class RunLog:
         if shutil.disk_usage(self._folder).free < ROOM:
             return
         events = SummaryWriter(str(self._folder / EVENTS_FOLDER), purge_step=self._start + 1)
+        events.add_custom_scalars({"together": CHARTS})
         for line in read_log(self._folder):
             if line["step"] > self._start:
                 _add_scalars(events, line)

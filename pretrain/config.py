@@ -124,6 +124,24 @@ class LogConfig:
 
     every_steps: Annotated[int, Field(gt=0)] = 10
     pictures_every_steps: Annotated[int, Field(gt=0)] = 500
+    features_every_steps: Annotated[int, Field(gt=0)] = 500
+    feature_clips: Annotated[int, Field(ge=2)] = 64  # whose features are looked at
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProbeConfig:
+    """A small labelled set, on which the features are tried while the run trains.
+
+    Each of its moments is told by the nearest ones of other recordings; nothing is trained by it.
+    """
+
+    source: str  # recordings, as data.source
+    labels: Path  # one file, a pattern with {name}, or a folder, as of finetuning
+    category: str = "phase"  # of CholecT50's labels
+    label_fps: Annotated[float, Field(gt=0)] = 25.0  # frames a second that text labels count
+    folder_fps: Annotated[float, Field(gt=0)] = 1.0  # of folders of pictures
+    k: Annotated[int, Field(gt=0)] = 10  # neighbours
+    temperature: Annotated[float, Field(gt=0)] = 0.07
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -144,6 +162,7 @@ class PretrainConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    probe: ProbeConfig | None = None
 
     @property
     def cells(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from launch.schedule import peak_learning_rate
 from pretrain.beginning import Beginning
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
-from pretrain.report import PICTURE_FILE
+from pretrain.looking import PICTURE_FILE
 from pretrain.sources import LEDGER_FILE, Sources
 
 ENCODER_FILE = "encoder.safetensors"
@@ -40,7 +40,7 @@ def describe_run(
 
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
-    last = read_log(folder)[-1]
+    last = [line for line in read_log(folder) if "loss/trivial" in line][-1]
     loss, trivial = last.get("loss/train", math.nan), last.get("loss/trivial", math.nan)
     gap = f"{abs(1 - loss / trivial):.0%} {'below' if loss <= trivial else 'above'}"
     return [

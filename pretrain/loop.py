@@ -13,6 +13,7 @@ from launch.monitor import Monitor
 from launch.stopping import Stopping
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
+from pretrain.looking import Looker
 from pretrain.objective import token_errors
 from pretrain.report import Reporter
 from pretrain.targets import build_target
@@ -25,17 +26,17 @@ class Run(NamedTuple):
     steps: range  # those still to do
     engine: Engine
     batches: Iterator[PretrainBatch]  # micro-batches of these steps
-    fixed_clips: PretrainBatch  # drawn again and again
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
     reporter: Reporter
+    looker: Looker
     saver: Saver
     monitor: Monitor
     interrupts: Interrupts
 
 
 def train(run: Run) -> None:
-    """Trains through the steps of a run, with its reports, pictures and checkpoints.
+    """Trains through the steps of a run, with its reports, looks and checkpoints.
 
     VideoMAE V2 (Wang et al., 2023), section 3: encode the visible tokens, decode the tokens of the
     running cells, and compare those that the encoder did not see with the pixels.
@@ -75,8 +76,7 @@ def train(run: Run) -> None:
         saves = stops or teller.saves_at(done)
         if saves or teller.is_due(done):
             reporter.report(done, meter, engine, rates, batch, target, errors)
-        if reporter.draws_at(done):
-            reporter.draw(done, engine, run.fixed_clips)
+        run.looker.look(done, engine)
         saves = saves and not teller.doubts(done)
         stopping.end_step(done, engine, reporter.counters, saves)
     run.saver.close()

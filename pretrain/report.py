@@ -1,25 +1,23 @@
-"""What a run tells: figures on the terminal, in log.jsonl and in TensorBoard, and pictures."""
+"""What a run tells: figures on the terminal, in log.jsonl and in TensorBoard."""
 
 from pathlib import Path
 
 import torch
-from PIL import Image
+from jaxtyping import Bool
+from torch import Tensor
 
 from launch.engine import Engine
 from launch.meter import Meter
 from launch.processes import Processes, sum_over_processes
 from launch.skipped import SkippedSteps
 from launch.telling import Teller
-from pretrain.completion.drawing import completion_sheet
-from pretrain.completion.filling import complete
 from pretrain.config import PretrainConfig
 from pretrain.cost import ForwardCost
 from pretrain.data import PretrainBatch
 from pretrain.objective import TokenErrors, outside_view, trivial_errors
+from pretrain.sources import Sources
 from pretrain.targets import Target
 from video.ledger import Ledger
-
-PICTURE_FILE = "reconstruction.png"
 
 
 class Reporter:
@@ -27,10 +25,12 @@ class Reporter:
 
     def __init__(
         self, config: PretrainConfig, folder: Path, processes: Processes, cost: ForwardCost,
-        ledger: Ledger, skipped: SkippedSteps, steps: range,
+        ledger: Ledger, skipped: SkippedSteps, steps: range, sources: Sources,
     ) -> None:  # fmt: skip
+        self._named = [name for name in sources.plans if name]
+        self._source_of = {recording.path: recording.source for recording in sources.recordings}
         self._config, self._folder, self._cost = config, folder, cost
-        self._ledger, self._skipped, self._last = ledger, skipped, steps.stop
+        self._ledger, self._skipped = ledger, skipped
         self.teller = Teller(
             config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
         )
@@ -39,9 +39,6 @@ class Reporter:
     def counters(self) -> dict[str, int]:
         """What the run has counted up to the last report; goes on when the run does."""
         return {**self._ledger.counters, **self._skipped.counters}
-
-    def draws_at(self, step: int) -> bool:
-        return step % self._config.log.pictures_every_steps == 0 or step == self._last
 
     def report(
         self, step: int, meter: Meter, engine: Engine, rates: tuple[float, float],
@@ -72,7 +69,10 @@ class Reporter:
     def _loss_parts(
         self, batch: PretrainBatch, target: Target, errors: TokenErrors
     ) -> dict[str, float]:
-        """The loss of a step's last micro-batch by place, and that of the trivial predictor."""
+        """The loss of a step's last micro-batch by place and source, and the trivial predictor's.
+
+        What the micro-batch has nothing of, on no process, is not a number.
+        """
         config = self._config
         darkness = config.target.field_of_view_darkness
         outside = outside_view(batch.clip, batch.decoded, config.encoder, darkness)
@@ -82,6 +82,9 @@ class Reporter:
             "loss/inside_view": (errors.error, errors.hidden & ~outside),
             "loss/outside_view": (errors.error, errors.hidden & outside),
         }
+        for name in self._named:
+            mine = self._clips_of(name, batch).unsqueeze(1)
+            chosen[f"loss/source/{name}"] = (errors.error, errors.hidden & mine)
         sums = [
             part
             for values, where in chosen.values()
@@ -91,19 +94,8 @@ class Reporter:
         means = (totals[:, 0] / totals[:, 1]).tolist()
         return dict(zip(chosen, means, strict=True))
 
-    def draw(self, step: int, engine: Engine, clips: PretrainBatch) -> None:
-        """Reconstructs clips for people to look at; every process calls it, as ZeRO 3 needs."""
-        config = self._config
-        completion = complete(
-            engine.forward, clips.clip, clips.visible, config.encoder, config.target,
-            config.decoder.predicted_frames,
-        )  # fmt: skip
-        if not self.teller.speaks:
-            return
-        share = clips.visible.shape[1] / config.encoder.tokens
-        sheet = completion_sheet(completion, share, f"step {step}")
-        self.teller.picture(step, "reconstruction", sheet)
-        try:
-            Image.fromarray(sheet).save(self._folder / PICTURE_FILE)
-        except OSError as error:
-            self.teller.say(f"warning: {self._folder / PICTURE_FILE}: {error.strerror}")
+    def _clips_of(self, source: str, batch: PretrainBatch) -> Bool[Tensor, " b"]:
+        """True at the clips of a micro-batch that a source gave."""
+        reads = [self._source_of[path] == source for path in batch.recordings]
+        clips = torch.tensor(reads, device=batch.clip.device)
+        return clips.repeat_interleave(self._config.data.clips_per_read)

@@ -25,6 +25,8 @@ from pretrain.config import PretrainConfig
 from pretrain.cost import forward_cost
 from pretrain.data import open_batches
 from pretrain.describe import ENCODER_FILE, describe_end, describe_run
+from pretrain.features.watch import watch
+from pretrain.looking import Looker
 from pretrain.loop import Run, train
 from pretrain.report import Reporter
 from pretrain.sources import LEDGER_FILE, Sources, open_sources
@@ -32,7 +34,7 @@ from video.ledger import Ledger
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
 HARMLESS = (
-    "run", "log.", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
+    "run", "log.", "probe", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
     "data.max_unreadable", "data.read_timeout", "batch.micro_batch", "engine.zero_stage",
     "engine.offload_optimizer", "engine.recompute", "engine.timeout_seconds",
     "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
@@ -100,7 +102,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
-    reporter = Reporter(config, folder, processes, cost, ledger, skipped, steps)
+    reporter = Reporter(config, folder, processes, cost, ledger, skipped, steps, sources)
     described = describe_run(
         config, processes, engine, sources, cost, steps, beginning, opened.monitor.hosts
     )
@@ -111,8 +113,11 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.teller.say)
+    opened.monitor.at("reading the clips that are looked at")
+    watched = watch(config, sources, processes, reporter.teller.say)
+    looker = Looker(config, folder, reporter.teller, fixed_clips, watched, steps)
     return Run(
-        config, steps, engine, batches, fixed_clips, *schedules, reporter, saver, opened.monitor,
+        config, steps, engine, batches, *schedules, reporter, looker, saver, opened.monitor,
         opened.interrupts,
     )  # fmt: skip
 

@@ -9,15 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from finetune.splits import PARTS, read_split, recordings_of
+from video.labels.finding import LabelFiles
 from video.labels.formats import ENDINGS, label_files, read_labels
 from video.labels.joining import Track, classes_of, join, join_many, moments, report
 from video.labels.many import MANY_ENDINGS, read_many
-from video.labels.marks import ClipEntry, LabelError, LabelFile, ManyFile
+from video.labels.marks import ClipEntry, LabelError
 from video.recording import Recording
 
 Parts = dict[str, list[Recording]]
 Targets = Literal["one", "many"]  # labels a moment
-File = LabelFile | ManyFile
 
 
 class LabelledSet(NamedTuple):
@@ -71,11 +71,11 @@ def label_recordings(
     if split is not None:
         parts = recordings_of(read_split(split), recordings, split)
     form = FORMS[targets]
-    held = _Files(
+    held = LabelFiles(
         label_files(labels, form.endings),
         lambda path, name: form.read(path, name, label_fps, category),
     )
-    found = held.of_all(parts)
+    found = {each.path: held.of(each) for part in PARTS for each in parts.get(part, ())}
     names = tuple(classes or form.classes(list(found.values())))
     require_classes(names, form.least, str(labels))
     tracks = {
@@ -124,36 +124,3 @@ def require_classes(names: Sequence[str], least: int, source: str) -> None:
     for name in names:
         if names.count(name) > 1:
             raise LabelError(f"classes: {name!r} stands twice; each class has a name of its own")
-
-
-class _Files:
-    """Files of labels, each read once, though one may hold the labels of many recordings."""
-
-    def __init__(self, find: Callable[[str], Path], read: Callable[[Path, str], File]) -> None:
-        self._find, self._read_file = find, read
-        self._read: dict[Path, File] = {}
-
-    def of_all(self, parts: Parts) -> dict[str, tuple[File, str]]:
-        """For the path of each recording the file, and the name that it has there."""
-        return {
-            recording.path: self._of(recording)
-            for part in PARTS
-            for recording in parts.get(part, ())
-        }
-
-    def _of(self, recording: Recording) -> tuple[File, str]:
-        """A recording may be known by its original's name."""
-        missing: list[LabelError] = []
-        for name in [Path(path).stem for path in (recording.path, recording.original) if path]:
-            try:
-                path = self._find(name)
-            except LabelError as error:
-                missing.append(error)
-                continue
-            if path not in self._read:
-                self._read[path] = self._read_file(path, name)
-            if name in self._read[path].marks:
-                return self._read[path], name
-            known = ", ".join(list(self._read[path].marks)[:3])
-            missing.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
-        raise missing[0]

@@ -28,6 +28,16 @@ def words(source: Path, run: Path, *overrides: str) -> list[str]:
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:
+    """Of the training."""
+    return [line for line in _lines(run) if "loss/train" in line]
+
+
+def looks_of(run: Path) -> list[dict[str, Any]]:
+    """Of the features."""
+    return [line for line in _lines(run) if "features/rankme" in line]
+
+
+def _lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 

@@ -8,7 +8,7 @@ from encoder.weights.opening import parse_metadata
 from launch.recipe import load_recipe
 from pretrain.command import RECIPES
 from pretrain.config import PretrainConfig
-from tests.pretrain.runs import run_alone, words
+from tests.pretrain.runs import log_of, run_alone, words
 from tests.video.reading.test_pictures import folder_of
 from video.command import main
 from video.content import content_of
@@ -44,6 +44,11 @@ def test_videos_pictures_and_prepared_recordings_train_in_one_run(
     )
     assert "  ready: 1 recordings, 0.00 h, clips of 4 frames at stride 2 = 0.32 s" in done.stdout
     assert "  frames: 1 recordings, 0.01 h, clips of 4 frames at 1 frames/s = 4.00 s" in done.stdout
+    by_source = [
+        {name: line.get(f"loss/source/{name}") for name in ("raw", "ready", "frames")}
+        for line in log_of(run)
+    ]
+    assert all(any(losses.values()) for losses in by_source), "every step has some source's loss"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""The clips of a run's looks: read once, apart, and kept by the process that encodes them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from launch.processes import Processes
+from pretrain.features.moments import Moments
+from video.apart import Job, Tell, outcomes_of
+from video.fitting import Fitting
+from video.progress import show_progress
+from video.recording import Recording, UnreadableVideo
+
+
+class Share(NamedTuple):
+    """What one process encodes: as many clips on each, the last one again where they are fewer."""
+
+    clips: UInt8[Tensor, "m t h w c"]
+    numbers: list[int]  # of these clips among all
+    failures: list[UnreadableVideo]
+
+
+def read_share(
+    moments: Moments, processes: Processes, size: tuple[int, int], workers: int, patience: float
+) -> Share:
+    """Every so many-th of the clips. What cannot be read, or hangs, is left out and named."""
+    mine = range(processes.rank, len(moments.times), processes.world_size)
+    by_recording: dict[int, list[int]] = {}
+    for number in mine:
+        by_recording.setdefault(moments.of[number], []).append(number)
+    jobs = [
+        Job(
+            moments.recordings[which].path, _read,
+            (moments.recordings[which], [moments.times[n] for n in numbers], size),
+        )
+        for which, numbers in by_recording.items()
+    ]  # fmt: skip
+    outcomes = outcomes_of(jobs, max(workers, 1), patience, "features: reading", show_progress)
+    clips: dict[int, Tensor] = {}
+    failures = []
+    for numbers, outcome in zip(by_recording.values(), outcomes, strict=True):
+        if isinstance(outcome, UnreadableVideo):
+            failures.append(outcome)
+            continue
+        for number, clip in zip(numbers, outcome, strict=True):
+            if isinstance(clip, UnreadableVideo):
+                failures.append(clip)
+            else:
+                clips[number] = torch.from_numpy(clip)
+    numbers = sorted(clips)
+    each = -(-len(moments.times) // processes.world_size)
+    frames = len(moments.times[0])
+    kept = torch.zeros(each, frames, *size, 3, dtype=torch.uint8)
+    for place, number in enumerate(numbers):
+        kept[place] = clips[number]
+    return Share(kept, numbers, failures)
+
+
+def _read(
+    recording: Recording, wanted: Sequence[Sequence[float]], size: tuple[int, int], tell: Tell
+) -> list[object]:
+    """Each clip as bytes [t h w c], or why it cannot be read."""
+    found: list[object] = []
+    for number, times in enumerate(wanted):
+        frames, failures = Fitting(size).read(recording, sorted(set(times)))
+        if failures:
+            found.append(failures[0])
+        else:
+            pictures = [frames[time] for time in times]
+            found.append(torch.stack([p[0] for p in pictures if p is not None]).numpy())
+        tell((number + 1) / len(wanted))
+    return found

@@ -1,0 +1,86 @@
+"""The features of the same clips, as a run trains."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from encoder.vit import VideoEncoder
+from launch.processes import Processes, first_does, from_first, gather_objects
+from pretrain.config import PretrainConfig
+from pretrain.features.figures import probe_neighbours, rank_me, spread
+from pretrain.features.moments import Moments, labelled_moments, training_moments
+from pretrain.features.reading import Share, read_share
+from pretrain.sources import Sources
+
+AT_ONCE = 8  # clips of a forward pass
+
+
+class Watched(NamedTuple):
+    """The clips, of which this process encodes its share."""
+
+    moments: Moments
+    share: Share
+    missing: int  # clips that could not be read, of all processes
+
+
+def watch(
+    config: PretrainConfig, sources: Sources, processes: Processes, say: Callable[[str], None]
+) -> Watched:
+    """Chooses and reads the clips; every process calls it. Raises what reading labels raises."""
+    found: list[Moments] = []
+
+    def choose() -> None:
+        if config.probe is None:
+            found.append(training_moments(config, sources))
+        else:
+            found.append(labelled_moments(config, config.probe))
+
+    first_does(processes, choose)
+    moments: Moments = from_first(found[0] if found else None)
+    share = read_share(
+        moments, processes, config.encoder.image_size, config.data.workers, config.data.read_timeout
+    )
+    failures = [failure for part in gather_objects(share.failures) for failure in part]
+    read = sum(gather_objects(len(share.numbers)))
+    missing = len(moments.times) - read
+    if missing:
+        say(f"warning: features are of {read} clips, {missing} cannot be read: {failures[0]}")
+    what = "moments of the probe" if moments.labels else "clips of these recordings"
+    say(f"features: of {read} {what}, every {config.log.features_every_steps} steps")
+    return Watched(moments, share, missing)
+
+
+@torch.no_grad()
+def encode(encoder: VideoEncoder, watched: Watched, device: torch.device) -> dict[int, Tensor]:
+    """Pooled features [d] of all clips by their number; every process calls it, and has all."""
+    clips = watched.share.clips
+    parts = [encoder(part.to(device)).pooled.float().cpu() for part in clips.split(AT_ONCE)]
+    mine = dict(zip(watched.share.numbers, torch.cat(parts), strict=False))
+    return {number: row for part in gather_objects(mine) for number, row in part.items()}
+
+
+def figures_of(
+    watched: Watched, features: dict[int, Tensor], config: PretrainConfig
+) -> dict[str, float]:
+    """By the names that they are logged under."""
+    numbers = sorted(features)
+    rows = torch.stack([features[number] for number in numbers])
+    if len(rows) < 2 or not bool(torch.isfinite(rows).all()):
+        return {}
+    figures = {"features/rankme": rank_me(rows), "features/std": spread(rows)}
+    labels, probe = watched.moments.labels, config.probe
+    if labels is not None and probe is not None:
+        told = probe_neighbours(
+            rows,
+            torch.tensor([labels[number] for number in numbers]),
+            torch.tensor([watched.moments.of[number] for number in numbers]),
+            len(watched.moments.classes), probe.k, probe.temperature,
+        )  # fmt: skip
+        figures |= {
+            "probe/knn": told.right,
+            "probe/commonest": told.commonest,
+            "probe/chance": told.chance,
+        }
+    return figures
