@@ -27,7 +27,7 @@ from video.labels.marks import LabelError
 from video.manifest import ManifestError
 from video.opening import Opened, open_each, open_source
 from video.progress import show_progress
-from video.recording import Recording
+from video.recording import Recording, UnreadableVideo
 
 SILENCE_SECONDS = 120.0  # of a recording that is opened, then it counts as unreadable
 
@@ -109,14 +109,18 @@ def run_predict(options: argparse.Namespace) -> None:
     recording = _open_one(options.video, options.folder_fps)
     out = options.out or Path()
     reading = Reading(options.rate, options.batch, options.workers, SILENCE_SECONDS)
-    began = time.monotonic()
+    began, unreadable, failures = time.monotonic(), 0, list[UnreadableVideo]()
     for told in predict(recording, options.run, out, reading):
+        unreadable += told.unreadable
+        failures += told.failures
         speed = told.seconds / max(time.monotonic() - began, 1e-6)
         print(
             f"{clock(told.seconds)} of {clock(recording.seconds)}  {told.label} "
             f"{told.confidence:.2f}  {speed:.1f} x real time",
             flush=True,
         )
+    if failures:
+        print(f"unreadable: {unreadable} moments, the first: {failures[0]}")
     name = Path(recording.path).stem
     for path in sorted(out.glob(f"{glob.escape(name)}.[cjp][sn]*")):
         print(f"written: {path}")

@@ -23,7 +23,7 @@ from launch.processes import Processes
 from video.fitting import Fitting
 from video.labels.joining import Track, moments
 from video.labels.marks import MISSING
-from video.recording import Recording
+from video.recording import Recording, UnreadableVideo
 
 
 class Reading(NamedTuple):
@@ -41,6 +41,8 @@ class Told(NamedTuple):
     seconds: float  # of the recording that are done
     label: str  # the last moment's
     confidence: float
+    unreadable: int  # moments, of those since what was told before
+    failures: tuple[UnreadableVideo, ...]  # why
 
 
 def predict(recording: Recording, run: Path, out: Path, reading: Reading) -> Iterator[Told]:
@@ -69,9 +71,10 @@ def predict(recording: Recording, run: Path, out: Path, reading: Reading) -> Ite
         writer.writerow(["time", "prediction", *about.classes])
         for each in answered:
             question = questions[each.question]
-            held = np.where(each.readable[:, None], each.values, np.nan)
-            yield _write(file, writer, times[question.first : question.stop], held, about.classes)
-            scores.append(held)
+            scores.append(np.where(each.readable[:, None], each.values, np.nan))
+            of_it = times[question.first : question.stop]
+            last = _write(file, writer, of_it, scores[-1], about.classes)
+            yield _told(float(of_it[-1]), last, scores[-1], each.failures)
     facts = {"classifier": str(run), "step": about.step, "recording": recording.path,
              "content": recording.content, "sampling": about.sampling}  # fmt: skip
     _finish(out, name, times, np.concatenate(scores), about.classes, about.many, facts)
@@ -88,14 +91,22 @@ def _sampled(recording: Recording, sampling: Window | ClipSampling, rate: float)
 
 def _write(
     file: IO[str], writer: Any, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]
-) -> Told:
+) -> str:
+    """Writes the rows and returns the last one's class."""
     for time, row in zip(times.tolist(), scores.tolist(), strict=True):
         known = not np.isnan(row[0])
         best = classes[int(np.argmax(row))] if known else ""
         shown = [f"{value:.6f}" for value in row] if known else [""] * len(row)
         writer.writerow([f"{time:.3f}", best, *shown])
     file.flush()
-    return Told(float(times[-1]), best, float(np.nanmax(row)) if known else 0.0)
+    return best
+
+
+def _told(
+    seconds: float, label: str, scores: np.ndarray, failures: tuple[UnreadableVideo, ...]
+) -> Told:
+    unreadable = int(np.isnan(scores[:, 0]).sum())
+    return Told(seconds, label, float(np.nan_to_num(scores[-1]).max()), unreadable, failures)
 
 
 def _finish(

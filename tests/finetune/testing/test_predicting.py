@@ -47,6 +47,30 @@ def test_the_table_and_the_picture_say_the_same(predicted: Path) -> None:
     assert (predicted / "operation04.png").stat().st_size > 5000
 
 
+def test_moments_that_cannot_be_read_are_told_and_have_no_probabilities(
+    labelled: Path, finished: Path, tmp_path: Path, capsys
+) -> None:
+    """Pictures, of which one is no picture."""
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for second in range(40):
+        grey = np.full((48, 64, 3), 3 * second, dtype=np.uint8)
+        Image.fromarray(grey).save(folder / f"{second:06d}.jpg")
+    (folder / "000004.jpg").write_bytes(b"no picture")
+    words = ["predict", str(folder), "--run", str(finished), "--out", str(tmp_path)]
+    main([*words, "--workers", "0"])
+    held = json.loads((tmp_path / "pictures.json").read_text())
+    rows = zip(held["time"], held["probabilities"], strict=True)
+    missing = [time for time, row in rows if not row]
+    assert missing and held["unreadable"] == len(missing)
+    assert all(4 <= time < 7 for time in missing)  # a window of 4 frames, 0.5 s apart
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unreadable")]
+    assert len(told) == 1 and "000004.jpg" in told[0]
+    assert told[0].startswith(f"unreadable: {len(missing)} moments, the first: ")
+
+
 def test_what_is_no_recording_or_no_run_is_told(labelled: Path, finished: Path, tmp_path) -> None:
     (tmp_path / "no.mp4").write_bytes(b"no video")
     with pytest.raises(ManifestError, match=r"no\.mp4"):
