@@ -19,7 +19,7 @@ def write_predictions(opened: Session, part: str, predictions: Predictions, say:
         save_predictions(file, predictions)
         evaluation = evaluate(predictions, str(file))
         write_evaluation(evaluation, opened.folder / f"evaluation_{part}")
-        say(f"{part}: {headline(figures_of(predictions, str(file)))}")
+        say(f"{part}: {headline(figures_of(evaluation))}")
         say(f"  all figures: python -m finetune evaluate {file}")
 
     first_does(opened.processes, write)

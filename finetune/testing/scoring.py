@@ -10,7 +10,7 @@ from torch import Tensor
 
 from finetune.clips.samples import Sampled
 from finetune.config import FinetuneConfig, ViewsConfig
-from finetune.evaluation.figures import evaluate
+from finetune.evaluation.figures import Evaluation
 from finetune.evaluation.predictions import Predictions
 from finetune.testing.judging import Answers, Joining, names_of
 
@@ -52,9 +52,8 @@ def predictions_of(
     )
 
 
-def figures_of(predictions: Predictions, source: str) -> dict[str, float]:
+def figures_of(evaluation: Evaluation) -> dict[str, float]:
     """What a run can be judged by; see ValidationConfig."""
-    evaluation = evaluate(predictions, source)
     figures = dict(evaluation.samples.figures)
     if "strict" in evaluation.phases:
         summary = evaluation.phases["strict"]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from finetune.config import FinetuneConfig
+from finetune.evaluation.figures import evaluate
 from finetune.evaluation.predictions import Predictions
 from finetune.network.building import Built
 from finetune.network.classifier import Classifier
@@ -66,7 +67,7 @@ class Tester:
         self._built.model.eval()
         answers = self._ask("val", self._engine.forward, f"validating step {step}", True)
         predictions = self._predictions(answers, "val", step)
-        figures = figures_of(predictions, f"val at step {step}")
+        figures = figures_of(evaluate(predictions, f"val at step {step}"))
         look = Look(step, figures.get(self._looks.metric, float("nan")))
         better = self._looks.is_best(look)
         if better:

@@ -52,7 +52,7 @@ def test_what_cannot_be_read_has_no_opinion_and_is_counted() -> None:
     assert predictions.time.tolist() == [0, 1, 0, 1] and predictions.label.tolist() == [0, 1, 1, -1]
     lines = list(evaluation_lines(evaluate(predictions, "p"), "p"))
     assert "  1 of them could not be read, and have the same score for all classes" in lines
-    figures = figures_of(predictions, "p")
+    figures = figures_of(evaluate(predictions, "p"))
     assert figures["top-1"] == pytest.approx(2 / 3)
     assert figures["phase accuracy"] == pytest.approx((0.5 + 1) / 2)
 
@@ -63,7 +63,7 @@ def test_clips_have_no_phases() -> None:
     predictions = predictions_of(found, parts, ("x", "y"), False, {})
     assert predictions.about["samples"] == "clips"
     assert np.isnan(predictions.time[2]) and predictions.time[:2].tolist() == [0, 1]
-    assert "phase accuracy" not in figures_of(predictions, "p")
+    assert "phase accuracy" not in figures_of(evaluate(predictions, "p"))
 
 
 def test_names_are_short_where_that_tells_recordings_apart() -> None:
