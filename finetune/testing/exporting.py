@@ -1,6 +1,7 @@
 """Features of recordings over time as files, one a recording, complete or absent."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ def export_features(
     have one name.
     """
     names = [Path(recording.path).stem for recording in recordings]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise ConfigError(f"source: two recordings are called {twice}; export them apart")
     out.mkdir(parents=True, exist_ok=True)
     encoder.to(Processes().device)
