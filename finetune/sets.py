@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from finetune.clips.samples import Sampled
 from finetune.config import ClipsConfig, DataConfig, FinetuneConfig, LabelledConfig
 from finetune.labels.clip_tracks import label_clips
-from finetune.labels.clips import paths_of, read_parts
+from finetune.labels.clips import Entries, paths_of, read_parts
 from finetune.labels.few_shot import choose_few, load_few, save_few
 from finetune.labels.labelled import LabelledSet, label_recordings
 from finetune.spaces.space import read_space
@@ -92,13 +93,14 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> Sets:
     space = read_space(data.space) if data.space else None
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
-        opened = _open_recordings(each, data)
+        entries = read_parts(each.clips) if isinstance(each, ClipsConfig) else {}
+        opened = _open_recordings(each, entries, data)
         ledger.add("recordings", len(opened.recordings) + len(opened.failures), opened.failures)
         lines += [f"warning: {failure}" for failure in opened.failures]
         classes = space.names[name] if space and name in space.names else each.classes
         if space:
             space.to_merged(name)  # refuses a set that it has not
-        labelled[name] = _label(each, opened.recordings, classes)
+        labelled[name] = _label(each, opened.recordings, entries, classes)
         lines += [f"{name + ': ' if name else ''}{line}" for line in labelled[name].lines()]
     if data.few is not None:
         labelled = {"": _few(config, labelled, folder)}
@@ -113,23 +115,20 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> Sets:
     return Sets(space.classes if space else one.classes, parts, lines)
 
 
-def _open_recordings(each: LabelledConfig, data: DataConfig) -> Opened:
+def _open_recordings(each: LabelledConfig, entries: Entries, data: DataConfig) -> Opened:
     settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
     if each.source is not None:
         return open_source(Path(each.source), *settings)
-    assert isinstance(each, ClipsConfig)
-    entries = [entry for part in read_parts(each.clips).values() for entry in part]
-    return open_each(paths_of(entries), *settings)
+    return open_each(paths_of(chain.from_iterable(entries.values())), *settings)
 
 
 def _label(
-    each: LabelledConfig, recordings: Sequence[Recording], classes: Sequence[str] | None
-) -> LabelledSet:
+    each: LabelledConfig, recordings: Sequence[Recording], entries: Entries,
+    classes: Sequence[str] | None,
+) -> LabelledSet:  # fmt: skip
     split = find_split(each.split) if each.split else None
     if isinstance(each, ClipsConfig):
-        return label_clips(
-            recordings, read_parts(each.clips), classes, each.allow_shared_recordings, split
-        )
+        return label_clips(recordings, entries, classes, each.allow_shared_recordings, split)
     return label_recordings(
         recordings, each.labels, split, each.rate, each.label_fps, classes,
         each.targets, each.category,
