@@ -91,20 +91,19 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> Sets:
             (folder / left).unlink(missing_ok=True)
     ledger = Ledger(ledger_file, data.max_unreadable)
     space = read_space(data.space) if data.space else None
+    # refuses a set that the space has not, before recordings are opened
+    merged = {name: space.to_merged(name) for name in data.named} if space else {}
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
         entries = read_parts(each.clips) if isinstance(each, ClipsConfig) else {}
         opened = _open_recordings(each, entries, data)
         ledger.add("recordings", len(opened.recordings) + len(opened.failures), opened.failures)
         lines += [f"warning: {failure}" for failure in opened.failures]
-        classes = space.names[name] if space and name in space.names else each.classes
-        if space:
-            space.to_merged(name)  # refuses a set that it has not
+        classes = space.names[name] if space else each.classes
         labelled[name] = _label(each, opened.recordings, entries, classes)
         lines += [f"{name + ': ' if name else ''}{line}" for line in labelled[name].lines()]
     if data.few is not None:
         labelled = {"": _few(config, labelled, folder)}
-    merged = {name: space.to_merged(name) for name in labelled} if space else {}
     parts: dict[str, list[Sampled]] = {}
     for name, found in labelled.items():
         for part, tracks in found.tracks.items():

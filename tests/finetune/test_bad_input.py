@@ -131,6 +131,19 @@ def test_what_the_encoder_was_pretrained_on_is_not_tested_on(
 
 
 @pytest.mark.usefixtures("alone")
+def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "one.txt").write_text("cut\nsew\n")
+    space = tmp_path / "space.yaml"
+    main(["merge", str(space), f"cholec80={tmp_path / 'one.txt'}"])
+    nowhere = "{kind: moments, source: nowhere, labels: nowhere, split: nowhere}"
+    data = f"data={{space: {space}, sets: {{cholec8: {nowhere}}}}}"
+    message = refused(tmp_path / "run", "demo", data)
+    assert message == "the space has no set 'cholec8', but cholec80; nearest: 'cholec80'"
+
+
+@pytest.mark.usefixtures("alone")
 def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path) -> None:
     backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
     split = split_of(tmp_path, "train: [operation01]\n")
