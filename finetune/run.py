@@ -47,7 +47,7 @@ def finetune(config: FinetuneConfig) -> None:
         if config.mode.kind == "neighbours":
             built = build_network(config, sets, None, opened.folder, opened.processes)
             neighbours(config, opened, sets, built)
-            engine = None
+            leave = leave_processes
         else:
             run, tester = prepare(config, opened, sets)
             _train(run, tester)
@@ -55,11 +55,8 @@ def finetune(config: FinetuneConfig) -> None:
             for line in describe_end(opened.folder):
                 run.reporter.teller.say(line)
             run.reporter.teller.close()
-            engine = run.engine
-    if engine is not None:
-        engine.close()
-    else:
-        leave_processes()
+            leave = run.engine.close
+    leave()
 
 
 def _train(run: Run, tester: Tester) -> None:
