@@ -115,16 +115,13 @@ def read_head(source: str, told: Told) -> FoundHead:
     path, told = find_weights(source, told)
     found = find_encoder(path, told)
     file = found.file
-    for prefix, names in (("head.classifier.", file.tensors), ("head.", found.known.common)):
-        held = [name for name in (f"{prefix}weight", f"{prefix}bias") if name in names]
+    own = {name: name for name in file.tensors}
+    for prefix, names in (("head.classifier.", own), ("head.", found.known.common)):
+        held = [names[name] for name in (f"{prefix}weight", f"{prefix}bias") if name in names]
         if len(held) == 2:
-            weight, bias = (
-                file.read(name if prefix == "head.classifier." else found.known.common[name])
-                for name in held
-            )
-            own = prefix == "head.classifier."
-            classes = read_about(find_file(path)).classes if own else None
-            return FoundHead(weight.float(), bias.float(), classes)
+            weight, bias = (file.read(name).float() for name in held)
+            classes = read_about(find_file(path)).classes if names is own else None
+            return FoundHead(weight, bias, classes)
     raise CheckpointMismatch(
         f"{path}: has no classifier whose rows could be taken; drop head_start, or give a "
         "finetuned file"
