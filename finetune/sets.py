@@ -17,7 +17,7 @@ from finetune.labels.labelled import LabelledSet, label_recordings
 from finetune.spaces.space import read_space
 from finetune.splits import find_split
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints
-from launch.processes import Processes, first_does, from_first
+from launch.processes import Processes, first_finds
 from launch.randomness import sample_rng
 from launch.recipe import ConfigError
 from video.labels.joining import Track
@@ -60,10 +60,8 @@ class Sets(NamedTuple):
 def open_sets(config: FinetuneConfig, folder: Path, processes: Processes) -> Sets:
     """Raises LabelError, SplitError, SpaceError, ManifestError, TooManyUnreadable; those on every
     process."""
-    found: list[Sets] = []
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
-    first_does(processes, lambda: found.append(_open(config, folder, is_new)))
-    sets: Sets = from_first(found[0] if found else None)
+    sets = first_finds(processes, lambda: _open(config, folder, is_new))
     if "train" not in sets.parts:
         raise ConfigError("data: the split has no train; there is nothing to learn from")
     for part, sampled in sets.parts.items():

@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from launch.recipe import ConfigError
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,14 @@ def first_does(processes: Processes, work: Callable[[], None]) -> None:
         raise failure
     if status is not None:
         raise FirstProcessFailed(status)
+
+
+def first_finds(processes: Processes, find: Callable[[], Found]) -> Found:
+    """What `find` returns on the first process, on each; what it raises ends all of them."""
+    found: list[Found] = []
+    first_does(processes, lambda: found.append(find()))
+    shared: Found = from_first(found[0] if found else None)
+    return shared
 
 
 def wait_for_all() -> None:

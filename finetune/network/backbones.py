@@ -26,6 +26,11 @@ class Backbone(NamedTuple):
     encoder: VideoEncoder
     report: Report | None
 
+    @property
+    def found(self) -> Found | None:
+        """The file, as it was looked into; None where weights are fresh."""
+        return None if self.report is None else self.report.found
+
 
 def build_backbone(config: BackboneConfig) -> Backbone:
     """Raises CheckpointMismatch where the file cannot serve the variant; then nothing is loaded.

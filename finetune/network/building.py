@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from encoder.weights.files import find_file
-from encoder.zoo import find_weights
 from finetune.config import FinetuneConfig
 from finetune.network.backbones import build_backbone
 from finetune.network.classifier import Classifier, train_part
@@ -22,7 +21,7 @@ from finetune.network.heads import build_head
 from finetune.network.saved import recordings_behind
 from finetune.network.starting import start_head
 from launch.durable import digest, write_durably
-from launch.processes import Processes, first_does
+from launch.processes import Processes, first_does, first_finds
 from launch.recipe import ConfigError
 
 NETWORK_FILE = "network.json"
@@ -55,13 +54,14 @@ def build(
     head = build_head(config.head, encoder.config, len(classes))
     lines = [f"backbone: {config.backbone.variant}, fresh weights, seed {config.seed}"]
     weights, pretrained_on = "", []
-    if config.backbone.weights is not None:
-        path, _ = find_weights(config.backbone.weights, config.backbone.trained)
-        weights = f"{path} (sha256 {digest(find_file(path))})"
-        pretrained_on = recordings_behind(str(path))
-        assert backbone.report is not None
+    if backbone.report is not None:
+        found, path = backbone.report.found, backbone.report.found.file.path
+        # of many gigabytes, perhaps
+        checksum = first_finds(processes, lambda: digest(find_file(path)))
+        weights = f"{path} (sha256 {checksum})"
+        pretrained_on = recordings_behind(found)
         lines = [f"backbone: {config.backbone.variant}, weights {path}", *backbone.report.lines()]
-    lines += start_head(head, config, classes)
+    lines += start_head(head, config, classes, backbone.found)
     facts = Facts(encoder.config, tuple(classes), labels, weights, pretrained_on)
     model = _prepared(Classifier(encoder, head), config)
     first_does(processes, lambda: _write(folder, facts, model))

@@ -11,9 +11,7 @@ from encoder.weights.files import TensorFile, find_file
 from encoder.weights.loading import load_encoder
 from encoder.weights.opening import CheckpointMismatch, parse_metadata
 from encoder.weights.own import load_strictly, save_encoder
-from encoder.weights.reading import find_encoder
-from encoder.weights.told import Told
-from encoder.zoo import find_weights
+from encoder.weights.reading import Found
 from finetune.clips.sampling import ClipSampling
 from finetune.clips.windows import Window
 from finetune.network.classifier import Classifier
@@ -107,31 +105,27 @@ class FoundHead(NamedTuple):
     classes: tuple[str, ...] | None  # where the file names them
 
 
-def read_head(source: str, told: Told) -> FoundHead:
+def read_head(found: Found) -> FoundHead:
     """The last matrix of a finetuned model's file, of this project or published.
 
     Raises CheckpointMismatch where it has none.
     """
-    path, told = find_weights(source, told)
-    found = find_encoder(path, told)
     file = found.file
     own = {name: name for name in file.tensors}
     for prefix, names in (("head.classifier.", own), ("head.", found.known.common)):
         held = [names[name] for name in (f"{prefix}weight", f"{prefix}bias") if name in names]
         if len(held) == 2:
             weight, bias = (file.read(name).float() for name in held)
-            classes = read_about(find_file(path)).classes if names is own else None
+            classes = read_about(find_file(file.path)).classes if names is own else None
             return FoundHead(weight, bias, classes)
     raise CheckpointMismatch(
-        f"{path}: has no classifier whose rows could be taken; drop head_start, or give a "
+        f"{file.path}: has no classifier whose rows could be taken; drop head_start, or give a "
         "finetuned file"
     )
 
 
-def recordings_behind(source: str) -> list[dict[str, Any]]:
+def recordings_behind(found: Found) -> list[dict[str, Any]]:
     """The recordings that weights were trained on, where their file tells."""
-    path = Path(source)
-    if not path.exists():
-        return []
-    held = TensorFile(path).recorded.get("recordings")
-    return parse_metadata(find_file(path), "recordings") if isinstance(held, str) else []
+    file = found.file
+    held = file.recorded.get("recordings")
+    return parse_metadata(find_file(file.path), "recordings") if isinstance(held, str) else []

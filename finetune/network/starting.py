@@ -3,9 +3,11 @@
 As upstream's finetuning goes from Kinetics-710 to Kinetics-400 (VideoMAE V2, section 4)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from encoder.weights.reading import Found
 from finetune.config import FinetuneConfig
 from finetune.network.config import HeadStartConfig
 from finetune.network.heads import LinearHead
@@ -16,22 +18,24 @@ from finetune.spaces.rows import Rows, read_rows, rows_for
 from finetune.spaces.space import read_space
 
 
-def start_head(head: LinearHead, config: FinetuneConfig, classes: Sequence[str]) -> list[str]:
+def start_head(
+    head: LinearHead, config: FinetuneConfig, classes: Sequence[str], file: Found | None
+) -> list[str]:
     """Sets the classifier's rows where the recipe takes them from a file; returns what was done.
 
-    Raises SpaceError and CheckpointMismatch.
+    `file`: the backbone's, None where that is fresh. Raises SpaceError and CheckpointMismatch.
     """
-    start, backbone = config.head_start, config.backbone
-    if not start.from_file or backbone.weights is None:
+    start = config.head_start
+    if not start.from_file or file is None:
         return [f"head: {config.head.kind}, fresh, for {len(classes)} classes"]
-    found = read_head(backbone.weights, backbone.trained)
+    found, source = read_head(file), file.file.path
     fresh = head.classifier
     if found.weight.shape[1] != fresh.weight.shape[1]:
         raise SpaceError(
-            f"{backbone.weights}: its head reads {found.weight.shape[1]} features, this one "
+            f"{source}: its head reads {found.weight.shape[1]} features, this one "
             f"{fresh.weight.shape[1]}; drop head_start"
         )
-    rows = _rows(start, found, classes, backbone.weights)
+    rows = _rows(start, found, classes, source)
     with torch.no_grad():
         weight, bias = reindex_head(found.weight, found.bias, rows, fresh.weight, fresh.bias)
         fresh.weight.copy_(weight)
@@ -39,7 +43,7 @@ def start_head(head: LinearHead, config: FinetuneConfig, classes: Sequence[str])
     return rows.lines()
 
 
-def _rows(start: HeadStartConfig, found: FoundHead, classes: Sequence[str], source: str) -> Rows:
+def _rows(start: HeadStartConfig, found: FoundHead, classes: Sequence[str], source: Path) -> Rows:
     if start.rows is not None:
         return read_rows(start.rows, len(found.weight), len(classes))
     assert start.space is not None

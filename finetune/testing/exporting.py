@@ -12,7 +12,6 @@ from torch import Tensor
 
 from encoder.vit import VideoEncoder
 from encoder.weights.files import find_file
-from encoder.zoo import find_weights
 from finetune.clips.samples import Sampled
 from finetune.clips.windows import Window
 from finetune.network.backbones import build_backbone
@@ -42,11 +41,12 @@ def open_encoder(backbone: BackboneConfig) -> tuple[VideoEncoder, dict[str, Any]
     """The encoder, and what its features depend on. Raises CheckpointMismatch."""
     if backbone.weights is None:
         raise ConfigError("weights: are missing; features of random weights say nothing")
-    encoder = build_backbone(backbone).encoder.eval()
-    path, _ = find_weights(backbone.weights, backbone.trained)
+    encoder, report = build_backbone(backbone)
+    assert report is not None
+    path = report.found.file.path
     facts = {"weights": str(path), "sha256": digest(find_file(path)), "variant": backbone.variant,
              "encoder": encoder.config.as_dict()}  # fmt: skip
-    return encoder, facts
+    return encoder.eval(), facts
 
 
 def export_features(

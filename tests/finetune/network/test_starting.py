@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.reading import find_encoder
 from finetune.command import RECIPES
 from finetune.config import FinetuneConfig
 from finetune.network.building import build_backbone
@@ -29,14 +30,14 @@ def config_of(*overrides: str, weights: Path = FINETUNED) -> FinetuneConfig:
 
 def started(config: FinetuneConfig, classes: list[str]) -> tuple[torch.nn.Linear, list[str]]:
     torch.manual_seed(0)
-    encoder = build_backbone(config.backbone).encoder
-    head = build_head(config.head, encoder.config, len(classes))
-    lines = start_head(head, config, classes)
+    backbone = build_backbone(config.backbone)
+    head = build_head(config.head, backbone.encoder.config, len(classes))
+    lines = start_head(head, config, classes, backbone.found)
     return head.classifier, lines
 
 
 def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
-    whole = read_head(str(FINETUNED), config_of().backbone.trained)
+    whole = read_head(find_encoder(FINETUNED, config_of().backbone.trained))
     assert whole.weight.shape[0] == len(whole.bias) and whole.classes is None
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([2, 0]))
@@ -47,7 +48,7 @@ def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
-    whole = read_head(str(FINETUNED), config_of().backbone.trained)
+    whole = read_head(find_encoder(FINETUNED, config_of().backbone.trained))
     count = len(whole.weight)
     names = [f"class {chr(97 + i)}" for i in range(count)]
     (tmp_path / "one.txt").write_text("\n".join(names[:2]))
