@@ -142,7 +142,7 @@ def _one(entry: Entry, by_name: Mapping[str, list[Recording]], path: Path) -> Re
 def identities_of(recording: Recording) -> set[str]:
     """What the recording, its copies, and what was prepared from it have in common."""
     paths = {str(Path(path).resolve()) for path in (recording.path, recording.original) if path}
-    return paths | ({recording.content, recording.original_content} - {""})
+    return paths | recording.contents
 
 
 def require_unseen(
@@ -168,14 +168,13 @@ def require_unseen(
     }
     for part in ("val", "test"):
         for recording in parts.get(part, ()):
-            contents = {recording.content, recording.original_content} - {""}
-            if contents & seen:
+            if recording.contents & seen:
                 raise SplitError(
                     f"{path}: {recording.path} is in {part}, and the encoder was pretrained on it; "
                     "take another encoder, or move it to train"
                 )
             alike = {Path(p).name for p in (recording.path, recording.original) if p} & names
-            if alike and not contents:
+            if alike and not recording.contents:
                 raise SplitError(
                     f"{path}: {recording.path} is in {part}, and the encoder was pretrained on a "
                     f"recording called {min(alike)}; check the source, so that contents are known"

@@ -41,9 +41,6 @@ HARMLESS = (
 )  # fmt: skip
 
 
-IDENTITY = ("path", "content", "original", "original_content")
-
-
 def pretrain(config: PretrainConfig) -> None:
     """Runs, or goes on with, a pretraining; every process of the run calls it."""
     with session(
@@ -142,11 +139,7 @@ def hand_over(config: PretrainConfig, folder: Path, sources: Sources) -> None:
             tensors,
             config.encoder,
             step=checkpoint.step,
-            # all that the next stage can recognise a recording by, which it must not be tested on
-            recordings=[
-                {name: getattr(recording, name) for name in IDENTITY}
-                for recording in sources.recordings
-            ],
+            recordings=[recording.identity() for recording in sources.recordings],
             manifest_sha256=sources.manifest_sha256,
             sampling=sampling,
         )

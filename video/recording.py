@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from pydantic import BeforeValidator, Field
 
 ReaderName = Literal["pyav", "decord", "sequential", "frames", "pack"]
+IDENTITY = ("path", "content", "original", "original_content")
 Span = tuple[float, float]  # from and until, in seconds from the recording's time 0
 
 
@@ -147,6 +148,15 @@ class Recording:
     original_content: str = ""  # its content,
     original_first: float | None = None  # and its `first`
     source: str = ""  # the name of the run's source that it belongs to
+
+    def identity(self) -> dict[str, str]:
+        """All that a later stage can recognise it by, which must not be tested on it."""
+        return {name: getattr(self, name) for name in IDENTITY}
+
+    @property
+    def contents(self) -> set[str]:
+        """Its digest and that of what it was prepared from, where they are known."""
+        return {self.content, self.original_content} - {""}
 
     @property
     def in_pictures(self) -> bool:

@@ -32,8 +32,6 @@ from launch.processes import first_does
 from launch.session import Session
 from video.fitting import Fitting
 
-IDENTITY = ("path", "content", "original", "original_content")
-
 
 def asking(config: FinetuneConfig, built: Built, opened: Session, what: str) -> Asking:
     """How this run reads what it is tested on; a signal ends it."""
@@ -89,10 +87,7 @@ class Tester:
 
     def _keep(self, step: int, validation: dict[str, Any]) -> None:
         config, facts = self._config, self._built.facts
-        trained_on = [
-            {name: getattr(recording, name) for name in IDENTITY}
-            for recording in self._sets.recordings("train")
-        ]
+        trained_on = [recording.identity() for recording in self._sets.recordings("train")]
         sampling = next(iter(config.data.named.values())).sampling
         kept = About(
             facts.classes, config.head, config.many, step, [*facts.pretrained_on, *trained_on],
