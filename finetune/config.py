@@ -25,6 +25,7 @@ from launch.config import (
     LogConfig,
     OptimizerConfig,
     ScheduleConfig,
+    patience_problem,
 )
 
 STRICT = ConfigDict(extra="forbid")
@@ -188,12 +189,7 @@ class FinetuneConfig:
                 f"mixing: takes pairs of samples, and batch.micro_batch {at_once} has "
                 f"{at_once // copies}; make it even, or switch off with mixing.prob=0"
             )
-        if self.data.read_timeout >= self.engine.timeout_seconds:
-            return (
-                f"data.read_timeout {self.data.read_timeout:g} is not below engine.timeout_seconds "
-                f"{self.engine.timeout_seconds}, after which processes give each other up"
-            )
-        return ""
+        return patience_problem(self.data.read_timeout, self.engine)
 
     def _of_head(self) -> str:
         wanted = HEAD_OF.get(self.mode.kind)

@@ -76,6 +76,16 @@ class EngineConfig:
         return self
 
 
+def patience_problem(read_timeout: float, engine: EngineConfig) -> str:
+    """What is wrong where a read may outlast the processes' patience with each other; else ""."""
+    if read_timeout < engine.timeout_seconds:
+        return ""
+    return (
+        f"data.read_timeout {read_timeout:g} is not below engine.timeout_seconds "
+        f"{engine.timeout_seconds}, after which processes give each other up"
+    )
+
+
 @dataclass(frozen=True, config=STRICT)
 class CheckpointConfig:
     """When the run saves, what it keeps, and whether it goes on from what it finds."""

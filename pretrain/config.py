@@ -14,6 +14,7 @@ from launch.config import (
     EngineConfig,
     OptimizerConfig,
     ScheduleConfig,
+    patience_problem,
 )
 from masking import DualMasking
 from video.config import Augmentation, Sampling
@@ -191,11 +192,8 @@ class PretrainConfig:
                 f"decoder.predicted_frames {self.decoder.predicted_frames} is more than "
                 f"encoder.tubelet {self.encoder.tubelet}; drop it to predict all"
             )
-        if self.data.read_timeout >= self.engine.timeout_seconds:
-            raise ValueError(
-                f"data.read_timeout {self.data.read_timeout:g} is not below engine.timeout_seconds "
-                f"{self.engine.timeout_seconds}, after which processes give each other up"
-            )
+        if problem := patience_problem(self.data.read_timeout, self.engine):
+            raise ValueError(problem)
         try:
             self.masking.counts(self.encoder.grid)
             if self.data.inside_view:

@@ -58,6 +58,7 @@ def split_of(folder: Path, text: str) -> str:
         ("mode={kind: partial}", "mode.blocks: is missing"),
         ("mode={kind: linear_probe, blocks: 3}", "mode.blocks"),
         ("head.kind=tns", "head.kind"),
+        ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.timeout_seconds"),
         ("mode={kind: attentive_probe}", "head.kind: linear in mode attentive_probe"),
         ("data.set.targets=many", "loss.kind: cross_entropy with data.set.targets many"),
         ("views.segments=5", "views.segments: a moment has one window in time"),
