@@ -1,14 +1,12 @@
 """One run in a folder at a time."""
 
 import fcntl
-import json
 import os
-import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from launch.owner import read_owner, write_owner
 from launch.processes import Processes, first_does
 from launch.recipe import ConfigError
 
@@ -43,9 +41,9 @@ def _lock(folder: Path) -> int:
         # of the process, not of the file as opened: loader workers must not inherit it
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
+        owner = read_owner(descriptor, "another run")
         raise ConfigError(
-            f"run: {folder} is in use by {_read(descriptor)}; wait for it or end it, or give "
-            "another run=FOLDER"
+            f"run: {folder} is in use by {owner}; wait for it or end it, or give another run=FOLDER"
         ) from None
     except OSError as error:
         print(
@@ -54,21 +52,5 @@ def _lock(folder: Path) -> int:
             flush=True,
         )
         return descriptor
-    owner = {
-        "host": platform.node(),
-        "process": os.getpid(),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+    write_owner(descriptor)
     return descriptor
-
-
-def _read(descriptor: int) -> str:
-    try:
-        owner = json.loads(os.pread(descriptor, 4096, 0))
-        job = f", SLURM job {owner['slurm_job']}" if owner["slurm_job"] else ""
-        return f"process {owner['process']} on {owner['host']}{job} since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "another run"

@@ -6,15 +6,13 @@ with the file that they write to, need no process group, and may be shared.
 
 import fcntl
 import functools
-import json
 import os
-import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from launch.owner import read_owner, write_owner
 from launch.progressive.marked import ChainError
 from launch.progressive.telling import say
 
@@ -72,18 +70,12 @@ def _held(folder: Path, path: Path, kind: int) -> Iterator[None]:
     descriptor = _open(folder, path)
     try:
         if not _lock(descriptor, kind | fcntl.LOCK_NB):
+            owner = read_owner(descriptor, "another chain")
             raise ChainError(
-                f"{folder} is in use by {_read(descriptor)}; wait for it or end it, or give the "
-                "chain another folder"
+                f"{folder} is in use by {owner}; wait for it or end it, or give the chain another "
+                "folder"
             )
-        owner = {
-            "host": platform.node(),
-            "process": os.getpid(),
-            "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        write_owner(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -114,12 +106,3 @@ def _lock(descriptor: int, kind: int) -> bool:
 def _warn(reason: str) -> None:
     """Once."""
     say(f"warning: the file system has no locks ({reason}); nothing keeps a second chain out")
-
-
-def _read(descriptor: int) -> str:
-    try:
-        owner = json.loads(os.pread(descriptor, 4096, 0))
-        job = f", SLURM job {owner['slurm_job']}" if owner["slurm_job"] else ""
-        return f"process {owner['process']} on {owner['host']}{job} since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "another chain"
