@@ -26,6 +26,7 @@ from launch.run_folder import record_start
 from launch.schedule import build_schedules, total_steps
 from launch.session import Session, session
 from launch.skipped import SkippedSteps
+from launch.stopping import ended_in_order
 from video.ledger import Ledger
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
@@ -50,24 +51,15 @@ def finetune(config: FinetuneConfig) -> None:
             leave = leave_processes
         else:
             run, tester = prepare(config, opened, sets)
-            _train(run, tester)
+            with ended_in_order(run.saver, run.reporter.teller):
+                train(run, tester.validate)
+                tester.keep_last()
             tester.test(run.reporter.teller.say)
             for line in describe_end(opened.folder):
                 run.reporter.teller.say(line)
             run.reporter.teller.close()
             leave = run.engine.close
     leave()
-
-
-def _train(run: Run, tester: Tester) -> None:
-    try:
-        train(run, tester.validate)
-        tester.keep_last()
-    except Exception as error:
-        if getattr(error, "on_every_process", False):  # else the others would be waited for
-            run.saver.finish()
-        run.reporter.teller.close()
-        raise
 
 
 def prepare(config: FinetuneConfig, opened: Session, sets: Sets) -> tuple[Run, Tester]:

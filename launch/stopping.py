@@ -1,9 +1,28 @@
 """What follows every step: a checkpoint where one is due, the end where a signal asks for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from launch.checkpoints.saving import Saver, State
 from launch.interrupts import Interrupts, Stopped
 from launch.monitor import Monitor
 from launch.processes import any_process
+from launch.telling import Teller
+
+
+@contextmanager
+def ended_in_order(saver: Saver, teller: Teller) -> Iterator[None]:
+    """Finishes the checkpoint that is being written, and the log, where the body raises.
+
+    What only this process raises waits for nobody: the others may never come to that checkpoint.
+    """
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "on_every_process", False):
+            saver.finish()
+        teller.close()
+        raise
 
 
 class Stopping:

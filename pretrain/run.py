@@ -19,6 +19,7 @@ from launch.run_folder import record_start
 from launch.schedule import build_schedules, total_steps
 from launch.session import Session, session
 from launch.skipped import SkippedSteps
+from launch.stopping import ended_in_order
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.beginning import Beginning, find_beginning
 from pretrain.config import PretrainConfig
@@ -49,7 +50,8 @@ def pretrain(config: PretrainConfig) -> None:
         folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
         run = prepare(config, opened, sources)
-        _train_and_save(run)
+        with ended_in_order(run.saver, run.reporter.teller):
+            train(run)
         opened.monitor.at("writing the encoder")
         first_does(processes, lambda: hand_over(config, folder, sources))
         if processes.is_first:
@@ -58,16 +60,6 @@ def pretrain(config: PretrainConfig) -> None:
         run.reporter.teller.close()
         engine = run.engine
     engine.close()
-
-
-def _train_and_save(run: Run) -> None:
-    try:
-        train(run)
-    except Exception as error:
-        if getattr(error, "on_every_process", False):  # else the others would be waited for
-            run.saver.finish()
-        run.reporter.teller.close()
-        raise
 
 
 def build_engine(config: PretrainConfig, processes: Processes, beginning: Beginning) -> Engine:
