@@ -1,11 +1,10 @@
 """The command line of `python -m finetune`: a recipe to train, or a command."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.arguments import COMMANDS, commands_parser
-from launch.recipe import key_paths, load_recipe
+from launch.asking import Program, recipe_asked
 
 RECIPES = Path(__file__).parent / "recipes"
 DESCRIPTION = """\
@@ -34,28 +33,9 @@ def main(arguments: Sequence[str]) -> None:
         return
     from finetune.config import FinetuneConfig
 
-    options = recipe_parser(FinetuneConfig).parse_args(arguments)
-    run = f"runs/{Path(options.recipe).stem}"
-    config = load_recipe(FinetuneConfig, options.recipe, options.overrides, RECIPES, run=run)
-    if options.check:
-        print(f"{options.recipe}: can be used")
-        return
-    from finetune.run import finetune
+    program = Program("finetune", DESCRIPTION, RECIPES)
+    config = recipe_asked(program, FinetuneConfig, arguments)
+    if config is not None:
+        from finetune.run import finetune
 
-    finetune(config)
-
-
-def recipe_parser(config: type) -> argparse.ArgumentParser:
-    recipes = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
-    keys = "\n".join(f"  {key}" for key in key_paths(config))
-    parser = argparse.ArgumentParser(
-        prog="python -m finetune",
-        description=DESCRIPTION,
-        epilog=f"recipes: {recipes}\n\nkeys:\n{keys}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
-    parser.add_argument("--check", action="store_true", help="only whether the recipe can be used")
-    parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
-    return parser
+        finetune(config)

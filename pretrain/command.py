@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from launch.recipe import key_paths, load_recipe
+from launch.asking import Program, add_recipe, recipe_asked
+from launch.recipe import load_recipe
 from pretrain.config import PretrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -16,26 +17,6 @@ Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
   torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
   python -m pretrain completion runs/first VIDEO      what does it make of what it does not see?
   python -m pretrain export runs/first encoder.pth --layout videomae"""
-
-
-def parser() -> argparse.ArgumentParser:
-    recipes = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
-    keys = "\n".join(f"  {key}" for key in key_paths(PretrainConfig))
-    parser = argparse.ArgumentParser(
-        prog="python -m pretrain",
-        description=DESCRIPTION,
-        epilog=f"recipes: {recipes}\n\nkeys:\n{keys}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_recipe(parser)
-    parser.add_argument("--check", action="store_true", help="only whether the recipe can be used")
-    parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
-    return parser
-
-
-def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
-    parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -54,7 +35,7 @@ def plan_parser() -> argparse.ArgumentParser:
         prog="python -m launch plan",
         description="Memory, steps and time of a recipe, without the machine it is for.",
     )
-    _add_recipe(parser)
+    add_recipe(parser)
     machine = parser.add_mutually_exclusive_group()
     machine.add_argument("--gpus", type=_positive, default=1, help="of the whole run (1)")
     machine.add_argument("--cpus", type=_positive, help="processes on CPUs instead")
@@ -103,12 +84,9 @@ def main(arguments: Sequence[str]) -> None:
 
         completion(options)
         return
-    options = parser().parse_args(arguments)
-    run = f"runs/{Path(options.recipe).stem}"
-    config = load_recipe(PretrainConfig, options.recipe, options.overrides, RECIPES, run=run)
-    if options.check:
-        print(f"{options.recipe}: can be used")
-        return
-    from pretrain.run import pretrain
+    program = Program("pretrain", DESCRIPTION, RECIPES)
+    config = recipe_asked(program, PretrainConfig, arguments)
+    if config is not None:
+        from pretrain.run import pretrain
 
-    pretrain(config)
+        pretrain(config)
