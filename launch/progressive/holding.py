@@ -18,6 +18,7 @@ from launch.progressive.telling import say
 
 CHAIN_LOCK = ".chain.lock"
 RECORDS_LOCK = ".records.lock"
+STAGE_LOCK = ".stage.{name}.lock"  # a stage may be called chain or records; its name has no dot
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def stage_held(folder: Path, name: str) -> Iterator[None]:
     """Keeps whole chains, and others that run this stage, out of the folder. Raises ChainError."""
     with (
         _held(folder, folder / CHAIN_LOCK, fcntl.LOCK_SH),
-        _held(folder, folder / f".{name}.lock", fcntl.LOCK_EX),
+        _held(folder, folder / STAGE_LOCK.format(name=name), fcntl.LOCK_EX),
     ):
         yield
 

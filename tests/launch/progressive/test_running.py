@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from launch.interrupts import Stopped
-from launch.progressive.holding import chain_held, is_held, stage_held
+from launch.progressive.holding import CHAIN_LOCK, RECORDS_LOCK, chain_held, is_held, stage_held
 from launch.progressive.keeper import HELD_BYTES, Keeper
 from launch.progressive.launchers import Launch
 from launch.progressive.marked import ChainError
@@ -213,3 +213,9 @@ def test_two_chains_and_two_jobs_of_a_stage_keep_out_of_each_others_way(tmp_path
                 held.__enter__()
     with chain_held(folder):
         pass
+
+
+@pytest.mark.parametrize("name", ["chain", "records"])
+def test_a_stages_lock_is_no_other_lock_whatever_its_name(tmp_path: Path, name: str) -> None:
+    with stage_held(tmp_path, name):
+        assert is_held(tmp_path / CHAIN_LOCK) and not is_held(tmp_path / RECORDS_LOCK)
