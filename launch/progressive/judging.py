@@ -41,7 +41,10 @@ class Judge:
         """
         for before in _takes_from(stage):
             record = records.stages.get(before)
-            if record is None or not record.is_complete or self._lost(before, record):
+            lost = self._lost(before, record) if record and record.is_complete else None
+            if lost and lost.action == "refuse":
+                return lost
+            if lost or record is None or not record.is_complete:
                 return _behind(before, records.stages.get(stage.name))
         return self._own(stage, records.stages.get(stage.name))
 

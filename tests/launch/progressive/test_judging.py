@@ -176,6 +176,8 @@ def test_an_output_that_somebody_changed_is_neither_used_nor_replaced(chain: Cha
     assert verdict.why.startswith(
         "first/encoder is not what the stage left; bring it back, or remove it "
     )
+    judge, records = Judge(chain, Digests()), read_records(chain.folder)
+    assert judge.verdict_now(chain.stages[1], records) == verdict  # of a job of this stage alone
 
 
 def test_files_of_which_the_chain_knows_nothing_are_refused(chain: Chain) -> None:
