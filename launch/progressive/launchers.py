@@ -24,7 +24,8 @@ def launch_of(
 ) -> Launch:
     """How a stage is started here; one without a recipe is a single process everywhere.
 
-    Raises ChainError where it is to have more processes than the user shows GPUs.
+    Raises ChainError where it is to have more processes than the user shows GPUs, or shows them by
+    other names than deepspeed takes.
     """
     program = ["-u", "-m", *stage.command]
     count = 1 if stage.recipe is None else stage.processes or chain.processes
@@ -42,6 +43,11 @@ def launch_of(
             f"{stage.name}: {count} processes, and CUDA_VISIBLE_DEVICES shows {len(shown)} GPUs; "
             "change either"
         )
+    if named := [word for word in shown or () if not word.isdecimal()]:
+        raise ChainError(
+            f"{stage.name}: {count} processes, and CUDA_VISIBLE_DEVICES shows {named[0]!r}, where "
+            "deepspeed takes numbers; give those of the GPUs, or set processes to 1"
+        )
     # told a number, deepspeed takes the first GPUs of the machine, whichever are visible
     where = ["--include", f"localhost:{','.join(shown[:count])}"] if shown else []
     where = where or ["--num_accelerators", str(count)]
@@ -56,9 +62,12 @@ def is_allocation(environment: Mapping[str, str]) -> bool:
 
 
 def visible(environment: Mapping[str, str]) -> list[str] | None:
-    """The numbers of the GPUs that a user has set apart; None where all may be used."""
+    """The GPUs that a user has set apart, by number or name; None where all may be used."""
     said = environment.get("CUDA_VISIBLE_DEVICES")
-    return None if said is None else [word for word in said.split(",") if word.strip().isdecimal()]
+    if said is None:
+        return None
+    words = [word.strip() for word in said.split(",")]
+    return [word for word in words if word.isdecimal() or word.startswith(("GPU-", "MIG-"))]
 
 
 def gpus() -> int:

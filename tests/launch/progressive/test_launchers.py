@@ -42,5 +42,10 @@ def test_processes_are_started_as_the_machine_has_them(tmp_path: Path) -> None:
     assert counts == [1, 8, 3]
     with pytest.raises(ChainError, match="a: 2 processes, and CUDA_VISIBLE_DEVICES shows 1 GPUs"):
         launch_of(a, chain, {"CUDA_VISIBLE_DEVICES": "3"}, 8)
+    named = {"CUDA_VISIBLE_DEVICES": "GPU-8932f937, GPU-46b12a4f"}
+    for several, of in ((a, chain), (a, free)):
+        with pytest.raises(ChainError, match=r"a: 2 processes, and CUDA_VISIBLE_DEVICES .*'GPU-89"):
+            launch_of(several, of, named, 8)
+    assert launch_of(b, chain, named, 8).command[0] == sys.executable
     assert "--ntasks=1" in launch_of(c, chain, job, 8).command
     assert launch_of(a, chain, job | {"SLURM_STEP_ID": "0"}, 8).command[0] == sys.executable
