@@ -32,6 +32,7 @@ class Record:
     starts: int = 1
     host: str = ""  # of the last start, and the leader of its processes
     process: int | None = None
+    levels: int = 0  # generations from that leader down to the program's processes
 
     @property
     def is_complete(self) -> bool:

@@ -118,5 +118,5 @@ def _wait_until_alone(chain: Chain, stage: Stage, relay: Relay) -> None:
     leader = record.process if record and here else None
     who = f"process {leader}" if leader else f"on {record.host if record else 'some machine'}"
     say(f"{stage.name} is still running, {who}: its chain was killed; it is waited for")
-    wait_for_stranger(log, leader, relay)
+    wait_for_stranger(log, leader, record.levels if record else 0, relay)
     relay.require_unasked(f"while it waited for {stage.name}")

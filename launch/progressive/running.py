@@ -92,14 +92,14 @@ def _start(launch: Launch, log: Path) -> tuple[Process, Process, Follower]:
     return process, keeper, follower
 
 
-def wait_for_stranger(log: Path, leader: int | None, relay: Relay) -> None:
+def wait_for_stranger(log: Path, leader: int | None, levels: int, relay: Relay) -> None:
     """Waits for a stage of a chain that was killed, and shows what it writes.
 
-    `leader`: of its process group, where that is on this machine.
+    `leader`: of its process group, where that is on this machine; `levels`: as of its Launch.
     """
     follower = Follower(log)
     if leader is not None:
-        relay.stage_begins(leader, 0)
+        relay.stage_begins(leader, levels)
     try:
         while is_held(log) and (leader is not None or not relay.heard):
             follower.copy()

@@ -73,7 +73,8 @@ class StageRunner(NamedTuple):
         say(f"{stage.name} {why}; {on}, log {log}")
 
         def started(leader: int) -> None:
-            record_stage(self.chain.folder, stage.name, replace(record, process=leader))
+            known = replace(record, process=leader, levels=launch.levels)
+            record_stage(self.chain.folder, stage.name, known)
 
         began = time.monotonic()
         status = run_logged(

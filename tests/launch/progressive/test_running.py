@@ -169,7 +169,7 @@ def test_a_stage_ends_when_the_last_of_its_processes_does(tmp_path: Path, relay:
     assert log.read_text().endswith("last\n")
 
 
-def start_stranger(log: Path, code: str) -> "subprocess.Popen[bytes]":
+def start_stranger(log: Path, *words: str) -> "subprocess.Popen[bytes]":
     """A stage whose chain was killed."""
     chain = f"""
 import os, sys
@@ -177,10 +177,10 @@ from pathlib import Path
 from launch.progressive.launchers import Launch
 from launch.progressive.running import run_logged
 from launch.progressive.signals import Relay
-launch = Launch([sys.executable, "-c", sys.argv[1]], 1)
+launch = Launch([sys.executable, "-c", *sys.argv[1:]], 1)
 run_logged(launch, Path({str(log)!r}), Relay(), lambda leader: print(leader, flush=True), print)
 """
-    started = subprocess.Popen([sys.executable, "-c", chain, code], stdout=subprocess.PIPE)
+    started = subprocess.Popen([sys.executable, "-c", chain, *words], stdout=subprocess.PIPE)
     while not holds(log, "\nready\n")():
         time.sleep(0.01)
     return started
@@ -196,9 +196,23 @@ def test_a_stage_without_its_chain_is_waited_for_and_can_be_stopped(
     leader = int(out.split()[0])
     assert is_held(log)
     thread = signal_when(lambda: True, signal.SIGUSR1)
-    wait_for_stranger(log, leader, relay)
+    wait_for_stranger(log, leader, 0, relay)
     thread.join()
     assert not is_held(log) and log.read_text().endswith("heard SIGUSR1\n")
+
+
+def test_below_a_launcher_without_its_chain_only_the_program_is_signalled(
+    tmp_path: Path, relay: Relay
+) -> None:
+    log = tmp_path / "a.log"
+    saves = LISTENS.replace('print("heard', 'time.sleep(1); print("heard')
+    killed = start_stranger(log, LAUNCHER, saves)
+    killed.kill()
+    out, _ = killed.communicate()
+    thread = signal_when(lambda: True, signal.SIGTERM)
+    wait_for_stranger(log, int(out.split()[0]), 1, relay)
+    thread.join()
+    assert log.read_text().endswith("heard SIGTERM\n")
 
 
 def test_two_chains_and_two_jobs_of_a_stage_keep_out_of_each_others_way(tmp_path: Path) -> None:
