@@ -1,9 +1,9 @@
 """Signals to a chain: they are handed on to the stage that runs, and end the chain between two."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 from launch.interrupts import INTERRUPTED, SIGNALS, STOPPED, Stopped
@@ -50,18 +50,17 @@ class Relay:
         return status
 
     def _hand_on(self, number: signal.Signals) -> None:
-        leader = self._leader or 0
-        try:
-            below = _generation(leader, self._levels) if self._levels else []
-            for process in below:
+        assert self._leader is not None  # else it would be this process's own group
+        below = _generation(self._leader, self._levels) if self._levels else []
+        for process in below:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended; others have not
                 os.kill(process, number)
-            if not below:
-                os.killpg(leader, number)
-        except ProcessLookupError:
-            pass  # it has just ended
+        if not below:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._leader, number)
 
 
-@contextmanager
+@contextlib.contextmanager
 def relaying() -> Iterator[Relay]:
     """Hears SIGNALS, and the loss of the terminal, while the body runs in the main thread."""
     relay = Relay()
@@ -83,10 +82,10 @@ def _generation(leader: int, levels: int) -> list[int]:
     """
     import psutil  # type: ignore[import-untyped]  # where there is deepspeed, there is psutil
 
-    try:
-        processes = [psutil.Process(leader)]
-        for _ in range(levels):
-            processes = [child for process in processes for child in process.children()]
-    except psutil.NoSuchProcess:
-        return []
-    return [process.pid for process in processes]
+    found = [leader]
+    for _ in range(levels):
+        above, found = found, []
+        for process in above:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                found += [child.pid for child in psutil.Process(process).children()]
+    return found
