@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from finetune.spaces.classes import ClassList
-from finetune.spaces.names import key, nearest
+from finetune.spaces.names import fault_of, key, nearest
 from finetune.spaces.reading import Entry, SpaceError
 from finetune.spaces.synonyms import Synonyms, Term
 
@@ -186,5 +186,7 @@ def _named(
                 f"{taken[key(name)]!r} and {name!r} would be the same name of two merged classes; "
                 "give one of them a canonical name in the synonyms"
             )
+        if fault := fault_of(name):  # with its set
+            raise SpaceError(f"{name[:60]!r} {fault}; give it a canonical name in the synonyms")
         taken[key(name)] = name
     return tuple(Group(name, tuple(part)) for name, part in zip(names, parts, strict=True))

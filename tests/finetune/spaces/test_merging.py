@@ -178,3 +178,9 @@ def test_a_name_that_a_set_would_take_again_wants_another(tmp_path: Path) -> Non
     sets = {"a": ["prep", "prep a"], "b": ["prep"]}
     with pytest.raises(SpaceError, match=r"'prep \(a\)' and 'prep a' would be the same name"):
         merged(tmp_path, sets, "distinct: [['a:prep', 'b:prep']]")
+
+
+def test_a_name_that_its_set_makes_too_long_to_be_read_again_wants_another(tmp_path: Path) -> None:
+    sets = {of: [200 * "x"] for of in "ab"}
+    with pytest.raises(SpaceError, match=r"'x+' has 204 characters; .*give it a canonical"):
+        merged(tmp_path, sets, f"distinct: [['a:{sets['a'][0]}', 'b:{sets['b'][0]}']]")
