@@ -10,7 +10,7 @@ from encoder.config import EncoderConfig, first_error
 from encoder.weights.files import TensorFile, find_file
 from encoder.weights.loading import load_encoder
 from encoder.weights.opening import CheckpointMismatch, parse_metadata
-from encoder.weights.own import load_strictly, save_encoder
+from encoder.weights.own import load_strictly, save_encoder, shape_text
 from encoder.weights.reading import Found
 from finetune.clips.sampling import ClipSampling
 from finetune.clips.windows import Window
@@ -116,6 +116,11 @@ def read_head(found: Found) -> FoundHead:
         held = [names[name] for name in (f"{prefix}weight", f"{prefix}bias") if name in names]
         if len(held) == 2:
             weight, bias = (file.read(name).float() for name in held)
+            if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+                raise CheckpointMismatch(
+                    f"{file.path}: {held[0]} is {shape_text(weight.shape)} and {held[1]} "
+                    f"{shape_text(bias.shape)}, no matrix of classes and its bias; drop head_start"
+                )
             classes = read_about(find_file(file.path)).classes if names is own else None
             return FoundHead(weight, bias, classes)
     raise CheckpointMismatch(

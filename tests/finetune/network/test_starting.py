@@ -74,6 +74,19 @@ def test_a_file_without_a_head_is_told(tmp_path: Path) -> None:
         started(config_of(f"head_start.rows={rows}", weights=pretrained), ["a", "b"])
 
 
+@pytest.mark.parametrize("shape", [(1,), (3, 1), ()])
+def test_a_head_whose_matrix_and_bias_do_not_belong_together_is_told(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    held = torch.load(FINETUNED, weights_only=True)
+    held["module"]["head.bias"] = torch.zeros(shape)
+    torch.save(held, tmp_path / "odd.pth")
+    (tmp_path / "rows.json").write_text("[0, 1]")
+    config = config_of(f"head_start.rows={tmp_path / 'rows.json'}", weights=tmp_path / "odd.pth")
+    with pytest.raises(CheckpointMismatch, match=r"odd\.pth: .*no matrix of classes and its bias"):
+        started(config, ["a", "b"])
+
+
 def test_without_a_start_the_head_is_fresh() -> None:
     head, lines = started(config_of(), ["a", "b", "c"])
     assert lines == ["head: linear, fresh, for 3 classes"]
