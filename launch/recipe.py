@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,9 +50,9 @@ def find_recipe(recipe: str, folder: Path) -> Path:
     path = Path(recipe)
     if path.is_file():
         return path
-    nearest = _nearest(recipe, list(shipped))
+    near = nearest(recipe, shipped)
     names = ", ".join(shipped)
-    raise ConfigError(f"recipe {recipe!r}: no such file, nor one of {names}{nearest}")
+    raise ConfigError(f"recipe {recipe!r}: no such file, nor one of {names}{near}")
 
 
 def validate(cls: type[Config], values: dict[str, Any]) -> Config:
@@ -113,7 +113,7 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
         group = _key_path(details["loc"][:-1], known)  # another variant may have this key
         unknown = f"{group}.{details['loc'][-1]}".removeprefix(".")
         siblings = [key for key in known if key.rpartition(".")[0] == group]
-        return f"{unknown}: no such key{_nearest(unknown, siblings)}"
+        return f"{unknown}: no such key{nearest(unknown, siblings)}"
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."
     if isinstance(value, str | int | float | list | None):
@@ -130,8 +130,9 @@ def _key_path(location: tuple[str | int, ...], known: list[str]) -> str:
     return path
 
 
-def _nearest(word: str, candidates: list[str]) -> str:
-    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.5)
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """`; did you mean ...?`, or nothing where no candidate is near."""
+    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
 

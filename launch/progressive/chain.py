@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.progressive.marked import ChainError, MarkedFile, nearest
+from launch.progressive.marked import ChainError, MarkedFile
+from launch.recipe import nearest
 
 
 class Reference(NamedTuple):

@@ -1,12 +1,13 @@
 """YAML whose errors name the line, and in which no key stands twice."""
 
-import difflib
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from launch.recipe import nearest
 
 MERGE = "tag:yaml.org,2002:merge"
 NULL = "tag:yaml.org,2002:null"
@@ -122,12 +123,6 @@ class MarkedFile:
 
 def line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing where no candidate is near."""
-    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def as_override(value: Any) -> str:

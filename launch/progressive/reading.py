@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch.progressive.chain import Chain, Reference, Stage, in_order
-from launch.progressive.marked import Entry, MarkedFile, as_override, nearest
-from launch.recipe import ConfigError, find_recipe
+from launch.progressive.marked import Entry, MarkedFile, as_override
+from launch.recipe import ConfigError, find_recipe, nearest
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = tuple(sorted(file.parent.name for file in ROOT.glob("*/__main__.py")))
