@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from launch.processes import Processes, find_processes
@@ -58,3 +60,25 @@ def test_half_an_environment_is_refused_with_the_name() -> None:
         find_processes({"RANK": "zero", "WORLD_SIZE": "1", "LOCAL_RANK": "0"})
     with pytest.raises(ConfigError, match="MASTER_PORT: is not set, though RANK is"):
         find_processes({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "n1"})
+
+
+FINDS = """
+import os
+from launch.processes import find_processes, first_finds, leave_processes, start_processes
+processes = find_processes(os.environ)
+start_processes(processes, 60)
+print(first_finds(processes, lambda: f"by {processes.rank}"))
+try:
+    first_finds(processes, lambda: 1 // processes.rank)
+except Exception as error:
+    print(type(error).__name__)
+leave_processes()
+"""
+
+
+def test_what_the_first_process_finds_all_know_and_what_it_raises_ends_all(
+    together: Callable,
+) -> None:
+    first, second = together(["-c", FINDS], 2)
+    assert first.stdout.splitlines()[-2:] == ["by 0", "ZeroDivisionError"], first.stderr
+    assert second.stdout.splitlines()[-2:] == ["by 0", "FirstProcessFailed"], second.stderr
