@@ -27,7 +27,13 @@ def main(arguments: Sequence[str]) -> None:
     """Runs a command; raises errors with `exit_status` for what the user can mend."""
     if arguments[:1] and arguments[0] in COMMANDS:
         options = commands_parser().parse_args(arguments)
-        from finetune.program import PROGRAMS  # heavy libraries only after --help was answered
+        # heavy libraries only after --help was answered, and each command's own
+        if options.command == "attention":
+            from finetune.looking.command import run_attention
+
+            run_attention(options)
+            return
+        from finetune.program import PROGRAMS
 
         PROGRAMS[options.command](options)
         return

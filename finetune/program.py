@@ -15,7 +15,6 @@ from finetune.evaluation.predictions import join_predictions, load_predictions
 from finetune.labels.clip_tracks import label_clips
 from finetune.labels.clips import paths_of, read_parts
 from finetune.labels.labelled import LabelledSet, label_recordings
-from finetune.looking.command import run_attention
 from finetune.network.config import AS_TRAINED, BackboneConfig
 from finetune.spaces.command import merge_files
 from finetune.spaces.reading import SpaceError
@@ -160,5 +159,4 @@ PROGRAMS = {
     "evaluate": run_evaluate,
     "predict": run_predict,
     "features": run_features,
-    "attention": run_attention,
 }

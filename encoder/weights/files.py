@@ -85,6 +85,11 @@ def find_file(path: Path) -> Path:
         newest = Path((path / LATEST).read_text(errors="replace").strip()).name
         if newest and newest != LATEST:
             return find_file(path / newest)
+    if (path / "checkpoints").is_dir():
+        raise CheckpointMismatch(
+            f"{path}: a run that has not ended; give what python -m launch consolidate {path} "
+            "OUT.safetensors writes of the weights that it has by now"
+        )
     known = ", ".join(IN_FOLDER[:3] + IN_FOLDER[4:5])
     what = f"a folder without a checkpoint ({known} ...)" if path.is_dir() else "no such file"
     raise CheckpointMismatch(f"{path}: {what}; give a .safetensors or .pth file")

@@ -1,7 +1,6 @@
 """`python -m encoder attention CHECKPOINT VIDEO...`: where an encoder looks, drawn."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -39,31 +38,18 @@ def run_attention(options: argparse.Namespace) -> None:
     print(f"{options.checkpoint}: {_clip(config)}, {_pace(sampling)} ({how})", flush=True)
     device = Processes().device
     encoder = opened.encoder.to(device)
-    names = distinct_names([Path(recording.path).stem for recording in chosen.recordings])
     clips = read_clips(chosen.recordings, choice, sampling, config.frames, config.image_size)
-    for name, shown in zip(names, clips, strict=True):
+    for shown in clips:
         maps = attend(encoder, shown.clip[None].to(device), asked)
         drawn = draw(shown.clip.numpy(), maps, config, options.style)
-        title = f"{name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
-        written = write(options.out, name, title, drawn, shown, config.tubelet)
+        title = f"{shown.name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
+        written = write(options.out, title, drawn, shown, config.tubelet)
         print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
 
 
-def distinct_names(stems: Sequence[str]) -> list[str]:
-    """A name for each recording; a further one of the same name gets a number."""
-    names: list[str] = []
-    for stem in stems:
-        name, number = stem, 1
-        while name in names or (number > 1 and name in stems):
-            number += 1
-            name = f"{stem}_{number}"
-        names.append(name)
-    return names
-
-
-def write(out: Path, name: str, title: str, drawn: Drawn, shown: Shown, tubelet: int) -> str:
+def write(out: Path, title: str, drawn: Drawn, shown: Shown, tubelet: int) -> str:
     """A sheet and a film, in the place of those of an earlier call; which, or ConfigError."""
-    picture, film = (out / f"{name}_attention{suffix}" for suffix in (".png", ".mp4"))
+    picture, film = (out / f"{shown.name}_attention{suffix}" for suffix in (".png", ".mp4"))
     what = "replaced" if picture.exists() or film.exists() else "written"
     strips, labels = [row.strip for row in drawn.rows], [row.label for row in drawn.rows]
     try:

@@ -1,8 +1,7 @@
 """`python -m pretrain completion`: pictures and films of what a model makes of recordings."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,18 +60,17 @@ def completion(options: argparse.Namespace) -> None:
     found = find_chosen(choice)
     encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
     clips = read_clips(found.recordings, choice, sampling, encoder.frames, encoder.image_size)
-    names = _names([recording.path for recording in found.recordings])
     options.out.mkdir(parents=True, exist_ok=True)
     device = Processes().device
     opened.model.to(device)
-    for number, (shown, name) in enumerate(zip(clips, names, strict=True)):
+    for number, shown in enumerate(clips):
         rng = np.random.default_rng([options.seed, number, *b"mask"])
         visible = DualMasking(hidden.by, None).draw(encoder.grid, [rng]).visible
         completed = complete(
             opened.model, shown.clip[None].to(device), torch.from_numpy(visible).to(device),
             encoder, opened.target, opened.model.decoder.config.predicted_frames,
         )  # fmt: skip
-        file = options.out / f"{name}_{hidden.by.kind}_{hidden.by.ratio:g}"
+        file = options.out / f"{shown.name}_{hidden.by.kind}_{hidden.by.ratio:g}"
         _write(file, shown, completed, opened, hidden, options.style)
         print(_line(shown, completed, file), flush=True)
     for failure in found.failures:
@@ -117,17 +115,6 @@ def _described(opened: Opened, hidden: Hidden) -> Iterator[str]:
         yield f"assumed: {assumption}"
     gone = hidden.tokens - hidden.visible
     yield f"hidden: {hidden}, {gone} of {hidden.tokens} tokens"
-
-
-def _names(paths: Sequence[str]) -> list[str]:
-    """File names of the pictures; recordings of one name get numbers."""
-    stems = [Path(path).stem for path in paths]
-    counts, seen = Counter(stems), Counter[str]()
-    names = []
-    for stem in stems:
-        seen[stem] += 1
-        names.append(f"{stem}_{seen[stem]}" if counts[stem] > 1 else stem)
-    return names
 
 
 def _write(

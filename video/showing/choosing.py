@@ -41,12 +41,9 @@ class Shown(NamedTuple):
     """A clip as a network sees it, from the middle of the field of view."""
 
     recording: Recording
+    name: str  # that no other clip of the call has
     times: tuple[float, ...]  # seconds, of its frames
     clip: UInt8[Tensor, "t h w c"]
-
-    @property
-    def name(self) -> str:
-        return Path(self.recording.path).stem
 
 
 class Found(NamedTuple):
@@ -81,14 +78,41 @@ def read_clips(
     recordings: Sequence[Recording], choice: Choice, sampling: Sampling, frames: int,
     size: tuple[int, int],
 ) -> Iterator[Shown]:  # fmt: skip
-    """A clip of each. Raises NoSuchClip where one has no room for it, and UnreadableVideo."""
-    for number, recording in enumerate(recordings):
-        times = _times(recording, choice, sampling, frames, number)
-        found, failures = Fitting(size).read(recording, sorted(set(times)))
-        if failures:
-            raise failures[0]
+    """A clip of each that has room for one and can be read; it is told of the others.
+
+    Raises NoSuchClip and UnreadableVideo where there is none but one, or none is left.
+    """
+    shown, left_out = 0, list[NoSuchClip | UnreadableVideo]()
+    for number, (recording, name) in enumerate(zip(recordings, names_of(recordings), strict=True)):
+        try:
+            times = _times(recording, choice, sampling, frames, number)
+            found, failures = Fitting(size).read(recording, sorted(set(times)))
+            if failures:
+                raise failures[0]
+        except (NoSuchClip, UnreadableVideo) as failure:
+            left_out.append(failure)
+            continue
         pictures = [found[time] for time in times]
-        yield Shown(recording, times, _stacked(pictures))
+        stacked = torch.stack([picture[0] for picture in pictures if picture is not None])
+        yield Shown(recording, name, times, stacked)
+        shown += 1
+    if left_out and not shown:
+        raise left_out[0]
+    for each in left_out:
+        print(f"left out: {each}", flush=True)
+
+
+def names_of(recordings: Sequence[Recording]) -> list[str]:
+    """For files of pictures; a further recording of the same name gets a number."""
+    stems = [Path(recording.path).stem for recording in recordings]
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in names or (number > 1 and name in stems):
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
+    return names
 
 
 def _times(
@@ -111,7 +135,3 @@ def _times(
         )
     step = sampling.step_seconds(recording.fps)
     return tuple(choice.at + i * step for i in range(frames))
-
-
-def _stacked(pictures: Sequence[Tensor | None]) -> UInt8[Tensor, "t h w c"]:
-    return torch.stack([picture[0] for picture in pictures if picture is not None])

@@ -1,4 +1,4 @@
-"""A film: strips side by side, at the pace of the clip."""
+"""A film: strips side by side, in several lines where they are many, at the pace of the clip."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from video.writer import write_h264
 
 SIDE = 224  # of a frame, at least
 GAP = 8
+BESIDE = 5  # strips in a line
 SECONDS = 6.0  # a clip that is shorter is shown again and again for so long
 SHARP = {"preset": "medium", "crf": "16", "g": "16"}
 
@@ -36,8 +37,11 @@ def _pictures(
     texts = [line_of_text(label, panels[0].shape[2]) for label in labels]
     head = max(text.shape[0] for text in texts)
     columns = [_below(text, head, panel) for text, panel in zip(texts, panels, strict=True)]
+    lines = [columns[first : first + BESIDE] for first in range(0, len(columns), BESIDE)]
+    lines[-1] += [np.full_like(columns[0], 255)] * (len(lines[0]) - len(lines[-1]))
     for number in range(len(panels[0])):
-        picture = np.concatenate([column[number] for column in columns], axis=1)
+        rows = [np.concatenate([column[number] for column in line], axis=1) for line in lines]
+        picture = np.concatenate(rows)
         height, width = picture.shape[:2]
         even = ((0, height % 2), (0, width % 2), (0, 0))  # as H.264 wants it
         yield np.pad(picture, even, constant_values=255)

@@ -255,3 +255,9 @@ def test_another_wrapper_with_a_model_is_told(tmp_path: Path) -> None:
     torch.save({"model": videomae(), "model_ema": videomae(), "epoch": 3}, path)
     _, report = load_encoder(path, told=TOLD)
     assert "'model_ema' as well: not read" in str(report)
+
+
+def test_a_run_that_has_not_ended_has_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(CheckpointMismatch, match="not ended; give what python -m launch consol"):
+        find_encoder(tmp_path)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from finetune.looking.command import distinct_names
 from finetune.looking.drawing import (
     LEAST_SPAN,
     Scale,
@@ -82,8 +81,3 @@ def test_the_colour_bar_grows_lighter_all_along() -> None:
     bar = colour_bar(100, 3)
     assert bar.shape == (3, 100, 3) and (bar == bar[0]).all()
     assert (np.diff(bar[0].astype(int).sum(1)) >= 0).all()
-
-
-def test_names_are_distinct_and_the_first_keeps_its_own() -> None:
-    assert distinct_names(["a", "b", "a", "a_2", "a"]) == ["a", "b", "a_3", "a_2", "a_4"]
-    assert distinct_names([]) == []

@@ -1,5 +1,6 @@
 """Sheets and films: what is drawn where, and which clips are chosen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from video.config import Sampling
 from video.reading import read_frames
 from video.reading.probe import probe
 from video.recording import UnreadableVideo
-from video.showing.choosing import Choice, NoSuchClip, find_chosen, read_clips
+from video.showing.choosing import Choice, NoSuchClip, find_chosen, names_of, read_clips
 from video.showing.film import write_film
 from video.showing.sheet import SIDE, draw_sheet, stack_sheets
 from video.showing.strips import Strip, line_of_text, to_bytes
@@ -99,6 +100,31 @@ def test_what_is_not_there_is_told_with_the_cure(folder: Path, tmp_path: Path) -
         list(read_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
     with pytest.raises(NoSuchClip, match=r"it is 4.00 s, a clip is 16.*higher --frame-rate"):
         list(read_clips(found, choice(), Sampling(frame_rate=0.5), 9, (32, 32)))
+
+
+def test_names_are_distinct_and_the_first_keeps_its_own(folder: Path) -> None:
+    (one,) = find_chosen(choice(folder / "operation01.mp4")).recordings
+    paths = [f"/{i}/{stem}.mp4" for i, stem in enumerate(["a", "b", "a", "a_2", "a"])]
+    named = names_of([replace(one, path=path) for path in paths])
+    assert named == ["a", "b", "a_3", "a_2", "a_4"] and names_of([]) == []
+
+
+def test_of_several_those_without_room_are_left_out_and_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthesize(tmp_path, 1, 1.0, 48, seed=0)
+    asked = choice(folder / "operation02.mp4", tmp_path)
+    found = find_chosen(asked).recordings
+    shown = list(read_clips(found, asked, Sampling(frame_rate=5), 8, (32, 32)))
+    assert [each.name for each in shown] == ["operation02"]
+    assert f"left out: {tmp_path}/operation01.mp4: it is 1.00 s" in capsys.readouterr().out
+
+
+def test_a_film_of_many_strips_has_several_lines(tmp_path: Path) -> None:
+    strips = [strip(str(i), 20 * i, 20 * i) for i in range(7)]
+    write_film(tmp_path / "film.mp4", strips, [0.0, 0.5])
+    recording = probe(str(tmp_path / "film.mp4"), 1.0)
+    assert recording.width == 5 * (336 + 8) and recording.height > 2 * 224
 
 
 def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path) -> None:
