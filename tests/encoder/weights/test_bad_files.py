@@ -260,4 +260,4 @@ def test_another_wrapper_with_a_model_is_told(tmp_path: Path) -> None:
 def test_a_run_that_has_not_ended_has_a_cure(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(CheckpointMismatch, match="not ended; give what python -m launch consol"):
-        find_encoder(tmp_path)
+        load_encoder(tmp_path)
