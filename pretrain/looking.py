@@ -1,6 +1,7 @@
 """Looks at a run from time to time: pictures of the same clips, and figures of features."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -9,7 +10,7 @@ from launch.engine import Engine
 from launch.telling import Teller
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.completion.drawing import completion_sheet
-from pretrain.completion.filling import complete
+from pretrain.completion.filling import Completion, complete
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.features.watch import Watched, encode, figures_of
@@ -31,6 +32,8 @@ class Looker:
         self._config, self._folder, self._teller = config, folder, teller
         self._clips, self._watched, self._last = clips, watched, steps.stop
         self._began, self._looked, self._told = time.perf_counter(), 0.0, False
+        self._painter = ThreadPoolExecutor(1)  # compressing a picture takes as long as ten steps
+        self._painted: Future[None] | None = None
 
     def look(self, step: int, engine: Engine) -> None:
         """What is due after a step."""
@@ -43,13 +46,20 @@ class Looker:
         model = engine.model
         assert isinstance(model, MaskedAutoencoder)
         model.eval()
-        if draws:
-            self._draw(step, engine)
         if encodes:
             self._encode(step, engine, model)
+        if draws:
+            self._draw(step, engine)
         model.train()
         self._looked += time.perf_counter() - began
-        self._tell_cost(step)
+        share = self._looked / (time.perf_counter() - self._began)
+        self._teller.log(step, {"speed/looking": share})
+        self._tell_cost(step, share)
+
+    def close(self) -> None:
+        """Returns when the last picture is painted."""
+        if self._painted is not None:
+            self._painted.result()
 
     def _draw(self, step: int, engine: Engine) -> None:
         config, clips = self._config, self._clips
@@ -59,7 +69,11 @@ class Looker:
         )  # fmt: skip
         if not self._teller.speaks:
             return
-        share = clips.visible.shape[1] / config.encoder.tokens
+        self.close()
+        self._painted = self._painter.submit(self._paint, step, completion)
+
+    def _paint(self, step: int, completion: Completion) -> None:
+        share = self._clips.visible.shape[1] / self._config.encoder.tokens
         sheet = completion_sheet(completion, share, f"step {step}")
         self._teller.picture(step, "reconstruction", sheet)
         try:
@@ -88,8 +102,7 @@ class Looker:
             )
         self._teller.say(line)
 
-    def _tell_cost(self, step: int) -> None:
-        share = self._looked / (time.perf_counter() - self._began)
+    def _tell_cost(self, step: int, share: float) -> None:
         if share > DEAR and step > self._config.log.features_every_steps and not self._told:
             self._told = True
             self._teller.say(

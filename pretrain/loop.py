@@ -79,4 +79,5 @@ def train(run: Run) -> None:
         run.looker.look(done, engine)
         saves = saves and not teller.doubts(done)
         stopping.end_step(done, engine, reporter.counters, saves)
+    run.looker.close()
     run.saver.close()
