@@ -8,16 +8,22 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from typing import Any, NamedTuple, TypeVar
+from multiprocessing.context import ForkContext, ForkServerContext
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from video.recording import UnreadableVideo
 
 T = TypeVar("T")
 Tell = Callable[[float], None]  # a process says how far it is, 0 to 1; silence means it hangs
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["video.reading.verify", "video.reading.probe"])
+# A server that has imported what opening needs; or a copy of this process, which has torch as well.
+Start = Literal["forkserver", "fork"]
+CONTEXTS: dict[Start, ForkServerContext | ForkContext] = {
+    "forkserver": multiprocessing.get_context("forkserver"),
+    "fork": multiprocessing.get_context("fork"),
+}
+CONTEXTS["forkserver"].set_forkserver_preload(["video.reading.verify", "video.reading.probe"])
 
 
 class Job(NamedTuple):
@@ -50,25 +56,26 @@ class _Broken(NamedTuple):
 @dataclass
 class _Worker:
     job: int
-    process: ForkServerProcess
+    process: BaseProcess
     connection: Connection
     heard: float  # when it last said something
 
 
 def outcomes_of(
-    jobs: Sequence[Job], processes: int, silence_seconds: float, what: str, show: Show
-) -> list[Any]:
+    jobs: Sequence[Job], processes: int, silence_seconds: float, what: str, show: Show,
+    start: Start = "forkserver",
+) -> list[Any]:  # fmt: skip
     """The outcome of each job, in their order; `processes` 0 means one a core. See `run_apart`."""
     found: list[Any] = [None] * len(jobs)
     side_by_side = processes or len(os.sched_getaffinity(0))
-    with closing(run_apart(jobs, side_by_side, silence_seconds)) as events:
+    with closing(run_apart(jobs, side_by_side, silence_seconds, start)) as events:
         for event in show(events, jobs, what):
             found[event.job] = event.outcome
     return found
 
 
 def run_apart(
-    jobs: Sequence[Job], processes: int, silence_seconds: float
+    jobs: Sequence[Job], processes: int, silence_seconds: float, start: Start = "forkserver"
 ) -> Generator[Event, None, None]:
     """Runs the jobs and yields their news as it comes; outcomes in no certain order.
 
@@ -81,7 +88,7 @@ def run_apart(
     try:
         while True:
             while len(running) < processes and (following := next(waiting, None)):
-                running.append(_start(*following))
+                running.append(_start(*following, start))
             if not running:
                 return
             ready = wait([worker.connection for worker in running], timeout=0.5)
@@ -100,9 +107,10 @@ def run_apart(
             _end(worker)
 
 
-def _start(number: int, job: Job) -> _Worker:
-    ours, theirs = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_work, args=(theirs, job), daemon=True)
+def _start(number: int, job: Job, start: Start) -> _Worker:
+    context = CONTEXTS[start]
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(theirs, job), daemon=True)
     process.start()
     theirs.close()
     return _Worker(number, process, ours, time.monotonic())

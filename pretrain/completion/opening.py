@@ -15,7 +15,7 @@ from masking import MaskGenerator, Tube
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
 from pretrain.geometry import ToldOfDecoder, measure_autoencoder
-from pretrain.weights import read_autoencoder
+from pretrain.weights import OWN, read_autoencoder
 from video.config import Sampling
 
 
@@ -46,7 +46,8 @@ def open_autoencoder(path: Path, told: Told, of_decoder: ToldOfDecoder) -> Opene
     _require_grid(path, measured.encoder, told)
     model = _built(measured.encoder, measured.decoder)
     load_strictly(model, tensors, path)
-    described = f"{path}, {layout}'s layout"
+    whose = "this project's" if layout == OWN else f"{layout}'s"
+    described = f"{path}, in {whose} layout"
     return Opened(
         model.eval(), measured.target, Tube(), Sampling(), described, measured.assumed
     )  # fmt: skip

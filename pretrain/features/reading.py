@@ -38,7 +38,9 @@ def read_share(
         )
         for which, numbers in by_recording.items()
     ]  # fmt: skip
-    outcomes = outcomes_of(jobs, max(workers, 1), patience, "features: reading", show_progress)
+    outcomes = outcomes_of(
+        jobs, max(workers, 1), patience, "features: reading", show_progress, start="fork"
+    )
     clips: dict[int, Tensor] = {}
     failures = []
     for numbers, outcome in zip(by_recording.values(), outcomes, strict=True):
@@ -63,6 +65,7 @@ def _read(
     recording: Recording, wanted: Sequence[Sequence[float]], size: tuple[int, int], tell: Tell
 ) -> list[object]:
     """Each clip as bytes [t h w c], or why it cannot be read."""
+    torch.set_num_threads(1)  # those of the process that this one was copied from are not here
     found: list[object] = []
     for number, times in enumerate(wanted):
         frames, failures = Fitting(size).read(recording, sorted(set(times)))

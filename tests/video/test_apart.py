@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from video.apart import Event, Job, Tell, run_apart
+from video.apart import CONTEXTS, Event, Job, Start, Tell, run_apart
 from video.recording import UnreadableVideo
 
 
@@ -28,20 +28,22 @@ def work(what: str, tell: Tell) -> str:
     return what.upper()
 
 
-def run(*names: str, silence: float = 60) -> dict[str, object]:
+def run(*names: str, silence: float = 60, start: Start = "forkserver") -> dict[str, object]:
     jobs = [Job(name, work, (name,)) for name in names]
-    events: list[Event] = list(run_apart(jobs, 2, silence))
+    events: list[Event] = list(run_apart(jobs, 2, silence, start))
     return {names[event.job]: event.outcome for event in events if event.outcome is not None}
 
 
-def test_every_job_has_its_outcome() -> None:
-    assert run("a", "b", "c", "d", "e") == {name: name.upper() for name in "abcde"}
+@pytest.mark.parametrize("start", CONTEXTS)
+def test_every_job_has_its_outcome(start: Start) -> None:
+    assert run("a", "b", "c", "d", "e", start=start) == {name: name.upper() for name in "abcde"}
     assert run() == {}
 
 
-def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on() -> None:
-    run("a")  # the first process takes longest to come
-    outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=5)
+@pytest.mark.parametrize("start", CONTEXTS)
+def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on(start: Start) -> None:
+    run("a", start=start)  # the first process takes longest to come
+    outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=5, start=start)
     assert (outcomes["a"], outcomes["b"], outcomes["slow"]) == ("A", "B", "SLOW")
     assert str(outcomes["broken"]) == "broken: is broken"
     assert str(outcomes["hang"]) == "hang: the reader hung: it said nothing for 5 s"
