@@ -18,7 +18,7 @@ SMALL = (
     "batch={clips: 8, micro_batch: 2}",
     "schedule={steps: 6, warmup: 0.2}",
     "checkpoint.every_steps=3",
-    "log={every_steps: 1, pictures_every_steps: 100}",
+    "log={every_steps: 1, pictures_every_steps: 100, feature_clips: 2}",
 )
 
 
