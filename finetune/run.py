@@ -85,7 +85,7 @@ def prepare(config: FinetuneConfig, opened: Session, sets: Sets) -> tuple[Run, T
     for line in (*notes, *sets.lines, *described):
         reporter.teller.say(line)
     if processes.is_first:
-        record_start(folder, processes, steps.start, weights=built.facts.weights)
+        record_start(folder, processes, steps, weights=built.facts.weights)
     validates = "val" in sets.parts
     validating = validating_steps(config.validation, last, per_epoch) if validates else frozenset()
     counts = samples.counts(len(sets.classes))

@@ -72,14 +72,15 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield path, value
 
 
-def record_start(folder: Path, processes: Processes, step: int, **facts: Any) -> None:
-    """Appends to `environment.json` what ran, where and from which step: an entry a start."""
+def record_start(folder: Path, processes: Processes, steps: range, **facts: Any) -> None:
+    """Appends to `environment.json` what ran, where and through which steps: an entry a start."""
     file = folder / "environment.json"
     starts = json.loads(file.read_text()) if file.is_file() else []
     starts.append(
         {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "from_step": step,
+            "from_step": steps.start,
+            "to_step": steps.stop,
             "command": sys.argv,
             "git_commit": _git_commit(),
             "python": platform.python_version(),

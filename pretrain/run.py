@@ -98,7 +98,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     for line in (*notes, *described):
         reporter.teller.say(line)
     if processes.is_first:
-        record_start(folder, processes, start, manifest_sha256=sources.manifest_sha256)
+        record_start(folder, processes, steps, manifest_sha256=sources.manifest_sha256)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.teller.say)

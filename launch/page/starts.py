@@ -14,6 +14,7 @@ class Start(NamedTuple):
 
     time: str
     from_step: int
+    to_step: int | None
     host: str
     device: str
     processes: str
@@ -54,6 +55,7 @@ def _start(entry: dict[str, Any]) -> Start:
     return Start(
         time=_text(entry.get("time")),
         from_step=whole_number_of(entry.get("from_step")) or 0,
+        to_step=whole_number_of(entry.get("to_step")),
         host=_text(entry.get("host")),
         device=_text(entry.get("device")),
         processes=_text(entry.get("processes")),

@@ -53,6 +53,8 @@ def read_state(
     """Of a run folder, whose other files were read before."""
     step = max((int(curve.steps[-1]) for curve in curves.values()), default=0)
     planned = whole_number_of(config.get("schedule.steps"))
+    if planned is None and starts:  # a run of so many epochs
+        planned = starts[-1].to_step
     epochs = number_of(config.get("schedule.epochs"))
     complete, left = _left(folder, kind, step, planned, curves)
     times = [time for name in WATCHED if (time := _changed(folder / name)) is not None]

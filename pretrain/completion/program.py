@@ -94,6 +94,8 @@ def chosen_mask(trained: MaskGenerator, options: argparse.Namespace, grid: Grid)
     values |= {} if options.ratio is None else {"ratio": options.ratio}
     if kind in ("temporal", "center"):
         values["snap"] = options.snap
+    if kind == "random" and options.mask:
+        values["cut"] = "visible"  # as those who complete clips count
     try:
         generator = TypeAdapter(GENERATORS[kind]).validate_python(values)
         counts = DualMasking(generator, None).counts(grid)

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from masking import Center, Grid, Temporal
+from masking import Center, Grid, Random, Temporal
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = json.loads((FIXTURES / "public_completion_masks.json").read_text())["cases"]
@@ -28,6 +29,32 @@ def test_without_snap_the_masks_are_those_recorded(case: dict) -> None:
             allowed += [np.roll(recorded, 1, axis=1), np.roll(recorded, -1, axis=1)]
         assert any((hidden == each).all() for each in allowed)
         assert mask.hidden_count(grid) == case["num_masked"]
+
+
+class Noise(np.random.Generator):
+    """Gives the numbers that were drawn when the masks were recorded."""
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.numbers = numbers
+
+    def random(self, out: np.ndarray) -> None:  # type: ignore[override]
+        out[:] = self.numbers
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"case{case['case']}")
+def test_random_masks_are_those_recorded(case: dict) -> None:
+    """Theirs keeps the tokens of the smallest numbers; ours would hide them."""
+    torch.manual_seed(case["torch_seed"])
+    noise = torch.rand(2, case["L"]).numpy()
+    assert noise[0, :8] == pytest.approx(case["random_noise_first8"])
+    mask = Random(ratio=case["mask_ratio"], cut="visible")
+    grid = (case["T"], case["h"], case["w"])
+    assert mask.hidden_count(grid) == case["num_masked"]
+    packed = RECORDED[f"{case['case']}/random"]
+    recorded = np.unpackbits(packed, axis=1, count=case["L"]).astype(bool)
+    drawn = mask.hidden(grid, [Noise(1 - row) for row in noise])
+    assert (drawn == recorded).all()
 
 
 @pytest.mark.parametrize(

@@ -222,3 +222,12 @@ def test_a_configuration_without_batch_has_no_training_time(tmp_path: Path) -> N
     assert [each.name for each in figures_of(run) if each.name in ("Time", "Trained for")] == [
         "Time"
     ]
+
+
+def test_a_run_of_so_many_epochs_tells_its_steps_when_it_starts(tmp_path: Path) -> None:
+    config = {**PRETRAIN, "schedule": {"steps": None, "epochs": 3.0, "warmup": 0.1}}
+    starts = [start(to_step=900), start(300, to_step=1200)]
+    (run,) = gather([write_run(tmp_path / "run", config, lines_of([300]), starts)])
+    assert (run.state.step, run.state.planned_steps) == (300, 1200)
+    (old,) = gather([write_run(tmp_path / "old", config, lines_of([300]))])
+    assert old.state.planned_steps is None and old.state.planned_epochs == 3
