@@ -1,5 +1,6 @@
 """The starts of a run: where and when it was begun, and gone on with."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -21,8 +22,16 @@ class Start(NamedTuple):
     launcher: str
     slurm_job: str
     git_commit: str
-    command: str
+    words: tuple[str, ...]  # of the command, without what the launcher put in
     packages: dict[str, str]
+
+    @property
+    def command(self) -> str:
+        """As it can be typed."""
+        program, *rest = self.words or ("",)
+        path = Path(program)
+        begins = f"python -m {path.parent.name}" if path.name == "__main__.py" else program
+        return " ".join((begins, shlex.join(rest))).strip()
 
     @property
     def when(self) -> datetime | None:
@@ -62,17 +71,13 @@ def _start(entry: dict[str, Any]) -> Start:
         launcher=_text(entry.get("launcher")),
         slurm_job=_text(entry.get("slurm_job")),
         git_commit=_text(entry.get("git_commit")),
-        command=_command(command) if isinstance(command, list) else _text(command),
+        words=tuple(
+            word
+            for each in (command if isinstance(command, list) else [command])
+            if (word := _text(each)) and not word.startswith("--local_rank")
+        ),
         packages={str(name): _text(version) for name, version in versions.items()},
     )
-
-
-def _command(words: Sequence[Any]) -> str:
-    """As it is typed: without what the launcher put in."""
-    program, *rest = [_text(word) for word in words] or [""]
-    path = Path(program)
-    name = f"python -m {path.parent.name}" if path.name == "__main__.py" else program
-    return " ".join([name, *(word for word in rest if not word.startswith("--local_rank"))])
 
 
 def _text(value: Any) -> str:
@@ -81,8 +86,8 @@ def _text(value: Any) -> str:
 
 def recipe_of(starts: Sequence[Start]) -> str:
     """The name of the recipe that the run was begun with; empty where nothing tells it."""
-    words = starts[0].command.split() if starts else []
-    names = [word for word in words[3:] if "=" not in word and not word.startswith("-")]
+    words = starts[0].words[1:] if starts else ()
+    names = [word for word in words if "=" not in word and not word.startswith("-")]
     return Path(names[0]).stem if names else ""
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from launch.page.figures import MUCH_WAITING
 from launch.page.gathering import RunFacts
 from launch.page.logged import Curve, ratio
@@ -16,6 +18,7 @@ Level = Literal["good", "early", "look", "bad", "unknown"]
 LEARNED = 0.98  # of the trivial predictor's loss, below which something was learned
 BEHIND = 0.05  # of that loss, above a reference, that is worth a look
 RISEN = 1.05  # times the lowest stretch of the loss
+CERTAIN = 3.0  # standard errors
 MANY_SKIPPED = 0.01  # of all steps
 COLLAPSED = 0.01  # spread of features of length 1: the same but for a hundredth
 FEW_DIRECTIONS = 3.0  # effective rank of features that mostly share their mean
@@ -146,17 +149,18 @@ def _target(run: RunFacts) -> Finding:
 
 
 def _rising(run: RunFacts) -> list[Finding]:
-    """Means of twentieths of the run, so that noise does not count."""
+    """Means of tenths of the run; what their own noise could do is no rise."""
     curve = loss_ratio(run)
     if curve is None or len(curve.steps) < 40:
         return []
-    part = len(curve.steps) // 20
-    means = [curve.values[i * part : (i + 1) * part].mean() for i in range(20)]
-    lowest, now = min(means), curve.values[-part:].mean()
-    if now <= RISEN * lowest:
+    parts = np.array_split(curve.values, 10)
+    means = [float(part.mean()) for part in parts]
+    lowest, now = min(means), means[-1]
+    noise = float(np.mean([part.std() / len(part) ** 0.5 for part in parts]))
+    if now - lowest <= max((RISEN - 1) * lowest, CERTAIN * noise):
         return []
-    step = int(curve.steps[means.index(lowest) * part])
-    risen = f"{percent(float(now / lowest - 1))} since about step {step:,}"
+    step = int(np.array_split(curve.steps, 10)[means.index(lowest)][0])
+    risen = f"{percent(now / lowest - 1)} since about step {step:,}"
     return [Finding("look", f"The ratio to the trivial predictor has risen by {risen}.")]
 
 

@@ -231,3 +231,10 @@ def test_a_run_of_so_many_epochs_tells_its_steps_when_it_starts(tmp_path: Path) 
     assert (run.state.step, run.state.planned_steps) == (300, 1200)
     (old,) = gather([write_run(tmp_path / "old", config, lines_of([300]))])
     assert old.state.planned_steps is None and old.state.planned_epochs == 3
+
+
+def test_words_with_blanks_are_no_recipe_and_can_be_typed_again(tmp_path: Path) -> None:
+    words = ["/code/pretrain/__main__.py", "probe={source: a, k: 3}", "small", "run=r"]
+    (run,) = gather([write_run(tmp_path / "run", starts=[start(command=words)])])
+    assert recipe_of(run.starts) == "small"
+    assert run.starts[0].command == "python -m pretrain 'probe={source: a, k: 3}' small run=r"
