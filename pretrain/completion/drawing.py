@@ -18,7 +18,7 @@ LABELS = {  # of a film
     "original": "original",
     "seen": "seen",
     "completed": "completion",
-    "with_truth": "with the true mean and contrast",
+    "with_truth": "with the true mean and contrast (a leak)",
     "difference": "difference",
 }
 FRAMES_SHOWN = 8  # of a clip, or a few more
