@@ -18,6 +18,8 @@ from pretrain.geometry import ToldOfDecoder, measure_autoencoder
 from pretrain.weights import OWN, read_autoencoder
 from video.config import Sampling
 
+COLOURS = 3  # channels of a recording
+
 
 class Opened(NamedTuple):
     """An autoencoder that predicts, and how it was trained as far as that is known."""
@@ -43,7 +45,7 @@ def open_autoencoder(path: Path, told: Told, of_decoder: ToldOfDecoder) -> Opene
         return _of_run(path)
     layout, tensors = read_autoencoder(path, told)
     measured = measure_autoencoder(path, layout, tensors, told, of_decoder)
-    _require_grid(path, measured.encoder, told)
+    _require_clips(path, measured.encoder, told)
     model = _built(measured.encoder, measured.decoder)
     load_strictly(model, tensors, path)
     whose = "this project's" if layout == OWN else f"{layout}'s"
@@ -64,7 +66,7 @@ def _of_run(path: Path) -> Opened:
     )  # fmt: skip
 
 
-def _require_grid(path: Path, encoder: EncoderConfig, told: Told) -> None:
+def _require_clips(path: Path, encoder: EncoderConfig, told: Told) -> None:
     """A decoder's positions are those of one grid, which told numbers cannot change."""
     for name in ("frames", "image_size"):
         said, held = getattr(told, name), getattr(encoder, name)
@@ -72,6 +74,10 @@ def _require_grid(path: Path, encoder: EncoderConfig, told: Told) -> None:
             raise CheckpointMismatch(
                 f"{path}: {name} {said} is told, its positions are for {held}; leave it out"
             )
+    if encoder.channels != COLOURS:
+        raise CheckpointMismatch(
+            f"{path}: reads {encoder.channels} channels, recordings have {COLOURS}; take another"
+        )
 
 
 def _built(encoder: EncoderConfig, decoder: DecoderConfig) -> MaskedAutoencoder:

@@ -60,7 +60,6 @@ def completion(options: argparse.Namespace) -> None:
     found = find_chosen(choice)
     encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
     clips = read_clips(found.recordings, choice, sampling, encoder.frames, encoder.image_size)
-    options.out.mkdir(parents=True, exist_ok=True)
     device = Processes().device
     opened.model.to(device)
     for number, shown in enumerate(clips):
@@ -129,6 +128,7 @@ def _write(
     else:
         sheet = _sheet(strips, times, f"{shown.name}   {opened.described}   {hidden}")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sheet).save(file.with_name(file.name + ".png"))
         labels = [LABELS[name] for name in strips]
         write_film(file.with_name(file.name + ".mp4"), list(strips.values()), times, labels)

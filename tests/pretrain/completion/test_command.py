@@ -111,6 +111,7 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(
           "--decoder-heads", "4"), "frames 8 is told, its positions are for 16; leave it out"),
         (("{run}", "{video}", "--at", "999"), "--at 999: .*ends at"),
         (("{video}", "{video}"), "."),
+        (("{run}", "{video}", "--out", "{broken}"), r"--out .*broken\.mp4: cannot be written"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_one_line(
@@ -124,7 +125,7 @@ def test_what_cannot_be_shown_is_one_line(
               "mae_st": SEEDS / "public_mae_st_mae.safetensors"}  # fmt: skip
     command = [word.format(**places) for word in words]
     with pytest.raises(Exception, match=message) as raised:
-        called(*command, "--out", tmp_path / "out")
+        called("--out", tmp_path / "out", *command)
     assert getattr(raised.value, "exit_status", None) == 2
     assert "\n" not in str(raised.value)
 
