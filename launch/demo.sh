@@ -12,3 +12,4 @@ export PROCESSES=${PROCESSES:-$((gpus == 1 ? 1 : 2))}
 launch/local.sh pretrain demo data.exclude=demo/held_out.txt run=demo/run \
     probe='{source: demo/recordings, labels: demo/recordings}'
 launch/local.sh finetune demo run=demo/phases
+python -m launch report demo/run
