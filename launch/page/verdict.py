@@ -210,10 +210,12 @@ def _probe(run: RunFacts) -> list[Finding]:
     names = {"chance": "chance", "commonest": "the commonest class"}
     beside = {text: run.curves.get(f"probe/{name}") for name, text in names.items()}
     told = [f"{text} {curve.last:.3f}" for text, curve in beside.items() if curve is not None]
-    if knn.steps[0] == 1 < len(knn.steps):
-        told.append(f"before training {knn.values[0]:.3f}")
     best = max((curve.last for curve in beside.values() if curve is not None), default=0.0)
     more = "no more than is had without looking" if knn.last <= best else "the features carry some"
+    if knn.steps[0] == 1 < len(knn.steps):
+        told.append(f"before training {knn.values[0]:.3f}")
+        if best < knn.last <= knn.values[0]:
+            more += ", and no more than those of the untrained encoder"
     beside_it = f" ({', '.join(told)}): {more}" if told else ""
     return [Finding(None, f"The nearest-neighbour probe is at {knn.last:.3f}{beside_it}.")]
 

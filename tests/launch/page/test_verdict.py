@@ -103,7 +103,11 @@ def test_what_else_bears_upon_it(
 def test_the_probe_is_held_against_the_untrained_encoder(tmp_path: Path) -> None:
     lines = [line | {"probe/knn": 0.2 + line["step"] / 10_000} for line in lines_of([1, *STEPS])]
     verdict = judged(tmp_path, lines)
-    assert any("before training 0.200" in each for each in verdict.remarks)
+    assert any("before training 0.200): the features carry some." in r for r in verdict.remarks)
+    for line in lines:
+        line["probe/knn"] = 0.2
+    remarks = judged(tmp_path, lines).remarks
+    assert any("no more than those of the untrained encoder" in each for each in remarks)
 
 
 def test_a_loss_that_rises_again_is_worth_a_look(tmp_path: Path) -> None:
