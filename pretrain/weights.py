@@ -100,16 +100,22 @@ def _decoder(file: TensorFile) -> tuple[str, Parts]:
         return OWN, own
     for layout in DECODERS:
         if "" in find_roots(file.tensors, layout):
-            return layout.name, _foreign_decoder(file.tensors, layout)
+            return layout.name, _foreign_decoder(file, layout)
     raise CheckpointMismatch(
         f"{file.path}: an encoder without a decoder of a known layout "
         f"({', '.join((OWN, *(layout.name for layout in DECODERS)))}); give a pretraining file"
     )
 
 
-def _foreign_decoder(tensors: Mapping[str, Tensor], layout: Layout) -> Parts:
-    prefixes = tuple(foreign for foreign, _ in layout.rows)
+def _foreign_decoder(file: TensorFile, layout: Layout) -> Parts:
+    tensors, prefixes = file.tensors, tuple(foreign for foreign, _ in layout.rows)
     names = {common_name(n, layout): n for n in tensors if n.startswith(prefixes)}
+    beside = [n for n in tensors if n.startswith("decoder") and n not in names.values()]
+    if beside:  # joint positions of mae_st, which would be left out
+        raise CheckpointMismatch(
+            f"{file.path}: {beside[0]} is of no decoder that is known here; give a file of "
+            "another decoder"
+        )
     width = tensors[names["embed.weight"]].shape[0]
     parts: Parts = {}
     for name, source in names.items():

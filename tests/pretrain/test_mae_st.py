@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.own import load_strictly
 from encoder.weights.reading import find_encoder
 from encoder.weights.told import Told
@@ -102,3 +104,14 @@ def test_predictions_and_loss_of_a_file_as_it_is_opened(
     expected = torch.from_numpy(recorded["random/pred"])[hidden].reshape(predictions[0].shape)
     torch.testing.assert_close(predictions[0], expected, atol=2e-5, rtol=1e-4)
     assert float(completion.error.mean()) == pytest.approx(float(recorded["random/loss"]), rel=1e-4)
+
+
+def test_a_decoder_with_joint_positions_is_refused(tmp_path: Path) -> None:
+    """Left out, they would make another model of the rest."""
+    tensors = load_file(FILE)
+    for name in ("spatial", "temporal", "class"):
+        del tensors[f"decoder_pos_embed_{name}"]
+    tensors["decoder_pos_embed"] = torch.zeros(1, 33, 24)
+    save_file(tensors, tmp_path / "joint.safetensors")
+    with pytest.raises(CheckpointMismatch, match="decoder_pos_embed is of no decoder that is"):
+        read_autoencoder(tmp_path / "joint.safetensors", Told(4))
