@@ -47,6 +47,14 @@ class Fitting(NamedTuple):
                     failures.append(failure)
             return found, tuple(failures)
 
+    def clip(self, recording: Recording, times: Sequence[float]) -> UInt8[Tensor, "t h w c"]:
+        """The first crop at times in any order, which may repeat. Raises UnreadableVideo."""
+        found, failures = self.read(recording, sorted(set(times)))
+        if failures:
+            raise failures[0]
+        crops = (found[time] for time in times)
+        return torch.stack([crop[0] for crop in crops if crop is not None])
+
     def _read(
         self, recording: Recording, times: Sequence[float]
     ) -> dict[float, UInt8[Tensor, "k h w c"] | None]:

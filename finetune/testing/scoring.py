@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
+from encoder.neighbours import votes
 from finetune.clips.samples import Sampled
 from finetune.config import FinetuneConfig, ViewsConfig
 from finetune.evaluation.figures import Evaluation
@@ -77,16 +79,8 @@ def nearest_neighbours(
     train: Float[np.ndarray, "n d"], labels: np.ndarray, asked: Float[np.ndarray, "m d"],
     classes: int, k: int, temperature: float,
 ) -> Float[np.ndarray, "m k"]:  # fmt: skip
-    """Votes of the nearest by cosine, weighted by exp(cosine / temperature), as shares.
-
-    Wu et al., CVPR 2018, section 3.4.
-    """
-    known = torch.nn.functional.normalize(torch.from_numpy(train), dim=1)
-    hot = torch.nn.functional.one_hot(torch.from_numpy(labels), classes).float()
-    votes = []
-    for part in torch.from_numpy(asked).split(1024):
-        cosines = torch.nn.functional.normalize(part, dim=1) @ known.T
-        nearest, which = cosines.topk(min(k, len(known)), dim=1)
-        weights = (nearest / temperature).softmax(1)
-        votes.append((hot[which] * weights[..., None]).sum(1))
-    return torch.cat(votes).numpy()
+    """Votes of the nearest by cosine, as shares."""
+    known, of = normalize(torch.from_numpy(train), dim=1), torch.from_numpy(labels)
+    parts = torch.from_numpy(asked).split(1024)
+    told = [votes(normalize(part, dim=1) @ known.T, of, classes, k, temperature) for part in parts]
+    return torch.cat(told).numpy()

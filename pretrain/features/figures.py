@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import normalize, one_hot
+from torch.nn.functional import normalize
+
+from encoder.neighbours import votes
 
 EPSILON = 1e-7  # of RankMe's equation
 
@@ -43,16 +45,11 @@ def probe_neighbours(
     features: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], recordings: Int64[Tensor, " n"],
     classes: int, k: int, temperature: float,
 ) -> Probe:  # fmt: skip
-    """Each moment is told by the nearest of other recordings, never of its own.
-
-    Votes weighted by exp(cosine / temperature) (Wu et al., CVPR 2018, section 3.4).
-    """
+    """Each moment is told by the nearest of other recordings, never of its own."""
     unit = normalize(features.float(), dim=1)
     cosines = unit @ unit.T
     cosines[recordings[:, None] == recordings] = -torch.inf
-    nearest, which = cosines.topk(min(k, len(labels)), dim=1)
-    weights = (nearest / temperature).softmax(dim=1)
-    votes = (one_hot(labels, classes)[which] * weights[..., None]).sum(dim=1)
-    right = (votes.argmax(dim=1) == labels).double().mean()
+    told = votes(cosines, labels, classes, k, temperature).argmax(dim=1)
+    right = (told == labels).double().mean()
     commonest = torch.bincount(labels, minlength=classes).max() / len(labels)
     return Probe(float(right), float(commonest), 1 / classes)

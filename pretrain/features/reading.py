@@ -16,7 +16,7 @@ from video.recording import Recording, UnreadableVideo
 
 
 class Share(NamedTuple):
-    """What one process encodes: as many clips on each, the last one again where they are fewer."""
+    """What one process encodes: as many clips on each, black ones where there are fewer."""
 
     clips: UInt8[Tensor, "m t h w c"]
     numbers: list[int]  # of these clips among all
@@ -68,11 +68,9 @@ def _read(
     torch.set_num_threads(1)  # those of the process that this one was copied from are not here
     found: list[object] = []
     for number, times in enumerate(wanted):
-        frames, failures = Fitting(size).read(recording, sorted(set(times)))
-        if failures:
-            found.append(failures[0])
-        else:
-            pictures = [frames[time] for time in times]
-            found.append(torch.stack([p[0] for p in pictures if p is not None]).numpy())
+        try:
+            found.append(Fitting(size).clip(recording, times).numpy())
+        except UnreadableVideo as failure:
+            found.append(failure)
         tell((number + 1) / len(wanted))
     return found

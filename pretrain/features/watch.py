@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from encoder.vit import VideoEncoder
-from launch.processes import Processes, first_does, from_first, gather_objects
+from launch.processes import Processes, first_finds, gather_objects
 from pretrain.config import PretrainConfig
 from pretrain.features.figures import probe_neighbours, rank_me, spread
 from pretrain.features.moments import Moments, labelled_moments, training_moments
@@ -22,23 +22,17 @@ class Watched(NamedTuple):
 
     moments: Moments
     share: Share
-    missing: int  # clips that could not be read, of all processes
 
 
 def watch(
     config: PretrainConfig, sources: Sources, processes: Processes, say: Callable[[str], None]
 ) -> Watched:
     """Chooses and reads the clips; every process calls it. Raises what reading labels raises."""
-    found: list[Moments] = []
-
-    def choose() -> None:
-        if config.probe is None:
-            found.append(training_moments(config, sources))
-        else:
-            found.append(labelled_moments(config, config.probe))
-
-    first_does(processes, choose)
-    moments: Moments = from_first(found[0] if found else None)
+    probe = config.probe
+    if probe is None:
+        moments = training_moments(config, sources)
+    else:
+        moments = first_finds(processes, lambda: labelled_moments(config, probe))
     share = read_share(
         moments, processes, config.encoder.image_size, config.data.workers, config.data.read_timeout
     )
@@ -49,7 +43,7 @@ def watch(
         say(f"warning: features are of {read} clips, {missing} cannot be read: {failures[0]}")
     what = "moments of the probe" if moments.labels else "clips of these recordings"
     say(f"features: of {read} {what}, every {config.log.features_every_steps} steps")
-    return Watched(moments, share, missing)
+    return Watched(moments, share)
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -86,15 +85,11 @@ def read_clips(
     for number, (recording, name) in enumerate(zip(recordings, names_of(recordings), strict=True)):
         try:
             times = _times(recording, choice, sampling, frames, number)
-            found, failures = Fitting(size).read(recording, sorted(set(times)))
-            if failures:
-                raise failures[0]
+            clip = Fitting(size).clip(recording, times)
         except (NoSuchClip, UnreadableVideo) as failure:
             left_out.append(failure)
             continue
-        pictures = [found[time] for time in times]
-        stacked = torch.stack([picture[0] for picture in pictures if picture is not None])
-        yield Shown(recording, name, times, stacked)
+        yield Shown(recording, name, times, clip)
         shown += 1
     if left_out and not shown:
         raise left_out[0]
