@@ -11,8 +11,7 @@ from torch import Tensor
 from encoder.config import EncoderConfig, first_error
 from encoder.weights.files import TensorFile
 from encoder.weights.opening import CheckpointMismatch
-from encoder.weights.reading import describe
-from encoder.weights.told import Told
+from encoder.weights.reading import Found
 from pretrain.config import DecoderConfig, TargetConfig
 
 HEAD_WIDTH = 64  # of VideoMAE's decoders, whatever their size
@@ -38,11 +37,10 @@ class ToldOfDecoder(NamedTuple):
 
 
 def measure_autoencoder(
-    path: Path, layout: str, tensors: Mapping[str, Tensor], told: Told, decoder: ToldOfDecoder
+    found: Found, layout: str, tensors: Mapping[str, Tensor], decoder: ToldOfDecoder
 ) -> Geometry:
     """`tensors` of the file under this project's names. Raises CheckpointMismatch."""
-    file = TensorFile(path)
-    found = describe(file, told)
+    file, path = found.file, found.file.path
     kept = _kept(file)
     if kept is not None:
         given = {"--decoder-heads": decoder.num_heads, "--target": decoder.target}

@@ -22,7 +22,7 @@ from encoder.weights.layouts import (
 from encoder.weights.loading import value_of
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.parts import Part, Parts, copied, flattened
-from encoder.weights.reading import block_parts, describe, rows_of
+from encoder.weights.reading import Found, block_parts, find_encoder, rows_of
 from encoder.weights.told import Told
 from encoder.weights.writing import block_tensors, require_holds, to_huggingface, to_videomae
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, newest_whole
@@ -85,8 +85,12 @@ def read_autoencoder(path: Path, told: Told | None = None) -> Autoencoder:
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return Autoencoder(OWN, read_weights(newest_whole(path / CHECKPOINTS_FOLDER)))
-    file = TensorFile(path)
-    found = describe(file, told or Told())
+    return autoencoder_of(find_encoder(path, told))
+
+
+def autoencoder_of(found: Found) -> Autoencoder:
+    """As `read_autoencoder`, of a file that was looked into."""
+    file = found.file
     parts = {f"encoder.{name}": part for name, part in found.parts.items()}
     layout, decoder = _decoder(file)
     parts |= {f"decoder.{name}": part for name, part in decoder.items()}

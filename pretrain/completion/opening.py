@@ -7,6 +7,7 @@ from typing import NamedTuple
 from encoder.config import EncoderConfig
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.own import load_strictly
+from encoder.weights.reading import find_encoder
 from encoder.weights.told import Told
 from launch.checkpoints.folder import CHECKPOINTS_FOLDER, newest_whole
 from launch.checkpoints.restoring import read_weights
@@ -15,7 +16,7 @@ from masking import MaskGenerator, Tube
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
 from pretrain.geometry import ToldOfDecoder, measure_autoencoder
-from pretrain.weights import OWN, read_autoencoder
+from pretrain.weights import OWN, autoencoder_of
 from video.config import Sampling
 
 COLOURS = 3  # channels of a recording
@@ -43,8 +44,9 @@ def open_autoencoder(path: Path, told: Told, of_decoder: ToldOfDecoder) -> Opene
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return _of_run(path)
-    layout, tensors = read_autoencoder(path, told)
-    measured = measure_autoencoder(path, layout, tensors, told, of_decoder)
+    found = find_encoder(path, told)
+    layout, tensors = autoencoder_of(found)
+    measured = measure_autoencoder(found, layout, tensors, of_decoder)
     _require_clips(path, measured.encoder, told)
     model = _built(measured.encoder, measured.decoder)
     load_strictly(model, tensors, path)

@@ -7,11 +7,12 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.weights.opening import CheckpointMismatch
+from encoder.weights.reading import find_encoder
 from encoder.weights.told import Told
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DataConfig, DecoderConfig, PretrainConfig, TargetConfig
 from pretrain.geometry import Geometry, ToldOfDecoder, measure_autoencoder
-from pretrain.weights import WRITERS, read_autoencoder
+from pretrain.weights import WRITERS, autoencoder_of
 
 ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
 DECODER = DecoderConfig(embed_dim=128, depth=2, num_heads=2, mlp_ratio=3)
@@ -28,8 +29,8 @@ def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig
 
 def measured(path: Path, *of_decoder: int | str) -> Geometry:
     said = Told(num_heads=3, frames=4, image_size=(64, 64))
-    layout, tensors = read_autoencoder(path, said)
-    return measure_autoencoder(path, layout, tensors, said, ToldOfDecoder(*of_decoder))
+    found = find_encoder(path, said)
+    return measure_autoencoder(found, *autoencoder_of(found), ToldOfDecoder(*of_decoder))
 
 
 def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
@@ -62,13 +63,14 @@ def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
 
 def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
     file = SEEDS / "public_mae_st_mae.safetensors"
-    layout, tensors = read_autoencoder(file, Told(4))
-    found = measure_autoencoder(file, layout, tensors, Told(4), ToldOfDecoder(4))
+    encoder = find_encoder(file, Told(4))
+    read = autoencoder_of(encoder)
+    found = measure_autoencoder(encoder, *read, ToldOfDecoder(4))
     assert found.target.kind == "standardised_pixels"
     assert found.decoder.positions == "separable" and found.decoder.class_token
     assert found.decoder.predicted_frames is None
     with pytest.raises(CheckpointMismatch, match="num_heads 16 does not divide"):
-        measure_autoencoder(file, layout, tensors, Told(4), ToldOfDecoder())
+        measure_autoencoder(encoder, *read, ToldOfDecoder())
 
 
 def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
