@@ -62,17 +62,22 @@ def measure_autoencoder(
 
 
 def _kept(file: TensorFile) -> tuple[DecoderConfig, TargetConfig] | None:
-    """What this project's own files say in their metadata."""
-    texts = [file.recorded.get(name) for name in ("decoder", "target")]
-    if not all(isinstance(text, str) for text in texts):
-        return None
+    """What this project's own files say in their metadata, alone or within a run's."""
+    held: Mapping[str, Any] = file.recorded
     try:
+        if isinstance(run := held.get("config"), str):
+            held = {name: json.dumps(value) for name, value in json.loads(run).items()}
+        texts = [held.get(name) for name in ("decoder", "target")]
+        if not all(isinstance(text, str) for text in texts):
+            return None
         return (
             TypeAdapter(DecoderConfig).validate_json(str(texts[0])),
             TypeAdapter(TargetConfig).validate_json(str(texts[1])),
         )
     except ValidationError as error:
         raise CheckpointMismatch(f"{file.path}: metadata {first_error(error)}") from None
+    except (ValueError, AttributeError, RecursionError):
+        raise CheckpointMismatch(f"{file.path}: metadata config: is no configuration") from None
 
 
 def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path) -> dict[str, Any]:

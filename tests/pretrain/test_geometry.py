@@ -9,6 +9,8 @@ from encoder.config import EncoderConfig
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.reading import find_encoder
 from encoder.weights.told import Told
+from launch.checkpoints.consolidate import consolidate
+from launch.recipe import load_recipe
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DataConfig, DecoderConfig, PretrainConfig, TargetConfig
 from pretrain.geometry import Geometry, ToldOfDecoder, measure_autoencoder
@@ -80,3 +82,12 @@ def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
     torch.save(held, file)
     with pytest.raises(CheckpointMismatch, match="predicts 108 values a token"):
         measured(file)
+
+
+def test_a_consolidated_run_says_all_of_itself(finished: Path, tmp_path: Path) -> None:
+    """Its decoder has two heads of 16, where a file of VideoMAE's would have one."""
+    consolidate(finished, tmp_path / "whole.safetensors", None)
+    encoder = find_encoder(tmp_path / "whole.safetensors")
+    found = measure_autoencoder(encoder, *autoencoder_of(encoder), ToldOfDecoder())
+    config = load_recipe(PretrainConfig, str(finished / "config.yaml"), (), finished)
+    assert found == Geometry(config.encoder, config.decoder, config.target, ())
