@@ -81,6 +81,14 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_told_option(parser: argparse.ArgumentParser) -> None:
+    """The same words as an option, of commands that take other words behind the file."""
+    parser.add_argument(
+        "--told", action="append", default=[], metavar="key=value",
+        help="what the file does not say, as `python -m encoder inspect` takes it",
+    )  # fmt: skip
+
+
 def _add_told(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "told", nargs="*", metavar="key=value",

@@ -22,6 +22,8 @@ from encoder.weights.report import Report
 from encoder.weights.told import Told
 from encoder.zoo import available_models, find_card, find_weights
 
+COLOURS = 3  # channels of a recording
+
 
 def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
     """The exit status of a command; its errors are one line."""
@@ -89,6 +91,15 @@ def told_of(words: Sequence[str]) -> Told:
     except ValidationError as error:
         given = error.errors()[0]["input"]
         raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
+
+
+def require_colours(found: Found) -> None:
+    """Raises CheckpointMismatch where an encoder does not read the channels of recordings."""
+    if found.config.channels != COLOURS:
+        raise CheckpointMismatch(
+            f"{found.file.path}: reads {found.config.channels} channels, recordings have "
+            f"{COLOURS}; take another encoder"
+        )
 
 
 def parse_told(words: Sequence[str]) -> dict[str, Any]:

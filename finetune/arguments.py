@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from encoder.command import add_told_option
 from video.showing.arguments import add_choice
 
 
@@ -111,10 +112,7 @@ def _add_attention(attention: argparse.ArgumentParser) -> None:
         help="an encoder: a file, a run's folder, a published name",
     )  # fmt: skip
     add_choice(attention)
-    attention.add_argument(
-        "--told", action="append", default=[], metavar="key=value",
-        help="what the file does not say, as `python -m encoder inspect` takes it",
-    )  # fmt: skip
+    add_told_option(attention)
     attention.add_argument(
         "--layer", type=int, default=-1, metavar="N", help="from 0, or from the last: -1, -2 (-1)"
     )

@@ -3,19 +3,16 @@
 import argparse
 from pathlib import Path
 
-from PIL import Image
-
 from encoder.attending import Asked, attend, settle
 from encoder.config import EncoderConfig
 from finetune.looking.opening import open_encoder, trained_sampling
 from finetune.looking.pictures import Drawn, draw, sheet
 from launch.processes import Processes
 from launch.recipe import ConfigError
-from video.aside import written_aside
 from video.config import Sampling
 from video.showing.arguments import sampling_of
-from video.showing.choosing import Choice, Shown, find_chosen, read_clips
-from video.showing.film import write_film
+from video.showing.choosing import Shown, choice_of, find_chosen, read_clips
+from video.showing.writing import write_shown
 
 
 def run_attention(options: argparse.Namespace) -> None:
@@ -29,9 +26,7 @@ def run_attention(options: argparse.Namespace) -> None:
         sampling, how = sampling_of(options, Sampling()), "as asked"
     else:
         sampling, how = trained_sampling(opened.found)
-    choice = Choice(
-        options.videos, options.recordings, options.at, options.seed, options.folder_fps
-    )
+    choice = choice_of(options)
     chosen = find_chosen(choice)
     for failure in chosen.failures:
         print(f"unreadable: {failure}")
@@ -49,19 +44,16 @@ def run_attention(options: argparse.Namespace) -> None:
 
 def write(out: Path, title: str, drawn: Drawn, shown: Shown, tubelet: int) -> str:
     """A sheet and a film, in the place of those of an earlier call; which, or ConfigError."""
-    picture, film = (out / f"{shown.name}_attention{suffix}" for suffix in (".png", ".mp4"))
-    what = "replaced" if picture.exists() or film.exists() else "written"
+    name = out / f"{shown.name}_attention"
+    there = any(name.with_name(name.name + suffix).exists() for suffix in (".png", ".mp4"))
     strips, labels = [row.strip for row in drawn.rows], [row.label for row in drawn.rows]
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with written_aside(picture) as draft:
-            pixels = sheet(title, drawn, shown.times, tubelet)
-            Image.fromarray(pixels).save(draft, format="PNG")
-        write_film(film, strips, shown.times, labels)
+        pixels = sheet(title, drawn, shown.times, tubelet)
+        picture, film = write_shown(name, pixels, strips, shown.times, labels)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"--out {out}: cannot be written to ({reason})") from None
-    return f"{what}: {picture}, {film}"
+    return f"{'replaced' if there else 'written'}: {picture}, {film}"
 
 
 def _span(shown: Shown) -> str:

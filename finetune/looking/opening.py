@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from encoder.program import find_told
+from encoder.program import find_told, require_colours
 from encoder.vit import VideoEncoder
 from encoder.weights.files import find_file
 from encoder.weights.loading import load_found
@@ -16,7 +16,6 @@ from finetune.network.saved import SAMPLINGS
 from video.config import Sampling
 
 DENSE_STRIDE = 4  # of labelled clips, where their sampling names neither rate nor stride
-COLOURS = 3  # channels of a recording
 
 
 class Opened(NamedTuple):
@@ -27,13 +26,8 @@ class Opened(NamedTuple):
 def open_encoder(checkpoint: str, told: Sequence[str]) -> Opened:
     """The encoder of a file as it was trained, ready for use. Raises CheckpointMismatch."""
     found = find_told(checkpoint, told)
-    encoder = load_found(found, None).encoder.eval()
-    if encoder.config.channels != COLOURS:
-        raise CheckpointMismatch(
-            f"{found.file.path}: reads {encoder.config.channels} channels, recordings have "
-            f"{COLOURS}; take another encoder"
-        )
-    return Opened(encoder, found)
+    require_colours(found)
+    return Opened(load_found(found, None).encoder.eval(), found)
 
 
 def trained_sampling(found: Found) -> tuple[Sampling, str]:

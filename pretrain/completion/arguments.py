@@ -3,6 +3,7 @@
 import argparse
 from typing import get_args
 
+from encoder.command import add_told_option
 from masking import GENERATORS
 from pretrain.config import TargetKind
 from video.showing.arguments import add_choice
@@ -32,10 +33,7 @@ def completion_parser() -> argparse.ArgumentParser:
         "--style", choices=("full", "classic"), default="full",
         help="classic: original, seen and completion, all frames, no captions",
     )  # fmt: skip
-    parser.add_argument(
-        "--told", action="append", default=[], metavar="key=value",
-        help="what the file does not say of its encoder, as `python -m encoder inspect` names it",
-    )  # fmt: skip
+    add_told_option(parser)
     parser.add_argument(
         "--decoder-heads", type=int, metavar="N", help="where the file does not say it"
     )

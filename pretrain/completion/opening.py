@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoder.config import EncoderConfig
+from encoder.program import require_colours
 from encoder.weights.opening import CheckpointMismatch
 from encoder.weights.own import load_strictly
 from encoder.weights.reading import find_encoder
@@ -18,8 +19,6 @@ from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
 from pretrain.geometry import ToldOfDecoder, measure_autoencoder
 from pretrain.weights import OWN, autoencoder_of
 from video.config import Sampling
-
-COLOURS = 3  # channels of a recording
 
 
 class Opened(NamedTuple):
@@ -45,9 +44,10 @@ def open_autoencoder(path: Path, told: Told, of_decoder: ToldOfDecoder) -> Opene
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return _of_run(path)
     found = find_encoder(path, told)
+    require_colours(found)
     layout, tensors = autoencoder_of(found)
     measured = measure_autoencoder(found, layout, tensors, of_decoder)
-    _require_clips(path, measured.encoder, told)
+    _require_grid(path, measured.encoder, told)
     model = _built(measured.encoder, measured.decoder)
     load_strictly(model, tensors, path)
     whose = "this project's" if layout == OWN else f"{layout}'s"
@@ -68,7 +68,7 @@ def _of_run(path: Path) -> Opened:
     )  # fmt: skip
 
 
-def _require_clips(path: Path, encoder: EncoderConfig, told: Told) -> None:
+def _require_grid(path: Path, encoder: EncoderConfig, told: Told) -> None:
     """A decoder's positions are those of one grid, which told numbers cannot change."""
     for name in ("frames", "image_size"):
         said, held = getattr(told, name), getattr(encoder, name)
@@ -76,10 +76,6 @@ def _require_clips(path: Path, encoder: EncoderConfig, told: Told) -> None:
             raise CheckpointMismatch(
                 f"{path}: {name} {said} is told, its positions are for {held}; leave it out"
             )
-    if encoder.channels != COLOURS:
-        raise CheckpointMismatch(
-            f"{path}: reads {encoder.channels} channels, recordings have {COLOURS}; take another"
-        )
 
 
 def _built(encoder: EncoderConfig, decoder: DecoderConfig) -> MaskedAutoencoder:

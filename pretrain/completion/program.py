@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from encoder.config import first_error
@@ -22,10 +21,10 @@ from pretrain.completion.filling import Completion, complete
 from pretrain.completion.opening import Opened, open_autoencoder
 from pretrain.geometry import ToldOfDecoder
 from video.showing.arguments import sampling_of
-from video.showing.choosing import Choice, Shown, find_chosen, read_clips
-from video.showing.film import write_film
+from video.showing.choosing import Shown, choice_of, find_chosen, read_clips
 from video.showing.sheet import draw_sheet
 from video.showing.strips import Strip
+from video.showing.writing import write_shown
 
 
 class Hidden(NamedTuple):
@@ -54,9 +53,7 @@ def completion(options: argparse.Namespace) -> None:
     hidden = chosen_mask(opened.hides, options, opened.encoder.grid)
     for line in _described(opened, hidden):
         print(line, flush=True)
-    choice = Choice(
-        options.videos, options.recordings, options.at, options.seed, options.folder_fps
-    )
+    choice = choice_of(options)
     found = find_chosen(choice)
     encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
     clips = read_clips(found.recordings, choice, sampling, encoder.frames, encoder.image_size)
@@ -128,10 +125,7 @@ def _write(
     else:
         sheet = _sheet(strips, times, f"{shown.name}   {opened.described}   {hidden}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sheet).save(file.with_name(file.name + ".png"))
-        labels = [LABELS[name] for name in strips]
-        write_film(file.with_name(file.name + ".mp4"), list(strips.values()), times, labels)
+        write_shown(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
     except OSError as error:
         raise ConfigError(f"--out {file.parent}: cannot be written ({error.strerror})") from None
 

@@ -1,5 +1,6 @@
 """Which clips are shown: of which recordings, and where in them."""
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,11 @@ class Choice(NamedTuple):
     at: float | None  # seconds, where clips begin; None: anywhere
     seed: int
     folder_fps: float
+
+
+def choice_of(options: argparse.Namespace) -> Choice:
+    """Of the words that `arguments.add_choice` has read."""
+    return Choice(options.videos, options.recordings, options.at, options.seed, options.folder_fps)
 
 
 class Shown(NamedTuple):
