@@ -58,18 +58,19 @@ def encode(encoder: VideoEncoder, watched: Watched, device: torch.device) -> dic
 def figures_of(
     watched: Watched, features: dict[int, Tensor], config: PretrainConfig
 ) -> dict[str, float]:
-    """By the names that they are logged under."""
+    """By the names that they are logged under; no probe of the moments of one recording."""
     numbers = sorted(features)
     rows = torch.stack([features[number] for number in numbers])
     if len(rows) < 2 or not bool(torch.isfinite(rows).all()):
         return {}
     figures = {"features/rankme": rank_me(rows), "features/std": spread(rows)}
     labels, probe = watched.moments.labels, config.probe
-    if labels is not None and probe is not None:
+    recordings = torch.tensor([watched.moments.of[number] for number in numbers])
+    if labels is not None and probe is not None and len(recordings.unique()) > 1:
         told = probe_neighbours(
             rows,
             torch.tensor([labels[number] for number in numbers]),
-            torch.tensor([watched.moments.of[number] for number in numbers]),
+            recordings,
             len(watched.moments.classes), probe.k, probe.temperature,
         )  # fmt: skip
         figures |= {

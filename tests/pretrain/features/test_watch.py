@@ -11,7 +11,8 @@ from launch.recipe import load_recipe
 from pretrain.command import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.features.moments import Moments, labelled_moments, training_moments
-from pretrain.features.reading import read_share
+from pretrain.features.reading import Share, read_share
+from pretrain.features.watch import Watched, figures_of
 from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import looks_of, losses, run_alone, words
 from video.labels.marks import LabelError
@@ -97,6 +98,16 @@ def test_what_cannot_be_read_is_left_out_and_named(operations: Path, tmp_path: P
     lost = [number for number, which in enumerate(found.of) if which == 0]
     assert lost and not set(share.numbers) & set(lost)
     assert len(share.numbers) == 4 - len(lost) and "gone.mp4" in str(share.failures[0])
+
+
+def test_moments_of_one_recording_have_no_probe(operations: Path, tmp_path: Path) -> None:
+    config = config_of(operations, tmp_path, "log.feature_clips=6")
+    found = moments_of(config)
+    watched = Watched(found, Share([], torch.empty(0), []))
+    rows = {number: torch.randn(8, generator=torch.manual_seed(number)) for number in range(6)}
+    assert "probe/knn" in figures_of(watched, rows, config)
+    alone = {number: row for number, row in rows.items() if found.of[number] == found.of[0]}
+    assert set(figures_of(watched, alone, config)) == {"features/rankme", "features/std"}
 
 
 def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path) -> None:
