@@ -31,7 +31,11 @@ def gather_tokens(
     tokens: Shaped[Tensor, "b n x"], index: Int64[Tensor, "b k"]
 ) -> Shaped[Tensor, "b k x"]:
     """Rows of each clip at its own indices, in their order."""
-    return torch.take_along_dim(tokens, index.unsqueeze(-1), dim=1)
+    clips, count, _ = tokens.shape
+    first = torch.arange(0, clips * count, count, device=index.device)
+    # whole rows are copied; gathering by element would read an index for every value
+    rows = tokens.flatten(0, 1).index_select(0, (index + first[:, None]).flatten())
+    return rows.unflatten(0, index.shape)
 
 
 def unit_pixels(values: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:

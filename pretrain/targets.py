@@ -68,9 +68,11 @@ def normalised_pixels(
     """
     split = rearrange(pixels, "b k (x c) -> b k x c", c=encoder.channels)
     mean = split.mean(dim=2, keepdim=True)
-    variance = split.var(dim=2, keepdim=True).clamp(min=variance_floor)
-    scale = variance.sqrt() + STD_EPS
-    values = rearrange((split - mean) / scale, "b k x c -> b k (x c)")
+    deviation = split - mean
+    # a tenth of the time of torch's var over a dimension that is not the last
+    variance = deviation.square().sum(dim=2, keepdim=True) / (split.shape[2] - 1)
+    scale = variance.clamp(min=variance_floor).sqrt() + STD_EPS
+    values = rearrange(deviation / scale, "b k x c -> b k (x c)")
     return Target(values, Statistics(mean, scale))
 
 
