@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from launch.allocation import keep_freed_memory
 from launch.recipe import ConfigError
 
 Found = TypeVar("Found")
@@ -96,11 +97,9 @@ def start_processes(processes: Processes, timeout_seconds: int) -> None:
     device = processes.device
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    elif "OMP_NUM_THREADS" not in os.environ or processes.launcher == "torchrun":
-        # srun may have bound this process to its own cores already
-        own = os.environ.get("SLURM_CPUS_PER_TASK") if processes.launcher == "srun" else None
-        shared = len(os.sched_getaffinity(0)) // processes.local_world_size
-        torch.set_num_threads(max(1, int(own) if own else shared))
+    else:
+        keep_freed_memory()
+        _share_cores(processes)
     os.environ.update(
         RANK=str(processes.rank),
         WORLD_SIZE=str(processes.world_size),
@@ -116,6 +115,14 @@ def start_processes(processes: Processes, timeout_seconds: int) -> None:
     host, _, port = processes.address.rpartition(":")
     os.environ.update(MASTER_ADDR=host, MASTER_PORT=port)
     dist.init_process_group(backend, timeout=timeout)
+
+
+def _share_cores(processes: Processes) -> None:
+    if "OMP_NUM_THREADS" not in os.environ or processes.launcher == "torchrun":
+        # srun may have bound this process to its own cores already
+        own = os.environ.get("SLURM_CPUS_PER_TASK") if processes.launcher == "srun" else None
+        shared = len(os.sched_getaffinity(0)) // processes.local_world_size
+        torch.set_num_threads(max(1, int(own) if own else shared))
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
