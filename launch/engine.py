@@ -17,9 +17,10 @@ from launch.checkpoints.fragments import Fragment, owned_fragments, publish_weig
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.processes import Processes, leave_processes
 from launch.recipe import ConfigError
+from launch.zero import zero_settings
 
 UNDECAYED = {"mask_token", "class_token", "positions"}
-REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes at a time
+CLIP_EPS = 1e-6  # as torch and DeepSpeed clip
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
 
 
@@ -89,11 +90,21 @@ class Engine:
             raise ConfigError(
                 "engine.precision: fp16 cannot be had on this device; take fp32 or bf16"
             )
+        updates = self._build_optimizer(model, optimizer, config, scale)
+        self._guarded = not config.offload_optimizer and (
+            self.stage == 0 or (self.stage < 3 and self.precision != "fp16")
+        )
+        self._clip_norm = config.clip_grad_norm
+        if self._guarded:
+            updates.register_step_pre_hook(self._guard)
+        values = sum(parameter.numel() for parameter in model.parameters())
         with redirect_stdout(io.StringIO()):  # its memory at every stage, in bf16
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=model.to(self.device),
-                optimizer=self._build_optimizer(model, optimizer, config, scale),
-                config=self._deepspeed_config(model, batch, config),
+                optimizer=updates,
+                config=zero_settings(
+                    batch, config, values, self.accumulation, self.precision, self._guarded
+                ),
                 dist_init_required=False,
             )
 
@@ -113,33 +124,16 @@ class Engine:
         groups = parameter_groups(model, scale)
         return kind(groups, lr=0.0, betas=optimizer.betas, eps=optimizer.eps, **options)
 
-    def _deepspeed_config(
-        self, model: nn.Module, batch: BatchConfig, config: EngineConfig
-    ) -> dict[str, Any]:
-        values = sum(parameter.numel() for parameter in model.parameters())
-        # DeepSpeed allocates a bucket in full, even where it is larger than the model
-        zero: dict[str, Any] = {
-            "stage": config.zero_stage,
-            "reduce_bucket_size": min(REDUCE_BUCKET, values),
-        }
-        if config.offload_optimizer:
-            zero["offload_optimizer"] = {"device": "cpu"}
-        settings: dict[str, Any] = {
-            "train_batch_size": batch.clips,
-            "train_micro_batch_size_per_gpu": batch.micro_batch,
-            "gradient_accumulation_steps": self.accumulation,
-            "gradient_clipping": config.clip_grad_norm or 0.0,
-            "zero_optimization": zero,
-            "zero_allow_untested_optimizer": True,
-            "steps_per_print": 10**9,
-        }
-        if self.precision == "bf16":
-            settings["bf16"] = {"enabled": True, "check_grad_overflow": True}
-        if self.precision == "fp16":
-            settings["fp16"] = {"enabled": True, "loss_scale_window": 1000}
-        if self.precision in ("bf16", "fp16"):
-            settings["data_types"] = {"grad_accum_dtype": "fp32"}
-        return settings
+    def _guard(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Lets AdamW's kernel clip, and leave all as it is where the gradient is not finite.
+
+        It does so without the host, which else would wait for the device at every step.
+        """
+        found = self._grad_norm if self.stage == 0 else self._optimizer._global_grad_norm
+        norm = torch.as_tensor(found, device=self.device)
+        optimizer.found_inf = (~torch.isfinite(norm)).float()
+        if self._clip_norm is not None:
+            optimizer.grad_scale = ((norm + CLIP_EPS) / self._clip_norm).clamp(min=1)
 
     @property
     def model(self) -> nn.Module:
@@ -169,12 +163,14 @@ class Engine:
         if last and self.stage == 0:
             gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
             self._grad_norm = torch.nn.utils.get_total_norm(gradients)
-            self.skipped = ~torch.isfinite(self._grad_norm)
-            # AdamW's kernel itself leaves all as it is, without waiting for the device
-            self._optimizer.found_inf = self.skipped.float()
         self._engine.step()
-        if last and self.stage > 0:
+        if not last:
+            return
+        if self.stage > 0:
             self._grad_norm = self._engine.get_global_grad_norm()
+        if self._guarded:
+            self.skipped = ~torch.isfinite(torch.as_tensor(self._grad_norm))
+        else:
             self.skipped = self._optimizer.overflow
 
     @property

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from launch.engine import REDUCE_BUCKET
+from launch.zero import REDUCE_BUCKET
 
 # Measured: PyTorch, DeepSpeed and the video libraries with their buffers, beside the model.
 CPU_PROGRAM = 900 * 2**20

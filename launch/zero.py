@@ -1,0 +1,42 @@
+"""What DeepSpeed is told of a run."""
+
+from typing import Any
+
+from launch.config import BatchConfig, EngineConfig
+
+REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes at a time
+
+
+def zero_settings(
+    batch: BatchConfig, config: EngineConfig, values: int, accumulation: int, precision: str,
+    guarded: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """DeepSpeed's configuration for a model of so many values.
+
+    `guarded`: the optimizer itself clips, and leaves out what is not finite; DeepSpeed would wait
+    for the device to decide that on the host.
+    """
+    # DeepSpeed allocates a bucket in full, even where it is larger than the model
+    zero: dict[str, Any] = {
+        "stage": config.zero_stage,
+        "reduce_bucket_size": min(REDUCE_BUCKET, values),
+    }
+    if config.offload_optimizer:
+        zero["offload_optimizer"] = {"device": "cpu"}
+    settings: dict[str, Any] = {
+        "train_batch_size": batch.clips,
+        "train_micro_batch_size_per_gpu": batch.micro_batch,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": 0.0 if guarded else config.clip_grad_norm or 0.0,
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "steps_per_print": 10**9,
+        "timers": {"throughput": {"enabled": False}},  # it waits for the device at every step
+    }
+    if precision == "bf16":
+        settings["bf16"] = {"enabled": True, "check_grad_overflow": not guarded}
+    if precision == "fp16":
+        settings["fp16"] = {"enabled": True, "loss_scale_window": 1000}
+    if precision in ("bf16", "fp16"):
+        settings["data_types"] = {"grad_accum_dtype": "fp32"}
+    return settings

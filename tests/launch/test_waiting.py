@@ -1,0 +1,44 @@
+"""How often a step makes the host wait for the device, and that bad steps are left out for all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PROGRAM = str(Path(__file__).parent / "waiting_program.py")
+QUIET = [("0", "fp32"), ("2", "bf16")]
+WAITING = [("1", "bf16"), ("2", "fp32")]  # DeepSpeed decides on the host
+
+
+def found(together: Callable, *arguments: str, world_size: int = 1) -> list[dict]:
+    outcomes = together([PROGRAM, *arguments], world_size)
+    assert all(outcome.returncode == 0 for outcome in outcomes), outcomes[0].stderr
+    return [json.loads(outcome.stdout.splitlines()[-1]) for outcome in outcomes]
+
+
+def left_out(each: dict) -> bool:
+    """Whether a bad step alone changed nothing."""
+    return (
+        each["skipped"] and each["bad"] == 0 and each["steps"] == 4
+        and each["well"] and each["good"] > 0
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("stage", "precision"), QUIET)
+def test_a_step_never_waits_and_a_bad_one_changes_nothing(
+    together: Callable, stage: str, precision: str
+) -> None:
+    for each in found(together, stage, precision, world_size=1 + (stage == "2")):
+        assert each["waits"] == [{}, {}, {}]
+        assert each["norm"] > 0.01, "the gradient is not clipped"
+        assert left_out(each)
+
+
+@pytest.mark.parametrize(("stage", "precision"), WAITING)
+def test_the_count_sees_where_deepspeed_waits(
+    together: Callable, stage: str, precision: str
+) -> None:
+    (each,) = found(together, stage, precision)
+    assert all(sum(waits.values()) > 0 for waits in each["waits"])
+    assert left_out(each)
