@@ -82,11 +82,10 @@ def train(run: Run, validate: Callable[[int], None]) -> None:
 
 
 def clips_and_targets(run: Run, batch: FinetuneBatch) -> tuple[Tensor, Tensor]:
-    """On the device: bytes and labels, or, where clips are mixed, pixels in 0..1 and shares."""
-    config, device = run.config, run.engine.device
-    clips = batch.clip.to(device, non_blocking=True)
+    """Bytes and labels, or, where clips are mixed, pixels in 0..1 and shares."""
+    config = run.config
     if not config.mixing.on:
-        return clips, batch.label.to(device, non_blocking=True)
+        return batch.clip, batch.label.to(run.engine.device, non_blocking=True)
     rngs = pair_rngs(batch, config.data.clips_per_read, config.seed)
     classes = run.model.head.classifier.out_features
-    return mix(clips, batch.label, config.mixing, classes, 0.0, rngs)  # the loss smooths
+    return mix(batch.clip, batch.label, config.mixing, classes, 0.0, rngs)  # the loss smooths

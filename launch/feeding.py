@@ -2,8 +2,8 @@
 a worker hangs."""
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -130,6 +130,28 @@ def complete(batches: Iterable[Whole], clips: int) -> Iterator[Whole]:
                 f"{batch.failures[-1]}; is the disk of the recordings still there?"
             )
         yield batch
+
+
+def on_device(
+    batches: Iterable[Whole], device: torch.device, fields: Sequence[str]
+) -> Iterator[Whole]:
+    """The same batches, NamedTuples, with the tensors of some fields on a device.
+
+    To a GPU they are copied on a stream of their own: the host is ahead of the device, so that the
+    next batch arrives while the device still computes on the last one.
+    """
+    if device.type != "cuda":
+        yield from batches
+        return
+    beside = torch.cuda.Stream(device)
+    for batch in batches:
+        with torch.cuda.stream(beside):
+            there = {name: getattr(batch, name).to(device, non_blocking=True) for name in fields}
+        computing = torch.cuda.current_stream(device)
+        computing.wait_stream(beside)
+        for tensor in there.values():
+            tensor.record_stream(computing)  # else its memory would be taken while it is read
+        yield cast(Any, batch)._replace(**there)
 
 
 def _start_worker(worker: int) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from launch.feeding import Read, Schedule, complete, load_batches
+from launch.feeding import Read, Schedule, complete, load_batches, on_device
 from launch.processes import Processes
 from launch.randomness import sample_rng
 from pretrain.config import PretrainConfig
@@ -18,6 +18,7 @@ from video.clips import ClipRead, ClipReader
 from video.recording import UnreadableVideo
 from video.watch import Watch
 
+TENSORS = ("clip", "visible", "decoded")  # of a batch, that go to the device
 SHOWN = 3  # clips of the pictures, far apart
 
 
@@ -36,10 +37,6 @@ class PretrainBatch(NamedTuple):
     decoded: Int64[Tensor, "b k"]
     recordings: tuple[str, ...]  # of each read
     failures: tuple[UnreadableVideo, ...]
-
-    def to(self, device: torch.device) -> "PretrainBatch":
-        clip, visible, decoded = (x.to(device, non_blocking=True) for x in self[:3])
-        return self._replace(clip=clip, visible=visible, decoded=decoded)
 
 
 class ClipDataset(Dataset[ReadClips]):
@@ -112,10 +109,12 @@ def open_batches(
 
     spread = range(0, sources.sampler.reads_per_epoch, -(-sources.sampler.reads_per_epoch // SHOWN))
     fixed = collate([_first_clip(dataset[Read(0, position)]) for position in spread])
+    (fixed,) = on_device([fixed], processes.device, TENSORS)
     batches = load_batches(
         dataset, schedule, collate, config.data.workers, processes, watch.found_overdue
     )
-    return complete(batches, config.batch.micro_batch), fixed.to(processes.device)
+    whole = complete(batches, config.batch.micro_batch)
+    return on_device(whole, processes.device, TENSORS), fixed
 
 
 def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:

@@ -25,7 +25,7 @@ class Run(NamedTuple):
     config: PretrainConfig
     steps: range  # those still to do
     engine: Engine
-    batches: Iterator[PretrainBatch]  # micro-batches of these steps
+    batches: Iterator[PretrainBatch]  # micro-batches of these steps, on the device
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
     reporter: Reporter
@@ -54,7 +54,7 @@ def train(run: Run) -> None:
         rates = run.learning_rate(step), run.weight_decay(step)
         for _ in range(engine.accumulation):
             run.monitor.at(f"step {step + 1}, waiting for data")
-            batch = next(run.batches).to(engine.device)
+            batch = next(run.batches)
             waited = run.monitor.at(f"step {step + 1}, computing")
 
             prediction = engine.forward(batch.clip, batch.visible, batch.decoded)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, default_collate
 
 from finetune.clips.samples import LabelledClip, LabelledSamples
 from finetune.config import FinetuneConfig
-from launch.feeding import Read, Schedule, complete, load_batches
+from launch.feeding import Read, Schedule, complete, load_batches, on_device
 from launch.processes import Processes
 from launch.randomness import sample_rng
 from video.recording import UnreadableVideo
@@ -105,7 +105,8 @@ def open_batches(
         SampleDataset(samples, config.seed, watch), schedule, Collate(config.mixing.on),
         data.workers, processes, watch.found_overdue,
     )  # fmt: skip
-    return complete(batches, config.batch.micro_batch)
+    whole = complete(batches, config.batch.micro_batch)
+    return on_device(whole, processes.device, ("clip",))  # labels are checked on the host
 
 
 def _order(seed: int, samples: int) -> Callable[[int], np.ndarray]:

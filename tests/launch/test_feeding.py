@@ -1,11 +1,13 @@
 """Which process reads what at a step."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 
-from launch.feeding import Read, Schedule, load_batches
+from launch.feeding import Read, Schedule, load_batches, on_device
 from launch.processes import Processes
 
 ITEMS = 39  # of an epoch
@@ -76,3 +78,30 @@ def test_loading_draws_nothing_that_training_would_draw(workers: int) -> None:
     loaded = load_batches(Positions(), batches, list, workers, Processes(), lambda: False)
     assert len(list(loaded)) == 4
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Clips(NamedTuple):
+    clip: torch.Tensor
+    name: str
+    failures: tuple[str, ...] = ()
+
+
+def test_on_a_cpu_batches_pass_as_they_are() -> None:
+    batches = [Clips(torch.full((2,), number), str(number)) for number in range(3)]
+    moved = list(on_device(iter(batches), torch.device("cpu"), ("clip",)))
+    assert all(there is batch for there, batch in zip(moved, batches, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="copies to a GPU need one")
+def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
+    device = torch.device("cuda", 0)
+    batches = [
+        Clips(torch.randint(0, 256, (8, 1 << 20), dtype=torch.uint8).pin_memory(), str(number))
+        for number in range(20)
+    ]
+    busy, found = torch.randn(4096, 4096, device=device), []
+    for batch in on_device(iter(batches), device, ("clip",)):
+        busy = (busy @ busy).tanh()
+        found.append((batch.name, batch.clip.clone()))
+    for batch, (name, clip) in zip(batches, found, strict=True):
+        assert name == batch.name and torch.equal(clip.cpu(), batch.clip)
