@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.backends.cuda import math_sdp_enabled
 from torch.utils.checkpoint import checkpoint
 
 NORM_EPS = 1e-6
@@ -36,6 +37,23 @@ class DropPath(nn.Module):
         return x * F.dropout(x.new_ones(len(x), 1, 1), self.rate, self.training)
 
 
+def attend(
+    q: Float[Tensor, "b h k e"], k: Float[Tensor, "b h n e"], v: Float[Tensor, "b h n e"]
+) -> Float[Tensor, "b h k e"]:
+    """Values weighted by softmax(q k / sqrt(e)), by torch's fused kernel for the device.
+
+    On a CPU in bfloat16 that kernel takes longer than the products themselves, which hold all
+    weights at once; they are taken there unless `torch.nn.attention.sdpa_kernel` leaves out MATH.
+    """
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or not math_sdp_enabled():
+        return F.scaled_dot_product_attention(q, k, v)
+    heads = q.shape[:2]
+    q, k, v = (x.flatten(0, 1) for x in (q, k, v))
+    # scaled while it is written, not by a pass of its own
+    scores = torch.baddbmm(q.new_zeros(1, 1, 1), q, k.mT, beta=0, alpha=q.shape[-1] ** -0.5)
+    return (scores.softmax(-1) @ v).unflatten(0, heads)
+
+
 class Attention(nn.Module):
     """Joint self-attention of all tokens.
 
@@ -61,7 +79,7 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "b n d"], outputs: int | None = None
     ) -> Float[Tensor, "b k d"]:
         q, k, v = self._queries_keys_values(x, outputs)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = attend(q, k, v)
         return self.proj(rearrange(mixed, "b h n d -> b n (h d)"))
 
     def weights(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n n"]:

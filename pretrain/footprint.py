@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from encoder.tubelets import per_channel
 from launch.memory import Footprint, peak_bytes
@@ -14,7 +15,7 @@ from pretrain.targets import build_target
 MEASURED_CLIPS = 2  # from two on, memory grows evenly with the clips
 
 
-def footprint(config: PretrainConfig, precision: str, recompute: bool) -> Footprint:
+def footprint(config: PretrainConfig, precision: str, recompute: bool, on_gpu: bool) -> Footprint:
     """Counts parameters, and the bytes of a forward and backward pass on tensors without data."""
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     with torch.device("meta"):
@@ -39,8 +40,10 @@ def footprint(config: PretrainConfig, precision: str, recompute: bool) -> Footpr
         return clip, prediction, target.values, *target.statistics, *errors
 
     per_channel.cache_clear()  # it remembers tensors, which here are none
+    kernels = [SDPBackend.FLASH_ATTENTION] + ([] if on_gpu else [SDPBackend.MATH])
     try:
-        peak = peak_bytes(step)
+        with sdpa_kernel(kernels):
+            peak = peak_bytes(step)
     finally:
         per_channel.cache_clear()
     value = dtype.itemsize

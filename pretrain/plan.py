@@ -75,7 +75,7 @@ def _footprints(config: PretrainConfig, machine: Machine) -> dict[tuple[int, boo
     """By ZeRO stage and recompute; stages of one precision have the same."""
     precisions = [_precision(config, machine, stage) for stage in STAGES]
     known = {
-        (precision, recompute): footprint(config, precision, recompute)
+        (precision, recompute): footprint(config, precision, recompute, machine.on_gpu)
         for precision in dict.fromkeys(precisions)
         for recompute in (False, True)
     }
