@@ -1,189 +1,147 @@
-"""Clips a second and memory of a training step, beside Hugging Face's VideoMAE.
+"""A training step beside those of others: clips a second, share of the peak, memory.
 
     python -m benchmarks.step [--sizes small base] [--precisions fp32 bf16] [--rounds 5]
 
-Forward, backward and AdamW at 16x224x224 on random clips. The contestants take turns in one
-process, so that a drift of the machine meets all of them; medians and their spread are shown.
-The share of the peak counts the operations that the contestant's objective needs, over what large
-matrix products reach in the second before the step.
+Forward, backward and AdamW at 16x224x224 on random clips. Each contestant has a process of its own,
+and they take turns, so that a drift of the machine meets all of them. The share of the peak counts
+the operations that the contestant's objective needs, over what large matrix products reach right
+before and after its steps. Medians over the rounds; the first two warm up.
 """
 
 import argparse
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-from encoder.config import EncoderConfig
+from benchmarks.contestants import CONTESTANTS, USUAL, Task
 from launch.meter import memory_gib
-from masking import DualMasking
-from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.config import DecoderConfig, TargetConfig
-from pretrain.cost import forward_cost
-from pretrain.objective import token_errors
-from pretrain.targets import build_target
-from pretrain.weights import huggingface_config
 
-OURS_DUAL, OURS_ALL, PEER = "this project, dual masking", "this project, all hidden", "transformers"
-CONTESTANTS = (OURS_DUAL, OURS_ALL, PEER)
-DUAL, ALL = DualMasking(), DualMasking(decoder=None)
+WARM_UP = 2  # rounds
+HEAD = ("", "ms", "min", "max", "clips/s", "of peak", "ratio", "GiB")
+LAYOUT = "{:34}{:>8}{:>8}{:>8}{:>9}{:>9}{:>7}{:>7}"
 
 
-class Contestant(NamedTuple):
-    """One way of making a training step."""
+class Turn(NamedTuple):
+    """What was measured in one turn."""
 
-    step: Callable[[int], None]  # with the number of the round, which picks the clips
-    flops: int  # that its objective needs, of all clips of a step
-
-
-def build(name: str, size: Any, clips: int, precision: str, device: torch.device) -> Contestant:
-    """A contestant ready to step; weights and clips are the same for all of them by seed."""
-    torch.manual_seed(0)
-    masking = DUAL if name == OURS_DUAL else ALL
-    encoder, decoder = EncoderConfig(size=size), DecoderConfig(size=size)
-    rngs = [np.random.default_rng(i) for i in range(clips)]
-    masks = masking.draw(encoder.grid, rngs)
-    visible, decoded = (torch.from_numpy(index).to(device) for index in masks)
-    data = torch.randint(0, 256, (3, clips, 16, 224, 224, 3), dtype=torch.uint8, device=device)
-    make = _peer_loss if name == PEER else _our_loss
-    model, loss = make(encoder, decoder, visible, decoded)
-    model.to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
-
-    def step(number: int) -> None:
-        with _autocast(precision, device):
-            value = loss(data[number % len(data)])
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        value.item()
-
-    cost = forward_cost(encoder, decoder, masking.counts(encoder.grid))
-    return Contestant(step, cost.training_flops * clips)
+    seconds: float  # of a step
+    peak: float  # operations a second of matrix products
+    gib: float  # most memory so far: of the GPU, or of the whole process
 
 
-def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
-def _our_loss(
-    encoder: EncoderConfig, decoder: DecoderConfig, visible: Tensor, decoded: Tensor
-) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    model = MaskedAutoencoder(encoder, decoder)
-
-    def loss(clip: Tensor) -> Tensor:
-        target = build_target(clip, decoded, encoder, TargetConfig())
-        prediction = model(clip, visible, decoded)
-        return token_errors(prediction, target.values, visible, decoded, encoder.tokens).loss()
-
-    return model, loss
-
-
-def _peer_loss(
-    encoder: EncoderConfig, decoder: DecoderConfig, visible: Tensor, decoded: Tensor
-) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    """Hugging Face's model decodes every hidden token; its clips come standardised, as it wants."""
-    from transformers import VideoMAEConfig, VideoMAEForPreTraining
-
-    settings = huggingface_config(encoder, decoder, "normalised_pixels")
-    model = VideoMAEForPreTraining(VideoMAEConfig(**settings, attn_implementation="sdpa"))
-    hidden = torch.ones(len(visible), encoder.tokens, dtype=torch.bool, device=visible.device)
-    hidden.scatter_(1, visible, False)
-    mean, std = torch.tensor(encoder.mean), torch.tensor(encoder.std)
-
-    def loss(clip: Tensor) -> Tensor:
-        pixels = (clip.float() / 255 - mean.to(clip.device)) / std.to(clip.device)
-        return model(pixels.permute(0, 1, 4, 2, 3), bool_masked_pos=hidden).loss
-
-    return model, loss
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that the device took."""
+    if device.type != "cuda":
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    work()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1e3
 
 
 def matrix_peak(precision: str, device: torch.device) -> float:
-    """Operations a second of large matrix products, for about a second."""
+    """Operations a second of large matrix products, for about half a second."""
     side = 16384 if device.type == "cuda" else 2048
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a = torch.randn(side, side, device=device, dtype=dtype)
     out = a @ a
-    began, products = _now(device), 0
-    while _now(device) - began < 1:
-        torch.mm(a, a, out=out)
+    seconds, products = 0.0, 0
+    while seconds < 0.5:
+        seconds += timed(lambda: torch.mm(a, a, out=out), device)
         products += 1
-    return 2 * side**3 * products / (_now(device) - began)
+    return 2 * side**3 * products / seconds
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def contest(name: str, task: Task, steps: int, turns: Connection) -> None:
+    """The process of one contestant: a turn whenever it is told so."""
+    if task.device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
+    torch.manual_seed(0)
+    contestant = CONTESTANTS[name]
+    step, number = contestant.make(task, contestant.masking), 0
+    turns.send("ready")
+    while turns.recv():
+        before = matrix_peak(task.precision, task.device)
+        if task.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(task.device)
+
+        def work(first: int = number) -> None:
+            for each in range(first, first + steps):
+                step(each)
+
+        seconds = timed(work, task.device) / steps
+        gib, number = memory_gib(task.device), number + steps
+        peak = (before + matrix_peak(task.precision, task.device)) / 2
+        turns.send(Turn(seconds, peak, gib))
 
 
-def compare(size: str, precision: str, clips: int, rounds: int, device: torch.device) -> None:
-    """Prints the table of one size and precision."""
-    contestants = {name: build(name, size, clips, precision, device) for name in CONTESTANTS}
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    peaks: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, contestant in contestants.items():
-            # measured beside each step, for a shared machine is not as fast at all times
-            peak = matrix_peak(precision, device)
-            began = _now(device)
-            contestant.step(number)
-            if number:  # the first round warms up
-                seconds[name].append(_now(device) - began)
-                peaks[name].append(peak)
-    peak = statistics.median(value for beside in peaks.values() for value in beside)
-    peer = statistics.median(seconds[PEER])
-    print(f"\n{size}, {clips} clips a step, {precision}; matrix product {peak / 1e9:.0f} GFLOP/s")
-    print(f"{'':30}{'ms':>8}{'min':>8}{'max':>8}{'clips/s':>9}{'of peak':>9}{'ratio':>7}{'GiB':>7}")
-    for name, times in seconds.items():
-        middle = statistics.median(times)
-        shares = [contestants[name].flops / t / p for t, p in zip(times, peaks[name], strict=True)]
-        share = statistics.median(shares)
-        memory = peak_memory(name, size, precision, clips)
-        print(
-            f"{name:30}{middle * 1e3:8.0f}{min(times) * 1e3:8.0f}{max(times) * 1e3:8.0f}"
-            f"{clips / middle:9.2f}{share:9.0%}{peer / middle:7.2f}{memory:7.2f}",
-            flush=True,
-        )
+def take_turns(names: list[str], task: Task, rounds: int, steps: int) -> dict[str, list[Turn]]:
+    """All turns of each contestant after the warm-up; every one waits while another computes."""
+    context: Any = multiprocessing.get_context("spawn")
+    lines: dict[str, Connection] = {}
+    for name in names:
+        lines[name], other = context.Pipe()
+        context.Process(target=contest, args=(name, task, steps, other), daemon=True).start()
+        other.close()  # so that a process that dies is noticed
+        lines[name].recv()
+    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    for number in range(WARM_UP + rounds):
+        for name, line in lines.items():
+            line.send(True)
+            turn = line.recv()
+            if number >= WARM_UP:
+                turns[name].append(turn)
+    for line in lines.values():
+        line.send(False)
+    return turns
 
 
-def peak_memory(name: str, size: str, precision: str, clips: int) -> float:
-    """GiB that two steps need at most, measured in a process of their own."""
-    command = [sys.executable, "-m", "benchmarks.step", "--memory-of", name, "--sizes", size]
-    command += ["--precisions", precision, "--clips", str(clips)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def print_memory(name: str, size: str, precision: str, clips: int, device: torch.device) -> None:
-    contestant = build(name, size, clips, precision, device)
-    for number in range(2):
-        contestant.step(number)
-    print(memory_gib(device))
+def compare(names: list[str], task: Task, rounds: int, steps: int) -> None:
+    """Prints the table of one size and precision; ratios are to the contestant named last."""
+    turns = take_turns(names, task, rounds, steps)
+    peak = statistics.median(turn.peak for each in turns.values() for turn in each)
+    print(
+        f"\n{task.size}, {task.clips} clips a step, {task.precision}; "
+        f"matrix product {peak / 1e12:.3g} TFLOP/s"
+    )
+    print(LAYOUT.format(*HEAD))
+    last = statistics.median(turn.seconds for turn in turns[names[-1]])
+    for name, each in turns.items():
+        contestant, times = CONTESTANTS[name], [turn.seconds for turn in each]
+        middle, flops = statistics.median(times), contestant.flops(task)
+        share = statistics.median(flops / turn.seconds / turn.peak for turn in each)
+        row = (
+            contestant.label, f"{middle * 1e3:.0f}", f"{min(times) * 1e3:.0f}",
+            f"{max(times) * 1e3:.0f}", f"{task.clips / middle:.2f}", f"{share:.0%}",
+            f"{last / middle:.2f}", f"{each[-1].gib:.2f}",
+        )  # fmt: skip
+        print(LAYOUT.format(*row), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", nargs="+", default=["small", "base"])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
+    parser.add_argument("--contestants", nargs="+", default=USUAL, choices=CONTESTANTS)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clips", type=int, help="of a step; 8 for small, 4 for others on a CPU")
-    parser.add_argument("--memory-of", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--clips", type=int, help="of a step; 32 on a GPU, 8 on a CPU")
+    parser.add_argument("--steps", type=int, help="of a turn; 10 on a GPU, 1 on a CPU")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device.type == "cuda"
     for size in options.sizes:
-        clips = options.clips or (32 if device.type == "cuda" else 8 if size == "small" else 4)
         for precision in options.precisions:
-            if options.memory_of:
-                print_memory(options.memory_of, size, precision, clips, device)
-            else:
-                compare(size, precision, clips, options.rounds, device)
+            task = Task(size, precision, options.clips or (32 if on_gpu else 8), device)
+            compare(options.contestants, task, options.rounds, options.steps or on_gpu * 9 + 1)
 
 
 if __name__ == "__main__":

@@ -187,6 +187,13 @@ def initialise_linear(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def compile_blocks(model: nn.Module) -> None:
+    """Compiles every block of a model in place, for its own shapes; no name changes."""
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.compile(dynamic=False)
+
+
 def run_block(
     block: nn.Module, x: Float[Tensor, "b n d"], outputs: int | None, recompute: bool
 ) -> Float[Tensor, "b k d"]:
