@@ -188,10 +188,17 @@ def initialise_linear(module: nn.Module) -> None:
 
 
 def compile_blocks(model: nn.Module) -> None:
-    """Compiles every block of a model in place, for its own shapes; no name changes."""
-    for module in model.modules():
-        if isinstance(module, Block):
-            module.compile(dynamic=False)
+    """Compiles every block of a model in place, for its own shapes; no name changes.
+
+    Blocks that are alike share what is compiled; each rate of drop path is compiled for itself.
+    """
+    import torch._dynamo.config as dynamo  # half a second
+
+    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    forms = 4 * len({block.drop_path.rate for block in blocks})  # trained or not, whole or in part
+    dynamo.recompile_limit = max(dynamo.recompile_limit, forms)
+    for block in blocks:
+        block.compile(dynamic=False)
 
 
 def run_block(

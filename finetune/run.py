@@ -34,6 +34,7 @@ HARMLESS = (
     "run", "log.", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
     "data.max_unreadable", "data.read_timeout", "data.set.source", "data.set.labels",
     "batch.micro_batch", "engine.zero_stage", "engine.offload_optimizer", "engine.recompute",
+    "engine.compile",
     "engine.timeout_seconds", "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
     "views.", "validation.every_epochs",
 )  # fmt: skip

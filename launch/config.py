@@ -59,6 +59,7 @@ class EngineConfig:
         False  # optimizer states in main memory; compiles DeepSpeed's CPU Adam
     )
     recompute: bool = False  # activation checkpointing of every block
+    compile: bool = False  # every block by torch.compile: minutes at the start, faster on a GPU
     timeout_seconds: Positive = 1800  # a process that waits longer for the others gives up
     stall_seconds: Positive = 300  # without a step, then every process tells where it is
     lost_seconds: Positive = 60  # of silence, then a process counts as lost and the others end
@@ -73,6 +74,11 @@ class EngineConfig:
             )
         if self.zero_stage == 0 and self.offload_optimizer:
             raise ValueError("zero_stage 0 has no offload_optimizer; take zero_stage 1 or above")
+        if self.zero_stage == 3 and self.compile:
+            raise ValueError(
+                "zero_stage 3 gathers weights where a compiled block cannot; take compile false or "
+                "zero_stage 2"
+            )
         return self
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from encoder.block import compile_blocks
 from encoder.weights.own import load_strictly, save_encoder
 from launch.checkpoints.folder import (
     CHECKPOINTS_FOLDER,
@@ -37,7 +38,7 @@ from video.ledger import Ledger
 HARMLESS = (
     "run", "log.", "probe", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
     "data.max_unreadable", "data.read_timeout", "batch.micro_batch", "engine.zero_stage",
-    "engine.offload_optimizer", "engine.recompute", "engine.timeout_seconds",
+    "engine.offload_optimizer", "engine.recompute", "engine.compile", "engine.timeout_seconds",
     "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
 )  # fmt: skip
 
@@ -68,6 +69,8 @@ def build_engine(config: PretrainConfig, processes: Processes, beginning: Beginn
     model = MaskedAutoencoder(config.encoder, config.decoder, config.engine.recompute)
     if beginning.weights is not None and config.init_from is not None:
         load_strictly(model, beginning.weights, config.init_from)
+    if config.engine.compile:
+        compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
     if beginning.resumed is not None:
         load_checkpoint(beginning.resumed, engine)

@@ -1,5 +1,10 @@
 """Attention by either way of computing it."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -48,3 +53,17 @@ def test_bfloat16_on_a_cpu_is_not_computed_by_the_fused_kernel() -> None:
     fused = [key for key in seen if "flash_attention_for_cpu" in key and "backward" not in key]
     assert len(fused) == 1 and seen[fused[0]] == 1
     assert seen["aten::baddbmm"] >= 1
+
+
+@pytest.mark.parametrize("rate", ["0", pytest.param("0.2", marks=pytest.mark.soak)])
+def test_compiled_blocks_compute_the_same_and_keep_their_names(rate: str) -> None:
+    program = Path(__file__).parent / "compiled_program.py"  # without types checked in every call
+    done = subprocess.run(
+        [sys.executable, program, rate], capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["names"] and max(found["distances"]) < 1e-5
+    forms = 4 * (12 if float(rate) else 1)
+    assert 0 < found["graphs"] <= forms, "blocks that are alike are compiled once"
+    assert found["breaks"] == 0 and "limit" not in done.stderr

@@ -143,3 +143,21 @@ def test_bf16_trains_and_goes_on_to_the_same_bits(
     shutil.rmtree(run / "checkpoints/step-0000006")
     assert run_alone(command).returncode == 0
     assert losses(run) == whole
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("stage", [0, 2])
+def test_compiled_blocks_train_alike_and_may_be_turned_on_later(
+    finished: Path, operations: Path, tmp_path: Path, stage: int
+) -> None:
+    run = tmp_path / "run"
+    command = words(operations, run, f"engine.zero_stage={stage}", "engine.compile=true")
+    done = run_alone(command)
+    assert done.returncode == 0, done.stderr
+    assert losses(run) == pytest.approx(losses(finished), abs=1e-5)
+    shutil.rmtree(run / "checkpoints/step-0000006")
+    done = run_alone([*command, "engine.compile=false"])
+    assert done.returncode == 0, done.stderr
+    assert losses(run) == pytest.approx(losses(finished), abs=1e-5)
+    refused = run_alone([*command, "engine.zero_stage=3"])
+    assert refused.returncode == 2 and "zero_stage 2" in refused.stderr

@@ -1,0 +1,48 @@
+"""Compiled blocks beside the same blocks as they are; run by test_block.
+
+    compiled_program.py DROP_PATH
+
+Prints a JSON object.
+"""
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import torch
+from torch import Tensor, nn
+from torch._dynamo.utils import counters
+
+from encoder.block import build_blocks, compile_blocks
+
+
+def results(blocks: nn.ModuleList) -> list[Tensor]:
+    """Output and gradient of a stack whose last block computes some tokens only."""
+    x = torch.randn(2, 12, 32, generator=torch.manual_seed(0)).requires_grad_()
+    out = x
+    for block in blocks:
+        out = block(out, None)
+    out = blocks[-1](out, 5)
+    out.square().sum().backward()
+    return [out.detach(), x.grad]
+
+
+def main() -> None:
+    blocks = build_blocks(12, 32, 2, 4.0, drop_path=float(sys.argv[1]))
+    compiled = copy.deepcopy(blocks)
+    compile_blocks(compiled)
+    results(compiled.train())
+    pairs = zip(results(compiled.eval()), results(blocks.eval()), strict=True)
+    print(json.dumps({
+        "names": list(compiled.state_dict()) == list(blocks.state_dict()),
+        "distances": [float((a - b).norm() / b.norm()) for a, b in pairs],
+        "graphs": counters["stats"]["unique_graphs"],
+        "breaks": len(counters["graph_break"]) + len(counters["unimplemented"]),
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
