@@ -191,12 +191,21 @@ class FinetuneConfig:
             )
         return patience_problem(self.data.read_timeout, self.engine)
 
+    @property
+    def segments(self) -> int:
+        """Of every clip; those of all sets are as many."""
+        return max(self._segments, default=1)
+
+    @property
+    def _segments(self) -> set[int]:
+        samplings = [each.sampling for each in self.data.named.values()]
+        return {each.segments for each in samplings if isinstance(each, ClipSampling)}
+
     def _of_head(self) -> str:
         wanted = HEAD_OF.get(self.mode.kind)
         if wanted and self.head.kind != wanted:
             return f"head.kind: {self.head.kind} in mode {self.mode.kind}, which is {wanted}"
-        samplings = [each.sampling for each in self.data.named.values()]
-        segments = {each.segments for each in samplings if isinstance(each, ClipSampling)}
+        segments = self._segments
         if len(segments | {1}) > 1 and self.head.kind not in SEGMENTED:
             return f"head.kind: {self.head.kind} takes no segments; take tsn, or segments 1"
         if len(segments) > 1:

@@ -1,7 +1,9 @@
 """A finetuning run from its configuration to its classifier and its predictions."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from encoder.block import compile_blocks
 from finetune.clips.batches import open_batches
 from finetune.clips.samples import LabelledSamples
 from finetune.config import FinetuneConfig
@@ -9,6 +11,7 @@ from finetune.describe import describe_end, describe_run
 from finetune.loop import Run, train
 from finetune.network.building import Built, build, rebuild
 from finetune.network.classifier import Classifier, learning_rate_scale
+from finetune.network.footprint import classifier_footprint
 from finetune.network.losses import build_loss
 from finetune.report import Reporter
 from finetune.sets import LEDGER_FILE, Sets, open_sets
@@ -20,8 +23,10 @@ from launch.checkpoints.folder import CHECKPOINTS_FOLDER, Checkpoint, find_check
 from launch.checkpoints.restoring import load_checkpoint
 from launch.checkpoints.saving import Saver
 from launch.engine import Engine
+from launch.memory import Footprint
 from launch.processes import Processes, leave_processes
 from launch.recipe import ConfigError
+from launch.recomputing import recomputes
 from launch.run_folder import record_start
 from launch.schedule import build_schedules, total_steps
 from launch.session import Session, session
@@ -69,7 +74,7 @@ def prepare(config: FinetuneConfig, opened: Session, sets: Sets) -> tuple[Run, T
     checkpoints = folder / CHECKPOINTS_FOLDER
     resumed = find_checkpoint(checkpoints, processes, notes.append)
     built = build_network(config, sets, resumed, folder, processes)
-    engine = build_engine(config, built.model, resumed, processes)
+    engine = build_engine(config, built.model, resumed, processes, notes.append)
     encoder = built.facts.encoder
     copies = config.data.clips_per_read
     samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
@@ -119,8 +124,9 @@ def build_network(
 
 
 def build_engine(
-    config: FinetuneConfig, model: Classifier, resumed: Checkpoint | None, processes: Processes
-) -> Engine:
+    config: FinetuneConfig, model: Classifier, resumed: Checkpoint | None, processes: Processes,
+    say: Callable[[str], None],
+) -> Engine:  # fmt: skip
     """Under the learning rates of the recipe's mode, with the state of a checkpoint."""
     mode, depth = config.mode, model.encoder.config.depth
     if mode.kind == "neighbours":
@@ -129,6 +135,12 @@ def build_engine(
     def scale(name: str) -> float:
         return learning_rate_scale(name, depth, mode.layer_decay, mode.backbone_lr)
 
+    def count(precision: str, on_gpu: bool) -> Footprint:
+        return classifier_footprint(model, config.segments, precision, on_gpu)
+
+    model.encoder.recompute = recomputes(config.engine, config.batch, processes, count, say)
+    if config.engine.compile:
+        compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes, scale)
     if resumed is not None:
         load_checkpoint(resumed, engine)

@@ -58,7 +58,8 @@ class EngineConfig:
     offload_optimizer: bool = (
         False  # optimizer states in main memory; compiles DeepSpeed's CPU Adam
     )
-    recompute: bool = False  # activation checkpointing of every block
+    # activation checkpointing of every block; auto: where activations would not fit the memory
+    recompute: bool | Literal["auto"] = False
     compile: bool = False  # every block by torch.compile: minutes at the start, faster on a GPU
     timeout_seconds: Positive = 1800  # a process that waits longer for the others gives up
     stall_seconds: Positive = 300  # without a step, then every process tells where it is

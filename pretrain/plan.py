@@ -8,7 +8,7 @@ import torch
 
 from launch.config import EngineConfig
 from launch.engine import resolve_precision
-from launch.memory import DeviceMemory, Footprint, device_memory
+from launch.memory import FREE, DeviceMemory, Footprint, device_memory
 from launch.recipe import ConfigError
 from launch.schedule import total_steps
 from pretrain.config import PretrainConfig
@@ -21,7 +21,6 @@ from video.table import table
 
 GIB = 2**30
 STAGES = range(4)
-FREE = 0.05  # share of the memory that is left alone
 HEAD = ("ZeRO", "recompute", "precision", "micro-batch", "accumulated",
         "weights", "gradients", "optimizer", "activations", "program", "total")  # fmt: skip
 

@@ -1,5 +1,6 @@
 """A pretraining run from its configuration to its encoder file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,8 +15,10 @@ from launch.checkpoints.folder import (
 from launch.checkpoints.restoring import load_checkpoint, read_weights
 from launch.checkpoints.saving import WRITE_ERRORS, Saver
 from launch.engine import Engine
+from launch.memory import Footprint
 from launch.processes import Processes, first_does
 from launch.recipe import ConfigError
+from launch.recomputing import recomputes
 from launch.run_folder import record_start
 from launch.schedule import build_schedules, total_steps
 from launch.session import Session, session
@@ -28,6 +31,7 @@ from pretrain.cost import forward_cost
 from pretrain.data import open_batches
 from pretrain.describe import ENCODER_FILE, describe_end, describe_run
 from pretrain.features.watch import watch
+from pretrain.footprint import footprint
 from pretrain.looking import Looker
 from pretrain.loop import Run, train
 from pretrain.report import Reporter
@@ -63,10 +67,17 @@ def pretrain(config: PretrainConfig) -> None:
     engine.close()
 
 
-def build_engine(config: PretrainConfig, processes: Processes, beginning: Beginning) -> Engine:
+def build_engine(
+    config: PretrainConfig, processes: Processes, beginning: Beginning, say: Callable[[str], None]
+) -> Engine:
     """The autoencoder with the weights that the run begins with."""
+
+    def count(precision: str, on_gpu: bool) -> Footprint:
+        return footprint(config, precision, False, on_gpu)
+
+    recompute = recomputes(config.engine, config.batch, processes, count, say)
     torch.manual_seed(config.seed)
-    model = MaskedAutoencoder(config.encoder, config.decoder, config.engine.recompute)
+    model = MaskedAutoencoder(config.encoder, config.decoder, recompute)
     if beginning.weights is not None and config.init_from is not None:
         load_strictly(model, beginning.weights, config.init_from)
     if config.engine.compile:
@@ -82,7 +93,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     folder, processes, notes = opened.folder, opened.processes, list(opened.notes)
     checkpoints = folder / CHECKPOINTS_FOLDER
     beginning = find_beginning(config, folder, processes, notes.append)
-    engine = build_engine(config, processes, beginning)
+    engine = build_engine(config, processes, beginning, notes.append)
     start = beginning.step
     reads_per_step = config.batch.clips // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)

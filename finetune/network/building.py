@@ -11,7 +11,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from encoder.block import compile_blocks
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from encoder.weights.files import find_file
@@ -116,9 +115,6 @@ def read_frozen(folder: Path) -> dict[str, Tensor]:
 
 
 def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
-    model.encoder.recompute = config.engine.recompute
-    if config.engine.compile:
-        compile_blocks(model)
     train_part(model, config.mode.blocks if config.mode.kind != "neighbours" else 0)
     return model
 
