@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
@@ -39,7 +40,7 @@ def token_errors(
     tokens: int,
 ) -> TokenErrors:
     """Mean squared error over the values of each decoded token, in float32."""
-    error = (prediction.float() - target).square().mean(dim=-1)
+    error = F.mse_loss(prediction.float(), target, reduction="none").mean(dim=-1)
     return TokenErrors(error, hidden_from_encoder(visible, tokens).gather(1, decoded))
 
 
