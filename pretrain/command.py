@@ -1,7 +1,8 @@
 """The command line of pretraining."""
 
 import argparse
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from launch.asking import Program, add_recipe, recipe_asked
@@ -43,7 +44,29 @@ def plan_parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, help="of all recordings; epochs depend on it")
     parser.add_argument("--peak", type=float, help="TFLOP/s of each (989 of an H100 or H200)")
     parser.add_argument("--mfu", type=float, default=0.4, help="share of the peak reached (0.4)")
+    links = parser.add_argument_group("links", "what the table of 8, 64 and 512 GPUs assumes")
+    rate = _within(0.001, 1e6)
+    links.add_argument("--node", type=_positive, default=8, help="GPUs of a node (8)")
+    links.add_argument("--inside", type=rate, default=450, help="GB/s of each in its node (450)")
+    links.add_argument("--between", type=rate, default=400, help="Gbit/s of each to others (400)")
+    links.add_argument("--reached", type=_within(0.01, 1), default=0.8,
+                       help="share of these that collectives reach (0.8)")  # fmt: skip
+    links.add_argument("--overlap", type=_within(0, 1), default=0.5,
+                       help="share hidden behind computing at ZeRO 3 (0.5)")  # fmt: skip
     return parser
+
+
+def _within(least: float, most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+        return value
+
+    return number
 
 
 def _positive(text: str) -> int:
@@ -57,11 +80,17 @@ def plan_recipe(arguments: Sequence[str]) -> None:
     options = plan_parser().parse_intermixed_args(arguments)
     overrides = ["run=planned", "data.source=planned", *options.overrides]
     config = load_recipe(PretrainConfig, options.recipe, overrides, RECIPES)
-    from pretrain.plan import Machine, plan
+    from launch.communication import Links
+    from pretrain.machine import Machine
+    from pretrain.plan import plan
 
     devices, on_gpu = options.cpus or options.gpus, options.cpus is None
     peak = options.peak or (989.0 if on_gpu else None)
-    machine = Machine(devices, on_gpu, options.memory, peak, options.mfu)
+    links = Links(
+        options.inside * 1e9, options.between * 1e9 / 8, options.node, options.reached,
+        options.overlap,
+    )  # fmt: skip
+    machine = Machine(devices, on_gpu, options.memory, peak, options.mfu, links)
     print("\n".join(plan(config, machine, options.hours)))
 
 

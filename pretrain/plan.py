@@ -1,42 +1,21 @@
 """Memory, steps and time of a recipe, before there is a machine to run it on."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterator
 
-import torch
-
-from launch.config import EngineConfig
-from launch.engine import resolve_precision
-from launch.memory import FREE, DeviceMemory, Footprint, device_memory
+from launch.memory import FREE, Footprint
 from launch.recipe import ConfigError
 from launch.schedule import total_steps
 from pretrain.config import PretrainConfig
 from pretrain.cost import forward_cost
-from pretrain.footprint import footprint
+from pretrain.machine import GIB, Machine, footprints_of, largest_fit, stage_precision
+from pretrain.scaling import scaling
 from pretrain.sources import plans_of
 from video.recording import Recording
 from video.sampling import ClipSampler
 from video.table import table
 
-GIB = 2**30
-STAGES = range(4)
 HEAD = ("ZeRO", "recompute", "precision", "micro-batch", "accumulated",
         "weights", "gradients", "optimizer", "activations", "program", "total")  # fmt: skip
-
-
-class Machine(NamedTuple):
-    """What a run is planned for."""
-
-    devices: int
-    on_gpu: bool
-    memory_gib: float  # of one device
-    teraflops: float | None  # peak of one device in the run's precision
-    mfu: float  # the share of it that training reaches
-
-    def name(self, devices: int) -> str:
-        word = "GPU" if self.on_gpu else "CPU process"
-        return f"{devices} {word}{('s' if self.on_gpu else 'es') * (devices > 1)}"
 
 
 def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[str]:
@@ -49,7 +28,7 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
         )
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
-    footprints = _footprints(config, machine)
+    footprints = footprints_of(config, machine)
     parameters = footprints[0, False].parameters
     return [
         f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with its "
@@ -61,28 +40,8 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
         f"{machine.memory_gib:g} are used",
         *_memory(config, machine, footprints),
         *_time(config, machine, cost.training_flops, hours),
+        *scaling(config, machine, footprints, cost.training_flops),
     ]
-
-
-def _precision(config: PretrainConfig, machine: Machine, stage: int) -> str:
-    asked = "fp32" if stage == 0 else config.engine.precision
-    device = torch.device("cuda" if machine.on_gpu else "cpu")
-    return resolve_precision(EngineConfig(zero_stage=stage, precision=asked), device)
-
-
-def _footprints(config: PretrainConfig, machine: Machine) -> dict[tuple[int, bool], Footprint]:
-    """By ZeRO stage and recompute; stages of one precision have the same."""
-    precisions = [_precision(config, machine, stage) for stage in STAGES]
-    known = {
-        (precision, recompute): footprint(config, precision, recompute, machine.on_gpu)
-        for precision in dict.fromkeys(precisions)
-        for recompute in (False, True)
-    }
-    return {
-        (stage, recompute): known[precisions[stage], recompute]
-        for recompute in (False, True)
-        for stage in STAGES
-    }
 
 
 def _memory(
@@ -91,33 +50,13 @@ def _memory(
     """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
     rows: list[tuple[str, ...]] = [HEAD]
     for (stage, recompute), needed in footprints.items():
-        precision = _precision(config, machine, stage)
-        needs = partial(
-            device_memory, needed, stage, precision, machine.devices,
-            offload=stage > 0 and config.engine.offload_optimizer, on_gpu=machine.on_gpu,
-        )  # fmt: skip
-        head = (str(stage), "yes" if recompute else "no", precision)
-        rows.append((*head, *_largest(config, machine, needs)))
+        fit = largest_fit(config, machine, stage, needed, config.batch.clips)
+        sizes = [f"{size / GIB:.2f}" for size in (*fit.memory, fit.memory.total)]
+        sizes[-1] += "" if fit.fits else "  does not fit"
+        precision = stage_precision(config, machine, stage)
+        counts = str(fit.micro_batch), str(fit.accumulation)
+        rows.append((str(stage), "yes" if recompute else "no", precision, *counts, *sizes))
     yield from (f"  {line}" for line in table(rows))
-
-
-def _largest(
-    config: PretrainConfig, machine: Machine, needs: Callable[..., DeviceMemory]
-) -> tuple[str, ...]:
-    """Columns of the largest micro-batch that fits, or of the smallest where none does."""
-    share = config.batch.clips // machine.devices
-    smallest = config.data.clips_per_read
-    room = machine.memory_gib * GIB * (1 - FREE)
-    fitting = [
-        micro_batch
-        for micro_batch in range(smallest, share + 1, smallest)
-        if share % micro_batch == 0 and needs(micro_batch=micro_batch).total <= room
-    ]
-    micro_batch = max(fitting, default=smallest)
-    memory = needs(micro_batch=micro_batch)
-    sizes = [f"{size / GIB:.2f}" for size in (*memory, memory.total)]
-    sizes[-1] += "" if fitting else "  does not fit"
-    return (str(micro_batch), str(share // micro_batch), *sizes)
 
 
 def _time(

@@ -100,3 +100,51 @@ def test_what_cannot_be_planned_is_one_line(arguments: list[str], message: str) 
     done = plan(*arguments)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
+
+
+def scaled(output: str) -> dict[tuple[int, int], list[str]]:
+    """The table of more GPUs: its columns from the clips on, by GPUs and stage."""
+    lines = output.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.split()[:2] == ["GPUs", "ZeRO"])
+    cells = [line.split() for line in lines[head + 1 :]]
+    return {(int(row[0]), int(row[1])): row[2:] for row in cells if row[0].isdigit()}
+
+
+def test_more_gpus_share_the_step_and_are_less_efficient(giant: str) -> None:
+    found = scaled(giant)
+    assert {devices for devices, _ in found} == {8, 64, 512}
+    assert {stage for _, stage in found} == {1, 2, 3}
+    for (devices, stage), row in found.items():
+        clips, micro_batch, accumulation = int(row[0].rstrip("*")), int(row[1]), int(row[2])
+        assert clips == micro_batch * accumulation * devices
+        sent, computing, communicating, whole, rate = map(float, row[3:8])
+        hidden = min(0.5 * communicating, computing) if stage == 3 else 0
+        assert whole == pytest.approx(computing + communicating - hidden, rel=0.02)
+        assert rate == pytest.approx(clips / whole, rel=0.01)
+        ring = (450 if devices == 8 else 8 * 400 / 8) * 0.8  # GB/s
+        assert communicating == pytest.approx(sent / ring, rel=0.02)
+    assert found[8, 2][0] == "1152" and found[512, 2][0] == "2048*"
+    for stage in (1, 2, 3):
+        shares = [int(found[devices, stage][8].rstrip("%")) for devices in (8, 64, 512)]
+        assert shares == sorted(shares, reverse=True) and shares[0] > shares[2]
+    assert "*: 1152 clips cannot be shared in reads of 4" in giant
+
+
+def test_slower_links_are_what_one_says() -> None:
+    slow = plan("small", "--node", "4", "--inside", "100", "--between", "80", "--reached", "0.5",
+                "--overlap", "0", "batch.clips=1024")  # fmt: skip
+    assert "50 and 20 GB/s around a ring of all" in slow.stdout, slow.stderr
+    row = list(map(float, scaled(slow.stdout)[64, 3][3:7]))
+    assert row[2] == pytest.approx(row[0] / 20, rel=0.02)
+    assert row[3] == pytest.approx(row[1] + row[2], rel=0.02)
+
+
+def test_what_joins_cpus_is_not_assumed() -> None:
+    assert "scaling" not in plan("small", "--cpus", "2", "--peak", "1").stdout
+
+
+@pytest.mark.parametrize("wrong", ["--reached=0", "--overlap=1.5", "--inside=nan", "--between=x"])
+def test_links_that_cannot_be_are_refused(wrong: str) -> None:
+    done = plan("small", wrong)
+    assert done.returncode == 2
+    assert f"{wrong.partition('=')[2]!r} is not a number from" in done.stderr.splitlines()[-1]
