@@ -1,0 +1,149 @@
+"""Bytes sent and memory held by each process of one training step, against what theory says.
+
+    python -m benchmarks.scaling [--worlds 1 2 4] [--stages 0 1 2 3] [--precision fp32]
+
+Starts the engine on 1, 2 and 4 processes that talk by gloo, at ZeRO 0 to 3, with the same clips,
+masks and weights. The collectives are counted where torch.distributed hands them to the backend,
+and turned into bytes by what a ring sends (gloo itself may send otherwise). `paper` is ZeRO's own
+count (Rajbhandari et al., SC 2020), `known` what launch/communication.py knows of DeepSpeed.
+Time is not measured: the processes share the cores of one machine.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from benchmarks.scaling_setting import Measured, Setting
+from launch.communication import Sent, sent_by_deepspeed, sent_by_paper
+from launch.engine import REDUCE_BUCKET
+from launch.memory import CPU_PROGRAM, Footprint, device_memory
+from pretrain.footprint import footprint
+from video.table import table
+
+MIB = 2**20
+VALUE_BYTES = {"fp32": 4, "bf16": 2}
+SENT_HEAD = ("processes", "ZeRO", "accumulated", "gradients MB", "weights MB", "collectives",
+             "paper MB", "of paper", "known MB", "of known", "loss differs")  # fmt: skip
+HELD_HEAD = ("processes", "ZeRO", "weights", "share", "gradients", "share", "optimizer", "share",
+             "tensors", "planned", "process", "planned")  # fmt: skip
+
+
+def run(setting: Setting, world_size: int) -> Measured:
+    """Starts the processes, as a launcher would, and waits for them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "benchmarks.scaling_rank", json.dumps(setting._asdict())]
+    started = []
+    for rank in range(world_size):
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size}
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": world_size}
+        environment = {key: str(value) for key, value in {**ranks, **meeting}.items()}
+        started.append(
+            subprocess.Popen(
+                command, env={**os.environ, **environment}, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+    outcomes = [process.communicate() for process in started]
+    for process, (_, error) in zip(started, outcomes, strict=True):
+        if process.returncode:
+            raise RuntimeError(f"a process of {world_size} ended: {error}")
+    return Measured(**json.loads(outcomes[0][0].splitlines()[-1]))
+
+
+def sent_row(setting: Setting, world_size: int, measured: Measured, first: Measured) -> list[str]:
+    """What was sent, against both counts; the loss against that of the first row."""
+    accumulation = setting.clips // setting.micro_batch // world_size
+    size = VALUE_BYTES[setting.precision]
+    step = setting.stage, measured.values, world_size, size, accumulation
+    paper, known = sent_by_paper(*step), sent_by_deepspeed(*step, measured.resident)
+    sent = Sent(
+        sum(measured.sent.get(kind, 0) for kind in ("all_reduce", "reduce", "reduce_scatter")),
+        sum(measured.sent.get(kind, 0) for kind in ("all_gather", "broadcast")),
+    )
+    differs = max(abs(a / b - 1) for a, b in zip(measured.losses, first.losses, strict=True))
+    return [
+        str(world_size), str(setting.stage), str(accumulation),
+        f"{sent.gradients / 1e6:.2f}", f"{sent.weights / 1e6:.2f}", str(measured.collectives),
+        f"{paper.total / 1e6:.2f}", _ratio(sent, paper),
+        f"{known.total / 1e6:.2f}", _ratio(sent, known), f"{differs:.0e}",
+    ]  # fmt: skip
+
+
+def _ratio(sent: Sent, theory: Sent) -> str:
+    return f"{sent.total / theory.total:.4f}" if theory.total else "-"
+
+
+def shares(stage: int, values: int, world_size: int, precision: str) -> tuple[float, ...]:
+    """Bytes of weights, gradients and optimizer by ZeRO's section 5; float32 weights as AdamW's.
+
+    At stage 0 in float32 the weights that are trained are those that compute.
+    """
+    size, part = VALUE_BYTES[precision], values / world_size
+    return (
+        size * (part if stage == 3 else values),
+        size * (part if stage >= 2 else values),
+        12 * part if stage else 8 * values,
+    )
+
+
+def held_row(setting: Setting, world_size: int, measured: Measured, needs: Footprint) -> list[str]:
+    """What is held between backward pass and update, and peaks against those of the plan."""
+    held = [measured.held[name] for name in ("weights", "gradients", "optimizer")]
+    expected = shares(setting.stage, measured.values, world_size, setting.precision)
+    plan = device_memory(
+        needs, setting.stage, setting.precision, world_size, setting.micro_batch,
+        offload=False, on_gpu=False,
+    )  # fmt: skip
+    columns = [size for pair in zip(held, expected, strict=True) for size in pair]
+    columns += [measured.peak, plan.total - CPU_PROGRAM, measured.process, plan.total]
+    return [str(world_size), str(setting.stage), *(f"{size / MIB:.1f}" for size in columns)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--worlds", nargs="+", type=int, default=[1, 2, 4])
+    parser.add_argument("--stages", nargs="+", type=int, default=[0, 1, 2, 3])
+    parser.add_argument("--precision", choices=VALUE_BYTES, default="fp32")
+    parser.add_argument("--size", default="small")
+    parser.add_argument("--image", type=int, default=80, help="pixels of a side (80)")
+    parser.add_argument("--clips", type=int, default=8, help="of a step, all processes (8)")
+    parser.add_argument("--micro-batch", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=4, help="3 or more (4)")
+    parser.add_argument("--recompute", action="store_true")
+    options = parser.parse_args()
+    sent, held, first = [list(SENT_HEAD)], [list(HELD_HEAD)], None
+    for world_size in options.worlds:
+        for stage in options.stages:
+            setting = Setting(
+                stage, options.precision, options.size, options.image, options.clips,
+                options.micro_batch, options.steps, options.recompute,
+            )  # fmt: skip
+            config = setting.config()
+            measured = run(setting, world_size)
+            first = first or measured
+            needs = footprint(config, setting.precision, setting.recompute)
+            sent.append(sent_row(setting, world_size, measured, first))
+            held.append(held_row(setting, world_size, measured, needs))
+            print(f"{world_size} processes, ZeRO {stage}: measured", file=sys.stderr, flush=True)
+    assert first
+    print(
+        f"{options.size}, {first.values / 1e6:.2f} M parameters, {options.image} x "
+        f"{options.image}, {options.clips} clips a step, micro-batches of {options.micro_batch}, "
+        f"{options.precision}; of step {options.steps}, by each process"
+    )
+    print("\nsent", *table(sent), sep="\n")
+    bucket = VALUE_BYTES[options.precision] * min(REDUCE_BUCKET, first.values)
+    print(
+        "\nMiB held between backward pass and update, gradients from ZeRO 1 on with DeepSpeed's "
+        f"bucket of {bucket / MIB:.1f}; share is ZeRO's; then peaks of tensors and of the process"
+    )
+    print(*table(held), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
