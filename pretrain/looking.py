@@ -13,7 +13,7 @@ from pretrain.completion.drawing import completion_sheet
 from pretrain.completion.filling import Completion, complete
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.features.watch import Watched, encode, figures_of
+from pretrain.features.watch import Watch, encode, figures_of
 
 PICTURE_FILE = "reconstruction.png"
 DEAR = 0.02  # share of a run's time
@@ -27,10 +27,10 @@ class Looker:
 
     def __init__(
         self, config: PretrainConfig, folder: Path, teller: Teller, clips: PretrainBatch,
-        watched: Watched, steps: range,
+        watch: Watch, steps: range,
     ) -> None:  # fmt: skip
         self._config, self._folder, self._teller = config, folder, teller
-        self._clips, self._watched, self._last = clips, watched, steps.stop
+        self._clips, self._watch, self._last = clips, watch, steps.stop
         self._began, self._looked, self._told = time.perf_counter(), 0.0, False
         self._painter = ThreadPoolExecutor(1)  # compressing a picture takes as long as ten steps
         self._painted: Future[None] | None = None
@@ -58,6 +58,10 @@ class Looker:
 
     def close(self) -> None:
         """Returns when the last picture is painted."""
+        self._watch.close()
+        self._finish_painting()
+
+    def _finish_painting(self) -> None:
         if self._painted is not None:
             self._painted.result()
 
@@ -69,7 +73,7 @@ class Looker:
         )  # fmt: skip
         if not self._teller.speaks:
             return
-        self.close()
+        self._finish_painting()
         self._painted = self._painter.submit(self._paint, step, completion)
 
     def _paint(self, step: int, completion: Completion) -> None:
@@ -82,10 +86,11 @@ class Looker:
             self._teller.say(f"warning: {self._folder / PICTURE_FILE}: {error.strerror}")
 
     def _encode(self, step: int, engine: Engine, model: MaskedAutoencoder) -> None:
-        features = encode(model.encoder, self._watched, engine.device)
+        watched = self._watch.watched(self._teller.say)
+        features = encode(model.encoder, watched, engine.device)
         if not self._teller.speaks:
             return
-        figures = figures_of(self._watched, features, self._config)
+        figures = figures_of(watched, features, self._config)
         if not figures:
             self._teller.say(f"warning: step {step}: the features are not finite")
             return

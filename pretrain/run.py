@@ -30,7 +30,7 @@ from pretrain.config import PretrainConfig
 from pretrain.cost import forward_cost
 from pretrain.data import open_batches
 from pretrain.describe import ENCODER_FILE, describe_end, describe_run
-from pretrain.features.watch import watch
+from pretrain.features.watch import Watch
 from pretrain.footprint import footprint
 from pretrain.looking import Looker
 from pretrain.loop import Run, train
@@ -92,6 +92,9 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     """Builds the model, restores what there is, and opens data, schedules and reports."""
     folder, processes, notes = opened.folder, opened.processes, list(opened.notes)
     checkpoints = folder / CHECKPOINTS_FOLDER
+    opened.monitor.at("choosing the clips that are looked at")
+    watch = Watch(config, sources, processes)
+    opened.monitor.at("building the model")
     beginning = find_beginning(config, folder, processes, notes.append)
     engine = build_engine(config, processes, beginning, notes.append)
     start = beginning.step
@@ -116,9 +119,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.teller.say)
-    opened.monitor.at("reading the clips that are looked at")
-    watched = watch(config, sources, processes, reporter.teller.say)
-    looker = Looker(config, folder, reporter.teller, fixed_clips, watched, steps)
+    looker = Looker(config, folder, reporter.teller, fixed_clips, watch, steps)
     return Run(
         config, steps, engine, batches, *schedules, reporter, looker, saver, opened.monitor,
         opened.interrupts,

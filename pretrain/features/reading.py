@@ -1,6 +1,6 @@
 """The clips of a run's looks: read once, apart, and kept by the process that encodes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from launch.processes import Processes
 from pretrain.features.moments import Moments
-from video.apart import Job, Tell, outcomes_of
+from video.apart import Job, Show, Tell, outcomes_of
 from video.fitting import Fitting
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
@@ -24,23 +24,25 @@ class Share(NamedTuple):
 
 
 def read_share(
-    moments: Moments, processes: Processes, size: tuple[int, int], workers: int, patience: float
-) -> Share:
-    """Every so many-th of the clips. What cannot be read, or hangs, is left out and named."""
+    moments: Moments, processes: Processes, size: tuple[int, int], workers: int, patience: float,
+    show: Show = show_progress, read: Callable[..., list[object]] | None = None,
+) -> Share:  # fmt: skip
+    """Every so many-th of the clips. What cannot be read, or hangs, is left out and named.
+
+    `read` stands for `read_clips`, in the process of a recording.
+    """
     mine = range(processes.rank, len(moments.times), processes.world_size)
     by_recording: dict[int, list[int]] = {}
     for number in mine:
         by_recording.setdefault(moments.of[number], []).append(number)
     jobs = [
         Job(
-            moments.recordings[which].path, _read,
+            moments.recordings[which].path, read or read_clips,
             (moments.recordings[which], [moments.times[n] for n in numbers], size),
         )
         for which, numbers in by_recording.items()
     ]  # fmt: skip
-    outcomes = outcomes_of(
-        jobs, max(workers, 1), patience, "features: reading", show_progress, start="fork"
-    )
+    outcomes = outcomes_of(jobs, max(workers, 1), patience, "features: reading", show, start="fork")
     clips: dict[int, Tensor] = {}
     failures = []
     for numbers, outcome in zip(by_recording.values(), outcomes, strict=True):
@@ -61,7 +63,7 @@ def read_share(
     return Share(kept, numbers, failures)
 
 
-def _read(
+def read_clips(
     recording: Recording, wanted: Sequence[Sequence[float]], size: tuple[int, int], tell: Tell
 ) -> list[object]:
     """Each clip as bytes [t h w c], or why it cannot be read."""

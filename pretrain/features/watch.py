@@ -9,9 +9,10 @@ from torch import Tensor
 from encoder.vit import VideoEncoder
 from launch.processes import Processes, first_finds, gather_objects
 from pretrain.config import PretrainConfig
+from pretrain.features.beside import Reading
 from pretrain.features.figures import probe_neighbours, rank_me, spread
 from pretrain.features.moments import Moments, labelled_moments, training_moments
-from pretrain.features.reading import Share, read_share
+from pretrain.features.reading import Share
 from pretrain.sources import Sources
 
 AT_ONCE = 8  # clips of a forward pass
@@ -24,26 +25,42 @@ class Watched(NamedTuple):
     share: Share
 
 
-def watch(
-    config: PretrainConfig, sources: Sources, processes: Processes, say: Callable[[str], None]
-) -> Watched:
-    """Chooses and reads the clips; every process calls it. Raises what reading labels raises."""
-    probe = config.probe
-    if probe is None:
-        moments = training_moments(config, sources)
-    else:
-        moments = first_finds(processes, lambda: labelled_moments(config, probe))
-    share = read_share(
-        moments, processes, config.encoder.image_size, config.data.workers, config.data.read_timeout
-    )
-    failures = [failure for part in gather_objects(share.failures) for failure in part]
-    read = sum(gather_objects(len(share.numbers)))
-    missing = len(moments.times) - read
-    if missing:
-        say(f"warning: features are of {read} clips, {missing} cannot be read: {failures[0]}")
-    what = "moments of the probe" if moments.labels else "clips of these recordings"
-    say(f"features: of {read} {what}, every {config.log.features_every_steps} steps")
-    return Watched(moments, share)
+class Watch:
+    """Chooses the clips and begins to read them; the first look waits for what is not read yet."""
+
+    def __init__(self, config: PretrainConfig, sources: Sources, processes: Processes) -> None:
+        """Every process calls it. Raises what reading labels raises."""
+        probe, data = config.probe, config.data
+        if probe is None:
+            self._moments = training_moments(config, sources)
+        else:
+            self._moments = first_finds(processes, lambda: labelled_moments(config, probe))
+        self._every = config.log.features_every_steps
+        self._watched: Watched | None = None
+        self._reading = Reading(
+            self._moments, processes, config.encoder.image_size, data.workers, data.read_timeout
+        )
+
+    def watched(self, say: Callable[[str], None]) -> Watched:
+        """The clips; every process calls it. `say` is told of them the first time."""
+        if self._watched is None:
+            self._watched = Watched(self._moments, self._reading.share())
+            self._tell(self._watched, say)
+        return self._watched
+
+    def close(self) -> None:
+        """Ends the reading where nobody has asked for it."""
+        self._reading.close()
+
+    def _tell(self, watched: Watched, say: Callable[[str], None]) -> None:
+        share, moments = watched.share, watched.moments
+        failures = [failure for part in gather_objects(share.failures) for failure in part]
+        read = sum(gather_objects(len(share.numbers)))
+        missing = len(moments.times) - read
+        if missing:
+            say(f"warning: features are of {read} clips, {missing} cannot be read: {failures[0]}")
+        what = "moments of the probe" if moments.labels else "clips of these recordings"
+        say(f"features: of {read} {what}, every {self._every} steps")
 
 
 @torch.no_grad()
