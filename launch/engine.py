@@ -17,7 +17,7 @@ from launch.checkpoints.fragments import Fragment, owned_fragments, publish_weig
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.processes import Processes, leave_processes
 from launch.recipe import ConfigError
-from launch.zero import zero_settings
+from launch.zero import compiler_disabled, zero_settings
 
 UNDECAYED = {"mask_token", "class_token", "positions"}
 CLIP_EPS = 1e-6  # as torch and DeepSpeed clip
@@ -98,7 +98,8 @@ class Engine:
         if self._guarded:
             updates.register_step_pre_hook(self._guard)
         values = sum(parameter.numel() for parameter in model.parameters())
-        with redirect_stdout(io.StringIO()):  # its memory at every stage, in bf16
+        # its memory at every stage, in bf16
+        with redirect_stdout(io.StringIO()), compiler_disabled():
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=model.to(self.device),
                 optimizer=updates,

@@ -1,5 +1,8 @@
 """What DeepSpeed is told of a run."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from launch.config import BatchConfig, EngineConfig
@@ -40,3 +43,22 @@ def zero_settings(
     if precision in ("bf16", "fp16"):
         settings["data_types"] = {"grad_accum_dtype": "fp32"}
     return settings
+
+
+@contextmanager
+def compiler_disabled() -> Iterator[None]:
+    """Decorators with `torch.compile` leave functions as they are while the body runs.
+
+    Each optimizer that DeepSpeed is given is compared with Muon's, whose module has three such
+    decorators: they import the whole compiler, for seconds.
+    """
+    name = "TORCHDYNAMO_DISABLE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
