@@ -1,0 +1,151 @@
+"""From the command to the end of the first step: where the seconds go.
+
+    python -m benchmarks.startup [--recordings 10000] [--cold 1000] [--rounds 5]
+
+Starts the small recipe with a manifest of links to one recording, in a process of its own: a step
+of two clips at 16x224x224, every step logged, as many loader workers as cores. Every other round
+runs the program itself, by the clock of who starts it; the others run it with stamps. Cold is a
+folder of recordings of different content that no manifest tells of: opened and compared with
+sequential decoding, and again when that is known from the time before.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.recordings import REAL
+from video.content import content_of
+from video.manifest import write_manifest
+from video.reading.probe import probe
+from video.synthetic import synthesize
+
+ROOT = Path(__file__).parent.parent
+FREE_BOX = b"\0\0\0\x10free"  # of MP4: 16 bytes, of which 8 are anything
+
+
+def make_manifest(folder: Path, recording: Path, number: int) -> None:
+    """Links to a recording, in a few folders, with a manifest as `check` writes it."""
+    recording = recording.resolve()
+    known = replace(
+        probe(str(recording)), bytes=recording.stat().st_size, content=content_of(str(recording)),
+        verified="all frames",
+    )  # fmt: skip
+    links = [folder / f"hospital{n % 7}" / f"operation{n:05}.mp4" for n in range(number)]
+    for link in links:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(recording)
+    write_manifest([replace(known, path=str(link)) for link in links], folder / "manifest.csv")
+
+
+def make_copies(folder: Path, recording: Path, number: int) -> None:
+    """Recordings of which no two have the same content."""
+    folder.mkdir()
+    content = recording.read_bytes()
+    for n in range(number):
+        copy = folder / f"operation{n:05}.mp4"
+        copy.write_bytes(content + FREE_BOX + n.to_bytes(8, "big"))
+
+
+def start(module: str, source: Path, folder: Path, *before: str) -> float:
+    """Seconds until the line of the first step; `before` are words before those of pretrain."""
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    words = [
+        "small", f"data.source={source}", f"run={folder / 'run'}", "log.every_steps=1",
+        f"data.workers={len(os.sched_getaffinity(0))}", "batch={clips: 2, micro_batch: 2}",
+    ]  # fmt: skip
+    began = time.monotonic()
+    program = subprocess.Popen(
+        [sys.executable, "-m", module, *before, *words], cwd=ROOT, stdout=subprocess.PIPE,
+        text=True, env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
+    )  # fmt: skip
+    for line in program.stdout or ():
+        if line.startswith("step 1/"):
+            seconds = time.monotonic() - began
+            program.kill()
+            program.wait()
+            return seconds
+    raise SystemExit(f"{module} ended with status {program.wait()} before its first step")
+
+
+class Phase(NamedTuple):
+    """Seconds."""
+
+    took: float
+    until: float  # since the command
+    cpu: float  # of the process, all threads
+
+
+def phases(source: Path, folder: Path) -> dict[str, Phase]:
+    """Each phase by its name, in their order."""
+    stamps = folder / "stamps"
+    stamps.unlink(missing_ok=True)
+    began = before = time.monotonic()
+    start("benchmarks.stamped", source, folder, str(stamps))
+    found, spent = {}, 0.0
+    for line in stamps.read_text().splitlines():
+        phase, at, cpu = json.loads(line)
+        found[phase] = Phase(at - before, at - began, cpu - spent)
+        before, spent = at, cpu
+    return found
+
+
+def compare(source: Path, folder: Path, rounds: int) -> None:
+    plain, stamped = [], []
+    for _ in range(rounds):
+        plain.append(start("pretrain", source, folder))
+        stamped.append(phases(source, folder))
+        whole = stamped[-1]["first step"].until
+        print(f"{plain[-1]:.1f} s, with stamps {whole:.1f} s", flush=True)
+    print(f"{'seconds, medians':32}{'took':>8}{'least':>8}{'CPU':>8}{'so far':>8}")
+    for name in stamped[0]:
+        took, until, cpu = zip(*(one[name] for one in stamped), strict=True)
+        columns = (
+            statistics.median(took),
+            min(took),
+            statistics.median(cpu),
+            statistics.median(until),
+        )
+        print(f"{name:32}" + "".join(f"{seconds:8.2f}" for seconds in columns))
+    print(
+        f"to the line of the first step: {statistics.median(plain):.1f} s, "
+        f"least {min(plain):.1f} s ({rounds} rounds)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--recordings", type=int, default=10_000)
+    parser.add_argument("--cold", type=int, default=1000, help="recordings without a manifest")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--recording", type=Path, help="MP4; else an operation, or a rendered one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (rendered,) = synthesize(folder / "rendered", 1, 4.0, 256, seed=0)
+        recording = options.recording or (REAL if REAL.exists() else rendered)
+        if options.rounds:
+            make_manifest(folder / "listed", recording, options.recordings)
+            print(f"{options.recordings} recordings in a manifest: {recording}", flush=True)
+            compare(folder / "listed", folder, options.rounds)
+        if options.cold:
+            make_copies(folder / "copies", rendered, options.cold)
+            for what in ("seen for the first time", "known from the time before"):
+                seconds = phases(folder / "copies", folder)["recordings"].took
+                print(
+                    f"{options.cold} recordings of 4 s, {what}: {seconds:.1f} s, "
+                    f"{1e3 * seconds / options.cold:.0f} ms each",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
