@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -117,12 +118,13 @@ def ours_compiled(task: Task, masking: DualMasking) -> Step:
     return ours(task, masking, compiled=True)
 
 
-def under_deepspeed(task: Task, masking: DualMasking) -> Step:
-    """As a run does it: ZeRO 2 in bfloat16, 0 in float32."""
+def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) -> Step:
+    """As a run does it: ZeRO 2 in bfloat16, 0 in float32, where no `stage` is given."""
+    stage = 2 * (task.precision == "bf16") if stage is None else stage
     processes = Processes()
     start_processes(processes, 600)
     model = MaskedAutoencoder(*task.configs).train()
-    config = EngineConfig(zero_stage=2 if task.precision == "bf16" else 0, precision=task.precision)
+    config = EngineConfig(zero_stage=stage, precision=task.precision)
     batch = BatchConfig(clips=task.clips, micro_batch=task.clips)
     engine = Engine(model, batch, OptimizerConfig(), config, processes)
     loss = _our_loss(engine.forward, task, inputs(task, masking))
@@ -221,3 +223,7 @@ CONTESTANTS = {
     "transformers": Contestant("  transformers", ALL, transformers),
 }
 USUAL = [name for name in CONTESTANTS if name != "ours-compiled"]
+for _stage in (0, 1, 2):
+    CONTESTANTS[f"ours-zero-{_stage}"] = Contestant(
+        f"  under DeepSpeed, ZeRO {_stage}", DUAL, partial(under_deepspeed, stage=_stage)
+    )
