@@ -18,8 +18,8 @@ import sys
 
 from benchmarks.scaling_setting import Measured, Setting
 from launch.communication import Sent, sent_by_deepspeed, sent_by_paper
-from launch.engine import REDUCE_BUCKET
 from launch.memory import CPU_PROGRAM, Footprint, device_memory
+from launch.zero import REDUCE_BUCKET
 from pretrain.footprint import footprint
 from video.table import table
 
@@ -126,7 +126,7 @@ def main() -> None:
             config = setting.config()
             measured = run(setting, world_size)
             first = first or measured
-            needs = footprint(config, setting.precision, setting.recompute)
+            needs = footprint(config, setting.precision, setting.recompute, on_gpu=False)
             sent.append(sent_row(setting, world_size, measured, first))
             held.append(held_row(setting, world_size, measured, needs))
             print(f"{world_size} processes, ZeRO {stage}: measured", file=sys.stderr, flush=True)

@@ -44,7 +44,9 @@ class Rank:
             id(tensor): tensor for tensor in _tensors()
         }  # ids of the living stay theirs
         torch.manual_seed(config.seed)
-        model = MaskedAutoencoder(config.encoder, config.decoder, config.engine.recompute)
+        model = MaskedAutoencoder(
+            config.encoder, config.decoder, recompute=config.engine.recompute is True
+        )
         sizes = [parameter.numel() for parameter in model.parameters()]
         self.values = sum(sizes)
         self.resident = sum(size for size in sizes if size < RESIDENT_BELOW)

@@ -92,10 +92,10 @@ def _assumptions(
     config: PretrainConfig, machine: Machine, footprints: dict[tuple[int, bool], Footprint]
 ) -> Iterator[str]:
     links = machine.links
+    more = ", a third more work where activations are recomputed" if config.engine.recompute else ""
     yield (
-        f"assumed: {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s at every micro-batch"
-        f"{', a third more where activations are recomputed' if config.engine.recompute else ''}; largest "
-        f"micro-batch that fits in {machine.memory_gib:g} GiB"
+        f"assumed: {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s at every micro-batch{more}; "
+        f"largest micro-batch that fits in {machine.memory_gib:g} GiB"
     )
     yield _links(links)
     yield (
