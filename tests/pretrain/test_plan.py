@@ -1,6 +1,5 @@
 """Plans: what is counted without a machine is what a run then takes."""
 
-import json
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import pytest
 
 from launch.memory import CPU_PROGRAM, Footprint, device_memory
 from tests.conftest import ROOT
-from tests.pretrain.runs import run_alone
+from tests.pretrain.runs import log_of, run_alone
 
 SMALL = ("data.clips_per_read=4", "batch={clips: 4, micro_batch: 4}")
 
@@ -42,7 +41,7 @@ def test_memory_is_within_a_tenth_of_what_a_run_takes(
         "data.workers=1", "schedule={steps: 2, warmup: 0}", f"engine.zero_stage={stage}", *SMALL,
     ])  # fmt: skip
     assert done.returncode == 0, done.stderr
-    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    last = log_of(tmp_path)[-1]
     predicted = float(rows(planned.stdout)[stage, "no"]["total"])
     assert predicted == pytest.approx(last["speed/memory_gib"], rel=0.1)
 
