@@ -107,7 +107,13 @@ def take_turns(names: list[str], task: Task, rounds: int, steps: int) -> dict[st
 
 def compare(names: list[str], task: Task, rounds: int, steps: int) -> None:
     """Prints the table of one size and precision; ratios are to the contestant named last."""
-    turns = take_turns(names, task, rounds, steps)
+    try:
+        turns = take_turns(names, task, rounds, steps)
+    except (EOFError, OSError):
+        raise SystemExit(
+            f"{task.size}, {task.clips} clips, {task.precision}: a contestant ended; all of them "
+            "hold their memory at once, take fewer --contestants or --clips"
+        ) from None
     peak = statistics.median(turn.peak for each in turns.values() for turn in each)
     print(
         f"\n{task.size}, {task.clips} clips a step, {task.precision}; "
