@@ -18,7 +18,8 @@ import sys
 
 from benchmarks.scaling_setting import Measured, Setting
 from launch.communication import Sent, sent_by_deepspeed, sent_by_paper
-from launch.memory import CPU_PROGRAM, Footprint, device_memory
+from launch.footprint import Footprint
+from launch.memory import CPU_PROGRAM, device_memory
 from launch.zero import REDUCE_BUCKET
 from pretrain.footprint import footprint
 from video.table import table

@@ -20,7 +20,7 @@ from benchmarks.scaling_setting import Measured, Setting
 from launch.collectives import CountedCollectives
 from launch.communication import RESIDENT_BELOW
 from launch.engine import Engine
-from launch.memory import LiveBytes
+from launch.footprint import LiveBytes
 from launch.meter import memory_gib
 from launch.processes import (
     Processes,

@@ -23,7 +23,7 @@ from launch.checkpoints.folder import CHECKPOINTS_FOLDER, Checkpoint, find_check
 from launch.checkpoints.restoring import load_checkpoint
 from launch.checkpoints.saving import Saver
 from launch.engine import Engine
-from launch.memory import Footprint
+from launch.footprint import Footprint
 from launch.processes import Processes, leave_processes
 from launch.recipe import ConfigError
 from launch.recomputing import recomputes

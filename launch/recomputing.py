@@ -7,7 +7,8 @@ import torch
 
 from launch.config import BatchConfig, EngineConfig
 from launch.engine import resolve_precision
-from launch.memory import FREE, Footprint, device_memory
+from launch.footprint import Footprint
+from launch.memory import FREE, device_memory
 from launch.processes import Processes, any_process
 
 GIB = 2**30

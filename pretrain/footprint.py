@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from encoder.tubelets import per_channel
-from launch.memory import Footprint, count_footprint
+from launch.footprint import Footprint, count_footprint
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.objective import token_errors

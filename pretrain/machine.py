@@ -9,7 +9,8 @@ import torch
 from launch.communication import Links
 from launch.config import EngineConfig
 from launch.engine import resolve_precision
-from launch.memory import FREE, DeviceMemory, Footprint, device_memory
+from launch.footprint import Footprint
+from launch.memory import FREE, DeviceMemory, device_memory
 from pretrain.config import PretrainConfig
 from pretrain.footprint import footprint
 

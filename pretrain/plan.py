@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from launch.memory import FREE, Footprint
+from launch.footprint import Footprint
+from launch.memory import FREE
 from launch.recipe import ConfigError
 from launch.schedule import total_steps
 from pretrain.config import PretrainConfig

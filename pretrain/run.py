@@ -15,7 +15,7 @@ from launch.checkpoints.folder import (
 from launch.checkpoints.restoring import load_checkpoint, read_weights
 from launch.checkpoints.saving import WRITE_ERRORS, Saver
 from launch.engine import Engine
-from launch.memory import Footprint
+from launch.footprint import Footprint
 from launch.processes import Processes, first_does
 from launch.recipe import ConfigError
 from launch.recomputing import recomputes

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from launch.communication import LIVE_VALUES, Links, sent_by_deepspeed, step_time
-from launch.memory import Footprint
+from launch.footprint import Footprint
 from pretrain.config import PretrainConfig
 from pretrain.machine import STAGES, Fit, Machine, largest_fit, stage_precision
 from video.table import table

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from encoder.tubelets import per_channel
 from finetune.network.classifier import Classifier
-from launch.memory import Footprint, count_footprint
+from launch.footprint import Footprint, count_footprint
 
 MEASURED_CLIPS = 2  # from two on, memory grows evenly with the clips
 

@@ -7,7 +7,8 @@ import torch.distributed as dist
 
 import launch.recomputing
 from launch.config import BatchConfig, EngineConfig
-from launch.memory import CPU_PROGRAM, Footprint
+from launch.footprint import Footprint
+from launch.memory import CPU_PROGRAM
 from launch.processes import Processes
 from launch.recomputing import memory_of, recomputes
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.memory import CPU_PROGRAM, Footprint, device_memory
+from launch.footprint import Footprint
+from launch.memory import CPU_PROGRAM, device_memory
 from tests.conftest import ROOT
 from tests.pretrain.runs import log_of, run_alone
 

@@ -8,7 +8,7 @@ from finetune.network.classifier import Classifier, train_part
 from finetune.network.config import HeadConfig
 from finetune.network.footprint import classifier_footprint
 from finetune.network.heads import build_head
-from launch.memory import Footprint
+from launch.footprint import Footprint
 
 ENCODER = EncoderConfig(embed_dim=64, depth=12, num_heads=2, patch=16, frames=4, image_size=64)
 
