@@ -33,7 +33,7 @@ class LiveBytes(TorchDispatchMode):
     ) -> Any:
         result = function(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
+            if isinstance(leaf, Tensor) and leaf.device.type != "meta":
                 self._see(leaf.untyped_storage())
         return result
 

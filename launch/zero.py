@@ -8,6 +8,7 @@ from typing import Any
 from launch.config import BatchConfig, EngineConfig
 
 REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes at a time
+GATHER_BUCKET = 50_000_000  # values of weights that ZeRO 3 gathers ahead
 
 
 def zero_settings(
@@ -23,6 +24,7 @@ def zero_settings(
     zero: dict[str, Any] = {
         "stage": config.zero_stage,
         "reduce_bucket_size": min(REDUCE_BUCKET, values),
+        "stage3_prefetch_bucket_size": GATHER_BUCKET,
     }
     if config.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu"}

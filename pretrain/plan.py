@@ -16,7 +16,8 @@ from video.sampling import ClipSampler
 from video.table import table
 
 HEAD = ("ZeRO", "recompute", "precision", "micro-batch", "accumulated",
-        "weights", "gradients", "optimizer", "activations", "program", "total")  # fmt: skip
+        "weights", "gradients", "optimizer", "activations", "copies", "program",
+        "total")  # fmt: skip
 
 
 def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[str]:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 
+import launch.engine
 from launch.collectives import CountedCollectives
 from launch.communication import RESIDENT_BELOW
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
@@ -33,20 +34,14 @@ def build() -> torch.nn.Module:
     return nn.Sequential(*blocks)
 
 
-def counted(stage: int, precision: str, accumulation: int, settings: dict, processes) -> dict:
+def counted(stage: int, precision: str, accumulation: int, processes) -> dict:
     """Of the last step: the first one has to find the order in which ZeRO 3 needs the weights."""
-
-    class Changed(Engine):
-        def _deepspeed_config(self, *arguments) -> dict:
-            config = super()._deepspeed_config(*arguments)
-            config["zero_optimization"] |= settings
-            return config
 
     model = build()
     sizes = [parameter.numel() for parameter in model.parameters()]
     batch = BatchConfig(clips=CLIPS * accumulation * processes.world_size, micro_batch=CLIPS)
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=1.0)
-    engine = Changed(model, batch, OptimizerConfig(), config, processes)
+    engine = Engine(model, batch, OptimizerConfig(), config, processes)
     for _ in range(STEPS):
         with CountedCollectives(processes.world_size) as seen:
             for _ in range(accumulation):
@@ -57,15 +52,25 @@ def counted(stage: int, precision: str, accumulation: int, settings: dict, proce
     return {"sent": seen.sent_by_kind(), "values": sum(sizes), "resident": resident}
 
 
+def tell_deepspeed(zero: dict) -> None:
+    ours = launch.engine.zero_settings
+
+    def changed(*arguments) -> dict:
+        settings = ours(*arguments)
+        settings["zero_optimization"] |= zero
+        return settings
+
+    launch.engine.zero_settings = changed
+
+
 def main() -> None:
     precision, accumulation = sys.argv[1], int(sys.argv[2])
-    settings = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+    if len(sys.argv) > 3:
+        tell_deepspeed(json.loads(sys.argv[3]))
     processes = find_processes(os.environ)
     start_processes(processes, 60)
     stages = range(4) if precision == "fp32" else range(1, 4)
-    results = {
-        stage: counted(stage, precision, accumulation, settings, processes) for stage in stages
-    }
+    results = {stage: counted(stage, precision, accumulation, processes) for stage in stages}
     if processes.is_first:
         print(json.dumps(results))
     torch.distributed.barrier()
