@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.collectives import CountedCollectives
 from benchmarks.scaling_setting import Measured, Setting
-from launch.collectives import CountedCollectives
 from launch.communication import RESIDENT_BELOW
 from launch.engine import Engine
 from launch.footprint import LiveBytes

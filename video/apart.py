@@ -1,7 +1,9 @@
 """Work on recordings side by side, a process for each: none can hang or crash the rest."""
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from video.recording import UnreadableVideo
 
 T = TypeVar("T")
+PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
 Tell = Callable[[float], None]  # a process says how far it is, 0 to 1; silence means it hangs
 
 # A server that has imported what opening needs; or a copy of this process, which has torch as well.
@@ -116,7 +119,20 @@ def _start(number: int, job: Job, start: Start) -> _Worker:
     return _Worker(number, process, ours, time.monotonic())
 
 
+def end_with_parent() -> None:
+    """From now on this process is killed when the one that started it ends, in whatever way.
+
+    Else it would wait for ever for someone to read what it writes, for it has itself a copy of
+    the other end. Only on Linux.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _work(connection: Connection, job: Job) -> None:
+    end_with_parent()
+
     def tell(progress: float) -> None:
         connection.send(("progress", progress))
 

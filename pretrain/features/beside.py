@@ -17,7 +17,7 @@ from launch.interrupts import ignore_interrupts
 from launch.processes import Processes
 from pretrain.features.moments import Moments
 from pretrain.features.reading import Share, read_clips, read_share
-from video.apart import Event, Job
+from video.apart import Event, Job, end_with_parent
 
 FORK = multiprocessing.get_context("fork")
 POLITENESS = 10  # added to the niceness of what reads while nobody waits for it
@@ -70,6 +70,7 @@ def _read_beside(
     processes: Processes, size: tuple[int, int], workers: int, patience: float,
 ) -> None:  # fmt: skip
     theirs.close()
+    end_with_parent()
     ignore_interrupts()
     torch.set_num_threads(1)  # those of the process that this one was copied from are not here
     try:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 
 import launch.engine
-from launch.collectives import CountedCollectives
+from benchmarks.collectives import CountedCollectives
 from launch.communication import RESIDENT_BELOW
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.engine import Engine

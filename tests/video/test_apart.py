@@ -2,10 +2,14 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from video.apart import CONTEXTS, Event, Job, Start, Tell, run_apart
 from video.recording import UnreadableVideo
 
@@ -63,3 +67,31 @@ def test_no_process_outlives_the_work() -> None:
     assert next(events).outcome == "A"
     events.close()
     assert not multiprocessing.active_children()
+
+
+KILLED = """
+import os, time
+from video.apart import Job, run_apart
+
+def work(seconds, tell):
+    tell(0.5)
+    time.sleep(seconds)
+    return bytes(2**24)  # more than a pipe holds
+
+if __name__ == "__main__":
+    jobs = [Job(name, work, (seconds,)) for name, seconds in (("writes", 0), ("hangs", 600))]
+    events = run_apart(jobs, 2, 600, "fork")
+    next(events), next(events)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_no_process_outlives_a_program_of_which_it_is_a_copy(tmp_path: Path) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED)
+    # waits for the pipes, which a process that is left would hold
+    done = subprocess.run(
+        [sys.executable, program], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (-9, "")
