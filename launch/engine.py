@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from launch.allocation import keep_freed_memory
 from launch.checkpoints.fragments import Fragment, owned_fragments, publish_weights, step_counters
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.processes import Processes, leave_processes
@@ -20,6 +21,7 @@ from launch.recipe import ConfigError
 from launch.zero import compiler_disabled, zero_settings
 
 UNDECAYED = {"mask_token", "class_token", "positions"}
+GATHERED = 8 * 2**20  # bytes: blocks of ZeRO 3 from here on, of gathered weights, are of all sizes
 CLIP_EPS = 1e-6  # as torch and DeepSpeed clip
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
 
@@ -79,6 +81,8 @@ class Engine:
         scale: Callable[[str], float] = lambda name: 1.0,
     ) -> None:
         deepspeed = _import_deepspeed(processes.device)
+        if config.zero_stage == 3 and processes.device.type == "cpu":
+            keep_freed_memory(GATHERED)
         self.device = processes.device
         self.stage = config.zero_stage
         self.accumulation = micro_batches_per_step(batch, processes)

@@ -13,8 +13,8 @@ from launch.allocation import keep_freed_memory
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-if sys.argv[1] == "kept":
-    assert keep_freed_memory()
+if sys.argv[1] != "usual":
+    assert keep_freed_memory(*map(int, sys.argv[2:]))
 for _ in range(4):  # warms up
     held = [torch.ones(12_000_000) for _ in range(4)]
     del held
@@ -24,11 +24,9 @@ print(faults() - before)
 """
 
 
-def faults(way: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, way], capture_output=True, text=True, check=True
-    )
-    return int(done.stdout)
+def faults(way: str, *largest: int) -> int:
+    command = [sys.executable, "-c", PROGRAM, way, *map(str, largest)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="page faults are read on Linux")
@@ -36,3 +34,5 @@ def test_freed_memory_is_taken_again_without_page_faults() -> None:
     usual, kept = faults("usual"), faults("kept")
     assert usual > 10_000, "the tensors are returned and taken anew, page by page"
     assert kept < usual / 20
+    assert faults("kept", 60_000_000) < usual / 20
+    assert faults("kept", 40_000_000) > 10_000, "48 MB is large"
