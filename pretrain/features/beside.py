@@ -75,7 +75,7 @@ def _read_beside(
     torch.set_num_threads(1)  # those of the process that this one was copied from are not here
     try:
         share = read_share(
-            moments, processes, size, workers, patience, _while_wanted, partial(_read, asked)
+            moments, processes, size, workers, patience, _outcomes, partial(_read, asked)
         )
     except Exception:
         connection.send(traceback.format_exc())
@@ -91,14 +91,9 @@ def _read(asked: mmap, *arguments: Any) -> list[object]:
     return read_clips(*arguments)
 
 
-def _while_wanted(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
-    """Passes on the outcomes and shows nothing; fails when the process that asks has ended."""
-    asking = os.getppid()
-    for event in events:
-        if os.getppid() != asking:
-            raise ProcessLookupError(f"{what}: nobody waits for it")
-        if event.outcome is not None:
-            yield event
+def _outcomes(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
+    """Shows nothing, for the program itself has a line to fill meanwhile."""
+    return (event for event in events if event.outcome is not None)
 
 
 def _end(process: BaseProcess, connection: Connection) -> None:
