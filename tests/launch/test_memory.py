@@ -19,10 +19,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("world_size", "precision", "buckets"),
-    [CASES[0], *(pytest.param(*case, marks=pytest.mark.soak) for case in CASES[1:])],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("world_size", "precision", "buckets"), CASES)
 def test_steps_hold_what_is_counted(
     together: Callable, monkeypatch: pytest.MonkeyPatch, world_size: int, precision: str,
     buckets: int,

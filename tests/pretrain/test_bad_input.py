@@ -195,6 +195,7 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_p
         assert "cannot be written" in refuse(words(operations, tmp_path / "locked/run"))
 
 
+@pytest.mark.skipif(torch.ops.mkldnn._is_mkldnn_fp16_supported(), reason="this CPU has fp16")
 def test_a_precision_that_the_device_has_not(
     refuse: Refuse, operations: Path, tmp_path: Path
 ) -> None:

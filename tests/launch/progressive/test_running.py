@@ -42,8 +42,10 @@ sys.exit(child.wait())
 
 @pytest.fixture
 def relay() -> Iterator[Relay]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     with relaying() as relay:
         yield relay
+    signal.signal(signal.SIGHUP, before)
 
 
 def run(log: Path, relay: Relay, *words: str, levels: int = 0) -> int:
