@@ -34,5 +34,4 @@ def test_freed_memory_is_taken_again_without_page_faults() -> None:
     usual, kept = faults("usual"), faults("kept")
     assert usual > 10_000, "the tensors are returned and taken anew, page by page"
     assert kept < usual / 20
-    assert faults("kept", 60_000_000) < usual / 20
     assert faults("kept", 40_000_000) > 10_000, "48 MB is large"
