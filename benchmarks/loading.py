@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from encoder.checkpoint.export_formats import to_videomae
+from encoder.checkpoint.load import load_encoder
+from encoder.checkpoint.parse import find_encoder
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from encoder.weights.loading import load_encoder
-from encoder.weights.reading import find_encoder
-from encoder.weights.writing import to_videomae
 
 WAYS = ("ours .safetensors", "ours .pth", "common .pth")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from launch.randomness import sample_rng
+from launch.rng import sample_rng
 from masking import DualMasking, Grid, Masks, RunningCell, Tube
 
 GRID: Grid = (8, 14, 14)

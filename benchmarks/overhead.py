@@ -4,8 +4,8 @@
 
 The real loop trains on random clips in memory; whatever is not inside the model, its loss, the
 optimizer or a wait for data is the loop's, once without and once with figures that are logged.
-Pictures, features and checkpoints are told by `benchmarks.looks` and `benchmarks.saving`. Then the
-same step bare and under DeepSpeed at its stages, in turns, each in a process of its own.
+Pictures, features and checkpoints are told by `benchmarks.monitoring_cost` and `benchmarks.saving`.
+Then the same step bare and under DeepSpeed at its stages, in turns, each in a process of its own.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.clocked import WITHIN
-from benchmarks.contestants import CONTESTANTS, Task
-from benchmarks.step import take_turns
+from benchmarks.competitors import CONTESTANTS, Task
+from benchmarks.profiled_pretrain import WITHIN
+from benchmarks.train_step import take_turns
 from video.synthetic import synthesize
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +44,7 @@ def steps_of(folder: Path, size: str, clips: int, steps: int) -> list[Parts]:
         f"log={{every_steps: {EVERY}, pictures_every_steps: 100000, "
         "features_every_steps: 100000, feature_clips: 2}",
     ]  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.clocked", str(steps), *words]
+    command = [sys.executable, "-m", "benchmarks.profiled_pretrain", str(steps), *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{"whole"')]
     if done.returncode or len(lines) != steps:

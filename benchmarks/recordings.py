@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from video.preparing.plan import DEFAULT_QUALITY, SUFFIX, Form, Settings
-from video.preparing.rewrite import rewrite
-from video.reading.probe import probe
+from video.encode import write_h264
+from video.prepare.settings import DEFAULT_QUALITY, SUFFIX, Form, Settings
+from video.prepare.transcode import rewrite
+from video.readers.probe import probe
 from video.recording import Recording
 from video.synthetic import Scene, draw_phases
-from video.writer import write_h264
 
 REAL = Path(__file__).parents[1] / "../shared/videos/cholec80_video01/video01_256_25fps.mp4"
 FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # noise in grey levels

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from launch.checkpoints.saving import Saver
+from launch.checkpoint.saver import Saver
 from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
-from launch.engine import Engine
-from launch.processes import Processes, start_processes
+from launch.distributed.process_group import Processes, start_processes
+from launch.training.engine import Engine
 
 WIDTH = 1024
 

@@ -5,7 +5,7 @@
 Starts the engine on 1, 2 and 4 processes that talk by gloo, at ZeRO 0 to 3, with the same clips,
 masks and weights. The collectives are counted where torch.distributed hands them to the backend,
 and turned into bytes by what a ring sends (gloo itself may send otherwise). `paper` is ZeRO's own
-count (Rajbhandari et al., SC 2020), `known` what launch/communication.py knows of DeepSpeed.
+count (Rajbhandari et al., SC 2020), `known` what launch/capacity/comm_cost.py knows of DeepSpeed.
 Time is not measured: the processes share the cores of one machine.
 """
 
@@ -16,13 +16,13 @@ import socket
 import subprocess
 import sys
 
-from benchmarks.scaling_setting import Measured, Setting
-from launch.communication import Sent, sent_by_deepspeed, sent_by_paper
-from launch.footprint import Footprint
-from launch.memory import CPU_PROGRAM, device_memory
-from launch.zero import REDUCE_BUCKET
-from pretrain.footprint import footprint
-from video.table import table
+from benchmarks.scaling_config import Measured, Setting
+from launch.capacity.comm_cost import Sent, sent_by_deepspeed, sent_by_paper
+from launch.capacity.model_memory import Footprint
+from launch.capacity.zero_memory import CPU_PROGRAM, device_memory
+from launch.training.deepspeed_config import REDUCE_BUCKET
+from pretrain.planning.memory import footprint
+from video.text_table import table
 
 MIB = 2**20
 VALUE_BYTES = {"fp32": 4, "bf16": 2}
@@ -37,7 +37,7 @@ def run(setting: Setting, world_size: int) -> Measured:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "benchmarks.scaling_rank", json.dumps(setting._asdict())]
+    command = [sys.executable, "-m", "benchmarks.scaling_worker", json.dumps(setting._asdict())]
     started = []
     for rank in range(world_size):
         ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size}

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.recordings import REAL
-from video.content import content_of
+from video.fingerprint import content_of
 from video.manifest import write_manifest
-from video.reading.probe import probe
+from video.readers.probe import probe
 from video.synthetic import synthesize
 
 ROOT = Path(__file__).parent.parent
@@ -89,7 +89,7 @@ def phases(source: Path, folder: Path) -> dict[str, Phase]:
     stamps = folder / "stamps"
     stamps.unlink(missing_ok=True)
     began = before = time.monotonic()
-    start("benchmarks.stamped", source, folder, str(stamps))
+    start("benchmarks.startup_trace", source, folder, str(stamps))
     found, spent = {}, 0.0
     for line in stamps.read_text().splitlines():
         phase, at, cpu = json.loads(line)

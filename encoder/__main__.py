@@ -2,7 +2,7 @@
 
 import sys
 
-from encoder.command import main
+from encoder.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from encoder.block import Block, block_stack, growing, run_block
 from encoder.config import EncoderConfig, Grid
-from encoder.divided import DividedBlock, build_divided_blocks
-from encoder.positions import ClassToken, build_positions
-from encoder.tubelets import gather_tokens, split_tubelets, standardise, unit_pixels
+from encoder.divided_attention import DividedBlock, build_divided_blocks
+from encoder.patchify import gather_tokens, split_tubelets, standardise, unit_pixels
+from encoder.pos_embed import ClassToken, build_positions
 
 
 class NoSuchAttention(ValueError):

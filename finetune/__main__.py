@@ -2,8 +2,8 @@
 
 import sys
 
-from finetune.command import main
-from launch.program import leave, run_program
+from finetune.cli import main
+from launch.entrypoint import leave, run_program
 
 if __name__ == "__main__":
     leave(run_program("finetune", lambda: main(sys.argv[1:])))

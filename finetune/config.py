@@ -7,17 +7,17 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from finetune.clips.config import ClipAugmentation, MixingConfig
-from finetune.clips.sampling import ClipSampling
-from finetune.clips.windows import Window
-from finetune.modes import HEAD_OF, Full, Mode
-from finetune.network.config import (
+from finetune.augment.config import ClipAugmentation, MixingConfig
+from finetune.data.clip_sampling import ClipSampling
+from finetune.data.windows import Window
+from finetune.model.config import (
     SEGMENTED,
     BackboneConfig,
     HeadConfig,
     HeadStartConfig,
     LossConfig,
 )
+from finetune.tuning import HEAD_OF, Full, Mode
 from launch.config import (
     BatchConfig,
     CheckpointConfig,

@@ -6,18 +6,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from finetune.clips.batches import FinetuneBatch, pair_rngs
-from finetune.clips.mixing import mix
+from finetune.augment.mixup import mix
 from finetune.config import FinetuneConfig
-from finetune.network.classifier import Classifier, training_mode
-from finetune.network.losses import Loss
-from finetune.report import Reporter
-from launch.checkpoints.saving import Saver
-from launch.engine import Engine
-from launch.interrupts import Interrupts
-from launch.meter import Meter
-from launch.monitor import Monitor
-from launch.stopping import Stopping
+from finetune.data.batches import FinetuneBatch, pair_rngs
+from finetune.model.classifier import Classifier, training_mode
+from finetune.model.losses import Loss
+from finetune.reporter import Reporter
+from launch.checkpoint.saver import Saver
+from launch.distributed.signals import Interrupts
+from launch.distributed.watchdog import Monitor
+from launch.metrics.step_meter import Meter
+from launch.run.graceful_stop import Stopping
+from launch.training.engine import Engine
 
 
 class Run(NamedTuple):

@@ -4,35 +4,35 @@ from collections.abc import Callable
 from pathlib import Path
 
 from encoder.block import compile_blocks
-from finetune.clips.batches import open_batches
-from finetune.clips.samples import LabelledSamples
 from finetune.config import FinetuneConfig
-from finetune.describe import describe_end, describe_run
+from finetune.data.batches import open_batches
+from finetune.data.datasets import LEDGER_FILE, Sets, open_sets
+from finetune.data.samples import LabelledSamples
+from finetune.data.splits import require_unseen
+from finetune.inference.best_checkpoint import Looks, validating_steps
+from finetune.inference.evaluator import Tester
+from finetune.inference.knn import neighbours
 from finetune.loop import Run, train
-from finetune.network.building import Built, build, rebuild
-from finetune.network.classifier import Classifier, learning_rate_scale
-from finetune.network.footprint import classifier_footprint
-from finetune.network.losses import build_loss
-from finetune.report import Reporter
-from finetune.sets import LEDGER_FILE, Sets, open_sets
-from finetune.splits import require_unseen
-from finetune.testing.neighbours import neighbours
-from finetune.testing.tester import Tester
-from finetune.testing.validation import Looks, validating_steps
-from launch.checkpoints.folder import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
-from launch.checkpoints.restoring import load_checkpoint
-from launch.checkpoints.saving import Saver
-from launch.engine import Engine
-from launch.footprint import Footprint
-from launch.processes import Processes, leave_processes
+from finetune.model.build import Built, build, rebuild
+from finetune.model.classifier import Classifier, learning_rate_scale
+from finetune.model.losses import build_loss
+from finetune.model.memory import classifier_footprint
+from finetune.reporter import Reporter
+from finetune.startup_summary import describe_end, describe_run
+from launch.capacity.activation_checkpointing import recomputes
+from launch.capacity.model_memory import Footprint
+from launch.checkpoint.loader import load_checkpoint
+from launch.checkpoint.saver import Saver
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
+from launch.distributed.process_group import Processes, leave_processes
+from launch.metrics.nonfinite import SkippedSteps
 from launch.recipe import ConfigError
-from launch.recomputing import recomputes
-from launch.run_folder import record_start
-from launch.schedule import build_schedules, total_steps
-from launch.session import Session, session
-from launch.skipped import SkippedSteps
-from launch.stopping import ended_in_order
-from video.ledger import Ledger
+from launch.run.graceful_stop import ended_in_order
+from launch.run.run_folder import record_start
+from launch.run.session import Session, session
+from launch.training.engine import Engine
+from launch.training.lr_schedule import build_schedules, total_steps
+from video.failure_log import Ledger
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
 HARMLESS = (

@@ -2,8 +2,8 @@
 
 import sys
 
-from launch.command import main
-from launch.program import leave, run_program
+from launch.cli import main
+from launch.entrypoint import leave, run_program
 
 if __name__ == "__main__":
     leave(run_program("launch", lambda: main(sys.argv[1:])))

@@ -7,10 +7,10 @@ the tokens that the encoder sees (`visible`) and the decoder predicts (`decoded`
 A new mask is one file with a frozen dataclass (see `MaskGenerator`) and one line in `GENERATORS`.
 """
 
+from masking.deterministic import Center, Temporal
 from masking.dual import Counts, DualMasking, Masks
-from masking.evaluation import Center, Temporal
-from masking.generators import GENERATORS, MaskGenerator
 from masking.grid import Grid
+from masking.registry import GENERATORS, MaskGenerator
 from masking.running_cell import RunningCell
 from masking.uniform import Frame, Random, Tube
 

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from masking.drawing import draw_masks
 from masking.dual import Counts, DualMasking
-from masking.generators import GENERATORS
 from masking.grid import Grid, token_count
+from masking.registry import GENERATORS
 from masking.running_cell import RunningCell
+from masking.visualize import draw_masks
 
 MOST_TOKENS = 100_000  # of all samples in one picture
 

@@ -9,8 +9,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from masking.exact_counts import flip_to_count, indices_of
-from masking.generators import AnyGenerator
 from masking.grid import Grid, token_count
+from masking.registry import AnyGenerator
 from masking.running_cell import RunningCell
 from masking.uniform import Tube
 

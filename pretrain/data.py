@@ -9,14 +9,14 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from launch.feeding import Read, Schedule, complete, load_batches, on_device
-from launch.processes import Processes
-from launch.randomness import sample_rng
+from launch.distributed.process_group import Processes
+from launch.rng import sample_rng
+from launch.training.dataloader import Read, Schedule, complete, load_batches, on_device
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
-from video.clips import ClipRead, ClipReader
+from video.clip_reader import ClipRead, ClipReader
+from video.read_timeout import Watch
 from video.recording import UnreadableVideo
-from video.watch import Watch
 
 TENSORS = ("clip", "visible", "decoded")  # of a batch, that go to the device
 SHOWN = 3  # clips of the pictures, far apart

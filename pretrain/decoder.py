@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from encoder.block import NORM_EPS, build_blocks, initialise_linear, run_block
 from encoder.config import EncoderConfig
-from encoder.positions import ClassToken, build_positions
+from encoder.pos_embed import ClassToken, build_positions
 from pretrain.config import DecoderConfig
 
 

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import torch
 
-from launch.checkpoints.saving import Saver
-from launch.engine import Engine
-from launch.interrupts import Interrupts
-from launch.meter import Meter
-from launch.monitor import Monitor
-from launch.stopping import Stopping
+from launch.checkpoint.saver import Saver
+from launch.distributed.signals import Interrupts
+from launch.distributed.watchdog import Monitor
+from launch.metrics.step_meter import Meter
+from launch.run.graceful_stop import Stopping
+from launch.training.engine import Engine
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.looking import Looker
-from pretrain.objective import token_errors
-from pretrain.report import Reporter
+from pretrain.loss import token_errors
+from pretrain.monitoring.monitor import Looker
+from pretrain.reporter import Reporter
 from pretrain.targets import build_target
 
 

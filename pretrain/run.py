@@ -6,37 +6,37 @@ from pathlib import Path
 import torch
 
 from encoder.block import compile_blocks
-from encoder.weights.own import load_strictly, save_encoder
-from launch.checkpoints.folder import (
+from encoder.checkpoint.native_format import load_strictly, save_encoder
+from launch.capacity.activation_checkpointing import recomputes
+from launch.capacity.model_memory import Footprint
+from launch.checkpoint.loader import load_checkpoint, read_weights
+from launch.checkpoint.saver import WRITE_ERRORS, Saver
+from launch.checkpoint.store import (
     CHECKPOINTS_FOLDER,
     complete_checkpoints,
     open_checkpoint,
 )
-from launch.checkpoints.restoring import load_checkpoint, read_weights
-from launch.checkpoints.saving import WRITE_ERRORS, Saver
-from launch.engine import Engine
-from launch.footprint import Footprint
-from launch.processes import Processes, first_does
+from launch.distributed.process_group import Processes, first_does
+from launch.metrics.nonfinite import SkippedSteps
 from launch.recipe import ConfigError
-from launch.recomputing import recomputes
-from launch.run_folder import record_start
-from launch.schedule import build_schedules, total_steps
-from launch.session import Session, session
-from launch.skipped import SkippedSteps
-from launch.stopping import ended_in_order
+from launch.run.graceful_stop import ended_in_order
+from launch.run.run_folder import record_start
+from launch.run.session import Session, session
+from launch.training.engine import Engine
+from launch.training.lr_schedule import build_schedules, total_steps
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.beginning import Beginning, find_beginning
 from pretrain.config import PretrainConfig
-from pretrain.cost import forward_cost
 from pretrain.data import open_batches
-from pretrain.describe import ENCODER_FILE, describe_end, describe_run
-from pretrain.features.watch import Watch
-from pretrain.footprint import footprint
-from pretrain.looking import Looker
+from pretrain.flops import forward_cost
+from pretrain.initial_weights import Beginning, find_beginning
 from pretrain.loop import Run, train
-from pretrain.report import Reporter
+from pretrain.monitoring.features import Watch
+from pretrain.monitoring.monitor import Looker
+from pretrain.planning.memory import footprint
+from pretrain.reporter import Reporter
 from pretrain.sources import LEDGER_FILE, Sources, open_sources
-from video.ledger import Ledger
+from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
+from video.failure_log import Ledger
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
 HARMLESS = (

@@ -4,20 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.checkpoints.folder import CHECKPOINTS_FOLDER, complete_checkpoints
-from launch.durable import digest
-from launch.processes import Processes, first_does
+from launch.atomic_io import digest
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
+from launch.distributed.process_group import Processes, first_does
 from pretrain.config import DataConfig, PretrainConfig
+from video.clip_sampler import ClipSampler, Plan
+from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling
 from video.exclude import exclude
-from video.inside import centred_crop, inside_cells
-from video.ledger import Ledger, failed_during
+from video.failure_log import Ledger, failed_during
+from video.field_of_view_crop import centred_crop, inside_cells
 from video.manifest import ManifestError, read_manifest, write_manifest
-from video.opening import open_source
+from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
-from video.sampling import ClipSampler, Plan
-from video.spans import clip_seconds, clip_spans
 
 MANIFEST_FILE = "manifest.csv"
 LEDGER_FILE = "unreadable.jsonl"

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from encoder.config import EncoderConfig, Tubelet
-from encoder.tubelets import (
+from encoder.patchify import (
     gather_tokens,
     per_channel,
     split_tubelets,

@@ -17,17 +17,17 @@ FOLDERS = {
     "finetune": {"video", "encoder", "launch"},
 }
 DOORS = {
-    "deepspeed": {"launch/engine.py"},
+    "deepspeed": {"launch/training/engine.py"},
     "av": {
-        "video/reading/container.py",
-        "video/reading/probe.py",
-        "video/reading/whole.py",
-        "video/reading/with_pyav.py",
-        "video/writer.py",
+        "video/readers/container.py",
+        "video/readers/probe.py",
+        "video/readers/sequential.py",
+        "video/readers/pyav_reader.py",
+        "video/encode.py",
     },
-    "decord": {"video/reading/with_decord.py"},
-    "tensorboard": {"launch/log.py"},
-    "torch.utils.tensorboard": {"launch/log.py"},
+    "decord": {"video/readers/decord_reader.py"},
+    "tensorboard": {"launch/metrics/run_log.py"},
+    "torch.utils.tensorboard": {"launch/metrics/run_log.py"},
 }
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from video.command import main
+from video.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

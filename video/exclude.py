@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from video.content import content_of
-from video.listing import read_text
+from video.discover import read_text
+from video.fingerprint import content_of
 from video.recording import Recording
 
 

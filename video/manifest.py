@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from video.aside import written_aside
+from video.atomic_write import written_aside
 from video.recording import Recording, format_spans
 
 COLUMNS = {field.name: field for field in fields(Recording)}

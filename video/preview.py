@@ -6,15 +6,15 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from video.clips import ClipRead, ClipReader
+from video.clip_reader import ClipRead, ClipReader
+from video.clip_sampler import ClipSampler, Place, Plan
+from video.clip_spans import clip_spans
 from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
-from video.opening import open_source
+from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import ReaderName
-from video.sampling import ClipSampler, Place, Plan
-from video.spans import clip_spans
-from video.table import clock
+from video.text_table import clock
 
 FRAMES_SHOWN = 8  # of a clip, evenly
 SIDE = 160  # pixels of a frame on the sheet, at most

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from video.apart import Event, Job
+from video.worker_processes import Event, Job
 
 MOST_SHOWN = 12  # recordings whose whole report fits a terminal
 LINES = 10  # of a log that is not a terminal

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video.writer import AS_RECORDED, write_h264
+from video.encode import AS_RECORDED, write_h264
 
 FPS = 25
 CANVAS = 384  # side of the tissue texture, of which the camera sees a part

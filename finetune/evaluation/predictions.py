@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from video.labels.marks import MISSING
+from video.labels.segments import MISSING
 
 FIELDS = ("recording", "time", "scores", "label", "classes", "about")
 

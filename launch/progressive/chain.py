@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.progressive.marked import ChainError, MarkedFile
+from launch.progressive.yaml_lines import ChainError, MarkedFile
 from launch.recipe import nearest
 
 

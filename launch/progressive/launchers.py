@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from launch.progressive.chain import Chain, Stage
-from launch.progressive.marked import ChainError
+from launch.progressive.yaml_lines import ChainError
 
 
 class Launch(NamedTuple):

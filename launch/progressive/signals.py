@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-from launch.interrupts import INTERRUPTED, SIGNALS, STOPPED, Stopped
+from launch.distributed.signals import INTERRUPTED, SIGNALS, STOPPED, Stopped
 
 
 class Relay:

@@ -6,13 +6,13 @@ import subprocess
 from collections.abc import Sequence
 
 from launch.progressive.chain import Chain, Stage
-from launch.progressive.digests import Digests
-from launch.progressive.holding import chain_held
-from launch.progressive.judging import Judge
-from launch.progressive.marked import ChainError
-from launch.progressive.records import read_records, record_job
-from launch.progressive.run import planned, put_all_aside, require_allowed, require_usable
-from launch.progressive.telling import say
+from launch.progressive.chain_runner import planned, put_all_aside, require_allowed, require_usable
+from launch.progressive.console import say
+from launch.progressive.hashing import Digests
+from launch.progressive.locks import chain_held
+from launch.progressive.stage_status import Judge
+from launch.progressive.state import read_records, record_job
+from launch.progressive.yaml_lines import ChainError
 
 BATCH_FILE = "launch/slurm/stage.sbatch"  # relative to where the chain is submitted, as jobs run
 ONE_PROCESS = ("--nodes=1", "--ntasks=1", "--ntasks-per-node=1")

@@ -124,7 +124,7 @@ def test_positions_of_visible_tokens_are_theirs(kind: str) -> None:
     encoder = build(KINDS[kind])
     count = KINDS[kind].tokens
     index = torch.tensor([[5, 0, count - 1]])
-    assert torch.equal(encoder.positions(index)[0], encoder.positions(None)[0][index[0]])
+    assert torch.equal(encoder.pos_embed(index)[0], encoder.pos_embed(None)[0][index[0]])
 
 
 @pytest.mark.parametrize("name", [*NAMES, *ALIASES])

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from encoder.command import parse
+from encoder.checkpoint.load import load_encoder
+from encoder.checkpoint.native_format import save_encoder
+from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
+from encoder.cli import parse
+from encoder.commands import PROGRAMS, parse_told, run
 from encoder.config import EncoderConfig
-from encoder.program import PROGRAMS, parse_told, run
 from encoder.vit import VideoEncoder
-from encoder.weights.loading import load_encoder
-from encoder.weights.opening import CheckpointMismatch, parse_metadata
-from encoder.weights.own import save_encoder
 
 ROOT = Path(__file__).parents[2]
-CKPT = Path(__file__).parent / "weights/fixtures/ckpt"
+CKPT = Path(__file__).parent / "checkpoint/fixtures/ckpt"
 VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"
 TINY = ("num_heads=3", "frames=4", "image_size=32")
 

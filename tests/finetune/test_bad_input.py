@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.command import RECIPES, main
+from finetune.cli import RECIPES, main
 from finetune.config import FinetuneConfig
+from finetune.data.datasets import open_sets
+from finetune.data.splits import SplitError, find_split, read_split
 from finetune.evaluation.predictions import (
     Predictions,
     PredictionsError,
@@ -18,9 +20,7 @@ from finetune.evaluation.predictions import (
     save_predictions,
 )
 from finetune.run import build_network
-from finetune.sets import open_sets
-from finetune.splits import SplitError, find_split, read_split
-from launch.processes import Processes
+from launch.distributed.process_group import Processes
 from launch.recipe import ConfigError, load_recipe
 from tests.finetune.runs import finetune, words
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.command import main
-from finetune.splits import SplitError
-from video.labels.marks import LabelError
+from finetune.cli import main
+from finetune.data.splits import SplitError
+from video.labels.segments import LabelError
 
 
 def test_what_fits_is_told_by_part(operations: Path, tmp_path: Path, capsys) -> None:

@@ -4,12 +4,12 @@ import pytest
 import torch
 import yaml
 
-from finetune.command import RECIPES
+from finetune.cli import RECIPES
 from finetune.config import FinetuneConfig
-from finetune.network.backbones import build_backbone
-from finetune.network.heads import build_head
+from finetune.model.backbone import build_backbone
+from finetune.model.heads import build_head
 from launch.recipe import dump_recipe, load_recipe, validate
-from launch.schedule import peak_learning_rate
+from launch.training.lr_schedule import peak_learning_rate
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from encoder.weights.loading import load_encoder
+from encoder.checkpoint.load import load_encoder
 from finetune.evaluation.predictions import load_predictions
-from finetune.network.saved import load_classifier, read_about
+from finetune.model.classifier_file import load_classifier, read_about
 from tests.conftest import kill_all, start_together
 from tests.finetune.runs import finetune, log_of, losses, words
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.command import main
+from finetune.cli import main
 from finetune.evaluation.predictions import load_predictions
-from finetune.network.saved import load_classifier
+from finetune.model.classifier_file import load_classifier
 from tests.finetune.runs import SMALL, finetune, words
 
 SHORT = ("schedule={steps: 2, warmup: 0}", "validation.every_epochs=100")

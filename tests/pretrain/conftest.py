@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from encoder.checkpoint.native_format import load_strictly
+from encoder.checkpoint.overrides import Told
 from encoder.config import EncoderConfig
-from encoder.weights.own import load_strictly
-from encoder.weights.told import Told
 from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.checkpoint.formats import read_autoencoder
 from pretrain.config import DecoderConfig
-from pretrain.weights import read_autoencoder
 from tests.pretrain.runs import run_alone, words
 
 FIXTURES = Path(__file__).parent / "fixtures"

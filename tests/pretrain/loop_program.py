@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import pretrain.run
 from launch.recipe import load_recipe
-from pretrain.command import RECIPES
+from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loop import Run, train
-from tests.launch.waits import counted_waits
+from tests.launch.training.waits import counted_waits
 
 
 def main() -> None:

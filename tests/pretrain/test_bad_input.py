@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from launch.program import run_program
-from pretrain.command import main
+from launch.entrypoint import run_program
+from pretrain.cli import main
 from tests.pretrain.runs import log_of, run_alone, words
 from tests.video.conftest import write, write_sound
 

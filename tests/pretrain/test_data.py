@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from launch.feeding import NothingReadable
-from launch.processes import Processes
+from launch.distributed.process_group import Processes
 from launch.recipe import load_recipe
-from pretrain.command import RECIPES
+from launch.training.dataloader import NothingReadable
+from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch, open_batches
 from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import words
-from video.listing import find_recordings
-from video.reading.probe import probe
+from video.clip_sampler import ClipSampler
+from video.discover import find_recordings
+from video.readers.probe import probe
 from video.recording import FieldOfView, Recording
-from video.sampling import ClipSampler
 
 
 def batches(

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-import video.clips
-from launch.processes import Processes
+import video.clip_reader
+from launch.distributed.process_group import Processes
 from launch.recipe import load_recipe
-from pretrain.command import RECIPES
+from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch, open_batches
 from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import words
-from video.listing import find_recordings
-from video.reading import read_frames
-from video.reading.probe import probe
+from video.clip_sampler import ClipSampler
+from video.discover import find_recordings
+from video.readers import read_frames
+from video.readers.probe import probe
 from video.recording import Recording
-from video.sampling import ClipSampler
 
 
 def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[PretrainBatch]:
@@ -49,7 +49,7 @@ def test_a_read_that_hangs_is_counted_and_replaced(
             return np.zeros((len(times), rows, columns, 3), np.uint8)  # the pictures' clips
         return read_frames(recording, times, rows, columns)
 
-    monkeypatch.setattr(video.clips, "read_frames", read)
+    monkeypatch.setattr(video.clip_reader, "read_frames", read)
     began = time.monotonic()
     batches = read_all(
         operations, tmp_path / "hangs.mp4", f"data.workers={workers}", "data.read_timeout=1"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.checkpoints.folder import complete_checkpoints, newest_whole, step_of
+from launch.checkpoint.store import complete_checkpoints, newest_whole, step_of
 from tests.conftest import kill_all, start_together
 from tests.pretrain.runs import losses, run_alone, words
 

@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from encoder.tubelets import gather_tokens
-from launch.engine import parameter_groups
+from encoder.patchify import gather_tokens
+from launch.training.engine import parameter_groups
+from pretrain.checkpoint.formats import to_layout
 from pretrain.config import TargetConfig
-from pretrain.objective import token_errors
+from pretrain.loss import token_errors
 from pretrain.targets import build_target
-from pretrain.weights import to_layout
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

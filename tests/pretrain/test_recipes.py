@@ -7,11 +7,11 @@ import torch
 import yaml
 
 from launch.recipe import ConfigError, dump_recipe, key_paths, load_recipe, validate
-from launch.schedule import peak_learning_rate
+from launch.training.lr_schedule import peak_learning_rate
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.command import RECIPES
+from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.cost import forward_cost
+from pretrain.flops import forward_cost
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 

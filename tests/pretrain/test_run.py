@@ -11,12 +11,12 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from encoder.weights.loading import load_encoder
-from encoder.weights.opening import parse_metadata
-from encoder.weights.told import Told
+from encoder.checkpoint.load import load_encoder
+from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.safe_open import parse_metadata
 from launch.recipe import dump_recipe, validate
+from pretrain.checkpoint.formats import read_autoencoder
 from pretrain.config import PretrainConfig
-from pretrain.weights import read_autoencoder
 from tests.pretrain.runs import log_of, losses, run_alone, words
 
 

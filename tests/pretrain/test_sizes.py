@@ -10,9 +10,9 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from masking import DualMasking, RunningCell
 from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.checkpoint.formats import to_layout
 from pretrain.config import DecoderConfig
-from pretrain.cost import forward_cost
-from pretrain.weights import to_layout
+from pretrain.flops import forward_cost
 
 FIXTURES = Path(__file__).parent / "fixtures"
 COUNTS = {  # whole autoencoder with 4 decoder blocks, encoder alone

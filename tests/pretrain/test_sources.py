@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from encoder.weights.opening import parse_metadata
+from encoder.checkpoint.safe_open import parse_metadata
 from launch.recipe import load_recipe
-from pretrain.command import RECIPES
+from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from tests.pretrain.runs import log_of, run_alone, words
-from tests.video.reading.test_pictures import folder_of
-from video.command import main
-from video.content import content_of
+from tests.video.readers.test_image_readers import folder_of
+from video.cli import main
+from video.fingerprint import content_of
 from video.manifest import read_manifest
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.checkpoints.folder import complete_checkpoints
+from launch.checkpoint.store import complete_checkpoints
 from tests.conftest import fill, kill_all
 from tests.pretrain.runs import end, log_of, losses, run_alone, start_until, words
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.video.conftest import made_up
-from video.content import content_of
 from video.exclude import exclude
+from video.fingerprint import content_of
 from video.manifest import ManifestError
 from video.recording import Recording
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.video.conftest import write
-from video.command import main
+from video.cli import main
 
 
 def test_a_sheet_has_a_row_for_each_clip(

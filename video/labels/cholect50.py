@@ -5,8 +5,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from video.labels.marks import LabelError
-from video.labels.tables import seconds_of
+from video.labels.csv_rows import seconds_of
+from video.labels.segments import LabelError
 
 # the place of each number in a row; all rows of a second have the same phase
 CATEGORIES = {"triplet": 0, "instrument": 1, "verb": 7, "target": 8, "phase": 14}

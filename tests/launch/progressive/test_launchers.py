@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from launch.progressive.launchers import launch_of
-from launch.progressive.marked import ChainError
-from launch.progressive.reading import read_chain
+from launch.progressive.parse import read_chain
+from launch.progressive.yaml_lines import ChainError
 from tests.launch.progressive.chains import written
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.progressive.holding import chain_held
+from launch.progressive.locks import chain_held
 from tests.launch.progressive.chains import record_of, run, said, written
 
 DRAW = '{{program: masking, arguments: [--grid, 4, 4, 4, --seed, 1, --out, "${{{name}}}/m.png"]}}'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.progressive.holding import is_held
+from launch.progressive.locks import is_held
 from tests.launch.progressive.chains import (
     command,
     record_of,

@@ -1,0 +1,229 @@
+"""Ways of making a training step, to be compared: this project's, and what else is there."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from benchmarks.baseline_mae import ReferenceAutoencoder, Tokens
+from encoder.block import compile_blocks
+from encoder.config import EncoderConfig
+from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.distributed.malloc import keep_freed_memory
+from launch.distributed.process_group import Processes, start_processes
+from launch.training.engine import Engine, parameter_groups
+from masking import DualMasking
+from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.checkpoint.formats import huggingface_config
+from pretrain.config import DecoderConfig, TargetConfig
+from pretrain.flops import forward_cost
+from pretrain.loss import hidden_from_encoder, token_errors
+from pretrain.targets import build_target
+
+INPUTS = 3  # batches, taken in turn
+DUAL, ALL = DualMasking(), DualMasking(decoder=None)
+
+
+class Task(NamedTuple):
+    """What a contestant trains on; the same for all of a table."""
+
+    size: Any
+    precision: Literal["fp32", "bf16"]
+    clips: int
+    device: torch.device
+
+    @property
+    def configs(self) -> tuple[EncoderConfig, DecoderConfig]:
+        return EncoderConfig(size=self.size), DecoderConfig(size=self.size)
+
+
+class Inputs(NamedTuple):
+    """Random clips, and masks of one drawing."""
+
+    clips: list[Tensor]  # bytes [b t h w c]
+    visible: Tensor
+    decoded: Tensor
+
+
+Step = Callable[[int], None]  # by the number of the step, which picks the clips
+
+
+def inputs(task: Task, masking: DualMasking) -> Inputs:
+    grid = task.configs[0].grid
+    masks = masking.draw(grid, [np.random.default_rng(i) for i in range(task.clips)])
+    visible, decoded = (torch.from_numpy(index).to(task.device) for index in masks)
+    generator = torch.Generator(task.device).manual_seed(0)
+    encoder = task.configs[0]
+    shape = (task.clips, encoder.frames, *encoder.image_size, encoder.channels)
+    clips = [
+        torch.randint(0, 256, shape, dtype=torch.uint8, device=task.device, generator=generator)
+        for _ in range(INPUTS)
+    ]
+    return Inputs(clips, visible, decoded)
+
+
+def _our_loss(model: Callable[..., Tensor], task: Task, data: Inputs) -> Callable[[int], Tensor]:
+    encoder = task.configs[0]
+
+    def loss(number: int) -> Tensor:
+        clip = data.clips[number % INPUTS]
+        prediction = model(clip, data.visible, data.decoded)
+        target = build_target(clip, data.decoded, encoder, TargetConfig())
+        errors = token_errors(prediction, target.values, data.visible, data.decoded, encoder.tokens)
+        return errors.loss()
+
+    return loss
+
+
+def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
+    """A bare loop. In bfloat16 weights are kept in float32 as well, as DeepSpeed does it."""
+    keeps_memory(task)
+    model = MaskedAutoencoder(*task.configs).to(task.device).train()
+    if compiled:
+        compile_blocks(model)
+    low = task.precision == "bf16"
+    masters: list[Tensor] = list(model.parameters())
+    if low:
+        masters = [weight.detach().clone() for weight in masters]
+        model.to(torch.bfloat16)
+    weights: list[Tensor] = list(model.parameters())
+    held = dict(zip(weights, masters, strict=True))
+    groups = [
+        {"params": [held[p] for p in group["params"]], "weight_decay": 0.05 * group["decays"]}
+        for group in parameter_groups(model)
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
+    loss = _our_loss(model, task, inputs(task, masking))
+
+    def step(number: int) -> None:
+        loss(number).backward()
+        for weight, master in zip(weights, masters, strict=True):
+            if low:
+                master.grad = None if weight.grad is None else weight.grad.float()
+                weight.grad = None
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if low:
+            torch._foreach_copy_([weight.data for weight in weights], masters)
+
+    return step
+
+
+def ours_compiled(task: Task, masking: DualMasking) -> Step:
+    return ours(task, masking, compiled=True)
+
+
+def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) -> Step:
+    """As a run does it: ZeRO 2 in bfloat16, 0 in float32, where no `stage` is given."""
+    stage = 2 * (task.precision == "bf16") if stage is None else stage
+    processes = Processes()
+    start_processes(processes, 600)
+    model = MaskedAutoencoder(*task.configs).train()
+    config = EngineConfig(zero_stage=stage, precision=task.precision)
+    batch = BatchConfig(clips=task.clips, micro_batch=task.clips)
+    engine = Engine(model, batch, OptimizerConfig(), config, processes)
+    loss = _our_loss(engine.forward, task, inputs(task, masking))
+
+    def step(number: int) -> None:
+        engine.backward(loss(number))
+        engine.step(1e-4, 0.05)
+
+    return step
+
+
+def reference(task: Task, masking: DualMasking) -> Step:
+    """The common recipe; its clips come standardised, which is not timed."""
+    data, (encoder, _) = inputs(task, masking), task.configs
+    hidden = hidden_from_encoder(data.visible, encoder.tokens)
+    decoded = torch.zeros_like(hidden).scatter_(1, data.decoded, True)
+    clips = _standardised(data, encoder)
+    model = ReferenceAutoencoder(*task.configs)
+    return _common_step(
+        model, task, lambda number: model.loss(clips[number % INPUTS], Tokens(hidden, decoded))
+    )
+
+
+def transformers(task: Task, masking: DualMasking) -> Step:
+    """Hugging Face's model decodes every hidden token, and knows no other way."""
+    from transformers import VideoMAEConfig, VideoMAEForPreTraining
+
+    data, (encoder, decoder) = inputs(task, masking), task.configs
+    settings = huggingface_config(encoder, decoder, "normalised_pixels")
+    model = VideoMAEForPreTraining(VideoMAEConfig(**settings, attn_implementation="sdpa"))
+    hidden = hidden_from_encoder(data.visible, encoder.tokens)
+    clips = [rearrange(clip, "b c t h w -> b t c h w") for clip in _standardised(data, encoder)]
+    return _common_step(
+        model, task,
+        lambda number: model(clips[number % INPUTS], bool_masked_pos=hidden).loss,
+    )  # fmt: skip
+
+
+def _standardised(data: Inputs, encoder: EncoderConfig) -> list[Tensor]:
+    mean, std = torch.tensor(encoder.mean), torch.tensor(encoder.std)
+    return [
+        rearrange(((clip.cpu() / 255 - mean) / std), "b t h w c -> b c t h w").to(clip.device)
+        for clip in data.clips
+    ]
+
+
+def _common_step(model: nn.Module, task: Task, loss: Callable[[int], Tensor]) -> Step:
+    """Autocast, AdamW as it comes, and the loss read by the host."""
+    model.to(task.device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05)
+
+    def step(number: int) -> None:
+        optimizer.zero_grad()
+        with _autocast(task):
+            value = loss(number)
+        value.backward()
+        optimizer.step()
+        value.item()
+
+    return step
+
+
+def _autocast(task: Task) -> AbstractContextManager[Any]:
+    if task.precision == "fp32":
+        return nullcontext()
+    return torch.autocast(task.device.type, torch.bfloat16)
+
+
+def keeps_memory(task: Task) -> None:
+    """As a run on CPU cores begins."""
+    if task.device.type == "cpu":
+        keep_freed_memory()
+
+
+class Contestant(NamedTuple):
+    """A row of the table."""
+
+    label: str
+    masking: DualMasking
+    make: Callable[[Task, DualMasking], Step]
+
+    def flops(self, task: Task) -> int:
+        """That its objective needs for a step, whatever it computes beside."""
+        encoder, decoder = task.configs
+        cost = forward_cost(encoder, decoder, self.masking.counts(encoder.grid))
+        return cost.training_flops * task.clips
+
+
+CONTESTANTS = {
+    "ours": Contestant("dual masking: this project", DUAL, ours),
+    "ours-compiled": Contestant("  its blocks compiled", DUAL, ours_compiled),
+    "ours-deepspeed": Contestant("  under DeepSpeed", DUAL, under_deepspeed),
+    "reference": Contestant("  the common recipe", DUAL, reference),
+    "ours-all": Contestant("all hidden tokens: this project", ALL, ours),
+    "reference-all": Contestant("  the common recipe", ALL, reference),
+    "transformers": Contestant("  transformers", ALL, transformers),
+}
+USUAL = [name for name in CONTESTANTS if name != "ours-compiled"]
+for _stage in (0, 1, 2):
+    CONTESTANTS[f"ours-zero-{_stage}"] = Contestant(
+        f"  under DeepSpeed, ZeRO {_stage}", DUAL, partial(under_deepspeed, stage=_stage)
+    )

@@ -1,0 +1,144 @@
+"""Parts of `benchmarks.data_loading`: the loader, and the cores that a GPU needs."""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.recordings import prepared, raw_recordings
+from encoder.config import EncoderConfig
+from launch.distributed.process_group import Processes
+from masking import DualMasking
+from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
+from pretrain.data import open_batches
+from pretrain.flops import forward_cost
+from pretrain.sources import Sources, plans_of
+from video.clip_sampler import ClipSampler
+from video.config import Augmentation, Sampling
+from video.multiscale_crop import apply_crop, draw_crop
+from video.readers import read_frames
+from video.recording import Recording
+
+CLIPS, MICRO_BATCHES = 16, 60
+GPU_FLOPS = 300e12  # that a bf16 training step reaches on an H100 or H200: an assumption
+
+
+def print_chain(folder: Path, spent: dict[str, dict[str, float]]) -> None:
+    """Parts, loader with 1 and 2 workers, and cores for each model size."""
+    raw = raw_recordings(folder)["480p, GOP 250"]
+    pack = prepared(raw, folder, "jpeg", None)
+    _print_standing(raw_recordings(folder), folder)
+    _print_parts(pack)
+    for workers in (1, 2):
+        for clips_per_read in (1, 4):
+            rate = _loader_rate(pack, workers, clips_per_read)
+            what = f"{workers} workers, {clips_per_read} clips a read"
+            print(f"loader, jpeg 480p, {what}: {rate:.0f} clips/s", flush=True)
+    _print_cores(spent["1080p, GOP 250"])
+
+
+def _print_parts(pack: Recording) -> None:
+    rng = np.random.default_rng(0)
+    times = [0.16 * n for n in range(16)]
+    frames = torch.from_numpy(read_frames(pack, times, *pack.shape))
+    decode = _cpu_ms(lambda: read_frames(pack, times, *pack.shape))
+    height, width = pack.shape
+
+    def crop_once() -> None:
+        box = draw_crop(Augmentation(), height, width, 224, 224, rng)
+        apply_crop(frames, box, 224, 224, False)
+
+    crop = _cpu_ms(crop_once, 200)
+    clip = torch.zeros(16, 224, 224, 3, dtype=torch.uint8)
+    collate = _cpu_ms(lambda: torch.stack([clip] * CLIPS)) / CLIPS
+    rngs = [np.random.default_rng(n) for n in range(CLIPS)]
+    masks = _cpu_ms(lambda: DualMasking().draw((8, 14, 14), rngs)) / CLIPS
+    print(
+        f"\nparts of a clip, jpeg 480p, ms: decode {decode:.2f}, crop and resize {crop:.2f}, "
+        f"collate {collate:.2f}, masks {masks:.3f}"
+    )
+
+
+def _print_standing(recordings: dict[str, Recording], folder: Path) -> None:
+    """What a recording costs before its first frame, and what a worker costs that waits."""
+    import decord
+
+    for source, raw in recordings.items():
+        forms = {"raw": raw} | {
+            form: prepared(raw, folder, form, None) for form in ("h264", "jpeg")
+        }
+        costs = {
+            name: _cpu_ms(partial(read_frames, recording, [0.0], 8, 8))
+            for name, recording in forms.items()
+        }
+        costs["decord"] = _cpu_ms(partial(_first_by_decord, raw.path))
+        text = ", ".join(f"{name} {cost:.1f}" for name, cost in costs.items())
+        print(f"opening and first frame, {source}, {raw.seconds / 60:.0f} min, ms: {text}")
+    raw = next(iter(recordings.values()))
+    read_frames(raw, [0.0], 8, 8)
+    ours = _idle_share()
+    reader = decord.VideoReader(raw.path, num_threads=1)
+    reader[0]
+    print(f"a worker that waits: {ours:.1%} of a core, with decord open {_idle_share():.1%}")
+
+
+def _first_by_decord(path: str) -> object:
+    import decord
+
+    return decord.VideoReader(path, num_threads=1)[0]
+
+
+def _idle_share(seconds: float = 3.0) -> float:
+    began = time.process_time()
+    time.sleep(seconds)
+    return (time.process_time() - began) / seconds
+
+
+def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
+    """The mean over all rounds but the first few."""
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+    return 1e3 * statistics.mean(spent[3:])
+
+
+def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
+    """Clips a second by the clock, after the first batches."""
+    data = DataConfig(
+        source="unused", sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
+        clips_per_read=clips_per_read, workers=workers,
+    )  # fmt: skip
+    config = PretrainConfig(run="unused", data=data)
+    plans = plans_of(data)
+    sources = Sources([pack], ClipSampler([pack], 16, plans), plans, "", 0)
+    batches, _ = open_batches(config, sources, Processes(), range(MICRO_BATCHES), 1)
+    next(batches)
+    began = time.perf_counter()
+    clips = sum(len(batch.clip) for batch in batches)
+    return clips / (time.perf_counter() - began)
+
+
+def _print_cores(spent: dict[str, float]) -> None:
+    """Cores that keep one GPU busy: the model's clips a second, times the CPU time of a clip."""
+    print(f"\ncores for one GPU at {GPU_FLOPS / 1e12:.0f} TFLOP/s, recordings of 1080p")
+    rows = {
+        name: value
+        for name, value in spent.items()
+        if name.startswith(("forerunners", "raw", "h264 (", "jpeg ("))
+    }
+    print(f"{'':10}{'clips/s':>9}" + "".join(f"{name.split(' (')[0]:>20}" for name in rows))
+    print(
+        f"{'':19}" + "".join(f"{'4 clips' if '4 clips' in name else '1 clip':>20}" for name in rows)
+    )
+    for size in ("small", "base", "large", "huge", "giant"):
+        encoder, decoder = EncoderConfig(size=size), DecoderConfig(size=size)
+        counts = DualMasking().counts(encoder.grid)
+        rate = GPU_FLOPS / forward_cost(encoder, decoder, counts).training_flops
+        cores = "".join(f"{rate * value / 1e3:>20.0f}" for value in rows.values())
+        print(f"{size:10}{rate:9.0f}{cores}")

@@ -1,0 +1,121 @@
+"""`python -m benchmarks.profiled_pretrain STEPS ARGUMENTS`: `python -m pretrain ARGUMENTS` on
+random clips in memory; prints where the time of each step went, as a line of JSON, and
+ends after so many steps.
+
+A call inside another one that is timed belongs to the outer one, and is told again where it stands
+in WITHIN.
+"""
+
+import functools
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+import pretrain.loop
+import pretrain.run
+from launch.distributed.watchdog import Monitor
+from launch.entrypoint import leave, run_program
+from launch.metrics.run_logger import Teller
+from launch.metrics.step_meter import Meter
+from launch.run.graceful_stop import Stopping
+from launch.training.engine import Engine
+from pretrain.cli import main as command
+from pretrain.config import PretrainConfig
+from pretrain.data import PretrainBatch
+from pretrain.loop import Run, train
+from pretrain.loss import TokenErrors
+from pretrain.monitoring.monitor import Looker
+from pretrain.reporter import Reporter
+
+TIMED: list[tuple[Any, str, str]] = [
+    (Engine, "forward", "forward"), (pretrain.loop, "build_target", "target, loss"),
+    (pretrain.loop, "token_errors", "target, loss"), (TokenErrors, "loss", "target, loss"),
+    (Engine, "backward", "backward"), (Engine, "step", "optimizer"),
+    (torch, "manual_seed", "seed"), (Monitor, "at", "monitor"), (Meter, "add", "meter"),
+    (Meter, "end_step", "meter"), (Teller, "advance", "progress"),
+    (Stopping, "asked", "stopping, saving"), (Reporter, "report", "report"),
+    (Looker, "look", "looks"),
+]  # fmt: skip
+WITHIN: list[tuple[Any, str, str]] = [
+    (Meter, "close_interval", "report: interval"), (Reporter, "_loss_parts", "report: loss parts"),
+    (Teller, "optimizer_figures", "report: optimizer"), (Teller, "write", "report: writing"),
+]  # fmt: skip
+
+
+class Clock:
+    """Sums the seconds of a step by part."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._done, self._is_timing = steps, 0, False
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._began = time.perf_counter()
+
+    def timed(
+        self, function: Callable[..., Any], part: str, within: bool = False
+    ) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def inner(*arguments: Any, **named: Any) -> Any:
+            if self._is_timing and not within:
+                return function(*arguments, **named)
+            before, self._is_timing, began = self._is_timing, True, time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self._seconds[part] += time.perf_counter() - began
+                self._is_timing = before
+
+        return inner
+
+    def end_step(self) -> None:
+        now = time.perf_counter()
+        print(json.dumps({"whole": now - self._began, **self._seconds}), flush=True)
+        self._seconds.clear()
+        self._done += 1
+        if self._done == self._steps:
+            os._exit(0)
+        self._began = time.perf_counter()  # what the clock itself does is nobody's
+
+
+def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
+    """Always the same one."""
+    encoder, clips = config.encoder, config.batch.micro_batch
+    masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
+    shape = (clips, encoder.frames, *encoder.image_size, encoder.channels)
+    clip = torch.randint(0, 256, shape, dtype=torch.uint8)
+    visible, decoded = (torch.from_numpy(index) for index in masks)
+    reads = clips // config.data.clips_per_read
+    while True:
+        yield PretrainBatch(clip, visible, decoded, ("random",) * reads, ())
+
+
+def main() -> None:
+    clock = Clock(int(sys.argv[1]))
+    for owner, name, part in TIMED:
+        setattr(owner, name, clock.timed(getattr(owner, name), part))
+    for owner, name, part in WITHIN:
+        setattr(owner, name, clock.timed(getattr(owner, name), part, within=True))
+    ends = clock.timed(Stopping.end_step, "stopping, saving")
+
+    def end_step(*arguments: Any) -> None:
+        ends(*arguments)
+        clock.end_step()
+
+    def clocked(run: Run) -> None:
+        batches = random_batches(run.config)
+        waits = clock.timed(lambda: next(batches), "data")
+        train(run._replace(batches=iter(waits, None)))
+
+    Stopping.end_step = end_step  # type: ignore[assignment, method-assign]
+    pretrain.run.train = clocked
+    leave(run_program("pretrain", lambda: command(sys.argv[2:])))
+
+
+if __name__ == "__main__":
+    main()

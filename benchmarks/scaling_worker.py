@@ -1,0 +1,158 @@
+"""One process of `benchmarks.scaling`: real steps of the engine, what they send and what is held.
+
+    RANK=0 LOCAL_RANK=0 WORLD_SIZE=1 python -m benchmarks.scaling_worker SETTING_AS_JSON
+
+Prints one line of JSON, gathered from all processes, on the first of them.
+"""
+
+import gc
+import json
+import os
+import sys
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.comm_trace import CountedCollectives
+from benchmarks.scaling_config import Measured, Setting
+from launch.capacity.comm_cost import RESIDENT_BELOW
+from launch.capacity.model_memory import LiveBytes
+from launch.distributed.process_group import (
+    Processes,
+    find_processes,
+    gather_objects,
+    start_processes,
+    sum_over_processes,
+)
+from launch.metrics.step_meter import memory_gib
+from launch.training.engine import Engine
+from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.config import PretrainConfig
+from pretrain.loss import token_errors
+from pretrain.targets import build_target
+
+
+class Rank:
+    """A process with its engine and its share of the clips."""
+
+    def __init__(self, config: PretrainConfig, processes: Processes) -> None:
+        self.config, self.processes = config, processes
+        self.strange = {
+            id(tensor): tensor for tensor in _tensors()
+        }  # ids of the living stay theirs
+        torch.manual_seed(config.seed)
+        model = MaskedAutoencoder(
+            config.encoder, config.decoder, recompute=config.engine.recompute is True
+        )
+        sizes = [parameter.numel() for parameter in model.parameters()]
+        self.values = sum(sizes)
+        self.resident = sum(size for size in sizes if size < RESIDENT_BELOW)
+        self.engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
+        self.held: dict[str, int] = {}
+
+    def step(self, number: int) -> float:
+        """Trains on the clips of a step; returns their mean loss, that of all processes."""
+        encoder, micro_batch = self.config.encoder, self.config.batch.micro_batch
+        total = torch.zeros(())
+        for part in range(self.engine.accumulation):
+            first = (self.processes.rank * self.engine.accumulation + part) * micro_batch
+            clip, visible, decoded = _batch(self.config, number, first)
+            prediction = self.engine.forward(clip, visible, decoded)
+            target = build_target(clip, decoded, encoder, self.config.target)
+            loss = token_errors(prediction, target.values, visible, decoded, encoder.tokens).loss()
+            self.engine.backward(loss)
+            total += loss.detach()
+            del clip, visible, decoded, prediction, target, loss
+            if part == self.engine.accumulation - 1:
+                self.held = self._hold()
+            self.engine.step(1e-3, 0.05)
+        micro_batches = self.engine.accumulation * self.processes.world_size
+        return float(sum_over_processes(total)) / micro_batches
+
+    def _hold(self) -> dict[str, int]:
+        """Bytes of the storages that are held between the backward pass and the update."""
+        model = self.engine.model
+        weights = [(each, getattr(each, "ds_tensor", None)) for each in model.parameters()]
+        fragments = [piece for each in self.engine.fragments() for piece in each.tensors.values()]
+        mine = [each for each in _tensors() if id(each) not in self.strange]
+        gradients = [each.grad for each in model.parameters()]
+        parts: dict[str, list[Any]] = {
+            "weights": [tensor for pair in weights for tensor in pair],
+            "buffers": list(model.buffers()),
+            "optimizer": fragments,
+            "gradients": [*gradients, *mine],  # and all else that the engine keeps
+        }
+        held, seen = dict[str, int](), set[int]()
+        for name, tensors in parts.items():
+            kept = [tensor.untyped_storage() for tensor in tensors if tensor is not None]
+            storages = {storage._cdata: storage.nbytes() for storage in kept}
+            held[name] = sum(size for key, size in storages.items() if key not in seen)
+            seen |= set(storages)
+        return held
+
+
+def _tensors() -> list[Tensor]:
+    gc.collect()
+    return [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
+
+
+def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Clips of a step from a number on, the same whichever process takes them."""
+    encoder = config.encoder
+    numbers = range(first, first + config.batch.micro_batch)
+    shape = (encoder.frames, *encoder.image_size, encoder.channels)
+    clips = [
+        np.random.default_rng((config.seed, step, number)).integers(0, 256, shape, np.uint8)
+        for number in numbers
+    ]
+    rngs = [np.random.default_rng((config.seed, step, number, 1)) for number in numbers]
+    visible, decoded = map(torch.from_numpy, config.masking.draw(encoder.grid, rngs))
+    return torch.from_numpy(np.stack(clips)), visible, decoded
+
+
+def measure(config: PretrainConfig, processes: Processes, steps: int) -> Measured:
+    """Real steps of all processes; the first ones only find buffers and the order of layers."""
+    with LiveBytes() as live:
+        rank = Rank(config, processes)
+        losses = [rank.step(0), rank.step(1)]
+    for number in range(2, steps):
+        with CountedCollectives(processes.world_size) as counted:
+            losses.append(rank.step(number))
+    return Measured(
+        rank.values, rank.resident, counted.sent_by_kind(), len(counted.seen), rank.held, live.peak,
+        round(memory_gib(processes.device) * 2**30), losses,
+    )  # fmt: skip
+
+
+def _over_processes(parts: list[Measured]) -> Measured:
+    """Means over the processes, of what differs between them."""
+    first = parts[0]
+
+    def average(mappings: list[dict[str, Any]]) -> dict[str, Any]:
+        return {name: mean(each[name] for each in mappings) for name in mappings[0]}
+
+    return first._replace(
+        sent=average([part.sent for part in parts]),
+        held=average([part.held for part in parts]),
+        peak=round(mean(part.peak for part in parts)),
+        process=round(mean(part.process for part in parts)),
+    )
+
+
+def main() -> None:
+    setting = Setting(**json.loads(sys.argv[1]))
+    processes = find_processes(os.environ)
+    start_processes(processes, 600)
+    measured = measure(setting.config(), processes, setting.steps)
+    parts = gather_objects(measured)
+    if processes.is_first:
+        print(json.dumps(_over_processes(parts)._asdict()), flush=True)
+    torch.distributed.barrier()
+    os._exit(0)  # gloo may abort in the interpreter's exit after ZeRO 3
+
+
+if __name__ == "__main__":
+    main()

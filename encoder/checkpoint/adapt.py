@@ -1,0 +1,245 @@
+"""From the encoder in a file to the encoder that is wanted: what changes, is left out, is fresh."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatch
+from typing import Literal, NamedTuple
+
+import torch
+from einops import EinopsError
+from torch import Tensor
+
+from encoder.checkpoint.native_format import shape_text
+from encoder.checkpoint.parse import Found
+from encoder.checkpoint.safe_open import CheckpointMismatch, one_line
+from encoder.checkpoint.tensor_recipe import Part, Parts, inflate
+from encoder.config import EncoderConfig
+from encoder.pos_embed import computed_positions, resize_positions
+from encoder.vit import VideoEncoder
+
+Inflation = Literal["average", "center"]
+# What may begin training fresh without being asked: everything else is attention, MLP, patches.
+MAY_BE_FRESH = ("norm.*", "class_token.*", "positions.*", "blocks.*.scale?", "blocks.*.time_proj.*")
+MOST_TOKENS = 2**18  # whose positions are computed for no file's sake
+
+
+class Options(NamedTuple):
+    """Choices where more than one way is right."""
+
+    inflation: Inflation = "average"
+    keep_norm: bool = False  # the LayerNorm of all tokens becomes that of the pooled ones
+    allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh, or be left out
+
+
+DEFAULTS = Options()
+
+
+class Adapted(NamedTuple):
+    """How an encoder of this configuration is made of a file."""
+
+    config: EncoderConfig
+    parts: Parts
+    dropped: dict[str, str]  # name -> why: the file's name, or the encoder's own
+    fresh: tuple[str, ...]  # tensors of the encoder that the file does not bring
+    notes: tuple[str, ...]  # what else is not as it was trained
+
+
+def adapt(found: Found, target: EncoderConfig, options: Options) -> Adapted:
+    """Raises CheckpointMismatch where a tensor of attention, MLP or patches would stay fresh, a
+    shape does not fit, or the file's weights cannot serve the wanted encoder."""
+    for config in (found.config, target):
+        if config.tokens > MOST_TOKENS:
+            raise CheckpointMismatch(
+                f"{found.file.path}: {config.tokens} tokens a clip, above {MOST_TOKENS}; "
+                "take fewer frames or a smaller image_size"
+            )
+    target = _with_trained_grid(found.config, target)
+    parts, dropped = dict(found.parts), dict(found.dropped)
+    _patches(found, target, parts, options.inflation)
+    _blocks(found, target, parts)
+    _positions(found, target, parts, dropped)
+    _last_norm(found, target, parts, dropped, options.keep_norm)
+    with torch.device("meta"):
+        wanted = VideoEncoder(target).state_dict()
+    _fit(found, wanted, parts, dropped, options.allow)
+    fresh = tuple(name for name in wanted if name not in parts)
+    _refuse(found, wanted, fresh, options.allow)
+    return Adapted(target, parts, dropped, fresh, _notes(found.config, target))
+
+
+def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
+    notes = []
+    if target.trained_grid:
+        notes.append(
+            f"{target.positions} positions: the table of {grid_text(target.trained_grid)} tokens "
+            f"interpolated to {grid_text(target.grid)}"
+        )
+    if native.positions != target.positions and not target.positions_learned:
+        notes.append(f"positions: trained with {native.positions}, here {target.positions}")
+    if native.pooling != target.pooling:
+        words = {"mean": "the mean of the tokens", "first": "the first token"}
+        notes.append(f"pooling: trained with {words[native.pooling]}, here {words[target.pooling]}")
+    return tuple(notes)
+
+
+def grid_text(grid: tuple[int, ...]) -> str:
+    """A grid as in 8x14x14."""
+    return "x".join(map(str, grid))
+
+
+def _sides(grid: tuple[int, ...]) -> str:
+    return grid_text(tuple(side for side in grid if side > 1) or (1,))
+
+
+def _with_trained_grid(native: EncoderConfig, target: EncoderConfig) -> EncoderConfig:
+    trained = native.trained_grid or native.grid
+    same = target.positions == native.positions and not target.positions_learned
+    return replace(target, trained_grid=trained if same and trained != target.grid else None)
+
+
+def _patches(found: Found, target: EncoderConfig, parts: Parts, rule: Inflation) -> None:
+    native = found.config
+    if target.patch != native.patch or target.channels != native.channels:
+        raise CheckpointMismatch(
+            f"{found.file.path}: patches of {native.patch} pixels and {native.channels} channels; "
+            f"wanted are {target.patch} and {target.channels}, so take another file"
+        )
+    if target.tubelet == native.tubelet:
+        return
+    if native.tubelet != 1:
+        raise CheckpointMismatch(
+            f"{found.file.path}: tubelets of {native.tubelet} frames cannot become tubelets of "
+            f"{target.tubelet}; only those of 1 frame can"
+        )
+    frames = target.tubelet
+    parts["embed.weight"] = parts["embed.weight"].then(
+        lambda weight: inflate(weight, frames, rule), f"inflated from 1 frame to {frames} ({rule})"
+    )
+
+
+def _blocks(found: Found, target: EncoderConfig, parts: Parts) -> None:
+    """Attention over time begins as a copy of that over space."""
+    if target.attention == found.config.attention:
+        return
+    if target.attention == "joint":
+        raise CheckpointMismatch(
+            f"{found.file.path}: its attention is divided into time and space; joint attention "
+            "would lose that over time, take a timesformer variant"
+        )
+    how = "a copy of that over space"
+    for name in [name for name in parts if name.startswith("blocks.")]:
+        part = parts.pop(name)
+        _, number, inner = name.split(".", 2)
+        parts[f"blocks.{number}.space.{inner}"] = part
+        for space, time in (("norm1.", "time_norm."), ("attn.", "time_attn.")):
+            if inner.startswith(space):
+                copy = part.then(lambda tensor: tensor, how)
+                parts[f"blocks.{number}.{time}{inner.removeprefix(space)}"] = copy
+
+
+def _positions(found: Found, target: EncoderConfig, parts: Parts, dropped: dict[str, str]) -> None:
+    native = found.config
+    if native.class_token and not target.class_token:
+        _drop("class_token.", parts, dropped, "the variant has no class token")
+    kinds = (native.positions, target.positions)
+    if native.positions_learned and kinds[0] != kinds[1]:
+        _drop("positions.", parts, dropped, f"the variant has {target.positions} positions")
+        _drop("class_token.position", parts, dropped, "as the positions")
+    elif kinds == ("separable", "separable"):
+        _resize(parts, "positions.space", (1, *native.grid[1:]), (1, *target.grid[1:]))
+        if native.grid[0] == 1 and target.grid[0] > 1:
+            del parts["positions.time"]
+        else:
+            _resize(parts, "positions.time", (native.grid[0], 1, 1), (target.grid[0], 1, 1))
+    elif kinds == ("learned", "learned"):
+        _resize(parts, "positions.tokens", native.grid, target.grid)
+    elif target.positions == "learned":
+        trained, dim = native.trained_grid or native.grid, native.embed_dim
+        kind, grid = native.positions, target.grid
+        how = f"begin as the {kind} table of the file's family"
+        parts["positions.tokens"] = Part(
+            (), lambda: computed_positions(kind, grid, dim, trained), how
+        )
+
+
+def _resize(
+    parts: Parts, name: str, source: tuple[int, int, int], target: tuple[int, int, int]
+) -> None:
+    if source == target:
+        return
+    how = f"interpolated from {_sides(source)} to {_sides(target)}"
+    parts[name] = parts[name].then(lambda table: resize_positions(table, source, target), how)
+
+
+def _last_norm(
+    found: Found, target: EncoderConfig, parts: Parts, dropped: dict[str, str], keep: bool
+) -> None:
+    if target.norm == found.config.norm:
+        return
+    if keep:
+        for name in ("norm.weight", "norm.bias"):
+            parts[name] = parts[name].then(lambda tensor: tensor, f"now of the {target.norm}")
+        return
+    _drop("norm.", parts, dropped, f"it normalised {found.config.norm}, the variant {target.norm}")
+
+
+def _drop(prefix: str, parts: Parts, dropped: dict[str, str], why: str) -> None:
+    for name in [name for name in parts if name.startswith(prefix)]:
+        part = parts.pop(name)
+        for source in part.sources:
+            dropped[source] = why
+
+
+def _fit(
+    found: Found, wanted: Mapping[str, Tensor], parts: Parts, dropped: dict[str, str],
+    allow: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Takes out what the encoder has no place for, where that is allowed; refuses it otherwise."""
+    wrong = {}
+    for name in sorted(parts, key=lambda name: name.startswith("blocks.")):
+        try:
+            shape = shape_of(parts[name], found.file.tensors)
+        except (RuntimeError, IndexError, ValueError, EinopsError) as error:
+            wrong[name] = f"{name} cannot be made ({one_line(error)[:60]})"
+            continue
+        if name not in wanted:
+            wrong[name] = f"{name}, {shape_text(shape)}, has no place in the encoder"
+        elif shape != wanted[name].shape:
+            wrong[name] = (
+                f"{name} is {shape_text(shape)}, the encoder wants {shape_text(wanted[name].shape)}"
+            )
+    refused = [text for name, text in wrong.items() if not _matches(name, allow)]
+    if refused:
+        raise CheckpointMismatch(
+            f"{found.file.path}: {len(refused)} of its {len(parts)} tensors do not fit "
+            f"({refused[0]}{', ...' if len(refused) > 1 else ''}); take a variant of the file's "
+            "size, or allow them by name"
+        )
+    for name in wrong:
+        _drop(name, parts, dropped, "does not fit, and was allowed not to")
+
+
+def _refuse(
+    found: Found, wanted: Mapping[str, Tensor], fresh: tuple[str, ...], allow: tuple[str, ...]
+) -> None:
+    missing = [name for name in fresh if not _matches(name, (*MAY_BE_FRESH, *allow))]
+    if missing:
+        raise CheckpointMismatch(
+            f"{found.file.path}: {len(missing)} of the {len(wanted)} tensors of this encoder are "
+            f"not in the file ({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}) and "
+            "would stay random; take a whole file, or allow them by name"
+        )
+
+
+def shape_of(part: Part, tensors: Mapping[str, Tensor]) -> torch.Size:
+    """The shape that a part will have, from stand-ins that take no memory.
+
+    Not from tensors on the meta device: dividing or joining those imports torch's compiler, a
+    second and a half.
+    """
+    one = torch.empty(())
+    return part.make(*(one.expand(tensors[source].shape) for source in part.sources)).shape
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)

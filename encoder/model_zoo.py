@@ -1,0 +1,202 @@
+"""Published models by name: where each comes from, under which licence, and how it is read.
+
+`available_models()` lists the names, `load_model(name)` gives the encoder.
+"""
+
+import hashlib
+import os
+import socket
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from urllib.parse import urlparse
+
+from encoder.checkpoint.load import Loaded, load_encoder
+from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.safe_open import CheckpointMismatch
+
+NON_COMMERCIAL = "CC BY-NC 4.0"
+APACHE = "Apache-2.0"
+MAE_ST = "MIT by its repository, whose model code says CC BY-NC 4.0: take it as non-commercial"
+
+
+class Card(NamedTuple):
+    """One published file."""
+
+    file: str  # its name at the source
+    source: str  # a repository of the Hugging Face Hub, or a web page
+    licence: str
+    variant: str  # that upstream loads it into
+    sha256: str = ""  # where it is known
+    told: Mapping[str, Any] = MappingProxyType({})  # what its names and shapes do not say
+
+    @property
+    def on_hub(self) -> bool:
+        return "://" not in self.source
+
+
+def _surgvista_files() -> dict[str, Card]:
+    """The files that SurgVISTA's finetuning starts from, under its own names for them."""
+    half = {"normalisation": "half"}
+    image = {
+        "mae_base_imagenet1k": ("vit_base_patch16_224.mae", NON_COMMERCIAL, {}),
+        "dino_base_imagenet1k": ("vit_base_patch16_224.dino", APACHE, {}),
+        "supervised_base_imagenet1k": ("vit_base_patch16_224.augreg_in1k", APACHE, half),
+        "supervised_base_imagenet21k": ("vit_base_patch16_224.orig_in21k", APACHE, half),
+        "clip_base_wit400m": ("vit_base_patch16_clip_224.openai", APACHE, {}),
+    }
+    cards = {
+        name: Card("pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", told=told)
+        for name, (model, licence, told) in image.items()
+    }
+    videomae = "https://github.com/MCG-NJU/VideoMAE/blob/main/MODEL_ZOO.md"
+    return cards | {
+        "videomae_base_k400_1600e": Card(
+            "checkpoint.pth", videomae, NON_COMMERCIAL, "unified_base"
+        ),
+        "videomae_base_ssv2_2400e": Card(
+            "checkpoint.pth", videomae, NON_COMMERCIAL, "unified_base"
+        ),
+        "internvideo_base_hybrid_800e": Card(
+            "internvideomae_classification/vit_b_hybrid_pt_800e.pth", "OpenGVLab/InternVideo1.0",
+            APACHE, "unified_base",
+        ),
+        "videomaev2_base_ft_k710_pt_hybrid_giant": Card(
+            "distill/vit_b_k710_dl_from_giant.pth", "OpenGVLab/VideoMAE2",
+            NON_COMMERCIAL, "unified_base",
+            sha256="8141a6955e0700d11bf15928fe6d61e5cfe482606fed8cfdddb1b922c0fd88ec",
+        ),
+        "umt_base_k710_200e": Card(
+            "b16_ptk710_f8_res224.pth",
+            "https://github.com/OpenGVLab/unmasked_teacher/blob/main/single_modality/MODEL_ZOO.md",
+            APACHE, "unified_base",
+        ),
+        "mvd_base_k400_400e": Card(
+            "checkpoint.pth", "https://github.com/ruiwang2021/mvd", NON_COMMERCIAL,
+            "unified_base_st",
+        ),
+        "SurgVISTA": Card(
+            "SurgVISTA.pth", "https://github.com/isyangshu/SurgVISTA", "CC BY-NC-ND 4.0",
+            "unified_base_st",
+        ),
+    }  # fmt: skip
+
+
+def _mae_st_names() -> dict[str, Card]:
+    """`x_y_z`: model, pretraining data, data of the few-shot finetuning."""
+    pretrained = ("say", "s", "kinetics", "kinetics-200h")
+    finetuned = [f"{data}-{shots}shot" for data, shots in product(("ssv2", "kinetics"), (50, 10))]
+    rows = list(product(("mae", "vit"), pretrained, ("none",)))
+    rows += product(("vit",), pretrained, finetuned)
+    return {
+        f"{x}_{y}_{z}": Card(f"{y}_{z}.pth", "eminorhan/video-models", MAE_ST, "")
+        for x, y, z in rows
+    }
+
+
+CARDS = _surgvista_files() | _mae_st_names()
+
+
+def available_models() -> list[str]:
+    """The names that `load_model` knows."""
+    return sorted(CARDS)
+
+
+def find_card(name: str) -> Card:
+    """Raises CheckpointMismatch with the nearest names where there is none of this name."""
+    if name in CARDS:
+        return CARDS[name]
+    near = get_close_matches(name, CARDS, n=3, cutoff=0.4)
+    raise CheckpointMismatch(
+        f"{name}: no such file, and no published model of this name; "
+        + (f"nearest: {', '.join(near)}" if near else "`python -m encoder models` lists them")
+    )
+
+
+def load_model(name: str) -> Loaded:
+    """The encoder of a published model, and the report of its load; see `find_model`."""
+    return load_encoder(find_model(name), told=Told(**find_card(name).told))
+
+
+def find_weights(source: str, told: Told) -> tuple[Path, Told]:
+    """A file or folder as it is; or a published model's file, with what its card tells of it where
+    `told` does not. Raises what `find_model` raises."""
+    path = Path(source)
+    if path.exists() or (source not in CARDS and path.suffix):
+        return path, told
+    card = find_card(source)
+    return find_model(source), replace(Told(**card.told), **told.given())
+
+
+def find_model(name: str) -> Path:
+    """The file of a published model: the one put into `models_folder`, or one that is downloaded.
+
+    Downloads go into huggingface_hub's cache. Raises CheckpointMismatch where there is neither
+    file nor network, and where the file is not the published one.
+    """
+    card = find_card(name)
+    placed = models_folder() / f"{name}{Path(card.file).suffix}"
+    if placed.is_file():
+        return _checked(placed, card)
+    where = f"put it at {placed}"
+    if not card.on_hub:
+        raise CheckpointMismatch(
+            f"{name}: get {card.file} by hand from {card.source} (licence {card.licence}) "
+            f"and {where}"
+        )
+    return _checked(_download(name, card, where), card)
+
+
+def _download(name: str, card: Card, where: str) -> Path:
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    cached = huggingface_hub.try_to_load_from_cache(card.source, card.file)
+    if isinstance(cached, str):
+        return Path(cached)
+    reason = "no network"
+    if _reachable(huggingface_hub.constants.ENDPOINT):
+        try:
+            return Path(huggingface_hub.hf_hub_download(card.source, card.file))
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            reason = type(error).__name__
+    raise CheckpointMismatch(
+        f"{name}: {card.file} of {card.source} cannot be downloaded ({reason}); get it elsewhere "
+        f"and {where}"
+    )
+
+
+def _reachable(endpoint: str) -> bool:
+    """Whether its host has an address; behind a proxy that is not asked."""
+    if urllib.request.getproxies():
+        return True
+    try:
+        return bool(socket.getaddrinfo(urlparse(endpoint).hostname, None))
+    except OSError:
+        return False
+
+
+def _checked(path: Path, card: Card) -> Path:
+    if card.sha256:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            for block in iter(lambda: file.read(2**20), b""):
+                digest.update(block)
+        found = digest.hexdigest()
+        if found != card.sha256:
+            raise CheckpointMismatch(
+                f"{path}: is not the published {card.file} (sha256 {found[:12]}..., "
+                f"published {card.sha256[:12]}...); remove it and get it again"
+            )
+    return path
+
+
+def models_folder() -> Path:
+    """Where files are put that no program can download: `ENCODER_MODELS`, or below the cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("ENCODER_MODELS") or cache / "surgical-video" / "models")

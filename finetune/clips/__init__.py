@@ -1,1 +1,0 @@
-"""From labelled samples to clips: which frames, how they are varied and mixed, in which batches."""

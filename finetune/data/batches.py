@@ -1,0 +1,117 @@
+"""From labelled samples to the batches of training."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from finetune.config import FinetuneConfig
+from finetune.data.samples import LabelledClip, LabelledSamples
+from launch.distributed.process_group import Processes
+from launch.rng import sample_rng
+from launch.training.dataloader import Read, Schedule, complete, load_batches, on_device
+from video.read_timeout import Watch
+from video.recording import UnreadableVideo
+
+
+class ReadClip(NamedTuple):
+    """The clips of one read with what could not be read on the way."""
+
+    read: Read
+    clip: LabelledClip
+
+
+class FinetuneBatch(NamedTuple):
+    """A micro-batch. Where it is mixed, neighbours are of different reads, as pairs of clips."""
+
+    clip: UInt8[Tensor, " b *s t h w c"]  # s: segments, where there are several
+    label: Int64[Tensor, " b *k"]
+    reads: tuple[Read, ...]
+    recordings: tuple[str, ...]  # of each read
+    failures: tuple[UnreadableVideo, ...]
+
+
+class SampleDataset(Dataset[ReadClip]):
+    """Decodes and augments one read; its randomness is that of the read, not of the worker."""
+
+    def __init__(self, samples: LabelledSamples, seed: int, watch: Watch) -> None:
+        self._samples, self._seed, self._watch = samples, seed, watch
+
+    def __getitem__(self, read: Read) -> ReadClip:
+        def rng(sample: int, stream: str) -> np.random.Generator:
+            return sample_rng(self._seed, read.epoch, sample, stream)
+
+        hung, watched = self._watch.hung(*read), self._watch.watching(*read)
+        return ReadClip(read, self._samples.read(read.position, rng, hung, watched))
+
+
+class Collate:
+    """Stacks the clips of several reads; in pairs of reads, where they are to be mixed."""
+
+    def __init__(self, in_pairs: bool) -> None:
+        self._at_once = 2 if in_pairs else 1
+
+    def __call__(self, items: Sequence[ReadClip]) -> FinetuneBatch:
+        whole = [item for item in items if len(item.clip.clips)]
+        if len(whole) == len(items):
+            clips = default_collate([item.clip.clips for item in items])
+            clips = rearrange(clips, "(p two) r ... -> (p r two) ...", two=self._at_once)
+        else:  # a read found nothing; the batch is too short and will be refused
+            clips = torch.cat([item.clip.clips for item in items])
+        if clips.shape[1] == 1:
+            clips = clips.squeeze(1)
+        labels = torch.from_numpy(np.stack([item.clip.label for item in items]))
+        copies = max(len(item.clip.clips) for item in items)
+        labels = labels.unsqueeze(1).repeat_interleave(copies, 1)
+        labels = rearrange(labels, "(p two) r ... -> (p r two) ...", two=self._at_once)
+        return FinetuneBatch(
+            clips,
+            labels,
+            tuple(item.read for item in items),
+            tuple(item.clip.path for item in items),
+            tuple(failure for item in items for failure in item.clip.failures),
+        )
+
+
+def pair_rngs(batch: FinetuneBatch, copies: int, seed: int) -> list[np.random.Generator]:
+    """The randomness by which each pair of clips of a batch is mixed: that of its first clip."""
+    return [
+        sample_rng(seed, first.epoch, first.position * copies + copy, "mixing")
+        for first in batch.reads[::2]
+        for copy in range(copies)
+    ]
+
+
+def open_batches(
+    config: FinetuneConfig, samples: LabelledSamples, processes: Processes, steps: range,
+    accumulation: int,
+) -> Iterator[FinetuneBatch]:  # fmt: skip
+    """The micro-batches of this process for `steps`."""
+    data = config.data
+    watch = Watch(data.workers, data.read_timeout)
+    reads = config.batch.micro_batch // data.clips_per_read
+
+    def schedule(done: int) -> Schedule:
+        micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
+        return Schedule(len(samples), _order(config.seed, len(samples)), micro_batches, reads,
+                        processes)  # fmt: skip
+
+    batches = load_batches(
+        SampleDataset(samples, config.seed, watch), schedule, Collate(config.mixing.on),
+        data.workers, processes, watch.found_overdue,
+    )  # fmt: skip
+    whole = complete(batches, config.batch.micro_batch)
+    return on_device(whole, processes.device, ("clip",))  # labels are checked on the host
+
+
+def _order(seed: int, samples: int) -> Callable[[int], np.ndarray]:
+    def order(epoch: int) -> np.ndarray:
+        positions = np.arange(samples, dtype=np.uint32)
+        return sample_rng(seed, epoch, 0, "order").permutation(positions)
+
+    return order

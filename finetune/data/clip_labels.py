@@ -1,0 +1,195 @@
+"""Labelled clips joined to their recordings: each is a stretch of one, with its label."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from finetune.data.class_index import LabelOf, number_labels
+from finetune.data.clip_lists import Entries
+from finetune.data.labelled_set import LabelledSet
+from finetune.data.splits import PARTS, SplitError, identities_of, read_split, recordings_of
+from video.labels.align import ROUNDING, Track, label_origin
+from video.labels.segments import ClipEntry, LabelError
+from video.recording import Recording
+
+
+class Placed(NamedTuple):
+    """A clip in its recording, in seconds from the recording's time 0."""
+
+    entry: ClipEntry
+    recording: Recording
+    begin: float
+    end: float
+
+
+def label_clips(
+    recordings: Sequence[Recording],
+    entries_by_part: Mapping[str, Sequence[ClipEntry]],
+    classes: Sequence[str] | None = None,
+    allow_shared_recordings: bool = False,
+    split: Path | None = None,
+) -> LabelledSet:
+    """`recordings`: those that could be opened, in any order, or what was prepared from them;
+    `split`: which belong to which part, where all entries are `train`.
+
+    Classes are names, or where all labels are integers numbers: those of `classes`, or else names
+    in numeric order. None takes all labels of all parts. Raises LabelError and SplitError, with
+    file and line.
+    """
+    find = _finder(recordings)
+    notes: list[str] = []
+    if split is not None:
+        entries_by_part, notes = _divided(entries_by_part, recordings, split, find)
+    parts = {part: entries_by_part[part] for part in PARTS if part in entries_by_part}
+    names, label_of = number_labels([each for part in parts.values() for each in part], classes)
+    placed: dict[str, list[Placed]] = {}
+    gone: list[tuple[str, ClipEntry]] = []
+    for part, entries in parts.items():
+        found = [(entry, find(entry)) for entry in entries]
+        placed[part] = [_place(entry, recording) for entry, recording in found if recording]
+        gone += [(part, entry) for entry, recording in found if recording is None]
+        if not placed[part]:
+            raise LabelError(
+                f"{part}: none of its {len(entries)} clips has a recording that could be opened"
+                + (f"; the first: {gone[-len(entries)][1].described}" if entries else "")
+            )
+        _require_once(placed[part])
+    notes += _shared(placed, allow_shared_recordings)
+    tracks = {part: list(_tracks(clips, label_of)) for part, clips in placed.items()}
+    return LabelledSet(names, tracks, tuple(gone), tuple(notes))
+
+
+def _finder(recordings: Sequence[Recording]) -> Callable[[ClipEntry], Recording | None]:
+    """The recording of an entry: that of its path, or the one prepared from it."""
+    exact = {os.path.realpath(recording.path): recording for recording in recordings}
+    prepared: dict[str, list[Recording]] = {}
+    for recording in exact.values():
+        if recording.original:
+            prepared.setdefault(os.path.realpath(recording.original), []).append(recording)
+
+    def find(entry: ClipEntry) -> Recording | None:
+        path = os.path.realpath(entry.path)
+        found = [exact[path]] if path in exact else prepared.get(path, [])
+        if len(found) > 1:
+            raise LabelError(
+                f"{entry.place}: {entry.path} may be {found[0].path} or {found[1].path}; "
+                "give the path of one"
+            )
+        return found[0] if found else None
+
+    return find
+
+
+def _divided(
+    entries_by_part: Mapping[str, Sequence[ClipEntry]], recordings: Sequence[Recording],
+    split: Path, find: Callable[[ClipEntry], Recording | None],
+) -> tuple[Entries, list[str]]:  # fmt: skip
+    if set(entries_by_part) != {"train"}:
+        parts = ", ".join(entries_by_part)
+        raise SplitError(f"{split}: the clips are divided into {parts} already; give no split")
+    owned = recordings_of(read_split(split), recordings, split)
+    part_of = {recording.path: part for part, held in owned.items() for recording in held}
+    divided: Entries = {part: [] for part in owned}
+    unnamed: list[ClipEntry] = []
+    for entry in entries_by_part["train"]:
+        recording = find(entry)
+        part = part_of.get(recording.path) if recording else None
+        (divided[part] if part else unnamed).append(entry)
+    if not unnamed:
+        return divided, []
+    return divided, [
+        f"{len(unnamed):,} clips are of no recording that {split} names and that could be opened; "
+        f"the first: {unnamed[0].described}"
+    ]
+
+
+def _place(entry: ClipEntry, recording: Recording) -> Placed:
+    """Raises LabelError where a stretch is not within its recording, by more than one frame."""
+    origin, frame = label_origin(recording), 1 / recording.fps + ROUNDING
+    begin = 0.0 if entry.start is None else entry.start - origin
+    end = recording.seconds if entry.end is None else entry.end - origin
+    if begin < -frame or end > recording.seconds + frame or begin >= recording.seconds:
+        until = origin + recording.seconds
+        raise LabelError(
+            f"{entry.place}: a clip from {begin + origin:g} to {end + origin:g} s, "
+            f"{recording.path} is from {origin:g} to {until:g} s"
+        )
+    begin, end = max(begin, 0.0), min(end, recording.seconds)
+    empty = sum(max(min(end, b) - max(begin, a), 0.0) for a, b in recording.holes)
+    if end - begin - empty < ROUNDING:
+        raise LabelError(
+            f"{entry.place}: {recording.path} has no frames from {begin + origin:g} to "
+            f"{end + origin:g} s; take the clip out"
+        )
+    return Placed(entry, recording, begin, end)
+
+
+def _require_once(placed: Sequence[Placed]) -> None:
+    seen: dict[tuple[str, float, float], ClipEntry] = {}
+    for entry, recording, begin, end in placed:
+        first = seen.setdefault((recording.path, begin, end), entry)
+        if first is not entry:
+            raise LabelError(
+                f"{entry.place}: is the same clip as {first.place}, {recording.path} from "
+                f"{begin:g} to {end:g} s; take one out"
+            )
+
+
+def _shared(placed: Mapping[str, Sequence[Placed]], allowed: bool) -> list[str]:
+    """Lines of which parts share recordings. Raises SplitError where they may not."""
+    by_identity: dict[str, dict[str, list[Placed]]] = {}
+    for part, clips in placed.items():
+        for held in _by_recording(clips).values():
+            for identity in identities_of(held[0].recording):
+                by_identity.setdefault(identity, {}).setdefault(part, []).extend(held)
+    shared: dict[tuple[str, ...], set[str]] = {}
+    for parts in by_identity.values():
+        if len(parts) < 2:
+            continue
+        clash = _overlap(parts) if allowed else [(part, held[0]) for part, held in parts.items()]
+        if clash:
+            (one, first), (other, second) = clash[:2]
+            raise SplitError(
+                f"{second.entry.described} in {other} is the same recording as "
+                f"{first.entry.described} in {one}; "
+                + ("their stretches overlap" if allowed else "a recording belongs to one part")
+            )
+        first_part = next(iter(parts))
+        names = {clip.recording.path for clip in parts[first_part]}
+        shared.setdefault(tuple(parts), set()).update(names)
+    return [
+        f"{' and '.join(parts)} share {len(names):,} recordings, in stretches that do not overlap"
+        for parts, names in shared.items()
+    ]
+
+
+def _overlap(parts: Mapping[str, Sequence[Placed]]) -> list[tuple[str, Placed]]:
+    """Two clips of different parts that share some of their time; none where there are none."""
+    clips = [(part, clip) for part, held in parts.items() for clip in held]
+    last: dict[str, Placed] = {}  # of each part the clip that has ended last
+    for part, clip in sorted(clips, key=lambda each: each[1].begin):
+        for other, before in last.items():
+            if other != part and clip.begin < before.end - ROUNDING:
+                return [(other, before), (part, clip)]
+        if part not in last or last[part].end < clip.end:
+            last[part] = clip
+    return []
+
+
+def _tracks(placed: Sequence[Placed], label_of: LabelOf) -> Iterator[Track]:
+    for clips in _by_recording(placed).values():
+        clips.sort(key=lambda clip: (clip.begin, clip.end))
+        times = np.array([clip.begin for clip in clips], dtype=np.float64)
+        until = np.array([clip.end for clip in clips], dtype=np.float64)
+        labels = np.array([label_of(clip.entry) for clip in clips], dtype=np.int64)
+        yield Track(clips[0].recording, times, labels, 0, 0, until)
+
+
+def _by_recording(placed: Sequence[Placed]) -> dict[str, list[Placed]]:
+    held: dict[str, list[Placed]] = {}
+    for clip in placed:
+        held.setdefault(clip.recording.path, []).append(clip)
+    return held

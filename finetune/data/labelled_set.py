@@ -1,0 +1,126 @@
+"""A labelled set: recordings, their labels, and the part of the split that each belongs to."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from finetune.data.splits import PARTS, read_split, recordings_of
+from video.labels.align import Track, classes_of, join, join_many, moments, report
+from video.labels.label_files import LabelFiles
+from video.labels.multi_label import MANY_ENDINGS, read_many
+from video.labels.segments import ClipEntry, LabelError
+from video.labels.single_label import ENDINGS, label_files, read_labels
+from video.recording import Recording
+
+Parts = dict[str, list[Recording]]
+Targets = Literal["one", "many"]  # labels a moment
+
+
+class LabelledSet(NamedTuple):
+    """Tracks by part, in the order of the split; without one, all are `train`."""
+
+    classes: tuple[str, ...]
+    tracks: dict[str, list[Track]]
+    # part and clip, where the recording could not be opened; these are in no track
+    without_recording: tuple[tuple[str, ClipEntry], ...] = ()
+    notes: tuple[str, ...] = ()  # what else there is to tell, in lines
+
+    @property
+    def many_labels(self) -> bool:
+        """Whether a sample may have several classes."""
+        return any(track.many_labels for tracks in self.tracks.values() for track in tracks)
+
+    def lines(self) -> list[str]:
+        """The report of every part."""
+        lines = []
+        for part, tracks in self.tracks.items():
+            lines.append(f"{part}:")
+            lines += [f"  {line}" for line in report(tracks, self.classes)]
+            gone = [entry for other, entry in self.without_recording if other == part]
+            if gone:
+                lines.append(
+                    f"  {len(gone):,} more clips have no recording that could be opened; the "
+                    f"first: {gone[0].described}"
+                )
+        return lines + list(self.notes)
+
+
+def label_recordings(
+    recordings: Sequence[Recording],
+    labels: Path,
+    split: Path | None,
+    rate: float = 1.0,
+    label_fps: float = 25.0,
+    classes: Sequence[str] | None = None,
+    targets: Targets = "one",
+    category: str = "phase",
+) -> LabelledSet:
+    """`rate`: moments a second; `targets`: labels a moment; `category`: what of CholecT50's JSON;
+    `classes`: None takes those of all labels, in the order of time, or of many in that of files.
+
+    Raises LabelError and SplitError, with file and line.
+    """
+    for name, given in (("rate", rate), ("label_fps", label_fps)):
+        if not 0 < given < math.inf:
+            raise LabelError(f"{name}: is {given:g}; give frames a second, more than 0")
+    parts: Parts = {"train": list(recordings)}
+    if split is not None:
+        parts = recordings_of(read_split(split), recordings, split)
+    form = FORMS[targets]
+    held = LabelFiles(
+        label_files(labels, form.endings),
+        lambda path, name: form.read(path, name, label_fps, category),
+    )
+    found = {each.path: held.of(each) for part in PARTS for each in parts.get(part, ())}
+    names = tuple(classes or form.classes(list(found.values())))
+    require_classes(names, form.least, str(labels))
+    tracks = {
+        part: [
+            form.join(each, moments(each, rate), *found[each.path], names) for each in parts[part]
+        ]
+        for part in PARTS
+        if part in parts
+    }
+    return LabelledSet(names, tracks)
+
+
+class _Form(NamedTuple):
+    """How labels are read and joined; a file is with the recording's name in it."""
+
+    endings: tuple[str, ...]
+    read: Callable[[Path, str, float, str], Any]
+    classes: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]
+    join: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], Track]
+    least: int  # classes
+
+
+FORMS = {
+    "one": _Form(
+        ENDINGS, read_labels,
+        lambda found: classes_of([file.marks[name] for file, name in found]),
+        lambda recording, times, file, name, classes: join(
+            recording, times, file.marks[name], classes, file.path
+        ), 2,
+    ),
+    "many": _Form(
+        MANY_ENDINGS, read_many,
+        lambda found: list(dict.fromkeys(each for file, _ in found for each in file.classes)),
+        lambda recording, times, file, name, classes: join_many(
+            recording, times, file.marks[name], classes, file
+        ), 1,
+    ),
+}  # fmt: skip
+
+
+def require_classes(names: Sequence[str], least: int, source: str) -> None:
+    """Raises LabelError where there are too few classes, or two of one name."""
+    if len(names) < least:
+        few = f"one class only ({', '.join(names)})" if names else "no class"
+        raise LabelError(f"{source}: has {few}; two can be told apart")
+    for name in names:
+        if names.count(name) > 1:
+            raise LabelError(f"classes: {name!r} stands twice; each class has a name of its own")

@@ -1,0 +1,92 @@
+"""Pictures of an evaluation: a confusion matrix, and a timeline of each recording."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int64
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from finetune.evaluation.predictions import Predictions
+from video.labels.segments import MISSING
+
+WRITTEN_IN = 15  # classes up to which numbers stand in the cells
+MOST_LEGEND = 20  # classes that a legend can tell apart
+
+
+def draw_confusion(
+    path: Path, confusion: Int64[np.ndarray, "c c"], classes: tuple[str, ...]
+) -> None:
+    """Rows are the truth, each adds up to 100 %; the number of samples stands beside its name."""
+    counts = confusion.sum(1)
+    shares = confusion / np.maximum(counts, 1)[:, None]
+    side = 3 + 0.45 * len(classes)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [f"{name} ({count:,})" for name, count in zip(classes, counts, strict=True)]
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth (samples)")
+    if len(classes) <= WRITTEN_IN:
+        for row, column in np.argwhere(confusion > 0):
+            share = shares[row, column]
+            colour = "white" if share > 0.5 else "black"
+            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def draw_timeline(path: Path, rows: Predictions) -> None:
+    """Truth, prediction and confidence of one recording over time; white where nothing is known."""
+    minutes = rows.time / 60
+    chosen, confidence = rows.scores.argmax(1), rows.scores.max(1)
+    colours = phase_colours(len(rows.classes))
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    strips = {"truth": rows.label, "predicted": chosen}
+    if (rows.label == MISSING).all():
+        del strips["truth"]
+    heights = [1.0] * len(strips) + [1.2]
+    *strip_axes, confidence_axes = figure.subplots(
+        len(heights), 1, sharex=True, height_ratios=heights
+    )
+    for axes, (name, labels) in zip(strip_axes, strips.items(), strict=True):
+        edges, cells = _cells(minutes, np.where(labels == MISSING, np.nan, labels))
+        strip = np.ma.masked_invalid(cells)[None]
+        axes.pcolormesh(edges, [0, 1], strip, cmap=colours, vmin=0, vmax=len(rows.classes))
+        axes.set_yticks([])
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    edges, cells = _cells(minutes, confidence)
+    confidence_axes.stairs(cells, edges, fill=True, color="0.6")
+    confidence_axes.set_ylim(0, 1)
+    confidence_axes.set_ylabel("confidence", rotation=0, ha="right", va="center")
+    confidence_axes.set_xlabel("minutes")
+    figure.suptitle(str(rows.recording[0]), fontsize="medium")
+    if len(rows.classes) <= MOST_LEGEND:
+        handles = [
+            matplotlib.patches.Patch(color=colours(i), label=name)
+            for i, name in enumerate(rows.classes)
+        ]
+        figure.legend(handles=handles, loc="outside right center", fontsize="small")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def phase_colours(classes: int) -> ListedColormap:
+    """One colour a class, told apart as well as can be."""
+    named = matplotlib.colormaps["tab10" if classes <= 10 else "tab20"]
+    return ListedColormap([named(i % named.N) for i in range(classes)])
+
+
+def _cells(
+    minutes: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " k"]]:
+    """Edges in time and what lies between them: a cell around each moment, NaN where for longer
+    there is none."""
+    steps = np.diff(minutes)
+    step = float(np.median(steps)) if len(steps) else 1.0
+    apart = np.flatnonzero(steps > 1.5 * step)
+    middle = np.where(steps > 1.5 * step, minutes[:-1] + step / 2, minutes[:-1] + steps / 2)
+    edges = np.concatenate(([minutes[0] - step / 2], middle, [minutes[-1] + step / 2]))
+    edges = np.insert(edges, apart + 2, minutes[apart + 1] - step / 2)
+    return edges, np.insert(values.astype(float), apart + 1, np.nan)

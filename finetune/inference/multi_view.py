@@ -1,0 +1,130 @@
+"""What of its samples a test looks at: read in stretches, each frame of a stretch once."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from finetune.data.samples import Sampled
+from launch.distributed.process_group import Processes
+from launch.training.dataloader import Read, load_batches
+from video.clip_reader import HUNG
+from video.eval_crop import Fitting
+from video.read_timeout import Watch
+from video.recording import UnreadableVideo
+
+# Samples of a stretch. Moments share frames with those around them: at a window of a minute and a
+# moment a second, 128 of them read 188 frames a clip's frame, and hold 28 MB at 224 x 224.
+MOMENTS, CLIPS = 128, 4
+
+
+class Question(NamedTuple):
+    """Consecutive samples of one recording that are read together."""
+
+    sampled: int
+    first: int
+    stop: int
+
+
+class Views(NamedTuple):
+    """The frames of a question, and which of them each view of each sample consists of."""
+
+    question: int
+    frames: UInt8[Tensor, "u h w c"]
+    order: Int64[Tensor, "m v s t"]  # of the frames
+    readable: Bool[np.ndarray, " m"]  # False where a frame of the sample cannot be read
+    failures: tuple[UnreadableVideo, ...]
+
+    def clips(self, first: int, stop: int) -> UInt8[Tensor, " b *s t h w c"]:
+        """Some of all views of all samples, in their order."""
+        chosen = self.order.flatten(0, 1)[first:stop]
+        return self.frames[chosen if chosen.shape[1] > 1 else chosen.squeeze(1)]
+
+
+class Viewing(NamedTuple):
+    """`segments` views in time times the crops of `fitting`, of clips of `frames` frames."""
+
+    fitting: Fitting
+    frames: int
+    segments: int = 1
+
+    def views_of(self, sampled: Sampled) -> int:
+        """How many views each of its samples has."""
+        return len(self._times(sampled, 0)) * self.fitting.crops
+
+    def _times(self, sampled: Sampled, number: int) -> Float[np.ndarray, "v s t"]:
+        """Rounded, so that one frame has one time in every clip."""
+        stretch = sampled.stretch(number)
+        return np.round(sampled.sampling.test_times(stretch, self.frames, self.segments), 6)
+
+    def look(self, sampled: Sampled, question: Question, number: int, hung: bool = False) -> Views:
+        """Reads what a question wants; `hung`: it is known that this does not come to an end."""
+        wanted = np.stack([self._times(sampled, i) for i in range(question.first, question.stop)])
+        times, index = np.unique(wanted, return_inverse=True)
+        recording = sampled.track.recording
+        if hung:
+            found: dict[float, Tensor | None] = dict.fromkeys(times.tolist())
+            failures: tuple[UnreadableVideo, ...] = (UnreadableVideo(recording.path, HUNG),)
+        else:
+            found, failures = self.fitting.read(recording, times.tolist())
+        crops = self.fitting.crops
+        dark = torch.zeros(crops, *self.fitting.size, 3, dtype=torch.uint8)
+        frames = torch.stack([dark if f is None else f for f in found.values()], 1).flatten(0, 1)
+        missing = np.array([frame is None for frame in found.values()])
+        index = index.reshape(wanted.shape)
+        each = [index + crop * len(times) for crop in range(crops)]
+        views = torch.from_numpy(np.concatenate(each, axis=1))
+        readable = np.asarray(~missing[index].any(axis=(1, 2, 3)))
+        return Views(number, frames, views, readable, failures)
+
+
+def questions_of(sampled: Sequence[Sampled], labelled_only: bool) -> list[Question]:
+    """All samples in their order, in stretches; or only those stretches with a label."""
+    questions = []
+    for number, each in enumerate(sampled):
+        at_once = MOMENTS if each.track.until is None else CLIPS
+        for first in range(0, len(each.track.times), at_once):
+            stop = min(first + at_once, len(each.track.times))
+            if not labelled_only or each.track.known[first:stop].any():
+                questions.append(Question(number, first, stop))
+    return questions
+
+
+class QuestionDataset(Dataset[Views]):
+    """Reads one question in a loader's worker."""
+
+    def __init__(
+        self, sampled: Sequence[Sampled], questions: Sequence[Question], viewing: Viewing,
+        watch: Watch,
+    ) -> None:  # fmt: skip
+        self._sampled, self._questions = sampled, questions
+        self._viewing, self._watch = viewing, watch
+
+    def __getitem__(self, read: Read) -> Views:
+        question = self._questions[read.position]
+        hung = 0 in self._watch.hung(*read)
+        with nullcontext() if hung else self._watch.watching(*read)(0):
+            sampled = self._sampled[question.sampled]
+            return self._viewing.look(sampled, question, read.position, hung)
+
+
+def read_views(
+    sampled: Sequence[Sampled], questions: Sequence[Question], chosen: Sequence[int],
+    viewing: Viewing, workers: int, patience: float, processes: Processes,
+) -> Iterator[Views]:  # fmt: skip
+    """The chosen questions, in this order; a reading that hangs for `patience` seconds is given
+    up, and all its samples count as unreadable."""
+    watch = Watch(workers, patience)
+    dataset = QuestionDataset(sampled, questions, viewing, watch)
+
+    def schedule(done: int) -> list[list[Read]]:
+        return [[Read(0, number)] for number in chosen[done:]]
+
+    return load_batches(
+        dataset, schedule, lambda items: items[0], workers, processes, watch.found_overdue
+    )

@@ -1,0 +1,127 @@
+"""A network's answers to all samples of a part, shared among the processes of a run."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+
+from finetune.data.samples import Sampled
+from finetune.inference.multi_view import Question, Viewing, Views, questions_of, read_views
+from launch.distributed.process_group import Processes, gather_objects
+from video.recording import UnreadableVideo
+
+Forward = Callable[[Tensor], Float[Tensor, "b k"]]
+Joining = Callable[[Float[Tensor, "m v k"]], Float[Tensor, "m k"]]
+
+
+class Answers(NamedTuple):
+    """One row a sample, in the order of the recordings; the same on every process."""
+
+    values: Float32[np.ndarray, "n k"]
+    readable: Bool[np.ndarray, " n"]
+    sampled: np.ndarray  # [n] which of the recordings
+    number: np.ndarray  # [n] which of its samples
+    failures: tuple[UnreadableVideo, ...]
+
+
+class Answered(NamedTuple):
+    """The answers to one question."""
+
+    question: int
+    values: Float32[np.ndarray, "m k"]
+    readable: Bool[np.ndarray, " m"]
+    failures: tuple[UnreadableVideo, ...]
+
+
+class Asking(NamedTuple):
+    """How samples are read and given to a network."""
+
+    viewing: Viewing
+    at_once: int  # clips of one forward pass
+    workers: int
+    patience: float  # seconds
+    alive: Callable[[int, int], None] = lambda done, wanted: None  # called before each question
+
+    def each(
+        self, forward: Forward, join: Joining, sampled: Sequence[Sampled],
+        questions: Sequence[Question], chosen: Sequence[int], processes: Processes,
+    ) -> Iterator[Answered]:  # fmt: skip
+        """Answers to the chosen questions, one after the other; `join` makes one of a sample's
+        views."""
+        views = read_views(
+            sampled, questions, chosen, self.viewing, self.workers, self.patience, processes
+        )
+        self.alive(0, len(chosen))
+        for done, seen in enumerate(views, start=1):
+            self.alive(done, len(chosen))
+            yield self._answer(forward, join, seen, processes.device)
+
+    @torch.no_grad()
+    def _answer(
+        self, forward: Forward, join: Joining, seen: Views, device: torch.device
+    ) -> Answered:
+        samples, views = seen.order.shape[:2]
+        on_device = seen._replace(frames=seen.frames.to(device), order=seen.order.to(device))
+        firsts = range(0, samples * views, self.at_once)
+        parts = [forward(on_device.clips(i, i + self.at_once)).float() for i in firsts]
+        values = join(torch.cat(parts).unflatten(0, (samples, views))).cpu().numpy()
+        return Answered(seen.question, values, seen.readable, seen.failures)
+
+    def _passes(self, sampled: Sequence[Sampled], question: Question) -> int:
+        views = self.viewing.views_of(sampled[question.sampled])
+        return math.ceil((question.stop - question.first) * views / self.at_once)
+
+    def all(
+        self, forward: Forward, join: Joining, sampled: Sequence[Sampled], processes: Processes,
+        labelled_only: bool,
+    ) -> Answers:  # fmt: skip
+        """Answers to all samples, each question by one process; every process calls it.
+
+        All make the same number of forward passes, as ZeRO stage 3 needs it.
+        """
+        questions = questions_of(sampled, labelled_only)
+        shares = [
+            list(range(rank, len(questions), processes.world_size))
+            for rank in range(processes.world_size)
+        ]
+        mine = self.each(forward, join, sampled, questions, shares[processes.rank], processes)
+        answered = list(mine)
+        passes = [sum(self._passes(sampled, questions[i]) for i in share) for share in shares]
+        with torch.no_grad():
+            for _ in range(max(passes) - passes[processes.rank]):
+                forward(self._nothing(sampled[0], processes.device))
+        gathered = [each for part in gather_objects(answered) for each in part]
+        return _in_order(gathered, questions)
+
+    def _nothing(self, sampled: Sampled, device: torch.device) -> Tensor:
+        segments = getattr(sampled.sampling, "segments", 1)
+        shape = (segments,) if segments > 1 else ()
+        size = (self.viewing.frames, *self.viewing.fitting.size, 3)
+        return torch.zeros(1, *shape, *size, dtype=torch.uint8, device=device)
+
+
+def _in_order(answered: list[Answered], questions: Sequence[Question]) -> Answers:
+    answered = sorted(answered, key=lambda each: each.question)
+    asked = [questions[each.question] for each in answered]
+    return Answers(
+        np.concatenate([each.values for each in answered]),
+        np.concatenate([each.readable for each in answered]),
+        np.concatenate([np.full(q.stop - q.first, q.sampled) for q in asked]),
+        np.concatenate([np.arange(q.first, q.stop) for q in asked]),
+        tuple(failure for each in answered for failure in each.failures),
+    )
+
+
+def names_of(sampled: Sequence[Sampled]) -> list[str]:
+    """What the recordings are called in a file of predictions: without folder and ending, where
+    that tells them apart."""
+    paths = [each.track.recording.path for each in sampled]
+    stems = {path: Path(path).stem for path in dict.fromkeys(paths)}
+    counts = Counter(stems.values())
+    return [stems[path] if counts[stems[path]] == 1 else path for path in paths]

@@ -1,0 +1,57 @@
+"""The head's first weights as rows of a trained one: re-indexing from one label space to another.
+
+As upstream's finetuning goes from Kinetics-710 to Kinetics-400 (VideoMAE V2, section 4)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from encoder.checkpoint.parse import Found
+from finetune.config import FinetuneConfig
+from finetune.label_space.head_rows import Rows, read_rows, rows_for
+from finetune.label_space.label_space import read_space
+from finetune.label_space.parse import SpaceError
+from finetune.label_space.reindex import reindex_head
+from finetune.model.classifier_file import FoundHead, read_head
+from finetune.model.config import HeadStartConfig
+from finetune.model.heads import LinearHead
+
+
+def start_head(
+    head: LinearHead, config: FinetuneConfig, classes: Sequence[str], file: Found | None
+) -> list[str]:
+    """Sets the classifier's rows where the recipe takes them from a file; returns what was done.
+
+    `file`: the backbone's, None where that is fresh. Raises SpaceError and CheckpointMismatch.
+    """
+    start = config.head_start
+    if not start.from_file or file is None:
+        return [f"head: {config.head.kind}, fresh, for {len(classes)} classes"]
+    found, source = read_head(file), file.file.path
+    fresh = head.classifier
+    if found.weight.shape[1] != fresh.weight.shape[1]:
+        raise SpaceError(
+            f"{source}: its head reads {found.weight.shape[1]} features, this one "
+            f"{fresh.weight.shape[1]}; drop head_start"
+        )
+    rows = _rows(start, found, classes, source)
+    with torch.no_grad():
+        weight, bias = reindex_head(found.weight, found.bias, rows, fresh.weight, fresh.bias)
+        fresh.weight.copy_(weight)
+        fresh.bias.copy_(bias)
+    return rows.lines()
+
+
+def _rows(start: HeadStartConfig, found: FoundHead, classes: Sequence[str], source: Path) -> Rows:
+    if start.rows is not None:
+        return read_rows(start.rows, len(found.weight), len(classes))
+    assert start.space is not None
+    space = read_space(start.space)
+    trained = found.classes or space.classes
+    if len(trained) != len(found.weight):
+        raise SpaceError(
+            f"{source}: its head has {len(found.weight)} classes, the space {start.space} has "
+            f"{len(trained)}; give head_start.rows, or the space that it was trained on"
+        )
+    return rows_for(space, trained, classes, start.set, start.allow_fresh)

@@ -1,0 +1,1 @@
+"""Memory and communication cost of a training step."""

@@ -1,0 +1,48 @@
+"""Whether activations are recomputed, where a run leaves that to the memory of its device."""
+
+import os
+from collections.abc import Callable
+
+import torch
+
+from launch.capacity.model_memory import Footprint
+from launch.capacity.zero_memory import FREE, device_memory
+from launch.config import BatchConfig, EngineConfig
+from launch.distributed.process_group import Processes, any_process
+from launch.training.engine import resolve_precision
+
+GIB = 2**30
+
+
+def recomputes(
+    engine: EngineConfig, batch: BatchConfig, processes: Processes,
+    count: Callable[[str, bool], Footprint], say: Callable[[str], None],
+) -> bool:  # fmt: skip
+    """What `engine.recompute` says; `auto` is true where the activations would not fit.
+
+    `count(precision, on_gpu)` is what the model needs without. The same on every process, for
+    weights of ZeRO 3 are gathered once more where activations are made again.
+    """
+    if engine.recompute != "auto":
+        return engine.recompute
+    on_gpu = processes.device.type == "cuda"
+    precision = resolve_precision(engine, processes.device)
+    needed = device_memory(
+        count(precision, on_gpu), engine.zero_stage, precision, processes.world_size,
+        batch.micro_batch, engine.offload_optimizer, on_gpu,
+    ).total  # fmt: skip
+    room = round(memory_of(processes) * (1 - FREE))
+    (chosen,) = any_process(needed > room)
+    say(
+        f"activations: {'recomputed' if chosen else 'kept'}, a step needs {needed / GIB:.2f} GiB "
+        f"with them, there are {room / GIB:.2f}"
+    )
+    return chosen
+
+
+def memory_of(processes: Processes) -> int:
+    """Bytes: of the process's GPU, or its share of the machine's memory."""
+    if processes.device.type == "cuda":
+        return torch.cuda.get_device_properties(processes.device).total_memory
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return machine // processes.local_world_size

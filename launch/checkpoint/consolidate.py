@@ -1,0 +1,32 @@
+"""One file of whole weights out of a run's checkpoint, wherever and however it was trained."""
+
+import json
+from pathlib import Path
+
+import yaml
+from safetensors.torch import save_file
+
+from launch.checkpoint.loader import read_weights
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from launch.recipe import ConfigError
+
+
+def consolidate(run: Path, out: Path, step: int | None) -> str:
+    """Writes the weights of a checkpoint in float32, the newest whole one if `step` is None.
+
+    The file's metadata holds the step and the run's configuration. Returns what was written, in a
+    line. Raises ConfigError where a path is wrong, DamagedCheckpoint where the bytes are.
+    """
+    if out.exists():
+        raise ConfigError(f"{out}: exists already; give another file")
+    if not (run / CHECKPOINTS_FOLDER).is_dir():
+        raise ConfigError(f"{run}: is not a run folder, it has no {CHECKPOINTS_FOLDER}")
+    checkpoint = newest_whole(run / CHECKPOINTS_FOLDER, step)
+    weights = read_weights(checkpoint)
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    metadata = {"step": json.dumps(checkpoint.step), "config": json.dumps(config)}
+    aside = out.with_name(out.name + ".tmp")
+    save_file(weights, aside, metadata)
+    aside.replace(out)
+    values = sum(weight.numel() for weight in weights.values())
+    return f"{out}: {len(weights)} tensors, {values:,} values of {checkpoint.folder.name}"

@@ -1,0 +1,1 @@
+"""Processes of a run: groups, signals, watchdog."""

@@ -1,0 +1,113 @@
+"""Figures of the steps since the last report, gathered over all processes."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from launch.distributed.process_group import gather_objects, sum_over_processes
+from launch.metrics.nonfinite import SkippedStep
+
+# Dense bf16 products, from NVIDIA's data sheets.
+PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}
+
+
+class Interval(NamedTuple):
+    """What was measured between two reports; counts are of all processes."""
+
+    loss: float  # mean of those that are finite
+    reads: int
+    failures: tuple[Any, ...]  # what could not be read
+    skipped: tuple[SkippedStep, ...]
+    seconds: float
+    waiting: float  # share of the first process's time spent waiting for data
+
+
+class _Step(NamedTuple):
+    number: int
+    skipped: Tensor | bool
+    micro_batches: slice
+
+
+class Meter:
+    """Collects losses without waiting for the device, and reads them when asked."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets everything since the last report; the next interval begins now."""
+        self._began = time.perf_counter()
+        self._waited = 0.0
+        self._losses: list[Tensor] = []
+        self._recordings: list[tuple[str, ...]] = []
+        self._failures: list[Any] = []
+        self._steps: list[_Step] = []
+
+    def add(
+        self, loss: Tensor, recordings: tuple[str, ...], failures: Sequence[Any], waited: float
+    ) -> None:
+        """Counts a micro-batch, for which the process waited so many seconds.
+
+        `recordings`: that of each read; `failures`: what could not be read on the way.
+        """
+        self._losses.append(loss.detach())
+        self._recordings.append(recordings)
+        self._failures += failures
+        self._waited += waited
+
+    def end_step(self, step: int, skipped: Tensor | bool) -> None:
+        """Says that the micro-batches since the last call were those of a step."""
+        first = self._steps[-1].micro_batches.stop if self._steps else 0
+        self._steps.append(_Step(step, skipped, slice(first, len(self._losses))))
+
+    def close_interval(self, scales_loss: bool) -> Interval:
+        """Figures since the last call; every process calls it. `scales_loss` is that of fp16."""
+        losses = torch.stack(self._losses)
+        finite = torch.isfinite(losses)
+        reads = sum(map(len, self._recordings))
+        sums = torch.stack([torch.where(finite, losses, 0).sum(), finite.sum()]).double()
+        counts = torch.cat([sums, sums.new_tensor([reads])])
+        total, micro_batches, reads = sum_over_processes(counts).tolist()
+        failures = tuple(failure for part in gather_objects(self._failures) for failure in part)
+        skipped = self._skipped(finite, scales_loss)
+        seconds = time.perf_counter() - self._began
+        waiting = self._waited / seconds
+        self.restart()
+        mean = total / micro_batches if micro_batches else math.nan
+        return Interval(mean, int(reads), failures, skipped, seconds, waiting)
+
+    def _skipped(self, finite: Tensor, scales_loss: bool) -> tuple[SkippedStep, ...]:
+        """The steps that updated nothing, with the recordings whose loss was not finite.
+
+        Where only the gradient was not, all recordings of the step are named.
+        """
+        found = []
+        for step in self._steps:
+            if not step.skipped:  # the same on every process
+                continue
+            mine = list(zip(finite[step.micro_batches].tolist(),
+                            self._recordings[step.micro_batches], strict=True))  # fmt: skip
+            parts = [part for each in gather_objects(mine) for part in each]
+            culprits = [names for is_finite, names in parts if not is_finite]
+            names = tuple(name for each in culprits or [n for _, n in parts] for name in each)
+            found.append(SkippedStep(step.number, names, scales_loss and not culprits))
+        return tuple(found)
+
+
+def memory_gib(device: torch.device) -> float:
+    """Peak memory so far: of the GPU, or of this process where there is none."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    # getrusage would tell the parent's peak where that was higher
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
+
+
+def peak_flops(device_name: str) -> float | None:
+    """The data sheet's operations a second of a device, None where it is not in the table."""
+    return next((peak for name, peak in PEAK_FLOPS.items() if name in device_name), None)

@@ -1,0 +1,88 @@
+"""The command line of `python -m launch report`."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+TOLD = 4  # of a run's figures, on its line
+
+DESCRIPTION = """\
+Writes one HTML page on a run, or on several side by side. It opens from disk, without network.
+
+  python -m launch report runs/first                        runs/first/report.html
+  python -m launch report runs/first runs/second            report.html, here
+  python -m launch report runs/first --out first.html
+  python -m launch report runs/first --as-reference FILE.json   its loss, for later pages"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m launch report",
+        description=DESCRIPTION,
+        epilog="What the page holds stands in launch/report/__init__.py.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.html",
+        help="else RUN/report.html, and of several runs report.html in the working folder",
+    )  # fmt: skip
+    parser.add_argument(
+        "--as-reference", type=Path, metavar="FILE.json",
+        help="write the curve of a pretraining that went well instead; the files in "
+        "launch/report/references are drawn beside every pretraining",
+    )  # fmt: skip
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command; raises ConfigError for what the user can mend."""
+    options = parser().parse_args(arguments)
+    from launch.recipe import ConfigError
+
+    runs: list[Path] = options.runs
+    if options.as_reference:
+        if len(runs) > 1 or options.out:
+            raise ConfigError("report: --as-reference takes one run and no --out")
+        _write_reference(runs[0], options.as_reference)
+        return
+    out: Path = options.out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    if out.suffix not in (".html", ".htm"):  # a slip must not cost a file of the run
+        raise ConfigError(f"report: --out {out} is no HTML file; end it with .html")
+    _write_page(runs, out)
+
+
+def _write_page(folders: Sequence[Path], out: Path) -> None:
+    from launch.atomic_io import write_durably
+    from launch.recipe import ConfigError
+    from launch.report.headline import figures_of, state_in_words
+    from launch.report.reference_runs import read_references
+    from launch.report.render import render
+    from launch.report.run_data import gather
+
+    runs = gather(folders)
+    references = read_references(lambda line: print(f"warning: {line}", flush=True))
+    page = render(runs, references)
+    try:
+        write_durably(out, page)
+    except OSError as error:
+        raise ConfigError(
+            f"report: {out} cannot be written ({error.strerror}); give --out FILE.html"
+        ) from None
+    for run in runs:
+        told = [
+            f"{each.name.lower()} {each.value} {each.beside}".strip() for each in figures_of(run)
+        ]
+        print(f"{run.name}: {', '.join(told[:TOLD])}; {state_in_words(run, time.time())}")
+        for problem in run.problems:
+            print(f"  {problem}")
+    print(out)
+
+
+def _write_reference(folder: Path, file: Path) -> None:
+    from launch.report.reference_runs import write_reference
+    from launch.report.run_data import gather
+
+    write_reference(gather([folder])[0], file)
+    print(file)

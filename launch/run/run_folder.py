@@ -1,0 +1,109 @@
+"""The folder of a run: what it is, where it ran, and whether it may go on."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from launch.atomic_io import write_durably
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
+from launch.distributed.process_group import Processes
+from launch.recipe import ConfigError, dump_recipe
+
+PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
+
+
+def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[str]) -> list[str]:
+    """Fills a locked folder, or makes sure that the run in it is this one; writes `config.yaml`.
+
+    `harmless` are key paths, or beginnings of them, that may differ when a run goes on; those that
+    do are returned, each with both values. Raises ConfigError where the folder holds another run.
+    """
+    recipe, changed = dump_recipe(config), list[str]()
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    checkpoints.mkdir(exist_ok=True)
+    remove_unfinished(checkpoints)
+    if complete_checkpoints(checkpoints):
+        if not resume:
+            raise ConfigError(
+                f"run: {folder} already holds a run; give another run=FOLDER, "
+                "or checkpoint.resume=auto to go on with it"
+            )
+        changed = _require_same_run(folder / "config.yaml", recipe, harmless)
+    write_durably(folder / "config.yaml", recipe)
+    return changed
+
+
+def _require_same_run(file: Path, recipe: str, harmless: Sequence[str]) -> list[str]:
+    try:
+        before = dict(_flat(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
+    now = dict(_flat(yaml.safe_load(recipe)))
+    changed = {
+        key: f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    }
+    refused = [change for key, change in changed.items() if not key.startswith(tuple(harmless))]
+    if refused:
+        raise ConfigError(
+            f"run: {file.parent} holds a run of another configuration ({'; '.join(refused)}); "
+            "set these back, or give another run=FOLDER"
+        )
+    return list(changed.values())
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def record_start(folder: Path, processes: Processes, steps: range, **facts: Any) -> None:
+    """Appends to `environment.json` what ran, where and through which steps: an entry a start."""
+    file = folder / "environment.json"
+    starts = json.loads(file.read_text()) if file.is_file() else []
+    starts.append(
+        {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "from_step": steps.start,
+            "to_step": steps.stop,
+            "command": sys.argv,
+            "git_commit": _git_commit(),
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "host": platform.node(),
+            "cpus": os.cpu_count(),
+            "device": device_name(processes.device),
+            "launcher": processes.launcher,
+            "processes": processes.world_size,
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            **facts,
+        }
+    )
+    write_durably(file, json.dumps(starts, indent=1) + "\n")
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,56 @@
+"""One run in a folder at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from launch.distributed.process_group import Processes, first_does
+from launch.lock_owner import read_owner, write_owner
+from launch.recipe import ConfigError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(folder: Path, processes: Processes) -> Iterator[None]:
+    """Keeps other runs out of a folder while the body runs; the system lifts it from the dead.
+
+    Raises ConfigError on every process where another run is at work there, with what is known of
+    it, or where the folder cannot be written.
+    """
+    held: list[int] = []
+    first_does(processes, lambda: held.append(_lock(folder)))
+    try:
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigError(
+            f"run: {folder} cannot be written ({error.strerror}); give another run=FOLDER"
+        ) from None
+    try:
+        # of the process, not of the file as opened: loader workers must not inherit it
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        owner = read_owner(descriptor, "another run")
+        raise ConfigError(
+            f"run: {folder} is in use by {owner}; wait for it or end it, or give another run=FOLDER"
+        ) from None
+    except OSError as error:
+        print(
+            f"warning: {folder}: its file system has no locks ({error.strerror}); nothing keeps a "
+            "second run out of it",
+            flush=True,
+        )
+        return descriptor
+    write_owner(descriptor)
+    return descriptor

@@ -1,0 +1,1 @@
+"""Autoencoder checkpoints: formats, configuration inference, export."""

@@ -1,0 +1,18 @@
+"""Writing a run's autoencoder in the layout of another program."""
+
+from pathlib import Path
+
+from launch.checkpoint.loader import read_weights
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from launch.recipe import ConfigError, load_recipe
+from pretrain.checkpoint.formats import WRITERS
+from pretrain.config import PretrainConfig
+
+
+def export_run(run: Path, out: Path, layout: str) -> None:
+    """Writes the last checkpoint of a run; raises ConfigError where a path is wrong."""
+    config = load_recipe(PretrainConfig, str(run / "config.yaml"), (), run)
+    if out.exists():
+        raise ConfigError(f"{out}: exists already; give another file")
+    checkpoint = newest_whole(run / CHECKPOINTS_FOLDER)
+    WRITERS[layout](out, read_weights(checkpoint), config)

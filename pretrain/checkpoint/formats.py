@@ -1,0 +1,219 @@
+"""Weights of a whole autoencoder, read and written in this project's and others' layouts."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from encoder.checkpoint import export
+from encoder.checkpoint.export import MODEL, contiguous, write_json
+from encoder.checkpoint.export_formats import (
+    block_tensors,
+    require_holds,
+    to_huggingface,
+    to_videomae,
+)
+from encoder.checkpoint.key_maps import (
+    HUGGINGFACE,
+    Layout,
+    common_name,
+    find_roots,
+    foreign_names,
+)
+from encoder.checkpoint.load import value_of
+from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.parse import Found, block_parts, find_encoder, rows_of
+from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.checkpoint.tensor_file import TensorFile
+from encoder.checkpoint.tensor_recipe import Part, Parts, copied, flattened
+from encoder.config import EncoderConfig
+from launch.checkpoint.loader import read_weights
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from pretrain.checkpoint.infer_config import metadata_of
+from pretrain.config import DecoderConfig, PretrainConfig
+
+OWN = "own"
+# How others name the decoder; the common names are this project's, blocks as everywhere.
+DECODERS = (
+    Layout(
+        name="videomae",
+        embed="encoder_to_decoder.weight",
+        blocks="decoder.blocks.",
+        rows=(("encoder_to_decoder.", "embed."), ("mask_token", "mask_token"), ("decoder.", "")),
+    ),
+    Layout(
+        name="hf",
+        embed="encoder_to_decoder.weight",
+        blocks="decoder.decoder_layers.",
+        rows=(
+            ("encoder_to_decoder.", "embed."),
+            ("mask_token", "mask_token"),
+            ("decoder.decoder_layers.", "blocks."),
+            ("decoder.", ""),
+        ),
+        block_rows=HUGGINGFACE.block_rows,
+    ),
+    Layout(
+        name="mae_st",
+        embed="decoder_embed.weight",
+        blocks="decoder_blocks.",
+        rows=(
+            ("decoder_embed.", "embed."),
+            ("decoder_blocks.", "blocks."),
+            ("decoder_norm.", "norm."),
+            ("decoder_pred.", "head."),
+            ("decoder_cls_token", "class_token.token"),
+            ("decoder_pos_embed_class", "class_token.position"),
+            ("decoder_pos_embed_spatial", "positions.space"),
+            ("decoder_pos_embed_temporal", "positions.time"),
+            ("mask_token", "mask_token"),
+        ),
+    ),
+)
+
+
+class Autoencoder(NamedTuple):
+    """Tensors under this project's names, and whose layout the file has."""
+
+    layout: str
+    tensors: dict[str, Tensor]
+
+
+def read_autoencoder(path: Path, told: Told | None = None) -> Autoencoder:
+    """An autoencoder of a file, whose family is recognised by its names, or of a run folder.
+
+    A run folder gives the weights of its newest whole checkpoint. Raises CheckpointMismatch where
+    no encoder or no decoder is known in it.
+    """
+    if (path / CHECKPOINTS_FOLDER).is_dir():
+        return Autoencoder(OWN, read_weights(newest_whole(path / CHECKPOINTS_FOLDER)))
+    return autoencoder_of(find_encoder(path, told))
+
+
+def autoencoder_of(found: Found) -> Autoencoder:
+    """As `read_autoencoder`, of a file that was looked into."""
+    file = found.file
+    parts = {f"encoder.{name}": part for name, part in found.parts.items()}
+    layout, decoder = _decoder(file)
+    parts |= {f"decoder.{name}": part for name, part in decoder.items()}
+    return Autoencoder(layout, {name: value_of(part, file, name) for name, part in parts.items()})
+
+
+def _decoder(file: TensorFile) -> tuple[str, Parts]:
+    own = {name.removeprefix("decoder."): copied(name) for name in file.tensors
+           if name.startswith("decoder.")}  # fmt: skip
+    if "embed.weight" in own and "mask_token" in own:
+        return OWN, own
+    for layout in DECODERS:
+        if "" in find_roots(file.tensors, layout):
+            return layout.name, _foreign_decoder(file, layout)
+    raise CheckpointMismatch(
+        f"{file.path}: an encoder without a decoder of a known layout "
+        f"({', '.join((OWN, *(layout.name for layout in DECODERS)))}); give a pretraining file"
+    )
+
+
+def _foreign_decoder(file: TensorFile, layout: Layout) -> Parts:
+    tensors, prefixes = file.tensors, tuple(foreign for foreign, _ in layout.rows)
+    names = {common_name(n, layout): n for n in tensors if n.startswith(prefixes)}
+    beside = [n for n in tensors if n.startswith("decoder") and n not in names.values()]
+    if beside:  # joint positions of mae_st, which would be left out
+        raise CheckpointMismatch(
+            f"{file.path}: {beside[0]} is of no decoder that is known here; give a file of "
+            "another decoder"
+        )
+    width = tensors[names["embed.weight"]].shape[0]
+    parts: Parts = {}
+    for name, source in names.items():
+        if not name.startswith("blocks."):
+            parts[name] = _shaped(name, source)
+    depth = 1 + max(int(name.split(".")[1]) for name in names if name.startswith("blocks."))
+    for i in range(depth):
+        parts |= block_parts(f"blocks.{i}", names, width)[0]
+    return parts
+
+
+def _shaped(name: str, source: str) -> Part:
+    if name.startswith("class_token."):
+        return flattened(source)
+    return rows_of(source) if name.startswith("positions.") else copied(source)
+
+
+def to_layout(
+    tensors: Mapping[str, Tensor], layout: str, encoder: EncoderConfig
+) -> dict[str, Tensor]:
+    """This project's names and shapes to those of `videomae` or `hf`."""
+    inside = _below("encoder.", tensors)
+    decoder = _below("decoder.", tensors)
+    if layout == "videomae":
+        foreign, form = to_videomae(inside, encoder), "q_v"
+    else:
+        foreign, form = to_huggingface(inside, encoder, "videomae."), "split"
+    blocks = block_tensors(decoder, "blocks", form)
+    common = {name: t for name, t in decoder.items() if not name.startswith("blocks.")} | blocks
+    rows = next(row for row in DECODERS if row.name == layout)
+    named = foreign_names(common, rows)
+    return foreign | {name: t for name, t in named.items() if not name.endswith("key.bias")}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def write_own(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
+    """One `.safetensors` file with what it is and predicts in its metadata."""
+    metadata = metadata_of(config.encoder, config.decoder, config.target)
+    save_file(contiguous(tensors), path, metadata)
+
+
+def write_videomae(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
+    """A torch file as VideoMAE's programs read it: the tensors under `model`."""
+    _require_holds("videomae", config)
+    torch.save({"model": contiguous(to_layout(tensors, "videomae", config.encoder))}, path)
+
+
+def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
+    """A folder that `VideoMAEForPreTraining.from_pretrained` opens.
+
+    That class fixes the decoder's last norm at eps 1e-5, where this project has 1e-6.
+    """
+    _require_holds("hf", config)
+    path.mkdir(parents=True, exist_ok=True)
+    save_file(contiguous(to_layout(tensors, "hf", config.encoder)), path / MODEL, {"format": "pt"})
+    settings = huggingface_config(config.encoder, config.decoder, config.target.kind)
+    write_json(path / "config.json", settings)
+
+
+def _require_holds(layout: str, config: PretrainConfig) -> None:
+    require_holds(layout, config.encoder)
+    decoder = config.decoder
+    if decoder.class_token or decoder.embed_bias or decoder.positions != "sinusoid":
+        raise CheckpointMismatch(
+            f"--layout {layout}: a decoder with class token, embedding bias or learned positions "
+            "cannot be written so; use --layout own"
+        )
+
+
+def huggingface_config(
+    encoder: EncoderConfig, decoder: DecoderConfig, target: str
+) -> dict[str, Any]:
+    """`config.json` of the same model."""
+    return {
+        "architectures": ["VideoMAEForPreTraining"],
+        **export.huggingface_config(encoder),
+        "decoder_hidden_size": decoder.embed_dim,
+        "decoder_num_hidden_layers": decoder.depth,
+        "decoder_num_attention_heads": decoder.num_heads,
+        "decoder_intermediate_size": round(decoder.embed_dim * decoder.mlp_ratio),
+        "norm_pix_loss": target == "normalised_pixels",
+    }
+
+
+WRITERS: dict[str, Callable[[Path, dict[str, Tensor], PretrainConfig], None]] = {
+    OWN: write_own,
+    "videomae": write_videomae,
+    "hf": write_huggingface,
+}

@@ -1,0 +1,121 @@
+"""The command line of pretraining."""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from launch.recipe import load_recipe
+from launch.recipe_cli import Program, add_recipe, recipe_asked
+from pretrain.config import PretrainConfig
+
+RECIPES = Path(__file__).parent / "recipes"
+DESCRIPTION = """\
+Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
+
+  python -m pretrain surgery_base data.source=/videos run=runs/first
+  deepspeed --module pretrain surgery_base data.source=/videos
+  torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
+  python -m pretrain completion runs/first VIDEO      what does it make of what it does not see?
+  python -m pretrain export runs/first encoder.pth --layout videomae"""
+
+
+def export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pretrain export",
+        description="Writes the autoencoder of a run's last checkpoint for other programs.",
+    )
+    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("out", type=Path, help="file, or folder for hf; must not exist")
+    parser.add_argument("--layout", choices=("own", "videomae", "hf"), default="own")
+    return parser
+
+
+def plan_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m launch plan",
+        description="Memory, steps and time of a recipe, without the machine it is for.",
+    )
+    add_recipe(parser)
+    machine = parser.add_mutually_exclusive_group()
+    machine.add_argument("--gpus", type=_positive, default=1, help="of the whole run (1)")
+    machine.add_argument("--cpus", type=_positive, help="processes on CPUs instead")
+    parser.add_argument("--memory", type=float, default=80, help="GiB of each (80)")
+    parser.add_argument("--hours", type=float, help="of all recordings; epochs depend on it")
+    parser.add_argument("--peak", type=float, help="TFLOP/s of each (989 of an H100 or H200)")
+    parser.add_argument("--mfu", type=float, default=0.4, help="share of the peak reached (0.4)")
+    links = parser.add_argument_group("links", "what the table of 8, 64 and 512 GPUs assumes")
+    rate = _within(0.001, 1e6)
+    links.add_argument("--node", type=_positive, default=8, help="GPUs of a node (8)")
+    links.add_argument("--inside", type=rate, default=450, help="GB/s of each in its node (450)")
+    links.add_argument("--between", type=rate, default=400, help="Gbit/s of each to others (400)")
+    links.add_argument("--reached", type=_within(0.01, 1), default=0.8,
+                       help="share of these that collectives reach (0.8)")  # fmt: skip
+    links.add_argument("--overlap", type=_within(0, 1), default=0.5,
+                       help="share hidden behind computing at ZeRO 3 (0.5)")  # fmt: skip
+    return parser
+
+
+def _within(least: float, most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+        return value
+
+    return number
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def plan_recipe(arguments: Sequence[str]) -> None:
+    """Prints the plan of a recipe."""
+    options = plan_parser().parse_intermixed_args(arguments)
+    overrides = ["run=planned", "data.source=planned", *options.overrides]
+    config = load_recipe(PretrainConfig, options.recipe, overrides, RECIPES)
+    from launch.capacity.comm_cost import Links
+    from pretrain.planning.hardware import Machine
+    from pretrain.planning.plan import plan
+
+    devices, on_gpu = options.cpus or options.gpus, options.cpus is None
+    peak = options.peak or (989.0 if on_gpu else None)
+    links = Links(
+        options.inside * 1e9, options.between * 1e9 / 8, options.node, options.reached,
+        options.overlap,
+    )  # fmt: skip
+    machine = Machine(devices, on_gpu, options.memory, peak, options.mfu, links)
+    print("\n".join(plan(config, machine, options.hours)))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command; raises errors with `exit_status` for what the user can mend."""
+    if arguments[:1] == ["plan"]:
+        plan_recipe(arguments[1:])
+        return
+    if arguments[:1] == ["export"]:
+        options = export_parser().parse_args(arguments[1:])
+        from pretrain.checkpoint.export import export_run
+
+        export_run(options.run, options.out, options.layout)
+        return
+    if arguments[:1] == ["completion"]:
+        from pretrain.reconstruction.cli_args import completion_parser
+
+        options = completion_parser().parse_args(arguments[1:])
+        from pretrain.reconstruction.cli import completion
+
+        completion(options)
+        return
+    program = Program("pretrain", DESCRIPTION, RECIPES)
+    config = recipe_asked(program, PretrainConfig, arguments)
+    if config is not None:
+        from pretrain.run import pretrain
+
+        pretrain(config)

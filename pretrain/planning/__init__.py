@@ -1,0 +1,1 @@
+"""Memory, time and scaling of a pretraining run."""

@@ -1,0 +1,101 @@
+"""What a run tells: figures on the terminal, in log.jsonl and in TensorBoard."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from launch.distributed.process_group import Processes, sum_over_processes
+from launch.metrics.nonfinite import SkippedSteps
+from launch.metrics.run_logger import Teller
+from launch.metrics.step_meter import Meter
+from launch.training.engine import Engine
+from pretrain.config import PretrainConfig
+from pretrain.data import PretrainBatch
+from pretrain.flops import ForwardCost
+from pretrain.loss import TokenErrors, outside_view, trivial_errors
+from pretrain.sources import Sources
+from pretrain.targets import Target
+from video.failure_log import Ledger
+
+
+class Reporter:
+    """Gathers a run's figures from all processes, for the first one to show and write."""
+
+    def __init__(
+        self, config: PretrainConfig, folder: Path, processes: Processes, cost: ForwardCost,
+        ledger: Ledger, skipped: SkippedSteps, steps: range, sources: Sources,
+    ) -> None:  # fmt: skip
+        self._named = [name for name in sources.plans if name]
+        self._source_of = {recording.path: recording.source for recording in sources.recordings}
+        self._config, self._folder, self._cost = config, folder, cost
+        self._ledger, self._skipped = ledger, skipped
+        self.teller = Teller(
+            config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
+        )
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the run has counted up to the last report; goes on when the run does."""
+        return {**self._ledger.counters, **self._skipped.counters}
+
+    def report(
+        self, step: int, meter: Meter, engine: Engine, rates: tuple[float, float],
+        batch: PretrainBatch, target: Target, errors: TokenErrors,
+    ) -> None:  # fmt: skip
+        """Reads the meter and writes the figures of a step; every process calls it.
+
+        `rates` are learning rate and weight decay. Raises NonFinite and TooManyUnreadable on
+        every process.
+        """
+        interval = meter.close_interval(engine.precision == "fp16")
+        self.teller.count_skipped(step, interval)
+        parts = self._loss_parts(batch, target, errors)
+        self._ledger.add("reads", interval.reads, interval.failures)
+        if not self.teller.speaks:
+            return
+        copies, flops = self._config.data.clips_per_read, self._cost.training_flops
+        figures = {
+            "loss/train": interval.loss,
+            **parts,
+            **self.teller.optimizer_figures(engine, rates),
+            **self.teller.speed_figures(interval, copies, flops),
+            "data/unreadable": float(self._ledger.failures),
+        }
+        losses = f"loss {interval.loss:.4f} (trivial {parts['loss/trivial']:.3f})"
+        self.teller.write(step, figures, losses)
+
+    def _loss_parts(
+        self, batch: PretrainBatch, target: Target, errors: TokenErrors
+    ) -> dict[str, float]:
+        """The loss of a step's last micro-batch by place and source, and the trivial predictor's.
+
+        What the micro-batch has nothing of, on no process, is not a number.
+        """
+        config = self._config
+        darkness = config.target.field_of_view_darkness
+        outside = outside_view(batch.clip, batch.decoded, config.encoder, darkness)
+        trivial = trivial_errors(target.values, config.encoder.channels)
+        chosen = {
+            "loss/trivial": (trivial, errors.hidden),
+            "loss/inside_view": (errors.error, errors.hidden & ~outside),
+            "loss/outside_view": (errors.error, errors.hidden & outside),
+        }
+        for name in self._named:
+            mine = self._clips_of(name, batch).unsqueeze(1)
+            chosen[f"loss/source/{name}"] = (errors.error, errors.hidden & mine)
+        sums = [
+            part
+            for values, where in chosen.values()
+            for part in ((values * where).sum(), where.sum())
+        ]
+        totals = sum_over_processes(torch.stack([part.double() for part in sums])).view(-1, 2)
+        means = (totals[:, 0] / totals[:, 1]).tolist()
+        return dict(zip(chosen, means, strict=True))
+
+    def _clips_of(self, source: str, batch: PretrainBatch) -> Bool[Tensor, " b"]:
+        """True at the clips of a micro-batch that a source gave."""
+        reads = [self._source_of[path] == source for path in batch.recordings]
+        clips = torch.tensor(reads, device=batch.clip.device)
+        return clips.repeat_interleave(self._config.data.clips_per_read)

@@ -1,0 +1,107 @@
+"""Files of every family into upstream's variants, as upstream's own loader fills them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from encoder.checkpoint.adapt import Options
+from encoder.checkpoint.load import load_encoder, load_found
+from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.parse import find_encoder
+from encoder.variants import VARIANTS, as_variant
+from tests.encoder.checkpoint.recorded import cases, features_of, load, names
+
+CONVERSIONS = cases("ckpt", "*__to_*.json")
+REFERENCES = cases("ckpt", "*__timm_reference.json")
+CLOSE = {"atol": 2e-5, "rtol": 1e-4}
+FAMILIES = {
+    "videomae_k400_pretrain": "videomae_pretrain",
+    "videomae_ssv2_pretrain": "videomae_pretrain",
+    "internvideo_hybrid_pretrain": "videomae_pretrain",
+    "videomae_finetune_module": "videomae_finetuned",
+    "videomaev2_distilled": "videomae_finetuned",
+    "umt_k710_pretrain": "umt",
+    "mvd_k400_student": "mvd",
+    "surgvista_student": "mvd",
+    "timm_mae": "image",
+    "timm_dino": "image",
+    "timm_augreg_in1k": "image",
+    "timm_orig_in21k": "image",
+    "timm_clip_openai": "clip",
+    "openclip_openai": "clip",
+    "timesformer_k400": "timesformer",
+}
+# Upstream's names of what a file leaves fresh, whose recorded values stand in for random ones.
+FRESH = {
+    "fc_norm.weight": "norm.weight",
+    "fc_norm.bias": "norm.bias",
+    "norm.weight": "norm.weight",
+    "norm.bias": "norm.bias",
+    "norm_pre.weight": "norm_pre.weight",
+    "norm_pre.bias": "norm_pre.bias",
+    "patch_embed.proj.bias": "embed.bias",
+    "time_embed": "positions.time",
+    "cls_token": "class_token.token",
+}
+
+
+@pytest.mark.parametrize("case", CONVERSIONS, ids=names(CONVERSIONS))
+def test_features_are_those_of_upstreams_conversion(case: Path) -> None:
+    facts, tensors = load(case)
+    target, file = facts["target_config"], case.parent / facts["checkpoint"]
+    umt = "umt" in file.stem
+    frames = target["all_frames"]
+    told = Told(3, frames // 2 if umt else frames, (32, 32), normalisation="imagenet")
+    found = find_encoder(file, told)
+    assert found.known.family.name == FAMILIES[file.stem.removeprefix("public_")]
+    row = facts["target_variant"].split()[0].replace("unified_base", "unified_{}")
+    variant = VARIANTS.get(row, VARIANTS["timesformer_{}"])
+    wanted = as_variant(variant, found.config, frames=frames, image_size=(32, 32))
+    if found.known.family.name == "clip":  # upstream loses what makes it CLIP
+        image = wanted.class_token
+        wanted = replace(wanted, pre_norm=image, activation="gelu", norm_eps=1e-6)
+    encoder, report = load_found(found, wanted, Options(allow=("norm_pre.*",)))
+    filled = with_recorded(encoder.state_dict(), tensors)
+    assert set(report.adapted.fresh) <= filled.keys()
+    encoder.load_state_dict(filled, strict=False)
+    features = features_of(encoder, tensors["input"])
+    torch.testing.assert_close(features.pooled, tensors["features"], **CLOSE)
+
+
+def with_recorded(state: dict, tensors: dict) -> dict:
+    """The recorded stand-ins for fresh parameters, under this project's names."""
+    filled = {}
+    for name, tensor in tensors.items():
+        upstream = name.removeprefix("init.")
+        if not name.startswith("init.") or upstream.startswith("head."):
+            continue
+        if upstream == "pos_embed":
+            filled |= {"positions.space": tensor[0, 1:], "class_token.position": tensor[0, 0]}
+        else:
+            own = FRESH.get(upstream, upstream.replace("temporal_fc", "time_proj"))
+            filled[own] = tensor.reshape(state[own].shape)
+    return filled
+
+
+@pytest.mark.parametrize("case", REFERENCES, ids=names(REFERENCES))
+def test_an_image_model_computes_what_timm_computes(case: Path) -> None:
+    """CLIP with its pre-norm, quick GELU, eps 1e-5 and no bias of the patches."""
+    facts, tensors = load(case)
+    encoder, report = load_encoder(case.parent / facts["checkpoint"], told=Told(3))
+    features = features_of(encoder, tensors["image"].unsqueeze(2))
+    expected = tensors["tokens_cls_first"]
+    torch.testing.assert_close(features.class_token, expected[:, 0], **CLOSE)
+    torch.testing.assert_close(features.tokens, expected[:, 1:], **CLOSE)
+    torch.testing.assert_close(features.pooled, expected[:, 0], **CLOSE)
+    assert not report.adapted.fresh
+
+
+def test_layouts_of_one_model_give_the_same_encoder() -> None:
+    """timm's and open_clip's files of CLIP differ in names alone."""
+    for stem in ("timm_clip_openai", "openclip_openai"):
+        path = Path(__file__).parent / f"fixtures/ckpt/public_{stem}.pth"
+        config = find_encoder(path, Told(3)).config
+        assert config.pre_norm and config.activation == "quick_gelu" and config.norm_eps == 1e-5
+        assert config.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)

@@ -1,0 +1,65 @@
+"""Upstream's unified models: the same features from the same weights, and the way back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from encoder.checkpoint.adapt import DEFAULTS
+from encoder.checkpoint.export_formats import to_unified
+from encoder.checkpoint.load import Loaded, load_found
+from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.qkv_formats import attention_form
+from tests.encoder.checkpoint.recorded import cases, features_of, load, names
+
+FORWARD = cases("forward", "*.json")
+CLOSE = {"atol": 2e-5, "rtol": 1e-4}
+
+
+def loaded(case: Path, folder: Path) -> tuple[Loaded, dict, dict]:
+    facts, tensors = load(case)
+    state = {n.removeprefix("state."): t for n, t in tensors.items() if n.startswith("state.")}
+    save_file(state, folder / "state.safetensors")
+    config = facts["config"]
+    told = {"num_heads": config["num_heads"], "frames": config["all_frames"]}
+    told |= {"image_size": (config["img_size"],) * 2, "normalisation": "imagenet"}
+    if "_st" in case.stem:
+        told["positions"] = "sincos3d"
+    if "clip" in case.stem:  # upstream keeps these where its weights are CLIP's
+        told |= {"activation": "gelu", "norm_eps": 1e-6}
+    found = find_encoder(folder / "state.safetensors", Told(**told))
+    first = config.get("use_mean_pooling") is False
+    wanted = replace(found.config, pooling="first") if first else found.config
+    return load_found(found, wanted, DEFAULTS), state, tensors
+
+
+@pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
+def test_features_are_upstreams(case: Path, tmp_path: Path) -> None:
+    (encoder, report), _, tensors = loaded(case, tmp_path)
+    assert not report.adapted.fresh
+    features = features_of(encoder, tensors["input"])
+    torch.testing.assert_close(features.pooled, tensors["features"], **CLOSE)
+
+
+@pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
+def test_written_for_upstream_it_is_what_was_read(case: Path, tmp_path: Path) -> None:
+    (encoder, _), state, _ = loaded(case, tmp_path)
+    form = attention_form(state)
+    tensors = encoder.state_dict()
+    if form == "plain":
+        assert not any(t.any() for n, t in tensors.items() if n.endswith(("q_bias", "v_bias")))
+    written = to_unified(tensors, encoder.config, form)
+    without_head = {n: t for n, t in state.items() if not n.startswith("head.")}
+    if "patch_embed.proj.bias" not in state:
+        assert not written.pop("patch_embed.proj.bias").any()
+    assert written.keys() == without_head.keys()
+    for name, tensor in without_head.items():
+        expected = tensor.clone()
+        if name.endswith("qkv.bias"):  # that of keys cannot change a softmax
+            expected.chunk(3)[1].zero_()
+        if name.endswith("attn.k.bias"):
+            expected.zero_()
+        assert torch.equal(written[name], expected), name

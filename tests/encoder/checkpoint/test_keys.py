@@ -1,0 +1,113 @@
+"""Published files at their real size, by names and shapes alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from encoder.checkpoint.adapt import DEFAULTS, adapt
+from encoder.checkpoint.export_formats import to_unified
+from encoder.checkpoint.parse import Found, find_encoder
+from encoder.config import EncoderConfig
+from encoder.variants import variant_config
+from encoder.vit import VideoEncoder
+from tests.encoder.checkpoint.recorded import hollow_file
+
+KEYS = Path(__file__).parent / "fixtures/keys"
+SUMMARY = json.loads((KEYS / "summary.json").read_text())
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Callable[[dict[str, list[int]]], Found]:
+    """Looks into a file of these tensors, which has the real size and holds zeros."""
+    return lambda shapes: find_encoder(hollow_file(tmp_path / "file.safetensors", shapes))
+
+
+@pytest.mark.parametrize("file", sorted(KEYS.glob("vitb_*.json")), ids=lambda file: file.stem)
+def test_every_tensor_of_a_base_file_is_accounted_for(found, file: Path) -> None:
+    shapes = json.loads(file.read_text())
+    encoder = found(shapes)
+    used = {source for part in encoder.parts.values() for source in part.sources}
+    assert used | encoder.dropped.keys() == shapes.keys()
+    assert (encoder.config.embed_dim, encoder.config.depth, encoder.config.num_heads) == (
+        768,
+        12,
+        12,
+    )
+    assert encoder.config.image_size == (224, 224)
+    assert not adapt(encoder, encoder.config, DEFAULTS).fresh
+
+
+@pytest.mark.parametrize(
+    ("family", "variant"),
+    [(family, variant) for family, row in SUMMARY.items() for variant in row["targets"]],
+)
+def test_as_many_tensors_as_upstream_loads_or_more(found, family: str, variant: str) -> None:
+    """CLIP's pre-norm is kept here; a class token's position is a tensor of its own."""
+    shapes = json.loads((KEYS / f"vitb_{family}.json").read_text())
+    encoder = found(shapes)
+    adapted = adapt(encoder, variant_config(variant, encoder.config), DEFAULTS)
+    sources = {source for part in adapted.parts.values() for source in part.sources}
+    recorded = SUMMARY[family]["targets"][variant]
+    assert len(sources) >= recorded["loaded"]
+    assert len(shapes) - len(sources) <= recorded["dropped"]
+    lost = set(recorded["missing"]) - {"head.weight", "head.bias", "time_embed"}
+    if family != "openclip_openai" and "patch_embed.proj.bias" not in lost:
+        assert bool(lost) == any(name.startswith("norm.") for name in adapted.fresh)
+
+
+@pytest.mark.parametrize("name", json.loads((KEYS / "target_unified_vitb.json").read_text()))
+def test_variants_have_upstreams_tensors(name: str) -> None:
+    recorded = json.loads((KEYS / "target_unified_vitb.json").read_text())[name]
+    variant = next(
+        v for v in ("unified_base_2D", "unified_base_st", "unified_base_image", "unified_base")
+        if name.startswith(v)
+    )  # fmt: skip
+    config = variant_config(variant, EncoderConfig(pre_norm="clip" in name))
+    with torch.device("meta"):
+        tensors = VideoEncoder(config).state_dict()
+        flags = recorded["flags"]
+        form = "split" if flags["qkv_divided"] else "fused" if flags["qkv_bias"] else "q_v"
+        written = to_unified(tensors, config, form)
+    if "clip" in name:
+        del written["patch_embed.proj.bias"]
+    shapes = {n: list(t.shape) for n, t in written.items()}
+    assert shapes == {n: s for n, s in recorded["keys"].items() if not n.startswith("head.")}
+
+
+@pytest.mark.parametrize(
+    ("size", "grid", "heads"),
+    [
+        ("small_k400", (8, 14, 14), 6),
+        ("large_k400", (8, 14, 14), 16),
+        ("giant_k710", (8, 16, 16), 16),
+    ],
+)
+def test_every_size_of_videomae_is_known(found, size: str, grid: tuple, heads: int) -> None:
+    shapes = json.loads((KEYS / f"public_statedict_v2_finetune_{size}.json").read_text())["keys"]
+    encoder = found(shapes)
+    assert encoder.known.family.name == "videomae_finetuned"
+    assert encoder.config.grid == grid and encoder.config.num_heads == heads
+    name = f"unified_{size.partition('_')[0]}"
+    adapted = adapt(encoder, variant_config(name, encoder.config), DEFAULTS)
+    assert not adapted.fresh and adapted.config.patch == encoder.config.patch
+
+
+@pytest.mark.parametrize("model", ["mae", "vit_none", "vit_700"])
+def test_a_vit_h_of_mae_st_is_read_whole(found, model: str) -> None:
+    file = Path(__file__).parent / "fixtures/seeds/vith14_key_inventory.json"
+    recorded = json.loads(file.read_text())[model]
+    shapes = dict(recorded["non_block"])
+    for blocks, count, key in (("blocks", 32, "block0"), ("decoder_blocks", 4, "dec_block0")):
+        for i in range(count):
+            for name, shape in recorded.get(key, {}).items():
+                shapes[name.replace(f"{blocks}.0.", f"{blocks}.{i}.")] = shape
+    assert len(shapes) == recorded["n_keys"]
+    encoder = found(shapes)
+    assert encoder.known.family.name == "mae_st" and encoder.config.grid == (8, 16, 16)
+    assert (encoder.config.num_heads, encoder.config.patch) == (16, 14)
+    assert encoder.config.mean == (0.45, 0.45, 0.45)
+    used = {source for part in encoder.parts.values() for source in part.sources}
+    assert used | encoder.dropped.keys() == shapes.keys()

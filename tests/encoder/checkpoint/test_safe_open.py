@@ -1,0 +1,93 @@
+"""Files of tensors from outside: what is taken, and that nothing in them is ever run."""
+
+import argparse
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.checkpoint.tensor_file import read_tensors
+
+WEIGHT = {"a.weight": torch.ones(2)}
+
+
+@pytest.mark.parametrize("wrapper", ["model", "module", "state_dict", None])
+@pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module."])
+def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path, wrapper: str, prefix: str) -> None:
+    tensors = {prefix + name: tensor for name, tensor in WEIGHT.items()}
+    held = {wrapper: tensors, "epoch": 3} if wrapper else tensors
+    torch.save(held, tmp_path / "file.pth")
+    assert list(read_tensors(tmp_path / "file.pth")) == ["a.weight"]
+
+
+def test_a_namespace_beside_the_tensors_is_harmless(tmp_path: Path) -> None:
+    torch.save({"model": WEIGHT, "args": argparse.Namespace(lr=1.0)}, tmp_path / "file.pth")
+    assert list(read_tensors(tmp_path / "file.pth")) == ["a.weight"]
+
+
+def test_safetensors_and_folders_are_read(tmp_path: Path) -> None:
+    save_file(WEIGHT, tmp_path / "model.safetensors")
+    assert list(read_tensors(tmp_path)) == list(read_tensors(tmp_path / "model.safetensors"))
+
+
+class Payload:
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.witness),)
+
+
+def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    witness = tmp_path / "ran"
+    torch.save({"model": WEIGHT, "hook": Payload(witness)}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointMismatch, match="no code is run from a file"):
+        read_tensors(tmp_path / "file.pth")
+    assert not witness.exists()
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Payload(witness)))
+    with pytest.raises(CheckpointMismatch):
+        read_tensors(tmp_path / "plain.pth")
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.pth", b"", "not whole"),
+        ("text.pth", b"hello there", "holds an object|not whole"),
+        ("text.safetensors", b"hello there, this is a text", "not whole"),
+    ],
+)
+def test_a_file_of_another_kind_is_one_line(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointMismatch, match=message) as caught:
+        read_tensors(tmp_path / name)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    for name, save in (("a.pth", torch.save), ("a.safetensors", save_file)):
+        file = tmp_path / name
+        save({"a": torch.ones(1000)}, file)
+        file.write_bytes(file.read_bytes()[:2000])
+        with pytest.raises(CheckpointMismatch, match="not whole"):
+            read_tensors(file)
+
+
+def test_a_missing_file_or_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMismatch, match="no such file"):
+        read_tensors(tmp_path / "nowhere.pth")
+    with pytest.raises(CheckpointMismatch, match="a folder without a checkpoint"):
+        read_tensors(tmp_path)
+
+
+def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointMismatch, match="holds no tensors; its keys are"):
+        read_tensors(tmp_path / "file.pth")

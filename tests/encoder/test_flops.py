@@ -1,0 +1,21 @@
+"""What an encoder computes, against the operations that torch counts."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from encoder.config import EncoderConfig
+from encoder.flops import encoder_macs
+from encoder.vit import VideoEncoder
+
+
+@pytest.mark.parametrize("attention", ["joint", "divided"])
+def test_products_are_those_that_torch_counts(attention: str) -> None:
+    config = EncoderConfig(
+        embed_dim=48, depth=3, num_heads=3, frames=8, image_size=64, attention=attention,
+    )  # fmt: skip
+    encoder = VideoEncoder(config).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        encoder(torch.zeros(2, 8, 64, 64, 3, dtype=torch.uint8))
+    counted = counter.get_total_flops() / 2 / 2  # two clips, two operations a product
+    assert sum(encoder_macs(config, config.tokens)) == pytest.approx(counted, rel=0.02)

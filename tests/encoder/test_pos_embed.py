@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from encoder.pos_embed import computed_positions, resize_positions, sincos3d_table, sinusoid_table
+
+RECORDED = np.load(Path(__file__).parent / "fixtures/public_sinusoid_rows.npz")
+TABLES = load_file(Path(__file__).parent / "checkpoint/fixtures/pos/public_pos_inflate.safetensors")
+
+
+def test_table_is_the_recorded_one() -> None:
+    sizes = [name for name in RECORDED.files if not name.endswith("_idx")]
+    assert sizes
+    for name in sizes:
+        tokens, dim = map(int, name.split("x"))
+        rows = sinusoid_table(tokens, dim)[RECORDED[f"{name}_idx"]]
+        torch.testing.assert_close(rows, torch.from_numpy(RECORDED[name]), atol=1e-6, rtol=0)
+
+
+def test_an_odd_width_ends_with_a_sine() -> None:
+    table = sinusoid_table(5, 3)
+    assert table.shape == (5, 3)
+    torch.testing.assert_close(table[:, 2], torch.sin(torch.arange(5) / 10000 ** (2 / 3)))
+
+
+@pytest.mark.parametrize(("side", "frames", "dim"), [(14, 2, 32), (4, 2, 48)])
+def test_the_table_in_three_dimensions_is_the_recorded_one(
+    side: int, frames: int, dim: int
+) -> None:
+    table = sincos3d_table((frames, side, side), dim)
+    recorded = TABLES[f"sincos3d_g{side}_t{frames}_d{dim}"][0]
+    torch.testing.assert_close(table, recorded, atol=1e-6, rtol=0)
+
+
+def test_real_size_has_the_recorded_sums() -> None:
+    table = sincos3d_table((8, 14, 14), 768)
+    assert float(table.double().sum()) == pytest.approx(564278.7861437683, abs=0.05)
+    assert table[1567, 192:196].tolist() == pytest.approx(
+        [0.42016706, -0.36331707, -0.90329003, -0.96500885], abs=1e-6
+    )
+
+
+def test_a_grid_that_is_not_square_tells_rows_from_columns() -> None:
+    table = sincos3d_table((1, 2, 3), 16)
+    columns, rows = table[:, 4:10], table[:, 10:]
+    assert torch.equal(columns[0], columns[3]) and torch.equal(rows[0], rows[2])
+    assert not torch.equal(columns[0], columns[1]) and not torch.equal(rows[0], rows[3])
+
+
+def test_resizing_keeps_what_does_not_change() -> None:
+    """A table that is linear in the middle of cells stays so; the mean over places is kept."""
+    grid, dim = (4, 6, 8), 5
+    table = torch.randn(4 * 6 * 8, dim)
+    assert resize_positions(table, grid, grid) is table
+    longer = resize_positions(table, grid, (8, 6, 8)).view(8, 48, dim)
+    frames = table.view(4, 48, dim)
+    torch.testing.assert_close(longer[1], 0.75 * frames[0] + 0.25 * frames[1])
+    torch.testing.assert_close(longer[0], frames[0])
+    constant = torch.ones(192, dim)
+    for target in ((4, 12, 16), (2, 3, 4), (7, 5, 9)):
+        torch.testing.assert_close(
+            resize_positions(constant, grid, target), torch.ones(np.prod(target), dim)
+        )
+
+
+def test_space_is_interpolated_apart_from_time() -> None:
+    frame = torch.randn(1, 14 * 14, 16)
+    table = frame.expand(8, -1, -1).reshape(-1, 16)
+    larger = resize_positions(table, (8, 14, 14), (8, 28, 28)).view(8, -1, 16)
+    assert torch.allclose(larger[0], larger[7], atol=1e-6)
+
+
+def test_a_computed_table_of_another_grid_is_that_of_the_grid_trained_on() -> None:
+    trained, grid = (8, 4, 4), (16, 4, 4)
+    table = computed_positions("sinusoid", grid, 16, trained)
+    assert table.shape == (256, 16)
+    assert not torch.allclose(table, sinusoid_table(256, 16), atol=0.1)
+    even = table.view(16, 16, 16)
+    original = sinusoid_table(128, 16).view(8, 16, 16)
+    torch.testing.assert_close(even[1], 0.75 * original[0] + 0.25 * original[1])
+
+
+@pytest.mark.parametrize(("side", "dim"), [(14, 32), (4, 48)])
+def test_recorded_tables_with_a_class_token_or_a_slower_clock(side: int, dim: int) -> None:
+    """Upstream's row for a class token is 0; its `scale_t` of 2 is every second frame's table."""
+    name, places = f"sincos3d_g{side}_t2_d{dim}", side * side
+    recorded = TABLES[f"{name}_cls"][0]
+    assert not recorded[0].any()
+    torch.testing.assert_close(sincos3d_table((2, side, side), dim), recorded[1:])
+    longer = sincos3d_table((4, side, side), dim).view(4, places, dim)
+    slower = TABLES[f"{name}_scale2"][0].view(2, places, dim)
+    torch.testing.assert_close(longer[::2], slower, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("tokens", "dim"), [(24, 48), (196, 32)])
+def test_the_flat_table_is_the_recorded_one(tokens: int, dim: int) -> None:
+    recorded = TABLES[f"sinusoid_n{tokens}_d{dim}"][0]
+    torch.testing.assert_close(sinusoid_table(tokens, dim), recorded, atol=1e-6, rtol=0)

@@ -1,0 +1,64 @@
+"""Encoders to look into, and what their files say of the pace of clips."""
+
+from pathlib import Path
+
+import pytest
+
+from encoder.checkpoint.native_format import save_encoder
+from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.config import EncoderConfig
+from encoder.vit import VideoEncoder
+from finetune.attention.load import open_encoder, trained_sampling
+from tests.conftest import ROOT
+from video.config import Sampling
+
+TINY = EncoderConfig(embed_dim=24, depth=2, num_heads=2, patch=16, frames=4, image_size=(48, 64))
+CKPT = ROOT / "tests/encoder/checkpoint/fixtures/ckpt/public_videomae_k400_pretrain.pth"
+DENSE = {"form": "clip", "kind": "dense", "frame_rate": None, "stride": None, "segments": 1}
+WINDOW = {"form": "window", "kind": "causal", "step_seconds": 0.5, "spacing": "even"}
+
+
+def pace(folder: Path, **said: object) -> tuple[Sampling, str]:
+    save_encoder(folder / "encoder.safetensors", VideoEncoder(TINY).state_dict(), TINY, **said)
+    return trained_sampling(open_encoder(str(folder), ()).found)  # the folder of a run
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"": {"frame_rate": 2.0, "stride": None}}, Sampling(frame_rate=2)),
+        ({"a": {"frame_rate": None, "stride": 3}, "b": {"stride": 5}}, Sampling(stride=3)),
+        (DENSE, Sampling(stride=4)),
+        ({**DENSE, "frame_rate": 5.0}, Sampling(frame_rate=5)),
+        (WINDOW, Sampling(frame_rate=2)),
+    ],
+)
+def test_clips_have_the_pace_of_the_training(
+    said: dict[str, object], expected: Sampling, tmp_path: Path
+) -> None:
+    assert pace(tmp_path, sampling=said) == (expected, "as it was trained")
+
+
+@pytest.mark.parametrize(
+    "said", [{**DENSE, "kind": "sparse"}, {**WINDOW, "spacing": "incremental"}]
+)
+def test_an_uneven_pace_is_no_pace(said: dict[str, object], tmp_path: Path) -> None:
+    sampling, how = pace(tmp_path, sampling=said)
+    assert sampling == Sampling() and "no even pace" in how
+
+
+def test_a_file_that_says_nothing_gets_the_default(tmp_path: Path) -> None:
+    assert pace(tmp_path) == (Sampling(), "the default, for the file does not say")
+    foreign = open_encoder(str(CKPT), ("num_heads=3", "frames=4", "image_size=32"))
+    assert trained_sampling(foreign.found)[0] == Sampling()
+    assert not foreign.encoder.training
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, [], 3, "12.5", {"": None}, {"": {"frame_rate": -1}}, {"": {"pace": 1}}, {"form": "film"},
+     {"form": []}, {**DENSE, "stride": 1, "frame_rate": 1}],
+)  # fmt: skip
+def test_what_cannot_be_a_pace_is_told_with_the_cure(said: object, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMismatch, match=r"encoder\.safetensors: metadata sampling"):
+        pace(tmp_path, sampling=said)

@@ -1,0 +1,101 @@
+"""Splits: read with their lines, resolved to recordings, and kept apart from each other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from finetune.data.splits import SplitError, read_split, recordings_of, require_unseen
+from video.recording import Recording
+
+
+def recording(name: str, **more) -> Recording:
+    return Recording(f"/videos/{name}", "pyav", 25.0, 250, 10.0, 64, 64, 0.0, **more)
+
+
+RECORDINGS = [
+    recording("VID68.mp4", content="c68"),
+    recording("VID70.mp4", content="c70"),
+    recording("VID75.frames", content="p75", original="/raw/VID75.mp4", original_content="c75"),
+]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "split.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_split_names_recordings_by_name_path_or_original(tmp_path: Path) -> None:
+    path = written(tmp_path, "note: ours\ntrain: [VID68, /videos/VID70.mp4]\ntest:\n- VID75.mp4\n")
+    parts = recordings_of(read_split(path), RECORDINGS, path)
+    assert parts == {"train": RECORDINGS[:2], "test": RECORDINGS[2:]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [a]\ntest: []\n", r"split\.yaml:2: test names no recording"),
+        ("train: [a]\nval:\n", r"split\.yaml:2: val names no recording"),
+        ("train:\n- a\n- b\ntest:\n- a\n", r"split\.yaml:5: a is in test and, line 2, in train"),
+        ("train: [a, a]\n", r"split\.yaml:1: a is in train and, line 1, in train"),
+        ("train: [a]\ntets: [b]\n", r"split\.yaml:2: 'tets' is none of train, val, test"),
+        ("train: [[a]]\n", r"split\.yaml:1: is not the name"),
+        ("- a\n", r"split\.yaml:1: a split is train, val, test"),
+        ("val: [a]\n", "has neither train nor test"),
+        ("train: [a\n", "is not YAML"),
+        ("train: !!python/object/apply:os.system [ls]\n", r"split\.yaml"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    if "python" in text:  # a tag that is never acted on: it is a list of one name
+        assert read_split(path)["train"][0].name == "ls"
+        return
+    with pytest.raises(SplitError, match=message) as caught:
+        read_split(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_recording_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "train: [VID68]\ntest: [VID99]\n")
+    with pytest.raises(SplitError, match=r"split\.yaml:2: no recording .* called VID99"):
+        recordings_of(read_split(path), RECORDINGS, path)
+
+
+def test_one_recording_under_two_names_is_found(tmp_path: Path) -> None:
+    copies = [recording("a.mp4", content="same"), recording("b.mp4", content="same")]
+    prepared = recording("p.frames", content="p", original="/videos/a.mp4", original_content="same")
+    path = written(tmp_path, "train: [a]\ntest: [b]\n")
+    with pytest.raises(SplitError, match=r"split\.yaml:2: b in test is the same recording as a"):
+        recordings_of(read_split(path), copies, path)
+    path = written(tmp_path, "train: [/videos/a.mp4]\nval: [p.frames]\n")
+    with pytest.raises(SplitError, match=r"p\.frames in val is the same recording as /videos/a"):
+        recordings_of(read_split(path), [copies[0], prepared], path)
+
+
+def test_a_name_that_two_recordings_have_wants_the_path(tmp_path: Path) -> None:
+    other = replace(RECORDINGS[0], path="/elsewhere/VID68.mp4", content="other")
+    path = written(tmp_path, "train: [VID68]\n")
+    with pytest.raises(SplitError, match=r"may be /videos/VID68\.mp4 or /elsewhere/VID68"):
+        recordings_of(read_split(path), [RECORDINGS[0], other], path)
+
+
+def test_what_was_pretrained_on_cannot_be_tested_on(tmp_path: Path) -> None:
+    path = written(tmp_path, "train: [VID68]\ntest: [VID75.mp4]\n")
+    parts = recordings_of(read_split(path), RECORDINGS, path)
+    require_unseen(parts, [{"path": "x.mp4", "content": "c68"}], path)
+    for entry in (
+        {"path": "renamed.mp4", "content": "c75"},
+        {"path": "y.frames", "content": "q", "original_content": "c75"},
+    ):
+        with pytest.raises(SplitError, match=r"VID75\.frames is in test, and the encoder"):
+            require_unseen(parts, [entry], path)
+
+
+def test_without_contents_a_name_is_enough_to_ask(tmp_path: Path) -> None:
+    path = written(tmp_path, "train: [VID70]\ntest: [VID68]\n")
+    bare = [replace(each, content="") for each in RECORDINGS[:2]]
+    parts = recordings_of(read_split(path), bare, path)
+    with pytest.raises(SplitError, match=r"pretrained on a recording called VID68\.mp4"):
+        require_unseen(parts, [{"path": "/other/VID68.mp4", "content": "c"}], path)

@@ -1,0 +1,139 @@
+"""`python -m finetune evaluate`: from the file alone to every figure."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from finetune.cli import main
+from finetune.cli_args import commands_parser
+from finetune.evaluation.plots import _cells
+from finetune.evaluation.predictions import (
+    Predictions,
+    PredictionsError,
+    load_predictions,
+    save_predictions,
+)
+from tests.finetune.evaluation.test_video_averages import RECORDED, recorded
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_predictions(tmp_path / "predictions.npz", recorded())
+    return tmp_path / "predictions.npz"
+
+
+def test_a_file_holds_all_of_it(saved: Path) -> None:
+    given, read = recorded(), load_predictions(saved)
+    for one, other in zip(given, read, strict=True):
+        assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_figures_are_printed_and_written(saved: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    words = ["evaluate", str(saved), "--out", str(out), "--tolerances", "cholec80"]
+    main(words)
+    printed = capsys.readouterr().out
+    assert "410 samples of 3 recordings, 7 classes" in printed
+    metrics = json.loads((out / "metrics.json").read_text())
+    expected = RECORDED["expected"]["relaxed_fixed"]
+    relaxed = metrics["phases"]["relaxed"]
+    assert 100 * relaxed["accuracy"]["value"] == pytest.approx(expected["accuracy_mean"])
+    assert f"{relaxed['accuracy']['value']:.4f} +- " in printed
+    assert f"{metrics['samples']['top-1']:.4f}" in printed
+    pictures = sorted(path.name for path in out.glob("*.png"))
+    assert pictures == ["confusion.png", *(f"timeline_v{i}.png" for i in range(3))]
+    for name in pictures:
+        assert len(np.unique(np.asarray(Image.open(out / name)))) > 20
+
+
+def test_recordings_of_one_name_have_a_timeline_each(tmp_path: Path, capsys) -> None:
+    given = recorded()
+    folders = np.array([f"{name}/operation.mp4" for name in given.recording])
+    save_predictions(tmp_path / "p.npz", given._replace(recording=folders))
+    main(["evaluate", str(tmp_path / "p.npz"), "--out", str(tmp_path / "out")])
+    found = sorted(path.name for path in (tmp_path / "out").glob("timeline_*"))
+    assert found == [f"timeline_operation{end}.png" for end in ("", "_2", "_3")]
+
+
+def test_published_predictions_without_our_program_can_be_scored(tmp_path: Path, capsys) -> None:
+    """Any program can write the six arrays."""
+    given = recorded()
+    arrays = {field: getattr(given, field) for field in ("recording", "time", "scores", "label")}
+    classes = np.array(given.classes)
+    np.savez(tmp_path / "theirs.npz", **arrays, classes=classes, about=np.array("{}"))
+    main(["evaluate", str(tmp_path / "theirs.npz")])
+    assert "strict boundaries" in capsys.readouterr().out
+
+
+def broken(**changes) -> Predictions:
+    given = recorded()
+    return given._replace(**{name: change(given) for name, change in changes.items()})
+
+
+def spoilt(array: np.ndarray, row: int, value: float) -> np.ndarray:
+    copy = array.copy()
+    copy[row] = value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores": lambda p: spoilt(p.scores, 7, np.nan)}, "scores of row 7 is not finite"),
+        ({"label": lambda p: spoilt(p.label, 5, 7)}, "label of row 5 is not within -1 to 6"),
+        ({"scores": lambda p: p.scores[:, :6]}, r"scores has shape \(410, 6\)"),
+        ({"classes": lambda p: ("a", *p.classes[1:-1], "a")}, "a name stands twice"),
+        ({"time": lambda p: p.time[1:]}, "time has shape"),
+        ({"label": lambda p: p.label[:9]}, "label has shape"),
+    ],
+)
+def test_rows_that_cannot_be_right_are_named(tmp_path: Path, change, message: str) -> None:
+    with pytest.raises(PredictionsError, match=message) as caught:
+        save_predictions(tmp_path / "p.npz", broken(**change))
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (lambda p: np.full_like(p.label, -1), "no row has a label"),
+        (lambda p: np.full_like(p.label, 3), "all labels are 'd'"),
+    ],
+)
+def test_labels_that_say_nothing_are_refused(tmp_path: Path, label, message: str) -> None:
+    save_predictions(tmp_path / "p.npz", broken(label=label))
+    with pytest.raises(PredictionsError, match=message):
+        main(["evaluate", str(tmp_path / "p.npz")])
+
+
+def test_damaged_and_hostile_files_are_one_line(saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    for size in (0, 20, len(whole) // 2, len(whole) - 5):
+        saved.write_bytes(whole[:size])
+        with pytest.raises(PredictionsError, match=r"cannot be read|not whole"):
+            load_predictions(saved)
+    objects = tmp_path / "objects.npz"
+    np.savez(objects, **{f: np.array([print]) for f in Predictions._fields})
+    with pytest.raises(PredictionsError, match="cannot be read"):
+        load_predictions(objects)
+    np.savez(objects, scores=np.ones(3))
+    with pytest.raises(PredictionsError, match="has no recording, time, label, classes, about"):
+        load_predictions(objects)
+    with pytest.raises(PredictionsError, match="cannot be read"):
+        load_predictions(tmp_path / "nowhere.npz")
+
+
+def test_help_names_the_commands() -> None:
+    assert "evaluate" in commands_parser().format_help()
+
+
+def test_a_timeline_leaves_blank_where_there_is_no_moment() -> None:
+    edges, cells = _cells(np.array([0.0, 1, 2, 6, 7]), np.arange(5.0))
+    assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5, 5.5, 6.5, 7.5]
+    np.testing.assert_equal(cells, [0, 1, 2, np.nan, 3, 4])
+    edges, cells = _cells(np.array([3.0]), np.array([1.0]))
+    assert edges.tolist() == [2.5, 3.5] and cells.tolist() == [1.0]

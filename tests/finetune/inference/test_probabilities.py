@@ -1,0 +1,96 @@
+"""From answers to predictions: views joined, names, times, and what cannot be read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from finetune.config import ValidationConfig, ViewsConfig
+from finetune.data.clip_sampling import ClipSampling
+from finetune.data.samples import Sampled
+from finetune.data.windows import Window
+from finetune.evaluation.evaluate import evaluate, evaluation_lines
+from finetune.inference.best_checkpoint import validating_steps
+from finetune.inference.predictor import Answers, names_of
+from finetune.inference.probabilities import figures_of, joining, predictions_of
+from video.labels.align import Track
+from video.recording import Recording
+
+LOGITS = torch.tensor([[[2.0, 0.0, -1.0], [0.0, 3.0, 0.0]]])  # one sample, two views
+
+
+def sampled(path: str, labels: list[int], clips: bool = False) -> Sampled:
+    recording = Recording(path, "pyav", 25.0, 250, 10.0, 64, 64, 0.0)
+    times = np.arange(len(labels), dtype=float)
+    until = times + 1 if clips else None
+    track = Track(recording, times, np.array(labels), 0, 0, until)
+    return Sampled(track, ClipSampling() if clips else Window())
+
+
+def answers(values: np.ndarray, readable: list[bool], of: list[int]) -> Answers:
+    number = np.array([of[:i].count(of[i]) for i in range(len(of))])
+    return Answers(values.astype(np.float32), np.array(readable), np.array(of), number, ())
+
+
+def test_views_are_joined_as_probabilities_or_as_scores() -> None:
+    shares = joining(ViewsConfig(segments=2), many=False)(LOGITS)
+    torch.testing.assert_close(shares, LOGITS.softmax(-1).mean(1))
+    scores = joining(ViewsConfig(segments=2, average="scores"), many=False)(LOGITS)
+    torch.testing.assert_close(scores, LOGITS.mean(1).softmax(-1))
+    many = joining(ViewsConfig(), many=True)(LOGITS)
+    torch.testing.assert_close(many, LOGITS.sigmoid().mean(1))
+
+
+def test_what_cannot_be_read_has_no_opinion_and_is_counted() -> None:
+    parts = [sampled("/a/one.mp4", [0, 1]), sampled("/a/two.mp4", [1, -1])]
+    values = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.5, 0.5]])
+    found = answers(values, [True, False, True, True], [0, 0, 1, 1])
+    predictions = predictions_of(found, parts, ("x", "y"), False, {"part": "test"})
+    assert predictions.scores[1].tolist() == [0.5, 0.5] and predictions.about["unreadable"] == 1
+    assert predictions.recording.tolist() == ["one", "one", "two", "two"]
+    assert predictions.time.tolist() == [0, 1, 0, 1] and predictions.label.tolist() == [0, 1, 1, -1]
+    lines = list(evaluation_lines(evaluate(predictions, "p"), "p"))
+    assert "  1 of them could not be read, and have the same score for all classes" in lines
+    figures = figures_of(evaluate(predictions, "p"))
+    assert figures["top-1"] == pytest.approx(2 / 3)
+    assert figures["phase accuracy"] == pytest.approx((0.5 + 1) / 2)
+
+
+def test_clips_have_no_phases() -> None:
+    parts = [sampled("/a/one.mp4", [0, 1], clips=True), sampled("/a/two.mp4", [1], clips=True)]
+    found = answers(np.eye(3, 2), [True] * 3, [0, 0, 1])
+    predictions = predictions_of(found, parts, ("x", "y"), False, {})
+    assert predictions.about["samples"] == "clips"
+    assert np.isnan(predictions.time[2]) and predictions.time[:2].tolist() == [0, 1]
+    assert "phase accuracy" not in figures_of(evaluate(predictions, "p"))
+
+
+def test_names_are_short_where_that_tells_recordings_apart() -> None:
+    parts = [sampled(path, [0]) for path in ("/a/x.mp4", "/b/x.mp4", "/a/y.mp4")]
+    assert names_of(parts) == ["/a/x.mp4", "/b/x.mp4", "y"]
+    assert names_of([parts[2], parts[2]]) == ["y", "y"]
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "per_epoch", "expected"),
+    [
+        (1.0, 10, 4.0, {4, 8, 10}), (0.5, 6, 3.0, {2, 3, 4, 6}), (100.0, 7, 3.0, {7}),
+        (0.01, 4, 3.0, {1, 2, 3, 4}), (1.0, 9, 2.5, {2, 5, 8, 9}),
+    ],
+)  # fmt: skip
+def test_steps_of_validation(every: float, steps: int, per_epoch: float, expected: set) -> None:
+    config = ValidationConfig(every_epochs=every)
+    assert validating_steps(config, steps, per_epoch) == expected
+
+
+def test_a_run_knows_its_looks_only_with_the_weights_they_chose(
+    finished: Path, tmp_path: Path
+) -> None:
+    from finetune.inference.best_checkpoint import Looks, read_looks
+
+    held = read_looks(finished)
+    whole = Looks(finished, 100, ValidationConfig())
+    assert whole.has(held[-1].step) and whole.best.value == max(look.value for look in held)
+    (tmp_path / "validation.jsonl").write_text((finished / "validation.jsonl").read_text())
+    assert Looks(tmp_path, 100, ValidationConfig()).best is None

@@ -1,0 +1,127 @@
+"""The file of a space: a round trip, and nothing believed that does not fit together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.label_space.label_space import Space, read_space, write_space
+from finetune.label_space.parse import SpaceError
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+SPACE = Space(
+    classes=("no", "1", "x: [y] 'z' # {", "\u00c9cart \u4e2d \U0001f600"),
+    sets={"cholec80": (0, 2), "auto-laparo.v1": (3, 1, 0)},
+    names={"cholec80": ("no", "x: [y] 'z' # {"), "auto-laparo.v1": ("null", "0x1", "No")},
+    sha256={"cholec80": A, "auto-laparo.v1": B},
+    synonyms=C,
+)
+
+
+@pytest.mark.parametrize("space", [SPACE, SPACE._replace(synonyms="")])
+def test_a_space_comes_back_as_it_was_written(tmp_path: Path, space: Space) -> None:
+    write_space(tmp_path / "space.yaml", space)
+    assert read_space(tmp_path / "space.yaml") == space
+
+
+def test_any_names_come_back(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    marks = list("  ''\"\"#:,[]{}&*!|>%@`-?\\_.\u00e9\u4e2d\ufeff\U0001f600\u00a0")
+    for round_ in range(40):
+        names = []
+        for number in range(12):
+            inner = "".join(draw.choice(marks, draw.integers(0, 90)))
+            names.append(f"{draw.choice(['', *marks])}{inner}{round_}x{number}y{inner}".strip())
+        space = Space(tuple(names), {"s": tuple(range(12))}, {"s": tuple(names)}, {"s": A})
+        write_space(tmp_path / "space.yaml", space)
+        assert read_space(tmp_path / "space.yaml") == space
+
+
+def test_a_set_in_the_merged_space(tmp_path: Path) -> None:
+    assert SPACE.to_merged("auto-laparo.v1").tolist() == [3, 1, 0]
+    assert SPACE.to_merged("cholec80").dtype == np.int64
+    assert SPACE.covers("cholec80").tolist() == [True, False, True, False]
+    for ask in (SPACE.to_merged, SPACE.covers):
+        with pytest.raises(SpaceError, match=r"no set 'cholec8', but .*; nearest: 'cholec80'"):
+            ask("cholec8")
+
+
+GOOD = f"""classes: [x, y, z]
+sets: {{a: [0, 2], b: [1, 2]}}
+names: {{a: [x, z], b: [y, zet]}}
+sha256:
+  sets: {{a: {A}, b: {B}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("classes: [x, y, z]\n", "", "has no classes; is it a label space, and whole"),
+        ("sha256:", "sha265:", r"yaml:4: 'sha265' is no field of a space; nearest: 'sha256'"),
+        ("[x, y, z]", "[x, y, X]", r"yaml:1: 'X' is the same name as 'x', line 1"),
+        ("[x, y, z]", "[x, y, '']", r"yaml:1: '' has no letter"),
+        ("[x, y, z]", '[x, y, "z\\n"]', r"yaml:1: .* control character"),
+        ("[x, y, z]", "[x, y, z, w]", r"yaml:1: no set has class 3, 'w'"),
+        ("[x, y, z]", "x", r"yaml:1: classes is a list"),
+        ("[x, y, z]", "[x, [y], z]", r"yaml:1: classes is a list of texts"),
+        ("a: [0, 2]", "a: [0, 3]", r"yaml:2: '3' is not one of 0 to 2"),
+        ("a: [0, 2]", "a: [0, -1]", r"yaml:2: '-1' is not one of 0 to 2"),
+        ("a: [0, 2]", "a: [0, 2.0]", r"yaml:2: '2\.0' is not one"),
+        ("a: [0, 2]", "a: [0, true]", r"yaml:2: 'true' is not one"),
+        ("a: [0, 2]", "a: [0, 0]", r"yaml:2: 0 stands twice"),
+        ("a: [0, 2]", "a: [0]", r"yaml:3: a has 2 names, and 1 indices in line 2"),
+        ("a: [0, 2]", "a: []", r"yaml:2: set a is a list of one or more"),
+        ("{a: [0, 2], b: [1, 2]}", "[0, 1]", r"yaml:2: sets is a mapping"),
+        ("{a: [0, 2], b", "{'a:b': [0, 2], b", r"yaml:2: 'a:b' is no name of a set"),
+        ("{a: [0, 2], b", '{"a\\nb": [0, 2], b', r"yaml:2: 'a\\nb' is no name of a set"),
+        ("{a: [x, z], b", '{"a\\nb": [x, z], b', r"yaml:3: names are of 'a\\nb', 'b', and"),
+        ("{a: [x, z], b: [y, zet]}", "{a: [x, z]}", r"yaml:3: names are of 'a', and sets has"),
+        ("b: [y, zet]", "b: [y, Y]", r"yaml:3: 'Y' is the same name as 'y'"),
+        (B, "b" * 63, r"yaml:5: sha256 of 'b' is no such digest"),
+        (B, "[1]", r"yaml:5: sha256 of 'b' is no such digest"),
+        (f", b: {B}", "", r"yaml:5: sha256 are of 'a', and sets has 'a', 'b'"),
+        ("  sets:", "  steps:", "sha256 has the keys sets"),
+        ("sets: {a: [0, 2]", "sets: {a: [1], a: [0, 2]", r"yaml:2: 'a' stands twice"),
+        ("classes: [x, y, z]", "classes: [x, y", "is not YAML"),
+        ("classes: [x, y, z]", "- x", "is not YAML"),
+        (GOOD, "", "is empty"),
+        (GOOD, "- x", "a label space is a mapping"),
+    ],
+)
+def test_a_space_that_does_not_fit_together_is_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(GOOD)
+    assert read_space(path).names["b"] == ("y", "zet")
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(SpaceError, match=message) as caught:
+        read_space(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_space_cut_off_or_damaged_is_refused_or_whole(tmp_path: Path) -> None:
+    path, draw = tmp_path / "space.yaml", np.random.default_rng(0)
+    write_space(path, SPACE)
+    whole = path.read_bytes()
+    for length in range(len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(SpaceError):
+            read_space(path)
+    for _ in range(300):
+        held = bytearray(whole)
+        held[int(draw.integers(0, len(held)))] = int(draw.integers(0, 256))
+        path.write_bytes(bytes(held))
+        try:
+            space = read_space(path)
+            assert [len(space.names[of]) for of in space.sets] == [2, 3]
+            assert all(space.to_merged(of).max() < len(space.classes) for of in space.sets)
+        except SpaceError as error:
+            assert "\n" not in str(error)
+
+
+def test_a_space_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match="cannot be written"):
+        write_space(tmp_path / "absent" / "space.yaml", SPACE)

@@ -1,0 +1,134 @@
+"""A recipe's backbone: variants, upstream's names and flags, weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from encoder.checkpoint.safe_open import CheckpointMismatch
+from finetune.model.backbone import build_backbone, write_backbone
+from finetune.model.config import BackboneConfig
+
+CKPT = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/ckpt"
+VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"
+TINY = {"num_heads": 3, "frames": 4, "image_size": 32}
+
+
+def parsed(**fields) -> BackboneConfig:
+    return TypeAdapter(BackboneConfig).validate_python(fields)
+
+
+def test_a_configuration_written_for_upstream_runs() -> None:
+    config = parsed(
+        variant="unified_base_st", all_frames=8, img_size=64, tubelet_size=2, drop_path_rate=0.2,
+        init_values=0.1, use_mean_pooling=True, use_learnable_pos_emb=False,
+        qkv_bias=False, qkv_divided_bias=True, qkv_divided=False,
+    )  # fmt: skip
+    with torch.device("meta"):
+        encoder = build_backbone(config).encoder
+    assert encoder.config.grid == (4, 4, 4) and encoder.config.drop_path == 0.2
+    assert encoder.config.positions == "sincos3d" and encoder.config.layer_scale == 0.1
+    assert encoder.config.norm == "pooled" and config.attention_form == "q_v"
+
+
+@pytest.mark.parametrize(
+    ("flags", "form"),
+    [
+        ({}, "q_v"),
+        ({"qkv_divided": True, "qkv_bias": True, "qkv_divided_bias": True}, "split"),
+        ({"qkv_bias": True, "qkv_divided_bias": True}, "fused"),
+        ({"qkv_divided_bias": True}, "q_v"),
+        ({"qkv_bias": False}, "plain"),
+    ],
+)
+def test_flags_are_looked_at_in_upstreams_order(flags: dict, form: str) -> None:
+    assert parsed(variant="unified_base", **flags).attention_form == form
+
+
+def test_image_variants_store_attention_as_image_models_do() -> None:
+    assert parsed(variant="unified_base_2D").attention_form == "fused"
+    assert parsed(variant="unifiedmodel_cls").attention_form == "fused"
+
+
+def test_patches_of_single_frames_by_flag() -> None:
+    config = parsed(variant="unified_small_st", patch_embed_2d=True, frames=8, image_size=32)
+    with torch.device("meta"):
+        encoder = build_backbone(config).encoder
+    assert encoder.config.tubelet == 1 and encoder.config.grid == (8, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"variant": "unified_bas_st"}, "nearest: unified_base_st"),
+        ({"variant": "as_trained"}, "give weights"),
+        ({"variant": "unified_base_2D", "patch_embed_2d": False}, "cuts single frames"),
+        ({"patch_embed_2d": True, "tubelet": 2}, "tubelet is 2"),
+        ({"frame": 8}, "Unexpected keyword argument"),
+        ({"drop_path": 1.5}, "less than 1"),
+        ({"trained": {"heads": 3}}, "Unexpected keyword argument"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(fields: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        parsed(**fields)
+
+
+def test_an_encoder_is_used_as_it_was_trained() -> None:
+    config = parsed(variant="as_trained", weights=str(VIDEOMAE), trained=TINY, drop_path=0.3)
+    encoder, report = build_backbone(config)
+    assert report is not None and not report.adapted.fresh
+    assert encoder.config.drop_path == 0.3 and encoder.config.norm == "tokens"
+    longer = parsed(variant="as_trained", weights=str(VIDEOMAE), trained=TINY, num_frames=8)
+    assert build_backbone(longer).encoder.config.trained_grid == (2, 2, 2)
+
+
+def test_the_wrong_size_is_one_line() -> None:
+    config = parsed(variant="unified_base", weights=str(VIDEOMAE), trained=TINY)
+    with pytest.raises(CheckpointMismatch, match="768 wide and 12 deep") as caught:
+        build_backbone(config)
+    assert str(VIDEOMAE) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["qkv_bias", "qkv_divided_bias", "qkv_divided"])
+def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path, form: str) -> None:
+    names = {
+        "qkv_bias": "attn.qkv.bias", "qkv_divided_bias": "attn.q_bias", "qkv_divided": "attn.q.bias"
+    }  # fmt: skip
+    config = parsed(
+        variant="as_trained", weights=str(VIDEOMAE), trained=TINY, drop_path=0.0, **{form: True}
+    )
+    encoder, _ = build_backbone(config)
+    out = tmp_path / "out.pth"
+    write_backbone(out, encoder, config)
+    written = torch.load(out, weights_only=True)["model"]
+    assert f"blocks.0.{names[form]}" in written
+    again, report = build_backbone(parsed(**{**vars_of(config), "weights": str(out)}))
+    assert report is not None and not report.adapted.fresh
+    torch.testing.assert_close(again.state_dict(), encoder.state_dict(), atol=0, rtol=0)
+
+
+def test_a_form_without_biases_is_refused_where_there_are_some(tmp_path: Path) -> None:
+    config = parsed(variant="as_trained", weights=str(VIDEOMAE), trained=TINY, qkv_bias=False)
+    encoder, _ = build_backbone(config)
+    with pytest.raises(CheckpointMismatch, match="set qkv_divided_bias"):
+        write_backbone(tmp_path / "out.pth", encoder, config)
+    assert not list(tmp_path.iterdir())
+
+
+def vars_of(config: BackboneConfig) -> dict:
+    return {"variant": config.variant, "trained": TINY, "drop_path": config.drop_path}
+
+
+def test_positions_of_an_image_model_can_be_kept() -> None:
+    """Upstream drops them for a table; here they may stay, with a fresh term for time."""
+    file = CKPT / "public_timm_clip_openai.pth"
+    config = parsed(
+        variant="as_trained", weights=str(file), trained={"num_heads": 3}, num_frames=4,
+        positions="separable",
+    )  # fmt: skip
+    encoder, report = build_backbone(config)
+    held = torch.load(file, weights_only=True)["pos_embed"][0, 1:]
+    assert torch.equal(encoder.pos_embed.space.data, held)
+    assert report is not None and report.adapted.fresh == ("positions.time",)

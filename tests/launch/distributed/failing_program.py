@@ -1,0 +1,75 @@
+"""A run of a small network in which one process fails; run by test_monitor.
+
+    failing_program.py HOW RANK [SECONDS]
+
+HOW is what process RANK does at step 3: raise, exit (an error made for users), kill, freeze, sleep,
+hold (native code that holds the interpreter), or nothing. SECONDS is the limit of silence and of
+stalls, 60 if it is not given.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+import torch
+
+from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.distributed.process_group import find_processes, start_processes
+from launch.distributed.watchdog import watched
+from launch.entrypoint import leave, run_program
+from launch.recipe import ConfigError
+from launch.training.engine import Engine
+
+STEPS, FAILS_AT = 6, 3
+
+
+def hold() -> None:
+    ctypes.PyDLL(None).sleep(1000)
+
+
+def give_up() -> None:
+    raise ConfigError("data.source: is gone from this node") from None
+
+
+def burst() -> None:
+    raise ArithmeticError("the sum of the parts is not the whole")
+
+
+def main() -> None:
+    words = [word for word in sys.argv[1:] if not word.startswith("--local_rank")]
+    how, rank, seconds = words[0], int(words[1]), int((*words[2:], "60")[0])
+    does = {
+        "raise": burst,
+        "exit": give_up,
+        "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "freeze": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+        "sleep": lambda: time.sleep(3 * seconds),
+        "hold": hold,
+        "nothing": lambda: None,
+    }
+    ConfigError.on_every_process = False
+    processes = find_processes(os.environ)
+    start_processes(processes, 1800)
+    limits = EngineConfig(precision="fp32", lost_seconds=seconds, stall_seconds=seconds)
+    with watched(processes, limits) as monitor:
+        model = torch.nn.Linear(8, 8)
+        batch = BatchConfig(clips=4 * processes.world_size, micro_batch=4)
+        engine = Engine(model, batch, OptimizerConfig(), limits, processes)
+        for step in range(STEPS):
+            monitor.at(f"step {step}, waiting for data")
+            if step == FAILS_AT and processes.rank == rank:
+                print("fails now", time.time(), flush=True)
+                does[how]()
+            monitor.at(f"step {step}, computing")
+            engine.backward(engine.forward(torch.randn(4, 8)).square().mean())
+            engine.step(1e-3, 0.0)
+    engine.close()
+    print("complete")
+
+
+leave(run_program("failing", main))

@@ -1,0 +1,178 @@
+"""What a chain file means, and what is said of one that cannot be meant."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from launch.progressive.chain import Chain
+from launch.progressive.parse import read_chain
+from launch.progressive.yaml_lines import ChainError
+from launch.recipe import load_recipe
+from pretrain.cli import RECIPES
+from pretrain.config import PretrainConfig
+from tests.launch.progressive.chains import written
+
+WHOLE = """\
+folder: some where/chain
+processes: 2
+sbatch: [--time=1:00:00]
+stages:
+  evaluate:
+    program: finetune evaluate
+    arguments: ["${second}/predictions.npz", --out, "${evaluate}", 1]
+  first:
+    program: pretrain
+    recipe: demo
+    set: &shared
+      data.source: /videos
+      optimizer.base_lr: 1.0e-5
+      data.augmentation: {flip: 0.5}
+  second:
+    program: pretrain
+    recipe: demo
+    processes: 1
+    sbatch: [--nodes=4]
+    set:
+      <<: *shared
+      data.source: "12"
+      init_from: ${first}/encoder.safetensors
+"""
+
+
+def read(folder: Path, text: str) -> Chain:
+    return read_chain(written(folder / "chain.yaml", text))
+
+
+def test_stages_come_behind_those_that_they_take_from(tmp_path: Path) -> None:
+    chain = read(tmp_path, WHOLE)
+    assert [stage.name for stage in chain.stages] == ["first", "second", "evaluate"]
+    first, second, evaluate = chain.stages
+    assert second.takes[0][:2] == ("first", "encoder.safetensors")
+    assert evaluate.takes[0][:2] == ("second", "predictions.npz")
+    assert [taken.line for stage in chain.stages for taken in stage.takes] == [23, 7]
+    assert [stage.name for stage in chain.following("first")] == ["second", "evaluate"]
+    assert [str(taken) for taken in chain.wanted("first")] == ["first/encoder.safetensors"]
+    assert (chain.processes, second.processes, first.processes) == (2, 1, None)
+    assert (chain.sbatch, second.sbatch) == (("--time=1:00:00",), ("--nodes=4",))
+    assert first.recipe == RECIPES / "demo.yaml" and evaluate.recipe is None
+
+
+def test_commands_are_what_a_user_would_type(tmp_path: Path) -> None:
+    first, second, evaluate = read(tmp_path, WHOLE).stages
+    assert first.command == (
+        "pretrain", "demo", "data.source=/videos", "optimizer.base_lr=1.0e-05",
+        "data.augmentation={flip: 0.5}", "run=some where/chain/first",
+    )  # fmt: skip
+    assert second.command[2] == "data.source='12'"  # its own, and still text
+    assert second.command[-2] == "init_from=some where/chain/first/encoder.safetensors"
+    assert second.written[-2:] == ("init_from=${first}/encoder.safetensors", "run")
+    assert evaluate.command == (
+        "finetune", "evaluate", "some where/chain/second/predictions.npz", "--out",
+        "some where/chain/evaluate", "1",
+    )  # fmt: skip
+
+
+def test_settings_mean_the_same_on_the_command_line(tmp_path: Path) -> None:
+    odd = ["a: b", "{x}", "yes", "1e-3", "007", " # ", "2001-01-01", "ä\n'\"", "null", ""]
+    for text in odd:
+        folder = str(tmp_path / text)
+        stage = {"program": "pretrain", "recipe": "demo", "set": {"data.source": text}}
+        chain = read(tmp_path, yaml.safe_dump({"folder": folder, "stages": {"first": stage}}))
+        (only,) = chain.stages
+        config = load_recipe(PretrainConfig, only.command[1], only.command[2:], RECIPES)
+        assert (config.data.source, config.run) == (text, f"{folder}/first")
+
+
+def test_without_a_folder_the_file_names_it(tmp_path: Path) -> None:
+    chain = read(tmp_path, "stages: {a: {program: masking}}")
+    assert chain.folder == Path("runs/chain") and chain.stages[0].command == ("masking",)
+
+
+A = "stages:\n  a:\n    program: masking\n"
+REFUSED = [
+    ("", 1, "is empty; a chain has `stages`"),
+    ("- a", 1, "a chain is a mapping of keys; this is a list"),
+    ("folder: x", 1, "a chain has `stages`"),
+    ("folder: x\nstages:\n", 2, "stages: there are none; name at least one"),
+    ("folder: x\nstages: {}\n", 2, "stages: there are none; name at least one"),
+    ("stages: [a]", 1, "stages is a mapping of keys; this is a list"),
+    (A + "folders: x", 4, "folders: a chain has no such key; did you mean folder?"),
+    (A + "    recipes: x", 4, "recipes: stage a has no such key; did you mean recipe?"),
+    (A + "    program: video", 4, "program stands twice, first in line 3; drop one"),
+    (A + "  a: {program: video}", 4, "a stands twice, first in line 2; drop one"),
+    (A + "    arguments: x", 4, "arguments is a list; this is 'x'"),
+    (A + "    arguments: [[x]]", 4, "an argument is text; this is a list"),
+    (A + "    arguments:\n      - x\n      -", 6, "an argument is text; this is nothing"),
+    (A + "    set: {x: 1}", 4, "set: set replaces keys of a recipe; give `recipe`"),
+    (A + "    processes: 2", 4, "processes: a stage without a recipe is one process; drop this"),
+    (A + "processes: 0", 4, "processes: '0' is not a number of at least 1"),
+    (A + "processes: two", 4, "processes: 'two' is not a number of at least 1"),
+    (A + "  b/c: {program: masking}", 4, "'b/c' cannot be a folder's name; use letters, digits"),
+    (A + "  b.old-1: {program: masking}", 4, "'b.old-1' cannot be a folder's name"),
+    (A + "  b: {}", 4, "stage b: program is missing, such as pretrain"),
+    (A + "  b: {program: finetun}", 4, "program 'finetun': is unknown; did you mean finetune?"),
+    (A + "  b: {program: ''}", 4, "program '': is unknown; there are encoder, finetune,"),
+    (A + "  b: {program: os, arguments: [x]}", 4, "program 'os': is unknown; there are"),
+    (A + "    arguments: ['${b}/x']", 4, "${b}: no stage is called 'b'; there are a"),
+    (A + "    arguments: ['${a}x']", 4, "'${a}x': ${a} begins a path in that folder"),
+    (A + "    arguments: ['${a}/x,${a}/y']", 4, "begins a path in that folder"),
+    (A + "    arguments: ['${a}/../x']", 4, "begins a path in that folder"),
+    (A + "    arguments: [${a}/x]", 4, 'write "${stage}/file" in quotation marks'),
+    (A + "    arguments: &x [*x]", 4, "an argument is text; this is a list"),
+    ("stages: &x\n  <<: *x", 1, "stages is a mapping of keys; this is a mapping"),
+    ("a: b: c", 1, "is not YAML (mapping values are not allowed here)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED)
+def test_what_cannot_be_meant_is_refused_by_line(
+    tmp_path: Path, text: str, line: int, message: str
+) -> None:
+    with pytest.raises(ChainError) as refused:
+        read(tmp_path, text)
+    told = str(refused.value)
+    assert told.startswith(f"{tmp_path}/chain.yaml:{line}: ") and message in told
+    assert "\n" not in told and refused.value.exit_status == 2
+
+
+RUN = "stages:\n  a:\n    program: pretrain\n    recipe: demo\n"
+REFUSED_RUNS = [
+    (RUN.replace("demo", "dmo"), 4, "recipe 'dmo': no such file, nor one of base, demo"),
+    (RUN + "    arguments: [x]", 5, "arguments: a stage has either recipe and set, or arguments"),
+    (RUN + "    set: {run: x}", 5, "run is runs/chain/a in a chain; drop this"),
+    (RUN + "    set: {a=b: x}", 5, "a=b: a key is written key.path: value"),
+    (RUN + "    set:\n      a: 1\n      a: 2", 7, "a stands twice, first in line 6; drop one"),
+    (RUN + "    set:\n      a:\n        b: '${c}'", 7, "${c}: no stage is called 'c'"),
+    (RUN + "    set: {a: &x [1, *x]}", 5, "an anchor refers to itself"),
+    (RUN + "    set: {a: !!python/name:os.system x}", 5, "could not determine a constructor"),
+    (RUN + "    set: {a: !secret x}", 5, "!secret is a tag, and has no meaning here"),
+    (RUN + "    set: {a: 2001-99-99}", 5, "'2001-99-99': month must be in 1..12"),
+    (RUN + '    set: {a: "x\\0y"}', 5, "has a character that no command can hold"),
+    (RUN + "    set: {[1]: x}", 5, "a key of set is a word; this is a list"),
+    (RUN + "    set: {init_from: ${a}}", 5, 'write "${stage}/file" in quotation marks'),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED_RUNS)
+def test_what_cannot_be_set_is_refused_by_line(
+    tmp_path: Path, text: str, line: int, message: str
+) -> None:
+    test_what_cannot_be_meant_is_refused_by_line(tmp_path, text, line, message)
+
+
+def test_stages_that_take_from_each_other_in_a_circle_are_named(tmp_path: Path) -> None:
+    text = A + "".join(
+        f"  {name}:\n    program: masking\n    arguments: ['${{{other}}}']\n"
+        for name, other in (("d", "b"), ("b", "c"), ("c", "b"))
+    )
+    with pytest.raises(ChainError, match=r"chain.yaml:9: b, which takes from c, which takes from "):
+        read(tmp_path, text)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ChainError, match=r"absent.yaml: cannot be read"):
+        read_chain(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes("ä: 1".encode("latin-1"))
+    with pytest.raises(ChainError, match=r"latin.yaml: cannot be read \('utf-8' codec"):
+        read_chain(tmp_path / "latin.yaml")

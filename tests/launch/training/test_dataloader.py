@@ -1,0 +1,107 @@
+"""Which process reads what at a step."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from launch.distributed.process_group import Processes
+from launch.training.dataloader import Read, Schedule, load_batches, on_device
+
+ITEMS = 39  # of an epoch
+
+
+def schedule(micro_batches: range, micro: int, processes: Processes, seed: int = 5) -> Schedule:
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng([seed, epoch]).permutation(ITEMS)
+
+    return Schedule(ITEMS, order, micro_batches, micro, processes)
+
+
+def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[Read]]:
+    """What all processes together read at each step."""
+    micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
+    ranks = [
+        list(schedule(micro_batches, micro, Processes(rank, world_size)))
+        for rank in range(world_size)
+    ]
+    return [
+        {
+            read
+            for batches in ranks
+            for batch in batches[step * accumulation : (step + 1) * accumulation]
+            for read in batch
+        }
+        for step in range(len(steps))
+    ]
+
+
+@pytest.mark.parametrize(("world_size", "micro", "accumulation"), [(2, 4, 1), (4, 1, 2), (1, 2, 4)])
+def test_a_step_reads_the_same_whatever_the_processes(
+    world_size: int, micro: int, accumulation: int
+) -> None:
+    expected = reads(range(20), 1, 8, 1)
+    assert reads(range(20), world_size, micro, accumulation) == expected
+    assert all(len(step) == 8 for step in expected)
+
+
+def test_an_epoch_reads_every_position_once_and_in_an_order_of_its_own() -> None:
+    everything = [batch[0] for batch in schedule(range(2 * ITEMS), 1, Processes())]
+    first, second = everything[:ITEMS], everything[ITEMS:]
+    assert sorted(read.position for read in first) == list(range(ITEMS))
+    assert sorted(read.position for read in second) == list(range(ITEMS))
+    assert [read.epoch for read in everything] == [0] * ITEMS + [1] * ITEMS
+    assert [read.position for read in first] != [read.position for read in second]
+    other = [batch[0] for batch in schedule(range(ITEMS), 1, Processes(), seed=6)]
+    assert other != first
+
+
+def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
+    assert reads(range(7, 20), 2, 2, 2) == reads(range(20), 2, 2, 2)[7:]
+
+
+class Positions(Dataset[int]):
+    def __getitem__(self, read: Read) -> int:
+        return read.position
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_draws_nothing_that_training_would_draw(workers: int) -> None:
+    """Else dropout in a run that goes on would differ at its first step."""
+
+    def batches(done: int) -> Schedule:
+        return schedule(range(done, 4), 2, Processes())
+
+    before = torch.get_rng_state()
+    loaded = load_batches(Positions(), batches, list, workers, Processes(), lambda: False)
+    assert len(list(loaded)) == 4
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Clips(NamedTuple):
+    clip: torch.Tensor
+    name: str
+    failures: tuple[str, ...] = ()
+
+
+def test_on_a_cpu_batches_pass_as_they_are() -> None:
+    batches = [Clips(torch.full((2,), number), str(number)) for number in range(3)]
+    moved = list(on_device(iter(batches), torch.device("cpu"), ("clip",)))
+    assert all(there is batch for there, batch in zip(moved, batches, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="copies to a GPU need one")
+def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
+    device = torch.device("cuda", 0)
+    batches = [
+        Clips(torch.randint(0, 256, (8, 1 << 20), dtype=torch.uint8).pin_memory(), str(number))
+        for number in range(20)
+    ]
+    busy, found = torch.randn(4096, 4096, device=device), []
+    for batch in on_device(iter(batches), device, ("clip",)):
+        busy = (busy @ busy).tanh()
+        found.append((batch.name, batch.clip.clone()))
+    for batch, (name, clip) in zip(batches, found, strict=True):
+        assert name == batch.name and torch.equal(clip.cpu(), batch.clip)

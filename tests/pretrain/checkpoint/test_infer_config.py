@@ -1,0 +1,93 @@
+"""What a file's decoder is, from its shapes, its records and its layout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.config import EncoderConfig
+from launch.checkpoint.consolidate import consolidate
+from launch.recipe import load_recipe
+from pretrain.autoencoder import MaskedAutoencoder
+from pretrain.checkpoint.formats import WRITERS, autoencoder_of
+from pretrain.checkpoint.infer_config import Geometry, ToldOfDecoder, measure_autoencoder
+from pretrain.config import DataConfig, DecoderConfig, PretrainConfig, TargetConfig
+
+ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
+DECODER = DecoderConfig(embed_dim=128, depth=2, num_heads=2, mlp_ratio=3)
+SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
+
+
+def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig = DECODER) -> Path:
+    config = PretrainConfig(
+        run="r", data=DataConfig(source="s"), encoder=ENCODER, decoder=decoder, target=target
+    )
+    WRITERS[layout](out, MaskedAutoencoder(ENCODER, decoder).state_dict(), config)
+    return out
+
+
+def measured(path: Path, *of_decoder: int | str) -> Geometry:
+    said = Told(num_heads=3, frames=4, image_size=(64, 64))
+    found = find_encoder(path, said)
+    return measure_autoencoder(found, *autoencoder_of(found), ToldOfDecoder(*of_decoder))
+
+
+def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
+    target = TargetConfig("pixels", variance_floor=0.01)
+    odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, positions="separable", class_token=True)
+    found = measured(written("own", tmp_path / "a.safetensors", target, odd))
+    assert found == Geometry(ENCODER, odd, target, ())
+    with pytest.raises(CheckpointMismatch, match="says all of itself; leave out --decoder-heads"):
+        measured(tmp_path / "a.safetensors", 4)
+
+
+def test_videomae_has_heads_of_64_and_normalised_pixels(tmp_path: Path) -> None:
+    found = measured(written("videomae", tmp_path / "a.pth", TargetConfig()))
+    assert found.decoder == DECODER and found.target == TargetConfig()
+    assert any("2 heads" in line for line in found.assumed)
+    told = measured(tmp_path / "a.pth", 4, "pixels")
+    assert told.decoder.num_heads == 4 and told.target.kind == "pixels"
+    assert not any("heads" in line for line in told.assumed)
+    with pytest.raises(CheckpointMismatch, match="num_heads 5 does not divide"):
+        measured(tmp_path / "a.pth", 5)
+
+
+@pytest.mark.parametrize("kind", ["pixels", "normalised_pixels"])
+def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
+    odd = DecoderConfig(embed_dim=128, depth=1, num_heads=8)
+    found = measured(written("hf", tmp_path / "a", TargetConfig(kind=kind), odd))  # type: ignore[arg-type]
+    assert found.decoder == odd and found.target.kind == kind
+    assert not any("heads" in line or "predicts" in line for line in found.assumed)
+
+
+def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
+    file = SEEDS / "public_mae_st_mae.safetensors"
+    encoder = find_encoder(file, Told(4))
+    read = autoencoder_of(encoder)
+    found = measure_autoencoder(encoder, *read, ToldOfDecoder(4))
+    assert found.target.kind == "standardised_pixels"
+    assert found.decoder.positions == "separable" and found.decoder.class_token
+    assert found.decoder.predicted_frames is None
+    with pytest.raises(CheckpointMismatch, match="num_heads 16 does not divide"):
+        measure_autoencoder(encoder, *read, ToldOfDecoder())
+
+
+def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
+    file = written("videomae", tmp_path / "a.pth", TargetConfig())
+    held = torch.load(file, weights_only=True)
+    held["model"]["decoder.head.weight"] = torch.zeros(108, 128)
+    torch.save(held, file)
+    with pytest.raises(CheckpointMismatch, match="predicts 108 values a token"):
+        measured(file)
+
+
+def test_a_consolidated_run_says_all_of_itself(finished: Path, tmp_path: Path) -> None:
+    """Its decoder has two heads of 16, where a file of VideoMAE's would have one."""
+    consolidate(finished, tmp_path / "whole.safetensors", None)
+    encoder = find_encoder(tmp_path / "whole.safetensors")
+    found = measure_autoencoder(encoder, *autoencoder_of(encoder), ToldOfDecoder())
+    config = load_recipe(PretrainConfig, str(finished / "config.yaml"), (), finished)
+    assert found == Geometry(config.encoder, config.decoder, config.target, ())

@@ -1,0 +1,203 @@
+"""`check` on sound and broken recordings: a manifest, a report, an exit status."""
+
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.video.conftest import number_of, numbered_frame, write, write_sound
+from tests.video.readers.test_image_readers import folder_of
+from tests.video.readers.test_pyav_reader import REAL, VIDEOS
+from video.check.examine import Examined, examine
+from video.cli import main
+from video.manifest import read_manifest
+from video.readers import read_frames
+
+
+def examined(path: Path | str, reader: str = "pyav") -> Examined:
+    return examine(str(path), reader, 1.0, lambda _: None)
+
+
+def kinds(found: Examined) -> dict[str, str]:
+    return {problem.kind: problem.detail for problem in found.problems}
+
+
+def test_a_sound_recording_has_no_problem(steady: Path) -> None:
+    found = examined(steady)
+    assert found.problems == []
+    recording = found.recording
+    assert (recording.frames, recording.steady, recording.reader) == (200, True, "pyav")
+    assert recording.verified == "all frames, 9 places"
+    assert 0 < recording.key_frame_seconds <= 2.0
+    assert recording.bytes == steady.stat().st_size
+    assert (recording.holes, recording.black) == ((), ())
+
+
+def test_frame_rates_that_vary_key_frames_far_apart_and_gaps_are_told(tmp_path: Path) -> None:
+    stamps = [*range(0, 4000, 40), *range(4000, 8000, 80), *range(30000, 32000, 40)]
+    found = examined(write(tmp_path / "x.mp4", stamps, options={"g": "9999"}))
+    assert kinds(found)["unsteady"] == "40 to 22080 ms between frames"
+    assert kinds(found)["gaps"].startswith("1 gaps, 2")
+    assert kinds(found)["key frames"].startswith("up to ")
+    ((begin, end),) = found.recording.holes
+    assert (begin, end) == (pytest.approx(7.92, abs=0.2), pytest.approx(30.0))
+
+
+def test_damage_becomes_a_hole_and_what_is_left_is_right(tmp_path: Path, steady: Path) -> None:
+    with av.open(str(steady)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    content = bytearray(steady.read_bytes())
+    for place in places[60:75]:
+        content[place + 4 : place + 40] = bytes(36)
+    (tmp_path / "hurt.mp4").write_bytes(content)
+    found = examined(tmp_path / "hurt.mp4")
+    assert "damaged" in kinds(found)
+    recording = found.recording
+    assert recording.holes
+    assert all(begin >= 2.0 and end <= 4.1 for begin, end in recording.holes)
+    for number in (0, 30, 105, 199):
+        frame = read_frames(recording, [number / 25], 48, 64)[0]
+        assert number_of(frame) == number
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_rotated_recording_is_turned_upright(tmp_path: Path, rotation: int) -> None:
+    file = tmp_path / "x.mp4"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "10"})
+        stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 48
+        stream.set_display_rotation(-rotation)
+        for number in range(60):
+            upright = numbered_frame(number, 64, 48) if rotation % 180 else numbered_frame(number)
+            stored = np.ascontiguousarray(np.rot90(upright, rotation // 90))
+            frame = av.VideoFrame.from_ndarray(stored, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    found = examined(file)
+    assert kinds(found)["rotated"] == f"by {rotation} degrees"
+    recording = found.recording
+    rows, columns = (64, 48) if rotation % 180 else (48, 64)
+    assert recording.shape == (rows, columns)
+    for reader in ("pyav", "sequential"):
+        frames = read_frames(recording, [0.4, 2.0], rows, columns)
+        assert [number_of(frame) for frame in frames] == [10, 50], reader
+
+
+@pytest.mark.parametrize(
+    "pixels", ["gray", "yuv444p10le", "yuv420p10le", "yuvj420p", "rgb24", "yuva420p"]
+)
+def test_all_pixel_formats_are_read(tmp_path: Path, pixels: str) -> None:
+    codec = {"rgb24": "png", "gray": "ffv1", "yuva420p": "ffv1", "yuvj420p": "mjpeg"}
+    file = tmp_path / ("x.mov" if pixels == "rgb24" else "x.mkv")
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec.get(pixels, "libx264"), rate=25)
+        stream.pix_fmt, stream.width, stream.height = pixels, 64, 48
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=pixels)))
+        container.mux(stream.encode(None))
+    recording = examined(file).recording
+    frames = read_frames(recording, [0.0, 0.52, 1.56], 48, 64)
+    assert [number_of(frame) for frame in frames] == [0, 13, 39]
+
+
+def test_sound_beside_several_pictures_is_no_problem(tmp_path: Path) -> None:
+    file = tmp_path / "x.mkv"
+    with av.open(str(file), "w") as container:
+        streams = [container.add_stream("libx264", rate=25) for _ in range(2)]
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for stream in streams:
+            stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 48
+        for number in range(60):
+            for shift, stream in enumerate(streams):
+                frame = av.VideoFrame.from_ndarray(numbered_frame(number + shift), format="rgb24")
+                container.mux(stream.encode(frame))
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 16000), np.float32), format="fltp", layout="mono"
+        )
+        silence.sample_rate = 16000
+        container.mux(sound.encode(silence))
+        for stream in (*streams, sound):
+            container.mux(stream.encode(None))
+    recording = examined(file).recording
+    assert number_of(read_frames(recording, [1.0], 48, 64)[0]) == 25
+
+
+def test_a_folder_with_a_picture_cut_off_has_a_hole_there(tmp_path: Path) -> None:
+    folder = Path(folder_of(tmp_path / "x", list(range(30))))
+    cut = folder / "img_00012.jpg"
+    cut.write_bytes(cut.read_bytes()[:200])
+    found = examined(folder)
+    assert kinds(found) == {"damaged": "1 frames, 12.00-13.00 s", "count": kinds(found)["count"]}
+    assert found.recording.holes == ((12.0, 13.0),)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, steady: Path) -> Path:
+    folder = tmp_path / "mixed, ü"
+    folder.mkdir()
+    shutil.copy(steady, folder / "a.mp4")
+    shutil.copy(steady, folder / "copy of a.mp4")
+    write_sound(folder / "sound.mp4")
+    (folder / "empty.mp4").touch()
+    return folder
+
+
+def test_the_command_writes_a_manifest_and_a_report(
+    mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "manifest.csv"
+    assert main(["check", str(mixed), "--out", str(out), "--processes", "2"]) == 1
+    recordings = read_manifest(out)
+    assert [Path(r.path).name for r in recordings] == ["a.mp4", "copy of a.mp4"]
+    text = out.with_suffix(".txt").read_text()
+    assert text in capsys.readouterr().out
+    lines = text.splitlines()
+    assert lines[0].startswith("4 recordings: 2 usable, 0.00 h, 0.00 GB; 2 unusable")
+    assert f"  {mixed}/empty.mp4: is empty (0 bytes); copy it again" in lines
+    assert f"  {mixed}/sound.mp4: holds no moving picture, perhaps sound only" in lines
+    assert f"  {mixed}/copy of a.mp4: a copy of {mixed}/a.mp4" in lines
+    for name in ("sound.mp4", "empty.mp4"):
+        (mixed / name).unlink()
+    assert main(["check", str(mixed), "--out", str(out)]) == 0
+    assert read_manifest(out) == recordings
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check", "nowhere"], "video: data.source: nowhere does not exist; give a folder"),
+        (["check", "FOLDER", "--out", "gone/m.csv"], "video: gone/m.csv: No such file"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line(
+    mixed: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(mixed / "a.mp4") if word == "FOLDER" else word for word in words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
+def test_real_traps_are_told() -> None:
+    found = examined(VIDEOS / "robotic_porcine_surgtoolloc/vid_1_short.mp4")
+    assert kinds(found)["count"] == "announces 62, 60 can be decoded"
+    folder = examined(VIDEOS / "cholect50_challenge_val/videos/VID73")
+    assert folder.recording.view is not None
+    assert folder.recording.view.kind == "circle"
+    assert (
+        examined(VIDEOS / "open_suturing_pigleg/tests_pigleg_test2.mp4", "decord").recording.reader
+        != "decord"
+    )
+
+
+def test_interlaced_frames_are_told(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "x.mp4",
+        [40 * n for n in range(50)],
+        options={"flags": "+ilme+ildct", "x264-params": "tff=1"},
+    )
+    assert kinds(examined(file))["interlaced"] == "50 of 50 frames"

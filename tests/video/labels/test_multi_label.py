@@ -1,0 +1,127 @@
+"""Files of several labels a moment: each form, and each way in which a line can be wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from video.labels.multi_label import read_many
+from video.labels.segments import LabelError, ManyMark
+
+VIDEOS = Path(__file__).parents[4] / "shared/videos/cholect50_challenge_val"
+NAMES = {
+    "instrument": {"0": "grasper", "1": "hook", "10": "clipper"},
+    "phase": {"0": "preparation"},
+}
+
+
+def written(folder: Path, text: str, name: str = "tools.txt") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def annotated(**seconds: list[int]) -> str:
+    """CholecT50's JSON with the instruments of some seconds."""
+    rows = {key[1:]: [[0, i, *[0] * 13] for i in held] for key, held in seconds.items()}
+    return json.dumps({"categories": NAMES, "annotations": rows})
+
+
+def test_cholec80s_tools_hold_until_the_next_row(tmp_path: Path) -> None:
+    text = "Frame\tGrasper\tSpecimen bag\n0\t1\t0\n25\t0\t0\n50\t0\t1\n"
+    file = read_many(written(tmp_path, text), "video01")
+    assert file.classes == ("Grasper", "Specimen bag")
+    assert file.marks == {
+        "video01": [
+            ManyMark(0, 1, (1, 0), 2), ManyMark(1, 2, (0, 0), 3), ManyMark(2, 3, (0, 1), 4),
+        ]
+    }  # fmt: skip
+    slower = read_many(written(tmp_path, text), "video01", label_fps=5.0).marks["video01"]
+    assert [(mark.begin, mark.end) for mark in slower] == [(0, 5), (5, 10), (10, 15)]
+
+
+def test_a_gap_between_rows_of_tools_stays_without_labels(tmp_path: Path) -> None:
+    rows = "".join(f"{frame}\t1\n" for frame in (0, 25, 50, 500, 525))
+    marks = read_many(written(tmp_path, "Frame\tHook\n" + rows), "a").marks["a"]
+    assert [mark.end for mark in marks] == [1, 2, 3, 21, 22]
+
+
+def test_rows_of_one_frame_all_hold_and_may_disagree(tmp_path: Path) -> None:
+    marks = read_many(written(tmp_path, "Frame\tHook\n0\t1\n0\t0\n25\t1\n"), "a").marks["a"]
+    assert [(mark.begin, mark.end, mark.values) for mark in marks] == [
+        (0, 1, (1,)), (0, 1, (0,)), (1, 2, (1,)),
+    ]  # fmt: skip
+
+
+def test_cholect50s_categories_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, annotated(s8=[10, 0, 0], s9=[-1], s12=[]))
+    file = read_many(path, "VID70", category="instrument")
+    assert file.classes == ("grasper", "hook", "clipper")
+    assert file.marks["VID70"] == [
+        ManyMark(8, 9, (1, 0, 1), 0), ManyMark(9, 10, (0, 0, 0), 0), ManyMark(12, 13, (0, 0, 0), 0),
+    ]  # fmt: skip
+    with pytest.raises(LabelError, match="'phase' is not several labels a moment; give one of"):
+        read_many(path, "VID70", category="phase")
+    with pytest.raises(LabelError, match=r"not CholecT50's \(KeyError: 7\)"):
+        read_many(written(tmp_path, annotated(s1=[7])), "VID70", category="instrument")
+
+
+def test_a_wide_table_of_moments_or_stretches(tmp_path: Path) -> None:
+    path = written(tmp_path, "video,second,C1,C2\na,3,1,\nb,4,-1,0\na,5,0.0,1.0\n")
+    file = read_many(path, "unused")
+    assert file.classes == ("C1", "C2") and file.marks == {
+        "a": [ManyMark(3, 4, (1, -1), 2), ManyMark(5, 6, (0, 1), 4)],
+        "b": [ManyMark(4, 5, (-1, 0), 3)],
+    }
+    path = written(tmp_path, "\ufeffstart, end, C1\n0, 12.5, 1\n\n12.5, 60, 0\n")
+    assert read_many(path, "a").marks["a"] == [
+        ManyMark(0, 12.5, (1,), 2), ManyMark(12.5, 60, (0,), 4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Frame\tPhase\n0\tA\n", r"tools\.txt:1: has a column of phases; .* targets=one"),
+        ("Frame\tHook\n0\t1\n25\t2\n", r"tools\.txt:3: Hook is '2'; write 1"),
+        ("Frame\tHook\tClip\n0\t1\t0\n25\t1\n", r"tools\.txt:3: '25\\t1' is not a frame and 2"),
+        ("Frame\tHook\n-25\t1\n", r"tools\.txt:2: '-25\\t1' is not a frame"),
+        ("Frame\tHook\tHook\n0\t1\t1\n", r"tools\.txt:1: its classes are 'Hook', 'Hook'; each"),
+        ("Frame\n0\n", r"tools\.txt:1: its classes are none"),
+        ("Frame\tHook\n", "holds no labels"),
+        ("time,a,b\n0,1,yes\n", r"tools\.txt:2: b is 'yes'; write 1"),
+        ("time,a,b\n0,1,0\n1,1\n", r"tools\.txt:3: has 2 cells, the first line 3"),
+        ("time,a,b\n0,,-1\n", "holds no labels"),
+        ("time,a,\n0,1,\n", r"tools\.txt:1: its classes are 'a', ''; each wants a name"),
+        ("time,a,a\n0,1,0\n", r"tools\.txt:1: has two columns 'a'"),
+        ("time,phase\n0,A\n", r"tools\.txt:1: has a column phase, .* targets=one"),
+        ("a,b\n0,1\n", r"tools\.txt:1: has the columns a, b; labels want start and end"),
+        ("start,end,a\n5,5,1\n", r"tools\.txt:2: begins at 5 and ends at 5"),
+        ("time,a\ninf,1\n", r"tools\.txt:2: 'inf' is no time"),
+        ("hello", "begins no known form of several labels"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LabelError, match=message) as caught:
+        read_many(written(tmp_path, text), "a")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real recordings are not at hand")
+def test_real_triplets_are_made_of_their_parts() -> None:
+    """`label_mapping.txt` says of which instrument, verb and target each triplet is."""
+    lines = (VIDEOS / "label_mapping.txt").read_text().splitlines()[1:]
+    part_of = {int(row[0]): tuple(map(int, row[1:4])) for row in (li.split(",") for li in lines)}
+    seconds = 0
+    for name in ("VID68", "VID70", "VID73", "VID74", "VID75"):
+        path = VIDEOS / f"labels/{name}.json"
+        triplets = read_many(path, name, category="triplet")
+        assert len(triplets.classes) == 100 and triplets.classes[82] == "irrigator,aspirate,fluid"
+        seconds += len(triplets.marks[name])
+        for place, category in enumerate(("instrument", "verb", "target")):
+            parts = read_many(path, name, category=category)
+            assert len(parts.classes) == (6, 10, 15)[place]
+            for triplet, part in zip(triplets.marks[name], parts.marks[name], strict=True):
+                held = {part_of[i][place] for i, value in enumerate(triplet.values) if value}
+                assert held <= {i for i, value in enumerate(part.values) if value}
+                assert (triplet.begin, triplet.end) == (part.begin, part.end)
+    assert seconds == 1128

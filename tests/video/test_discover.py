@@ -1,0 +1,120 @@
+"""Folders, CSV files and lists: what is found, and what is refused by its line."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from video.discover import find_recordings
+from video.manifest import ManifestError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a/c d.MKV", "a/e.avi", "a/.hidden.mp4", "a/notes.txt", ".git/x.mp4"):
+        file = tmp_path / "videos" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    return tmp_path / "videos"
+
+
+def names(found: list[str], folder: Path) -> list[str]:
+    return [str(Path(path).relative_to(folder)) for path in found]
+
+
+def test_a_folder_is_searched_with_its_subfolders_and_without_hidden_files(folder: Path) -> None:
+    assert names(find_recordings(folder), folder) == ["a/c d.MKV", "a/e.avi", "b.mp4"]
+
+
+def test_links_are_followed_and_loops_end(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "f.mp4").write_bytes(b"x")
+    (folder / "linked").symlink_to(other)
+    (folder / "a/loop").symlink_to(folder)
+    assert "linked/f.mp4" in names(find_recordings(folder), folder)
+    assert len(find_recordings(folder)) == 4
+
+
+def test_one_file_is_a_source(folder: Path) -> None:
+    assert find_recordings(folder / "b.mp4") == [str(folder / "b.mp4")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path\nb.mp4\na/c d.MKV\n",
+        "hospital,path,note\nX,b.mp4,\nX,a/c d.MKV,good\n",
+        "\ufeffpath,x\n\"b.mp4\",1\n\"a/c d.MKV\",2\n",
+        "b.mp4\na/c d.MKV\n",
+        "b.mp4 3\na/c d.MKV 12\n",
+        "b.mp4 0 -1\na/c d.MKV 0 -1\n",
+        "\nb.mp4 0 -1 7\n\na/c d.MKV label\n",
+    ],
+)  # fmt: skip
+def test_files_that_list_recordings(folder: Path, text: str) -> None:
+    source = folder / "list.csv"
+    source.write_text(text, encoding="utf-8")
+    assert names(find_recordings(source), folder) == ["b.mp4", "a/c d.MKV"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lists no recordings"),
+        ("path\n", "lists no recordings"),
+        ("file,label\nb.mp4,1\n", "1: no column is named path, only file, label"),
+        ("path\nb.mp4\nb.mp4\n", "3: .*b.mp4 stands in line 2 too"),
+        ("path\nmissing.mp4\n", "2: 'missing.mp4' names no file"),
+        ("b.mp4 0\nmissing 0 -1\n", "2: 'missing 0 -1' names no file"),
+        ("a 0 120\n", "1: a is a folder without numbered pictures"),
+        ("path,x\n,1\n", "2: '' names no file"),
+    ],
+)
+def test_a_wrong_list_is_refused_by_its_line(folder: Path, text: str, message: str) -> None:
+    source = folder / "list.csv"
+    source.write_text(text)
+    with pytest.raises(ManifestError, match=message) as caught:
+        find_recordings(source)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00binary", b"\x80\x81\n"])
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list").write_bytes(content)
+    with pytest.raises(ManifestError, match="cannot be read as text"):
+        find_recordings(tmp_path / "list")
+
+
+def test_empty_and_foreign_folders_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="is empty; put video files there"):
+        find_recordings(tmp_path)
+    (tmp_path / "report.pdf").write_bytes(b"x")
+    with pytest.raises(ManifestError, match=r"holds no recordings, only \.pdf"):
+        find_recordings(tmp_path)
+    with pytest.raises(ManifestError, match="nowhere does not exist"):
+        find_recordings(tmp_path / "nowhere")
+
+
+def test_a_folder_of_numbered_pictures_is_a_recording(folder: Path) -> None:
+    for name in ("op1/img_00001.jpg", "op1/img_00002.JPG", "op2/000016.png", "a/thumb_1.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    found = names(find_recordings(folder), folder)
+    assert found == ["a/c d.MKV", "a/e.avi", "b.mp4", "op1", "op2"]
+    source = folder / "list.csv"
+    source.write_text("path\nop2\nb.mp4\n")
+    assert names(find_recordings(source), folder) == ["op2", "b.mp4"]
+
+
+def test_a_folder_that_cannot_be_entered_is_named(folder: Path, monkeypatch) -> None:
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("/a"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(ManifestError, match=r"folder .*/a cannot be listed .Permission denied"):
+        find_recordings(folder)

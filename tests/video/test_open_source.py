@@ -1,0 +1,74 @@
+"""Sources: believed where they were checked, verified where not, and what was found is kept."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.video.conftest import write, write_sound
+from video.manifest import ManifestError, write_manifest
+from video.open_source import Opened, cache_folder, open_source
+from video.worker_processes import Event
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return cache_folder()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two sound recordings, one of them in a subfolder with an awkward name, and two broken."""
+    folder = tmp_path / "videos"
+    (folder / "säle, 1").mkdir(parents=True)
+    write(folder / "a.mp4", [40 * n for n in range(100)])
+    write(folder / "säle, 1/b c.mkv", [20 * n for n in range(100)])
+    write_sound(folder / "sound.mp4")
+    (folder / "text.mp4").write_text("x")
+    return folder
+
+
+def opened(source: Path, reader: str = "pyav") -> Opened:
+    def show(events: Iterator[Event], jobs: object, what: str) -> Iterator[Event]:
+        return (event for event in events if event.outcome is not None)
+
+    return open_source(source, reader, 1.0, 60, show)
+
+
+def test_a_folder_is_verified_and_what_was_found_is_kept(cache: Path, folder: Path) -> None:
+    first = opened(folder)
+    assert [Path(r.path).name for r in first.recordings] == ["a.mp4", "b c.mkv"]
+    assert [r.verified for r in first.recordings] == ["4 places", "4 places"]
+    assert [Path(f.path).name for f in first.failures] == ["sound.mp4", "text.mp4"]
+    kept = sorted(cache.iterdir())
+    assert len(kept) == 2
+    text = kept[0].read_text()
+    kept[0].write_text(text.replace('"4 places"', '"kept"'))
+    (folder / "a.mp4").rename(folder / "moved.mp4")  # the content is the same
+    again = opened(folder)
+    assert sorted(r.verified for r in again.recordings) == ["4 places", "kept"]
+    assert {Path(r.path).name for r in again.recordings} == {"moved.mp4", "b c.mkv"}
+    kept[0].write_text("{")
+    assert [r.verified for r in opened(folder).recordings] == ["4 places", "4 places"]
+    assert {r.reader for r in opened(folder, "decord").recordings} == {"decord"}
+
+
+def test_a_manifest_is_believed_while_sizes_hold(cache: Path, folder: Path) -> None:
+    found = opened(folder).recordings
+    known = [
+        replace(recording, verified="all frames", bytes=Path(recording.path).stat().st_size)
+        for recording in found
+    ]
+    manifest = folder.parent / "checked.csv"
+    write_manifest(known, manifest)
+    assert opened(manifest).recordings == known
+    write_manifest(
+        known, folder / "manifest.csv"
+    )  # beside its recordings: the folder stands for it
+    assert opened(folder).recordings == known
+    with Path(known[0].path).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ManifestError, match=r"a.mp4 has \d+ bytes, \d+ when it was checked"):
+        opened(manifest)

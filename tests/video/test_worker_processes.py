@@ -1,0 +1,97 @@
+"""Work side by side: outcomes by job, and hangs and crashes cost no more than their own job."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from video.recording import UnreadableVideo
+from video.worker_processes import CONTEXTS, Event, Job, Start, Tell, run_apart
+
+
+def work(what: str, tell: Tell) -> str:
+    if what == "slow":
+        for step in range(14):
+            tell(step / 14)
+            time.sleep(0.5)
+    if what == "hang":
+        time.sleep(600)
+    if what == "crash":
+        os.abort()
+    if what == "broken":
+        raise UnreadableVideo(what, "is broken")
+    if what == "full":
+        raise OSError(28, "No space left on device", "/full")
+    if what == "bug":
+        raise KeyError("bug")
+    return what.upper()
+
+
+def run(*names: str, silence: float = 60, start: Start = "forkserver") -> dict[str, object]:
+    jobs = [Job(name, work, (name,)) for name in names]
+    events: list[Event] = list(run_apart(jobs, 2, silence, start))
+    return {names[event.job]: event.outcome for event in events if event.outcome is not None}
+
+
+@pytest.mark.parametrize("start", CONTEXTS)
+def test_every_job_has_its_outcome(start: Start) -> None:
+    assert run("a", "b", "c", "d", "e", start=start) == {name: name.upper() for name in "abcde"}
+    assert run() == {}
+
+
+@pytest.mark.parametrize("start", CONTEXTS)
+def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on(start: Start) -> None:
+    run("a", start=start)  # the first process takes longest to come
+    outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=5, start=start)
+    assert (outcomes["a"], outcomes["b"], outcomes["slow"]) == ("A", "B", "SLOW")
+    assert str(outcomes["broken"]) == "broken: is broken"
+    assert str(outcomes["hang"]) == "hang: the reader hung: it said nothing for 5 s"
+    assert str(outcomes["crash"]) == "crash: the reader crashed (exit -6)"
+
+
+def test_a_full_disk_and_a_bug_end_all() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        run("a", "full", "b")
+    with pytest.raises(RuntimeError, match=r"while working on bug:(.|\n)*KeyError"):
+        run("a", "bug", "b")
+
+
+def test_no_process_outlives_the_work() -> None:
+    jobs = [Job("hang", work, ("hang",)), Job("a", work, ("a",))]
+    events = run_apart(jobs, 2, 60)
+    assert next(events).outcome == "A"
+    events.close()
+    assert not multiprocessing.active_children()
+
+
+KILLED = """
+import os, time
+from video.worker_processes import Job, run_apart
+
+def work(seconds, tell):
+    tell(0.5)
+    time.sleep(seconds)
+    return bytes(2**24)  # more than a pipe holds
+
+if __name__ == "__main__":
+    jobs = [Job(name, work, (seconds,)) for name, seconds in (("writes", 0), ("hangs", 600))]
+    events = run_apart(jobs, 2, 600, "fork")
+    next(events), next(events)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_no_process_outlives_a_program_of_which_it_is_a_copy(tmp_path: Path) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED)
+    # waits for the pipes, which a process that is left would hold
+    done = subprocess.run(
+        [sys.executable, program], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (-9, "")

@@ -1,0 +1,138 @@
+"""Sheets and films: what is drawn where, and which clips are chosen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from video.config import Sampling
+from video.readers import read_frames
+from video.readers.probe import probe
+from video.recording import UnreadableVideo
+from video.synthetic import synthesize
+from video.visualize.contact_sheet import SIDE, draw_sheet, stack_sheets
+from video.visualize.film import write_film
+from video.visualize.select_clips import Choice, NoSuchClip, find_chosen, names_of, read_clips
+from video.visualize.strips import Strip, line_of_text, to_bytes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    synthesize(folder, 3, 4.0, 48, seed=5)
+    return folder
+
+
+def strip(caption: str, *grey: int) -> Strip:
+    frames = np.stack([np.full((16, 24, 3), g, dtype=np.uint8) for g in grey])
+    return Strip(caption, frames)
+
+
+def choice(*sources: Path, **other: object) -> Choice:
+    values = {"recordings": None, "at": None, "seed": 0, "folder_fps": 1.0, **other}
+    return Choice(sources, **values)  # type: ignore[arg-type]
+
+
+def test_one_scale_holds_for_every_frame() -> None:
+    pixels = np.array([0.0, 0.25, 1.0, -3.0, 9.0]).reshape(5, 1, 1, 1) * np.ones((1, 2, 2, 3))
+    assert to_bytes(pixels)[:, 0, 0, 0].tolist() == [0, 64, 255, 0, 255]
+    assert to_bytes(np.array([[[[0.2, 0.4]]]])).tolist() == [[[[77, 77, 77]]]]
+
+
+def test_a_sheet_has_a_column_a_frame_and_a_row_a_strip() -> None:
+    sheet = draw_sheet("title", [strip("dark", 10, 20), strip("light", 110, 120)], ["0 s", "1 s"])
+    values, counts = np.unique(sheet[..., 0], return_counts=True)
+    area = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    for grey in (10, 20, 110, 120):
+        assert area[grey] >= SIDE * SIDE * 24 / 16
+    places = {g: np.median(np.argwhere(sheet[..., 0] == g), axis=0) for g in (10, 20, 110, 120)}
+    assert places[20][1] - places[10][1] > SIDE and places[120][1] - places[110][1] > SIDE
+    assert places[110][0] - places[10][0] > SIDE and places[120][0] - places[20][0] > SIDE
+    assert stack_sheets([sheet, sheet[:, :40]]).shape == (2 * len(sheet), sheet.shape[1], 3)
+
+
+def test_long_captions_go_on_in_a_further_line() -> None:
+    short, long = line_of_text("a b", 200), line_of_text("many words " * 10, 200)
+    assert long.shape[0] > short.shape[0] and long.shape[1] == short.shape[1] == 200
+    assert (long[short.shape[0] :] < 255).any()
+
+
+def test_a_film_shows_strips_side_by_side_at_the_pace_of_the_clip(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    write_film(film, [strip("a", 40, 200), strip("b", 90, 90)], [3.0, 3.5])
+    recording = probe(str(film), 1.0)
+    assert recording.fps == pytest.approx(2) and recording.seconds == pytest.approx(6, abs=0.6)
+    frames = read_frames(recording, [0.0, 0.5, 1.0], recording.height, recording.width)
+    left, right = frames[:, -40, 40, 0].astype(int), frames[:, -40, -60, 0].astype(int)
+    assert abs(left - [40, 200, 40]).max() < 6 and abs(right - 90).max() < 6
+
+
+def test_clips_are_chosen_by_the_seed(folder: Path) -> None:
+    def times(seed: int) -> list[tuple[str, tuple[float, ...]]]:
+        asked = choice(folder, recordings=2, seed=seed)
+        found = find_chosen(asked).recordings
+        shown = read_clips(found, asked, Sampling(frame_rate=5), 4, (32, 48))
+        return [(each.name, each.times) for each in shown]
+
+    assert times(1) == times(1) and len(times(1)) == 2
+    assert len({str(times(seed)) for seed in range(6)}) > 3
+
+
+def test_a_clip_begins_where_it_is_told_to(folder: Path) -> None:
+    asked = choice(folder / "operation02.mp4", at=1.0)
+    found = find_chosen(asked).recordings
+    (shown,) = read_clips(found, asked, Sampling(frame_rate=5), 4, (48, 72))
+    assert shown.times == pytest.approx([1.0, 1.2, 1.4, 1.6]) and shown.name == "operation02"
+    direct = read_frames(found[0], list(shown.times), 48, 64)
+    assert shown.clip.shape == (4, 48, 72, 3)
+    (squeezed,) = read_clips(found, asked, Sampling(frame_rate=5), 4, (48, 64))
+    assert np.array_equal(squeezed.clip.numpy(), direct)
+
+
+def test_what_is_not_there_is_told_with_the_cure(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchClip, match="--recordings 9: there are 3; give fewer"):
+        find_chosen(choice(folder, recordings=9))
+    with pytest.raises(NoSuchClip, match="no such file"):
+        find_chosen(choice(tmp_path / "none.mp4"))
+    found = find_chosen(choice(folder / "operation01.mp4")).recordings
+    with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s, give 0 to 3.\d\d"):
+        list(read_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
+    with pytest.raises(NoSuchClip, match=r"it is 4.00 s, a clip is 16.*higher --frame-rate"):
+        list(read_clips(found, choice(), Sampling(frame_rate=0.5), 9, (32, 32)))
+
+
+def test_names_are_distinct_and_the_first_keeps_its_own(folder: Path) -> None:
+    (one,) = find_chosen(choice(folder / "operation01.mp4")).recordings
+    paths = [f"/{i}/{stem}.mp4" for i, stem in enumerate(["a", "b", "a", "a_2", "a"])]
+    named = names_of([replace(one, path=path) for path in paths])
+    assert named == ["a", "b", "a_3", "a_2", "a_4"] and names_of([]) == []
+
+
+def test_of_several_those_without_room_are_left_out_and_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthesize(tmp_path, 1, 1.0, 48, seed=0)
+    asked = choice(folder / "operation02.mp4", tmp_path)
+    found = find_chosen(asked).recordings
+    shown = list(read_clips(found, asked, Sampling(frame_rate=5), 8, (32, 32)))
+    assert [each.name for each in shown] == ["operation02"]
+    assert f"left out: {tmp_path}/operation01.mp4: it is 1.00 s" in capsys.readouterr().out
+
+
+def test_a_film_of_many_strips_has_several_lines(tmp_path: Path) -> None:
+    strips = [strip(str(i), 20 * i, 20 * i) for i in range(7)]
+    write_film(tmp_path / "film.mp4", strips, [0.0, 0.5])
+    recording = probe(str(tmp_path / "film.mp4"), 1.0)
+    assert recording.width == 5 * (336 + 8) and recording.height > 2 * 224
+
+
+def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes((folder / "operation01.mp4").read_bytes()[:3000])
+    with pytest.raises(UnreadableVideo, match=r"broken\.mp4"):
+        find_chosen(choice(broken))
+    (tmp_path / "good.mp4").write_bytes((folder / "operation01.mp4").read_bytes())
+    found = find_chosen(choice(tmp_path))
+    assert [Path(each.path).name for each in found.recordings] == ["good.mp4"]
+    assert [Path(each.path).name for each in found.failures] == ["broken.mp4"]

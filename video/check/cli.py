@@ -1,0 +1,40 @@
+"""`python -m video check`: every recording of a source, examined side by side."""
+
+from pathlib import Path
+
+from video.check.examine import Examined, examine
+from video.check.problems import Problem
+from video.check.report import copies, report, summary
+from video.discover import find_recordings
+from video.manifest import write_manifest
+from video.progress import MOST_SHOWN, show_progress
+from video.recording import ReaderName, UnreadableVideo
+from video.worker_processes import Job, outcomes_of
+
+
+def check(
+    source: Path, manifest: Path, reader: ReaderName, folder_fps: float, processes: int,
+    silence_seconds: float,
+) -> int:  # fmt: skip
+    """Examines all recordings, writes the manifest and beside it the report; the exit status.
+
+    It is 1 where a recording cannot be used, and 0 else. Raises ManifestError.
+    """
+    paths = find_recordings(source)
+    jobs = [Job(path, examine, (path, reader, folder_fps)) for path in paths]
+    outcomes = outcomes_of(jobs, processes, silence_seconds, "checking", show_progress)
+    examined = [outcome for outcome in outcomes if isinstance(outcome, Examined)]
+    recordings = [outcome.recording for outcome in examined]
+    unusable = [
+        Problem("unusable", outcome.path, outcome.reason)
+        for outcome in outcomes
+        if isinstance(outcome, UnreadableVideo)
+    ]
+    problems = unusable + copies(recordings) + [p for found in examined for p in found.problems]
+    write_manifest(recordings, manifest)
+    text = manifest.with_suffix(".txt")
+    whole = report(recordings, problems)
+    text.write_text(whole + "\n", encoding="utf-8")
+    print(whole if len(paths) <= MOST_SHOWN else summary(recordings, problems))
+    print(f"manifest: {manifest}\nreport: {text}")
+    return 1 if unusable else 0

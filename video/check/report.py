@@ -1,0 +1,80 @@
+"""What `check` found, for a person: problems by kind, file by file, with what to do."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from video.check.problems import ADVICE, Problem
+from video.recording import Recording
+from video.text_table import clock, table
+
+
+def copies(recordings: Sequence[Recording]) -> list[Problem]:
+    """Recordings whose content is that of an earlier one."""
+    firsts: dict[str, str] = {}
+    found = []
+    for recording in recordings:
+        first = firsts.setdefault(recording.content, recording.path)
+        if first != recording.path:
+            found.append(Problem("copies", recording.path, f"a copy of {first}"))
+    return found
+
+
+def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
+    """One line: how many recordings, how long, how large, how many of no use."""
+    hours = sum(recording.seconds for recording in recordings) / 3600
+    gigabytes = sum(recording.bytes or 0 for recording in recordings) / 1e9
+    unusable = sum(problem.kind == "unusable" for problem in problems)
+    return (
+        f"{len(recordings) + unusable} recordings: {len(recordings)} usable, {hours:.2f} h, "
+        f"{gigabytes:.2f} GB; {unusable} unusable"
+    )
+
+
+def report(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
+    """The whole report."""
+    return "\n".join(
+        [
+            summary(recordings, problems),
+            "",
+            *_by_kind(problems, len(recordings)),
+            *_readers(recordings),
+            *_table(recordings),
+        ]
+    )
+
+
+def _by_kind(problems: Sequence[Problem], usable: int) -> Iterator[str]:
+    kinds = defaultdict(list)
+    for problem in problems:
+        kinds[problem.kind].append(problem)
+    for kind, advice in ADVICE.items():
+        if found := kinds.get(kind):
+            total = usable + len(kinds["unusable"])
+            yield f"{advice.title}: {len(found)} of {total}. {advice.cure}"
+            yield from (f"  {problem.path}: {problem.detail}" for problem in found)
+            yield ""
+
+
+def _readers(recordings: Sequence[Recording]) -> Iterator[str]:
+    readers = sorted(recording.reader for recording in recordings)
+    counts = ", ".join(f"{name} {len(list(group))}" for name, group in groupby(readers))
+    yield f"Readers: {counts}"
+    yield ""
+
+
+def _table(recordings: Sequence[Recording]) -> Iterator[str]:
+    header = ("size", "frames/s", "length", "key frames", "field of view", "path")
+    yield from table([header, *(_row(recording) for recording in recordings)])
+
+
+def _row(recording: Recording) -> tuple[str, ...]:
+    keys = recording.key_frame_seconds
+    return (
+        f"{recording.width}x{recording.height}",
+        f"{recording.fps:.4g}",
+        clock(recording.seconds),
+        "" if keys is None else f"{keys:.2g} s",
+        recording.view.kind if recording.view else "",
+        recording.path,
+    )

@@ -1,0 +1,184 @@
+"""The command line of `python -m video`."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+def at_least(least: float, kind: type[int] | type[float]) -> Callable[[str], float]:
+    """Reads a number from the command line and refuses one that is too small."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not value >= least:
+            raise argparse.ArgumentTypeError(f"{text} is too small; give {least:g} or more")
+        return value
+
+    return read
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m video", description="Recordings of surgery.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_check(commands.add_parser("check", help="look at every recording; write a manifest"))
+    _add_prepare(commands.add_parser("prepare", help="rewrite recordings to be read fast"))
+    _add_preview(commands.add_parser("preview", help="draw clips as the network sees them"))
+    _add_synthesize(
+        commands.add_parser(
+            "synthesize", help="render recordings of an operation that never was, with its phases"
+        )
+    )
+    return parser
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Decodes every recording from end to end, compares random access with it, and finds black "
+        "and frozen spans, the field of view and copies. Exit status 1 where some cannot be used."
+    )
+    command.add_argument("source", type=Path, help="folder, CSV file with a column path, or list")
+    command.add_argument(
+        "--out", type=Path, default=Path("manifest.csv"), help="the manifest (%(default)s)"
+    )
+    _add_reading(command)
+    command.set_defaults(run=_check)
+
+
+def _add_prepare(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Rewrites recordings once; the originals stay as they are. Sound and metadata are not "
+        "carried over, times are. A call that was stopped goes on when given again."
+    )
+    command.add_argument("source", type=Path, help="manifest, folder, CSV file or list")
+    command.add_argument("out", type=Path, help="folder")
+    command.add_argument(
+        "--form", choices=("jpeg", "h264"), required=True,
+        help="jpeg: pictures with an index, read fastest; h264: a tenth of the bytes",
+    )  # fmt: skip
+    command.add_argument(
+        "--short-side", type=at_least(16, int), default=256, help="pixels (%(default)s)"
+    )
+    command.add_argument(
+        "--frame-rate", type=at_least(1e-3, float), help="frames a second to keep (all)"
+    )
+    command.add_argument(
+        "--quality", type=at_least(1, int),
+        help="of jpeg 1 to 95, more is better (85); of h264 crf, 51 to 1, less is better (23)",
+    )  # fmt: skip
+    command.add_argument(
+        "--crop-view", action="store_true", help="keep the field of view's box only (see check)"
+    )
+    command.add_argument(
+        "--leave-out", type=Path, help="CSV of spans that must not be prepared: path,begin,end"
+    )
+    _add_working(command)
+    command.set_defaults(run=_prepare)
+
+
+def _add_preview(command: argparse.ArgumentParser) -> None:
+    command.description = "Draws clips as training would: a row each, with its place."
+    command.add_argument("source", type=Path, help="manifest, folder, CSV file or list")
+    command.add_argument("--out", type=Path, default=Path("clips.png"), help="(%(default)s)")
+    command.add_argument("--clips", type=at_least(1, int), default=6, help="(%(default)s)")
+    command.add_argument("--frames", type=at_least(1, int), default=16, help="(%(default)s)")
+    command.add_argument("--image-size", type=at_least(8, int), default=224, help="(%(default)s)")
+    command.add_argument("--frame-rate", type=at_least(1e-3, float), help="a second (6.25)")
+    command.add_argument("--stride", type=at_least(1, int), help="in frames, instead of a rate")
+    command.add_argument("--seed", type=at_least(0, int), default=0)
+    _add_reading(command)
+    command.set_defaults(run=_preview)
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--reader", choices=("pyav", "decord"), default="pyav")
+    _add_working(command)
+
+
+def _add_working(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--folder-fps", type=at_least(1e-3, float), default=1.0,
+        help="frames a second of folders of pictures (%(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--processes", type=at_least(0, int), default=0, help="side by side; 0: one a core"
+    )
+    command.add_argument(
+        "--time-limit", type=at_least(1, float), default=300.0,
+        help="seconds without progress after which a recording is given up (%(default)s)",
+    )  # fmt: skip
+
+
+def _add_synthesize(command: argparse.ArgumentParser) -> None:
+    command.add_argument("out", type=Path, help="folder")
+    command.add_argument("--recordings", type=at_least(1, int), default=4)
+    command.add_argument(
+        "--seconds", type=at_least(1, float), default=20.0, help="of each recording"
+    )
+    command.add_argument("--size", type=at_least(16, int), default=120, help="rows of pixels")
+    command.add_argument("--seed", type=at_least(0, int), default=0)
+    command.set_defaults(run=_synthesize)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from video.check.cli import check
+
+    return check(
+        options.source, options.out, options.reader, options.folder_fps, options.processes,
+        options.time_limit,
+    )  # fmt: skip
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from video.prepare.cli import prepare
+    from video.prepare.settings import DEFAULT_QUALITY, Settings
+
+    settings = Settings(
+        options.form, options.short_side, options.frame_rate,
+        options.quality or DEFAULT_QUALITY[options.form], options.crop_view,
+    )  # fmt: skip
+    return prepare(
+        options.source, options.out, settings, options.leave_out, options.folder_fps,
+        options.processes, options.time_limit,
+    )  # fmt: skip
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from video.config import Sampling
+    from video.preview import preview
+
+    sampling = Sampling(frame_rate=options.frame_rate, stride=options.stride, short="loop")
+    return preview(
+        options.source, options.out, options.clips, options.frames, options.image_size, sampling,
+        options.seed, options.reader, options.folder_fps, options.time_limit,
+    )  # fmt: skip
+
+
+def _synthesize(options: argparse.Namespace) -> int:
+    from video.synthetic import synthesize
+
+    files = synthesize(options.out, options.recordings, options.seconds, options.size, options.seed)
+    print(f"{len(files)} recordings of {options.seconds:g} s in {options.out}")
+    return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command and returns the exit status; what a user can mend is one line."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except OSError as error:
+        cure = "give another place"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            cure = "make room and give the same command again; what is complete stays"
+        reason = f"{error.filename or options.out}: {error.strerror}; {cure}"
+    except Exception as error:
+        if getattr(error, "exit_status", None) != 2:
+            raise
+        reason = str(error)
+    sys.stderr.write(f"video: {reason}\n")
+    return 2

@@ -1,0 +1,141 @@
+"""From a position in an epoch to clips at the size of the network's input."""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from video.clip_sampler import ClipSampler, Place
+from video.config import Augmentation
+from video.field_of_view_crop import draw_crop_inside
+from video.multiscale_crop import apply_crop, decoded_size
+from video.readers import read_frames
+from video.recording import FieldOfView, Recording, UnreadableVideo
+
+HUNG = "reading hung: it took longer than data.read_timeout"
+MOST_TRIES = 20  # where so many places in a row cannot be read, the disk is gone
+
+
+class ClipRead(NamedTuple):
+    """Clips cut from one decoded stretch; none where every try failed."""
+
+    clips: UInt8[Tensor, "r t h w c"]
+    inside: Bool[np.ndarray, "r rows columns"]  # cells of each that the field of view touches
+    path: str
+    failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
+
+
+Spot = TypeVar("Spot")
+Watching = Callable[[int], AbstractContextManager[None]]
+
+
+def decode(
+    recording: Recording, times: Sequence[float], size: tuple[int, int]
+) -> UInt8[Tensor, "t h w c"]:
+    """Frames at times in any order, which may repeat, scaled to `size`; each is decoded once."""
+    once, order = np.unique(times, return_inverse=True)
+    frames = torch.from_numpy(read_frames(recording, once.tolist(), *size))
+    as_asked = len(once) == len(order) and bool((np.diff(order) > 0).all())
+    return frames if as_asked else frames[torch.from_numpy(order)]
+
+
+def first_readable(
+    spot: Spot,
+    another: Callable[[], Spot],
+    recording_of: Callable[[Spot], Recording],
+    read: Callable[[Spot], UInt8[Tensor, "t h w c"]],
+    hung: Collection[int],
+    watched: Watching,
+) -> tuple[Spot, UInt8[Tensor, "t h w c"] | None, tuple[UnreadableVideo, ...]]:
+    """The first spot that can be read, its frames, None where MOST_TRIES failed, and the failures.
+
+    A spot that cannot be read is replaced by `another`. Tries that are known to hang are not made
+    again; each other one is made inside `watched(try)`.
+    """
+    failures: list[UnreadableVideo] = []
+    while True:
+        try:
+            if len(failures) in hung:
+                raise UnreadableVideo(recording_of(spot).path, HUNG)
+            with watched(len(failures)):
+                return spot, read(spot), tuple(failures)
+        except UnreadableVideo as failure:
+            failures.append(failure)
+        if len(failures) == MOST_TRIES:
+            return spot, None, tuple(failures)
+        spot = another()
+
+
+class ClipReader:
+    """Reads a position: decodes its frames once, and cuts `clips_per_read` clips out of them.
+
+    Each clip tells which of its `cells`, a grid of rows and columns, the field of view touches; a
+    crop of which less than `least_inside` would be is replaced by one around the middle of it.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], sampler: ClipSampler, augmentation: Augmentation,
+        rows: int, columns: int, clips_per_read: int, cells: tuple[int, int] = (1, 1),
+        least_inside: float = 0.0,
+    ) -> None:  # fmt: skip
+        self._cells, self._least_inside = cells, least_inside
+        self._recordings, self._sampler, self._augmentation = recordings, sampler, augmentation
+        self._rows, self._columns, self._copies = rows, columns, clips_per_read
+
+    def read(
+        self, position: int, rng: Callable[[int, str], np.random.Generator],
+        hung: Collection[int] = (),
+        watched: Watching = lambda _: nullcontext(),
+    ) -> ClipRead:  # fmt: skip
+        """`rng(sample, stream)` gives the randomness of a sample of this epoch.
+
+        A place that cannot be read is reported and replaced by one drawn from the whole epoch,
+        with the randomness of the position: the same one in every process and in every run. Tries
+        that are known to hang are not made again; each other one is made inside `watched(try)`.
+        """
+        drawing = rng(position, "clip")
+
+        def another() -> Place:
+            other = int(drawing.integers(self._sampler.reads_per_epoch))
+            return self._sampler.draw(other, drawing)
+
+        place, frames, failures = first_readable(
+            self._sampler.draw(position, drawing), another, self._recording, self._decode,
+            hung, watched,
+        )  # fmt: skip
+        recording = self._recording(place)
+        if frames is None:
+            size = (len(place.times), self._rows, self._columns, 3)
+            outside = np.zeros((0, *self._cells), dtype=bool)
+            nothing = torch.empty(0, *size, dtype=torch.uint8)
+            return ClipRead(nothing, outside, recording.path, failures)
+        samples = range(position * self._copies, (position + 1) * self._copies)
+        cropped = [self._crop(frames, recording.view, rng(s, "crop")) for s in samples]
+        clips, inside = zip(*cropped, strict=True)
+        return ClipRead(torch.stack(clips), np.stack(inside), recording.path, failures)
+
+    def _recording(self, place: Place) -> Recording:
+        return self._recordings[place.recording]
+
+    def _decode(self, place: Place) -> UInt8[Tensor, "t h w c"]:
+        recording, (rows, columns) = self._recording(place), (self._rows, self._columns)
+        shape = recording.height, recording.width
+        size = decoded_size(self._augmentation, *shape, rows, columns)
+        return decode(recording, place.times, size)
+
+    def _crop(
+        self, frames: UInt8[Tensor, "t h w c"], view: FieldOfView | None, rng: np.random.Generator
+    ) -> tuple[UInt8[Tensor, "t y x c"], Bool[np.ndarray, "rows columns"]]:
+        augmentation, rows, columns = self._augmentation, self._rows, self._columns
+        height, width = frames.shape[1:3]
+        box, inside = draw_crop_inside(
+            augmentation, view, height, width, rows, columns, self._cells,
+            self._least_inside, rng,
+        )  # fmt: skip
+        mirrored = bool(augmentation.flip and rng.random() < 0.5)
+        clip = apply_crop(frames, box, rows, columns, mirrored)
+        return clip, inside[:, ::-1] if mirrored else inside

@@ -1,0 +1,71 @@
+"""The door to encoders: H.264 in mp4, and JPEG."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from jaxtyping import UInt8
+from PIL import Image
+
+from video.atomic_write import written_aside
+
+TICKS = 90_000  # of the time stamps, a second
+THREADS = {"threads": "1"}  # so that the same frames always give the same bytes
+
+# A key frame every ten seconds, as recorders write it.
+AS_RECORDED = {"preset": "veryfast", "crf": "21", "g": "250"}
+# Short ways from a key frame to any other, and three of four frames that no other refers to, which
+# a reader that does not want them need not decode.
+FAST_TO_READ = {
+    "preset": "veryfast",
+    "tune": "fastdecode",
+    "g": "16",
+    "bf": "3",
+    "b_strategy": "0",
+    "x264-params": "b-pyramid=none:scenecut=0",
+}
+
+
+def write_h264(
+    file: Path, frames: Iterable[tuple[float, UInt8[np.ndarray, "h w c"]]], fps: float,
+    options: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Writes RGB frames of even height and width with their times in seconds, as mp4.
+
+    The file is complete or absent. Raises OSError where there is no room.
+    """
+    with written_aside(file) as draft, _opened(draft) as container:
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
+        started = False
+        for time, pixels in frames:
+            if not started:
+                stream.height, stream.width = pixels.shape[:2]
+                started = True
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[OutputContainer]:
+    try:
+        with av.open(str(file), "w", format="mp4") as container:
+            yield container
+    except av.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from None
+
+
+def encode_jpeg(pixels: UInt8[np.ndarray, "h w c"], quality: int) -> bytes:
+    """One picture; `quality` is libjpeg's, 1 to 95."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality)
+    return out.getvalue()

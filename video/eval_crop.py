@@ -1,0 +1,78 @@
+"""The picture of a recording as the network sees it in a test: nothing is drawn, and each time is
+read once."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from video.clip_reader import decode
+from video.config import Augmentation
+from video.field_of_view_crop import centred_crop
+from video.multiscale_crop import Box, apply_crop, decoded_size
+from video.recording import FieldOfView, Recording, UnreadableVideo
+
+UNSCALED = Augmentation(scales=(1.0,), max_distort=0)
+WHOLE = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
+
+
+class Fitting(NamedTuple):
+    """How pictures become clips of `size`, rows and columns.
+
+    `centre`: the largest crop of the clip's proportions in the middle of the field of view; or
+    three of them, at both ends and in the middle of the longer side. `squeeze`: the whole picture,
+    whatever its proportions, as SurgVISTA's evaluation.
+    """
+
+    size: tuple[int, int]
+    kind: Literal["centre", "squeeze"] = "centre"
+    crops: Literal[1, 3] = 1
+
+    def read(
+        self, recording: Recording, times: Sequence[float]
+    ) -> tuple[dict[float, UInt8[Tensor, "k h w c"] | None], tuple[UnreadableVideo, ...]]:
+        """Its crops at each time; None where a frame cannot be read, and why."""
+        try:
+            return self._read(recording, times), ()
+        except UnreadableVideo:
+            found: dict[float, UInt8[Tensor, "k h w c"] | None] = {}
+            failures = []
+            for time in times:  # the others of this stretch are as good as ever
+                try:
+                    found |= self._read(recording, [time])
+                except UnreadableVideo as failure:
+                    found[time] = None
+                    failures.append(failure)
+            return found, tuple(failures)
+
+    def clip(self, recording: Recording, times: Sequence[float]) -> UInt8[Tensor, "t h w c"]:
+        """The first crop at times in any order, which may repeat. Raises UnreadableVideo."""
+        found, failures = self.read(recording, sorted(set(times)))
+        if failures:
+            raise failures[0]
+        crops = (found[time] for time in times)
+        return torch.stack([crop[0] for crop in crops if crop is not None])
+
+    def _read(
+        self, recording: Recording, times: Sequence[float]
+    ) -> dict[float, UInt8[Tensor, "k h w c"] | None]:
+        if self.kind == "squeeze":
+            frames = decode(recording, times, self.size)[:, None]
+        else:
+            scaled = decoded_size(UNSCALED, recording.height, recording.width, *self.size)
+            whole = decode(recording, times, scaled)
+            boxes = self._boxes(recording, *scaled)
+            cropped = [apply_crop(whole, box, *self.size, mirrored=False) for box in boxes]
+            frames = torch.stack(cropped, 1)
+        return dict(zip(times, frames.unbind(0), strict=True))
+
+    def _boxes(self, recording: Recording, height: int, width: int) -> list[Box]:
+        middle = centred_crop(recording.view or WHOLE, height, width, *self.size)
+        if self.crops == 1:
+            return [middle]
+        down, right = height - middle.height, width - middle.width
+        return [
+            middle._replace(top=down * place // 2, left=right * place // 2) for place in range(3)
+        ]

@@ -1,0 +1,76 @@
+"""What `prepare` was asked for, and what follows from it for one recording."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal, NamedTuple
+
+from video.discover import PACK_SUFFIX
+from video.recording import FieldOfView, Recording
+
+Form = Literal["jpeg", "h264"]
+SUFFIX: dict[Form, str] = {"jpeg": PACK_SUFFIX, "h264": ".mp4"}
+DEFAULT_QUALITY: dict[Form, int] = {"jpeg": 85, "h264": 23}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How recordings are rewritten; the same for all of a folder."""
+
+    form: Form
+    short_side: int  # pixels; a smaller recording keeps its size
+    frame_rate: float | None  # frames a second at most; None: all frames
+    quality: int  # of JPEG, 1 to 95, the more the better; of H.264 crf, the less the better
+    crop_view: bool  # cut the surroundings of the field of view off
+
+    def differences(self, other: "Settings") -> str:
+        """Where another's values differ, in words."""
+        pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
+        return ", ".join(f"{name} was {was}, is {now}" for name, was, now in pairs if was != now)
+
+
+class Geometry(NamedTuple):
+    """Frames are scaled to `rows` by `columns`; of these, a box is kept."""
+
+    rows: int
+    columns: int
+    top: int
+    left: int
+    height: int  # even, as is the width
+    width: int
+    view: FieldOfView | None  # in what is kept
+
+
+def geometry(recording: Recording, settings: Settings) -> Geometry:
+    """The scaling and the cut for a recording."""
+    height, width = recording.shape
+    box = (0.0, 0.0, 1.0, width / height)
+    if settings.crop_view and recording.view is not None:
+        box = recording.view.box(width / height)
+    top, left, bottom, right = (edge * height for edge in box)
+    scale = min(settings.short_side / min(bottom - top, right - left), 1.0)
+    rows, columns = max(round(height * scale), 2), max(round(width * scale), 2)
+    kept_height = min(_even((bottom - top) * scale), rows // 2 * 2)
+    kept_width = min(_even((right - left) * scale), columns // 2 * 2)
+    first_row = min(round(top * scale), rows - kept_height)
+    first_column = min(round(left * scale), columns - kept_width)
+    view = _moved(recording.view, rows, first_row, first_column, kept_height)
+    return Geometry(rows, columns, first_row, first_column, kept_height, kept_width, view)
+
+
+def _even(length: float) -> int:
+    return max(2 * round(length / 2), 2)
+
+
+def _moved(
+    view: FieldOfView | None, rows: int, top: int, left: int, height: int
+) -> FieldOfView | None:
+    """A field of view in shares of the height of what was cut out."""
+    if view is None:
+        return None
+    scale = rows / height
+    places = 4 if view.kind == "box" else 2  # the others are lengths
+    moves = (top / rows, left / rows) * 2
+    numbers = tuple(
+        (number - (moves[n] if n < places else 0.0)) * scale
+        for n, number in enumerate(view.numbers)
+    )
+    return replace(view, numbers=numbers)

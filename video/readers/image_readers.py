@@ -1,0 +1,92 @@
+"""Frames at given times from recordings that are kept as single pictures, JPEG or PNG."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from jaxtyping import UInt8
+from PIL import Image
+
+from video.readers import jpeg_pack
+from video.readers.container import early
+from video.readers.frame_folder import kept_listing
+from video.recording import Recording, UnreadableVideo
+
+FAST = {"fastdct": True, "fastupsample": True}  # a seventh less time, a fraction of a grey level
+MOST_PIXELS = 2**26  # of a picture: more is no frame of a video
+
+
+def read_pack(
+    recording: Recording, times: Sequence[float], rows: int, columns: int
+) -> UInt8[np.ndarray, "t h w c"]:
+    """See `video.readers.read_frames`."""
+    clip = np.empty((len(times), rows, columns, 3), np.uint8)
+    with jpeg_pack.opened(recording.path) as prepared:
+        numbers = prepared.shown_at([time + early(recording.fps) for time in times])
+        if numbers[0] < 0 or times[-1] > recording.seconds:
+            at = times[0] if numbers[0] < 0 else times[-1]
+            raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
+        pictures = prepared.pictures_of(sorted(set(numbers)))
+        for place, number in enumerate(numbers):
+            if place and number == numbers[place - 1]:
+                clip[place] = clip[place - 1]
+            else:
+                _decode_jpeg(pictures[number], clip[place], recording.path)
+    return clip
+
+
+def read_folder(
+    recording: Recording, times: Sequence[float], rows: int, columns: int
+) -> UInt8[np.ndarray, "t h w c"]:
+    """See `video.readers.read_frames`; a picture is shown until the next one comes."""
+    listing = kept_listing(recording.path)
+    wanted = (np.asarray(times) + early(recording.fps) + recording.first) * recording.fps
+    places = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
+    if places[0] < 0 or times[-1] > recording.seconds:
+        at = times[0] if places[0] < 0 else times[-1]
+        raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
+    clip = np.empty((len(times), rows, columns, 3), np.uint8)
+    for n, place in enumerate(places):
+        if n and place == places[n - 1]:
+            clip[n] = clip[n - 1]
+        else:
+            _read_picture(recording.path, str(listing.names[place]), clip[n])
+    return clip
+
+
+def _read_picture(folder: str, name: str, into: UInt8[np.ndarray, "y x 3"]) -> None:
+    try:
+        data = Path(folder, name).read_bytes()
+    except OSError as error:
+        raise UnreadableVideo(folder, f"{name} cannot be read ({error.strerror})") from None
+    decode = _decode_png if name.lower().endswith("png") else _decode_jpeg
+    decode(data, into, f"{folder}/{name}")
+
+
+def _decode_jpeg(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> None:
+    """Writes the pixels, scaled to the size of `into`; a JPEG that is cut off is refused."""
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if height * width > MOST_PIXELS:
+            raise UnreadableVideo(path, f"is larger than a frame of a video: {width}x{height}")
+        if (height, width) == into.shape[:2]:
+            simplejpeg.decode_jpeg(data, "RGB", buffer=into, **FAST)
+        else:
+            into[:] = _scaled(Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", **FAST)), into)
+    except ValueError as error:
+        raise UnreadableVideo(path, f"is no sound JPEG ({error})") from None
+
+
+def _decode_png(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> None:
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
+            into[:] = _scaled(opened.convert("RGB"), into)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableVideo(path, f"is no sound PNG ({error})") from None
+
+
+def _scaled(picture: Image.Image, like: UInt8[np.ndarray, "y x 3"]) -> UInt8[np.ndarray, "y x 3"]:
+    rows, columns = like.shape[:2]
+    return np.asarray(picture.resize((columns, rows), Image.Resampling.BILINEAR))

@@ -1,0 +1,129 @@
+"""Prepared recordings: JPEG pictures in one file, with an index by time.
+
+Layout, little-endian: the pictures, one behind the other; then columns of the index, an entry for
+each picture: time (float64, seconds), begin (uint64, and one more entry for the end of the last),
+checksum (uint32, CRC-32 of the picture's bytes); then the row of its manifest in JSON; then the
+trailer. A read costs the same in a long recording as in a short one, and never trusts an offset.
+"""
+
+import os
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from video.atomic_write import written_aside
+from video.recording import UnreadableVideo
+
+TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the row, magic
+MAGIC = b"framesv1"
+
+
+class Pack(NamedTuple):
+    """An open prepared recording."""
+
+    path: str
+    descriptor: int
+    begin: int  # of the index
+    pictures: int
+    description_bytes: int
+
+    def description(self) -> bytes:
+        """What the writer said of the recording."""
+        begin = self.begin + 20 * self.pictures + 8
+        return os.pread(self.descriptor, self.description_bytes, begin)
+
+    def times(self, first: int, until: int) -> np.ndarray:
+        """Of pictures `first` to `until`, in seconds."""
+        return self._column("<f8", self.begin, first, until)
+
+    def pictures_of(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """JPEGs by their ascending numbers; raises UnreadableVideo where bytes were altered."""
+        first, until = numbers[0], numbers[-1] + 1
+        offsets = self.begin + 8 * self.pictures
+        begins = self._column("<u8", offsets, first, until + 1).tolist()
+        checksums = offsets + 8 * (self.pictures + 1)
+        expected = self._column("<u4", checksums, first, until).tolist()
+        found = {}
+        for number in numbers:
+            begin, end = begins[number - first], begins[number - first + 1]
+            sound = begin <= end <= self.begin
+            data = os.pread(self.descriptor, end - begin, begin) if sound else b""
+            if not sound or zlib.crc32(data) != expected[number - first]:
+                raise UnreadableVideo(self.path, f"picture {number} is damaged; prepare it again")
+            found[number] = data
+        return found
+
+    def shown_at(self, times: Sequence[float]) -> list[int]:
+        """For ascending times, the number of the last picture not after each; -1: there is none."""
+        numbers = range(self.pictures)  # a time is read only where it is looked at
+        first = bisect_right(numbers, times[0], key=self._time) - 1
+        last = bisect_right(numbers, times[-1], lo=max(first, 0), key=self._time) - 1
+        stored = self.times(max(first, 0), last + 1)
+        shown = np.searchsorted(stored, times, side="right") - 1 + max(first, 0)
+        return [int(number) for number in shown]
+
+    def _time(self, number: int) -> float:
+        return float(self.times(number, number + 1)[0])
+
+    def _column(self, kind: str, begin: int, first: int, until: int) -> np.ndarray:
+        dtype = np.dtype(kind)
+        data = os.pread(
+            self.descriptor, (until - first) * dtype.itemsize, begin + first * dtype.itemsize
+        )
+        if len(data) < (until - first) * dtype.itemsize:
+            raise UnreadableVideo(self.path, "is cut off; prepare it again")
+        return np.frombuffer(data, dtype)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Pack]:
+    """Opens a pack; raises UnreadableVideo where it is none, or not whole."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
+    try:
+        yield _pack_of(path, descriptor)
+    except OSError as error:
+        raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
+    finally:
+        os.close(descriptor)
+
+
+def _pack_of(path: str, descriptor: int) -> Pack:
+    size = os.fstat(descriptor).st_size
+    trailer = os.pread(descriptor, TRAILER.size, max(size - TRAILER.size, 0))
+    if len(trailer) == TRAILER.size:
+        begin, pictures, description, magic = TRAILER.unpack(trailer)
+        whole = begin + 20 * pictures + 8 + description + TRAILER.size == size
+        if magic == MAGIC and pictures and whole:
+            return Pack(path, descriptor, begin, pictures, description)
+    raise UnreadableVideo(path, "is no prepared recording, or cut off; prepare it again")
+
+
+def write_pack(
+    file: Path, pictures: Iterable[tuple[float, bytes]], description: Callable[[], bytes]
+) -> None:
+    """Writes JPEG pictures with their ascending times; complete and durable, or not at all.
+
+    The description is asked for when all pictures are there.
+    """
+    times: list[float] = []
+    begins, checksums = [0], []
+    with written_aside(file) as draft, draft.open("wb") as out:
+        for time, data in pictures:
+            out.write(data)
+            times.append(time)
+            begins.append(begins[-1] + len(data))
+            checksums.append(zlib.crc32(data))
+        out.write(np.array(times, "<f8").tobytes())
+        out.write(np.array(begins, "<u8").tobytes())
+        out.write(np.array(checksums, "<u4").tobytes())
+        text = description()
+        out.write(text + TRAILER.pack(begins[-1], len(times), len(text), MAGIC))

@@ -1,0 +1,107 @@
+"""All frames of a recording in their order, and what was lost on the way."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from jaxtyping import UInt8
+
+from video.readers import jpeg_pack, read_frames
+from video.readers.container import clock_of, opened
+from video.readers.frame_folder import list_pictures
+from video.readers.pyav_reader import convert
+from video.recording import Recording, UnreadableVideo
+
+Picture = Callable[[int, int], UInt8[np.ndarray, "rows columns 3"]]
+
+
+class Frame(NamedTuple):
+    """A frame of a whole recording; `picture(rows, columns)` gives its pixels."""
+
+    time: float  # seconds from time 0
+    is_key: bool
+    interlaced: bool
+    picture: Picture
+
+
+class Whole:
+    """A recording from its first frame to its last; after that, what it lost.
+
+    A frame that is damaged does not come, and is counted; a recording that cannot be opened raises
+    UnreadableVideo.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self.announced = 0  # frames: by the header of a video file, else as many as there are
+        self.lost: list[float] = []  # times of frames that are there and cannot be decoded
+        self.errors = 0  # packets that the decoder refused
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._recording.in_pictures:
+            return self._pictures()
+        return self._video()
+
+    def _pictures(self) -> Iterator[Frame]:
+        recording = self._recording
+        times = _times_of_pictures(recording)
+        self.announced = len(times)
+        for time in times:
+            try:
+                native = read_frames(recording, [time], *recording.shape)[0]
+            except UnreadableVideo:
+                self.lost.append(time)
+                continue
+            yield Frame(time, True, False, _scaled(native))
+
+    def _video(self) -> Iterator[Frame]:
+        recording = self._recording
+        due: set[int] = set()  # stamps that were announced and did not come yet
+        with opened(recording.path) as (container, stream):
+            clock = clock_of(recording, container, stream)
+            self.announced = stream.frames
+            announced, number, before = 0, 0, None
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    stamp = packet.pts if clock.stamped else announced
+                    announced += 1
+                    due |= {stamp} if stamp is not None else set()
+                try:
+                    frames = packet.decode()
+                except av.InvalidDataError:
+                    self.errors += 1
+                    continue
+                for frame in frames:
+                    stamp = frame.pts if clock.stamped else number
+                    number += 1
+                    if stamp is None or (before is not None and stamp <= before):
+                        self.errors += 1
+                        continue
+                    before = stamp
+                    if frame.is_corrupt:
+                        continue
+                    due.discard(stamp)
+                    picture = _converted(frame, recording.rotation)
+                    yield Frame(
+                        clock.seconds(stamp), frame.key_frame, frame.interlaced_frame, picture
+                    )
+            self.lost = sorted(clock.seconds(stamp) for stamp in due)
+
+
+def _converted(frame: VideoFrame, rotation: int) -> Picture:
+    return lambda rows, columns: convert([frame], rows, columns, rotation)[0]
+
+
+def _scaled(native: UInt8[np.ndarray, "y x 3"]) -> Picture:
+    frame = av.VideoFrame.from_ndarray(native, format="rgb24")
+    return lambda rows, columns: convert([frame], rows, columns, 0)[0]
+
+
+def _times_of_pictures(recording: Recording) -> list[float]:
+    if recording.reader == "pack":
+        with jpeg_pack.opened(recording.path) as prepared:
+            return list(map(float, prepared.times(0, prepared.pictures)))
+    numbers = list_pictures(recording.path).numbers
+    return [number / recording.fps - recording.first for number in numbers.tolist()]

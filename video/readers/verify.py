@@ -1,0 +1,110 @@
+"""Whether a reader returns, at random places, the frames of sequential decoding."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from video.readers import read_frames
+from video.readers.pyav_reader import read_after
+from video.recording import ReaderName, Recording, UnreadableVideo
+
+ROWS, COLUMNS = 48, 64  # frames are compared at this size
+COLOURS = 8.0  # grey levels by which another library's colours may differ
+NEARER = 0.25  # grey levels by which a neighbour must be nearer to be the frame that was returned
+RUN_UP = 20.0  # seconds of sequential decoding before a place, where not all is decoded
+
+Truth = Callable[[Sequence[float]], UInt8[np.ndarray, "t y x c"]]
+
+
+def decoded_before(recording: Recording) -> Truth:
+    """Frames by sequential decoding that begins well before them."""
+
+    def truth(times: Sequence[float]) -> UInt8[np.ndarray, "t y x c"]:
+        return read_after(recording, times, ROWS, COLUMNS, RUN_UP)
+
+    return truth
+
+
+def rng_of(path: str) -> np.random.Generator:
+    """Randomness for what is tried of a recording: the same each time, wherever it lies."""
+    return np.random.default_rng(zlib.crc32(Path(path).name.encode()))
+
+
+def draw_times(recording: Recording, places: int, rng: np.random.Generator) -> list[list[float]]:
+    """Neighbouring frames at random places, and the last ones; none of them in a hole."""
+    last = recording.seconds - 1 / recording.fps
+    starts = [*rng.uniform(0, recording.seconds, places), recording.seconds]
+    groups = []
+    for start in starts:
+        first = round(min(start, last) * recording.fps) - 2
+        times = [max(first + n, 0) / recording.fps for n in range(3)]
+        if not any(a <= time < b for a, b in recording.holes for time in times):
+            groups.append(sorted(set(times)))
+    return groups
+
+
+def choose_reader(
+    recording: Recording, preferred: ReaderName, groups: Sequence[Sequence[float]], truth: Truth,
+    tell: Callable[[float], None],
+) -> Recording:  # fmt: skip
+    """The recording with the first reader that reads it rightly at all times of all groups.
+
+    The preferred one is tried first, then the other, then decoding from the beginning. Raises
+    UnreadableVideo where none does, with what each did. Single pictures have one reader and nothing
+    to compare with: they are only read.
+    """
+    if recording.in_pictures:
+        for times in groups:
+            tell(0.0)
+            read_frames(recording, times, ROWS, COLUMNS)
+        return replace(recording, verified=f"{len(groups)} places")
+    expected = []
+    for times in groups:
+        tell(0.0)
+        expected.append(truth(times))
+    candidates: list[ReaderName] = [preferred, "decord" if preferred == "pyav" else "pyav"]
+    if recording.reader == "sequential":  # has no time stamps
+        candidates = ["sequential"]
+    faults = []
+    for name in dict.fromkeys([*candidates, "sequential"]):
+        tell(0.0)
+        candidate = replace(recording, reader=name)
+        fault = _fault(candidate, groups, expected)
+        if fault is None:
+            return replace(candidate, verified=f"{len(groups)} places")
+        faults.append(f"{name}: {fault}")
+    raise UnreadableVideo(recording.path, "no reader reads it rightly (" + "; ".join(faults) + ")")
+
+
+def _fault(
+    recording: Recording, groups: Sequence[Sequence[float]],
+    expected: Sequence[UInt8[np.ndarray, "t y x c"]],
+) -> str | None:  # fmt: skip
+    """What is wrong with the first frame that differs from sequential decoding; None: nothing."""
+    for times, frames in zip(groups, expected, strict=True):
+        try:
+            read = read_frames(recording, times, ROWS, COLUMNS)
+        except UnreadableVideo as failure:
+            return failure.reason
+        differences = _differences(read, frames)
+        for n, time in enumerate(times):
+            # a reader's own colours are as far from all neighbours; a wrong frame is nearer to one
+            if differences[n, n] > differences[n].min() + NEARER:
+                return f"returns another frame at {time:.2f} s"
+            if recording.reader != "decord" and differences[n, n] > 0:
+                return f"returns altered pixels at {time:.2f} s"
+            if differences[n, n] > COLOURS:
+                return f"returns damaged pixels at {time:.2f} s"
+    return None
+
+
+def _differences(
+    one: UInt8[np.ndarray, "t y x c"], other: UInt8[np.ndarray, "t y x c"]
+) -> Float[np.ndarray, "t t"]:
+    """Mean absolute difference between each frame of one and each of the other, in grey levels."""
+    pairs = one[:, None].astype(np.int16) - other[None]
+    return np.abs(pairs).mean(axis=(2, 3, 4), dtype=np.float64)
