@@ -131,8 +131,11 @@ class ReferenceAutoencoder(nn.Module):
         t, h, w = self.config.tubelet_shape
         tubelets = rearrange(
             clip * std + mean,
-            "b c (n1 t) (n2 h) (n3 w) -> b (n1 n2 n3) (t h w) c", t=t, h=h, w=w,
-        )  # fmt: skip
+            "b c (n1 t) (n2 h) (n3 w) -> b (n1 n2 n3) (t h w) c",
+            t=t,
+            h=h,
+            w=w,
+        )
         centred = tubelets - tubelets.mean(dim=-2, keepdim=True)
         deviation = tubelets.var(dim=-2, unbiased=True, keepdim=True).sqrt() + 1e-6
         return rearrange(centred / deviation, "b n x c -> b n (x c)")

@@ -14,15 +14,16 @@ from benchmarks.baseline_mae import ReferenceAutoencoder, Tokens
 from encoder.block import compile_blocks
 from encoder.config import EncoderConfig
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.distributed.malloc import keep_freed_memory
-from launch.distributed.process_group import Processes, start_processes
-from launch.training.engine import Engine, parameter_groups
+from launch.distributed.malloc import disable_malloc_trim
+from launch.distributed.process_group import Processes, init_process_group
+from launch.training.engine import Engine
+from launch.training.optimizer import parameter_groups
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import huggingface_config
 from pretrain.config import DecoderConfig, TargetConfig
 from pretrain.flops import forward_cost
-from pretrain.loss import hidden_from_encoder, token_errors
+from pretrain.loss import hidden_tokens, token_errors
 from pretrain.targets import build_target
 
 INPUTS = 3  # batches, taken in turn
@@ -122,7 +123,7 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
     """As a run does it: ZeRO 2 in bfloat16, 0 in float32, where no `stage` is given."""
     stage = 2 * (task.precision == "bf16") if stage is None else stage
     processes = Processes()
-    start_processes(processes, 600)
+    init_process_group(processes, 600)
     model = MaskedAutoencoder(*task.configs).train()
     config = EngineConfig(zero_stage=stage, precision=task.precision)
     batch = BatchConfig(clips=task.clips, micro_batch=task.clips)
@@ -139,7 +140,7 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
 def reference(task: Task, masking: DualMasking) -> Step:
     """The common recipe; its clips come standardised, which is not timed."""
     data, (encoder, _) = inputs(task, masking), task.configs
-    hidden = hidden_from_encoder(data.visible, encoder.tokens)
+    hidden = hidden_tokens(data.visible, encoder.tokens)
     decoded = torch.zeros_like(hidden).scatter_(1, data.decoded, True)
     clips = _standardised(data, encoder)
     model = ReferenceAutoencoder(*task.configs)
@@ -155,12 +156,13 @@ def transformers(task: Task, masking: DualMasking) -> Step:
     data, (encoder, decoder) = inputs(task, masking), task.configs
     settings = huggingface_config(encoder, decoder, "normalised_pixels")
     model = VideoMAEForPreTraining(VideoMAEConfig(**settings, attn_implementation="sdpa"))
-    hidden = hidden_from_encoder(data.visible, encoder.tokens)
+    hidden = hidden_tokens(data.visible, encoder.tokens)
     clips = [rearrange(clip, "b c t h w -> b t c h w") for clip in _standardised(data, encoder)]
     return _common_step(
-        model, task,
+        model,
+        task,
         lambda number: model(clips[number % INPUTS], bool_masked_pos=hidden).loss,
-    )  # fmt: skip
+    )
 
 
 def _standardised(data: Inputs, encoder: EncoderConfig) -> list[Tensor]:
@@ -196,7 +198,7 @@ def _autocast(task: Task) -> AbstractContextManager[Any]:
 def keeps_memory(task: Task) -> None:
     """As a run on CPU cores begins."""
     if task.device.type == "cpu":
-        keep_freed_memory()
+        disable_malloc_trim()
 
 
 class Contestant(NamedTuple):

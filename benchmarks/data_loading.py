@@ -24,7 +24,7 @@ from benchmarks.data_pipeline import print_chain
 from benchmarks.recordings import prepared, raw_recordings
 from launch.rng import sample_rng
 from video.clip_reader import ClipReader
-from video.clip_sampler import ClipSampler, Plan
+from video.clip_sampler import ClipSampler, SamplingPlan
 from video.config import Augmentation, Sampling
 from video.multiscale_crop import crop_corners, crop_sizes
 from video.recording import Recording
@@ -35,9 +35,13 @@ AUGMENTATION = Augmentation()
 PEER = "forerunners' way"
 # Ratios to the forerunners' way that the project asks of itself, by source and contestant.
 WANTED = {
-    "raw": (1.15, 1.15, 1.15), "raw, 4 clips": (3, 3, 3), "h264": (70, 20, 2),
-    "h264, 4 clips": (140, 40, 4), "jpeg": (150, 45, 6), "jpeg, 4 clips": (300, 90, 12),
-}  # fmt: skip
+    "raw": (1.15, 1.15, 1.15),
+    "raw, 4 clips": (3, 3, 3),
+    "h264": (70, 20, 2),
+    "h264, 4 clips": (140, 40, 4),
+    "jpeg": (150, 45, 6),
+    "jpeg, 4 clips": (300, 90, 12),
+}
 
 
 class Contestant(NamedTuple):
@@ -78,7 +82,7 @@ def forerunners(recording: Recording) -> Callable[[int], object]:
 
 def ours(recording: Recording, clips: int) -> Callable[[int], object]:
     """This project's reader, as a loader's worker calls it."""
-    sampler = ClipSampler([recording], FRAMES, {"": Plan(Sampling(frame_rate=1 / STEP))})
+    sampler = ClipSampler([recording], FRAMES, {"": SamplingPlan(Sampling(frame_rate=1 / STEP))})
     reader = ClipReader([recording], sampler, AUGMENTATION, SIDE, SIDE, clips)
 
     def read(number: int) -> object:

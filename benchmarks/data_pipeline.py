@@ -111,9 +111,11 @@ def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
 def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
     """Clips a second by the clock, after the first batches."""
     data = DataConfig(
-        source="unused", sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
-        clips_per_read=clips_per_read, workers=workers,
-    )  # fmt: skip
+        source="unused",
+        sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
+        clips_per_read=clips_per_read,
+        workers=workers,
+    )
     config = PretrainConfig(run="unused", data=data)
     plans = plans_of(data)
     sources = Sources([pack], ClipSampler([pack], 16, plans), plans, "", 0)

@@ -18,17 +18,30 @@ from pathlib import Path
 import numpy as np
 
 from launch.rng import sample_rng
-from video.clip_sampler import ClipSampler, Plan
+from video.clip_sampler import ClipSampler, SamplingPlan
 from video.config import Sampling
 from video.manifest import read_manifest, require_unchanged, write_manifest
 from video.recording import FieldOfView, Recording
 
 HOUR = Recording(
-    "", "pyav", 25.0, 90_000, 3600.0, 1920, 1080, 0.0, holes=((600.0, 640.0),),
-    black=((0.0, 2.5), (1800.0, 1810.0)), view=FieldOfView("circle", (0.5, 0.889, 0.49)),
-    motion="0123456789" * 6, key_frame_seconds=10.0, steady=True, bytes=4_000_000_000,
-    content="0123456789abcdef" * 2, verified="all frames, 9 places",
-)  # fmt: skip
+    "",
+    "pyav",
+    25.0,
+    90_000,
+    3600.0,
+    1920,
+    1080,
+    0.0,
+    holes=((600.0, 640.0),),
+    black=((0.0, 2.5), (1800.0, 1810.0)),
+    view=FieldOfView("circle", (0.5, 0.889, 0.49)),
+    motion="0123456789" * 6,
+    key_frame_seconds=10.0,
+    steady=True,
+    bytes=4_000_000_000,
+    content="0123456789abcdef" * 2,
+    verified="all frames, 9 places",
+)
 DRAWS = 5000
 
 
@@ -49,7 +62,7 @@ def make_manifest(folder: Path, number: int) -> Path:
 
 
 def draw_microseconds(recordings: list[Recording]) -> float:
-    sampler = ClipSampler(recordings, 16, {"": Plan(Sampling(motion=1.0))})
+    sampler = ClipSampler(recordings, 16, {"": SamplingPlan(Sampling(motion=1.0))})
     positions = np.random.default_rng(0).integers(0, sampler.reads_per_epoch, DRAWS).tolist()
     rngs = [sample_rng(0, 0, position, "clip") for position in positions]
     began = time.process_time()
@@ -69,7 +82,7 @@ def main() -> None:
         require_unchanged(recordings, manifest)
         write_manifest(recordings, manifest.with_name("run.csv"))
         recordings = read_manifest(manifest.with_name("run.csv"))
-        sampler = ClipSampler(recordings, 16, {"": Plan(Sampling())})
+        sampler = ClipSampler(recordings, 16, {"": SamplingPlan(Sampling())})
         order = sampler.order(np.random.default_rng(0))
         ready = time.perf_counter() - began
         print(

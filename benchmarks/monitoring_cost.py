@@ -32,9 +32,13 @@ def seconds(recordings: Path, run: Path, steps: int, every: int | None) -> float
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = subprocess.Popen(
-        [*command, "pretrain", *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        [*command, "pretrain", *words],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     at: dict[str, float] = {}
     for line in started.stdout or ():
         for step in (1, steps):

@@ -37,13 +37,19 @@ def steps_of(folder: Path, size: str, clips: int, steps: int) -> list[Parts]:
     """The steps of a run of its own, in their order, without those that warm up."""
     synthesize(folder / "recordings", 1, 4.0, 64, seed=0)
     words = [
-        "base", f"data.source={folder / 'recordings'}", f"run={folder / 'run'}",
-        f"encoder={{size: {size}}}", f"decoder={{size: {size}, depth: 4}}",
-        f"batch={{clips: {clips}, micro_batch: {clips}}}", "data.clips_per_read=1",
-        "data.workers=0", "schedule={steps: 100000, epochs: null}", "checkpoint.every_steps=100000",
+        "base",
+        f"data.source={folder / 'recordings'}",
+        f"run={folder / 'run'}",
+        f"encoder={{size: {size}}}",
+        f"decoder={{size: {size}, depth: 4}}",
+        f"batch={{clips: {clips}, micro_batch: {clips}}}",
+        "data.clips_per_read=1",
+        "data.workers=0",
+        "schedule={steps: 100000, epochs: null}",
+        "checkpoint.every_steps=100000",
         f"log={{every_steps: {EVERY}, pictures_every_steps: 100000, "
         "features_every_steps: 100000, feature_clips: 2}",
-    ]  # fmt: skip
+    ]
     command = [sys.executable, "-m", "benchmarks.profiled_pretrain", str(steps), *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{"whole"')]

@@ -20,33 +20,42 @@ import torch
 
 import pretrain.loop
 import pretrain.run
-from launch.distributed.watchdog import Monitor
-from launch.entrypoint import leave, run_program
-from launch.metrics.run_logger import Teller
-from launch.metrics.step_meter import Meter
-from launch.run.graceful_stop import Stopping
+from launch.distributed.watchdog import Watchdog
+from launch.entrypoint import exit_process, run_program
+from launch.metrics.run_logger import RunLogger
+from launch.metrics.step_meter import StepMeter
+from launch.run.graceful_stop import GracefulStop
 from launch.training.engine import Engine
 from pretrain.cli import main as command
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.loop import Run, train
+from pretrain.loop import PretrainRun, train
 from pretrain.loss import TokenErrors
-from pretrain.monitoring.monitor import Looker
-from pretrain.reporter import Reporter
+from pretrain.monitoring.monitor import TrainingMonitor
+from pretrain.reporter import PretrainReporter
 
 TIMED: list[tuple[Any, str, str]] = [
-    (Engine, "forward", "forward"), (pretrain.loop, "build_target", "target, loss"),
-    (pretrain.loop, "token_errors", "target, loss"), (TokenErrors, "loss", "target, loss"),
-    (Engine, "backward", "backward"), (Engine, "step", "optimizer"),
-    (torch, "manual_seed", "seed"), (Monitor, "at", "monitor"), (Meter, "add", "meter"),
-    (Meter, "end_step", "meter"), (Teller, "advance", "progress"),
-    (Stopping, "asked", "stopping, saving"), (Reporter, "report", "report"),
-    (Looker, "look", "looks"),
-]  # fmt: skip
+    (Engine, "forward", "forward"),
+    (pretrain.loop, "build_target", "target, loss"),
+    (pretrain.loop, "token_errors", "target, loss"),
+    (TokenErrors, "loss", "target, loss"),
+    (Engine, "backward", "backward"),
+    (Engine, "step", "optimizer"),
+    (torch, "manual_seed", "seed"),
+    (Watchdog, "set_status", "monitor"),
+    (StepMeter, "add", "meter"),
+    (StepMeter, "end_step", "meter"),
+    (RunLogger, "update_progress", "progress"),
+    (GracefulStop, "poll", "stopping, saving"),
+    (PretrainReporter, "report", "report"),
+    (TrainingMonitor, "after_step", "looks"),
+]
 WITHIN: list[tuple[Any, str, str]] = [
-    (Meter, "close_interval", "report: interval"), (Reporter, "_loss_parts", "report: loss parts"),
-    (Teller, "optimizer_figures", "report: optimizer"), (Teller, "write", "report: writing"),
-]  # fmt: skip
+    (StepMeter, "close_interval", "report: interval"),
+    (PretrainReporter, "_loss_parts", "report: loss parts"),
+    (RunLogger, "optimizer_metrics", "report: optimizer"),
+    (RunLogger, "log_step", "report: writing"),
+]
 
 
 class Clock:
@@ -101,20 +110,20 @@ def main() -> None:
         setattr(owner, name, clock.timed(getattr(owner, name), part))
     for owner, name, part in WITHIN:
         setattr(owner, name, clock.timed(getattr(owner, name), part, within=True))
-    ends = clock.timed(Stopping.end_step, "stopping, saving")
+    ends = clock.timed(GracefulStop.end_step, "stopping, saving")
 
     def end_step(*arguments: Any) -> None:
         ends(*arguments)
         clock.end_step()
 
-    def clocked(run: Run) -> None:
+    def clocked(run: PretrainRun) -> None:
         batches = random_batches(run.config)
         waits = clock.timed(lambda: next(batches), "data")
         train(run._replace(batches=iter(waits, None)))
 
-    Stopping.end_step = end_step  # type: ignore[assignment, method-assign]
+    GracefulStop.end_step = end_step  # type: ignore[assignment, method-assign]
     pretrain.run.train = clocked
-    leave(run_program("pretrain", lambda: command(sys.argv[2:])))
+    exit_process(run_program("pretrain", lambda: command(sys.argv[2:])))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from video.synthetic import Scene, draw_phases
 REAL = Path(__file__).parents[1] / "../shared/videos/cholec80_video01/video01_256_25fps.mp4"
 FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # noise in grey levels
 AS_RECORDED = {
-    "preset": "veryfast", "g": "250", "keyint_min": "250",
+    "preset": "veryfast",
+    "g": "250",
+    "keyint_min": "250",
     "x264-params": "scenecut=0",
-}  # fmt: skip
+}
 # Rows, columns, bits a second: less than most recorders write, which spares the peer
 SIZES = {"1080p": (1080, 1920, 5_000_000), "480p": (480, 854, 2_000_000)}
 

@@ -19,7 +19,7 @@ import torch
 
 from launch.checkpoint.saver import Saver
 from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import Processes, start_processes
+from launch.distributed.process_group import Processes, init_process_group
 from launch.training.engine import Engine
 
 WIDTH = 1024
@@ -81,7 +81,7 @@ class Ways:
         for _ in range(2):  # its files are written, then made a checkpoint
             while self._background.is_busy:
                 works.append(seconds(_work))
-            wait += seconds(lambda: self._background.advance(busy=False))
+            wait += seconds(lambda: self._background.poll(busy=False))
         self.disk_seconds.append(time.perf_counter() - began)
         self.slow_downs += [work / undisturbed for work in works]
         return wait
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
-    start_processes(Processes(), 600)
+    init_process_group(Processes(), 600)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         ways = Ways(build(options.parameters), Path(folder))
         named = {

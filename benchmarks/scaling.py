@@ -17,19 +17,42 @@ import subprocess
 import sys
 
 from benchmarks.scaling_config import Measured, Setting
-from launch.capacity.comm_cost import Sent, sent_by_deepspeed, sent_by_paper
-from launch.capacity.model_memory import Footprint
+from launch.capacity.comm_cost import BytesSent, sent_by_deepspeed, sent_by_paper
+from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import CPU_PROGRAM, device_memory
 from launch.training.deepspeed_config import REDUCE_BUCKET
-from pretrain.planning.memory import footprint
+from pretrain.planning.memory import autoencoder_memory
 from video.text_table import table
 
 MIB = 2**20
 VALUE_BYTES = {"fp32": 4, "bf16": 2}
-SENT_HEAD = ("processes", "ZeRO", "accumulated", "gradients MB", "weights MB", "collectives",
-             "paper MB", "of paper", "known MB", "of known", "loss differs")  # fmt: skip
-HELD_HEAD = ("processes", "ZeRO", "weights", "share", "gradients", "share", "optimizer", "share",
-             "tensors", "planned", "process", "planned")  # fmt: skip
+SENT_HEAD = (
+    "processes",
+    "ZeRO",
+    "accumulated",
+    "gradients MB",
+    "weights MB",
+    "collectives",
+    "paper MB",
+    "of paper",
+    "known MB",
+    "of known",
+    "loss differs",
+)
+HELD_HEAD = (
+    "processes",
+    "ZeRO",
+    "weights",
+    "share",
+    "gradients",
+    "share",
+    "optimizer",
+    "share",
+    "tensors",
+    "planned",
+    "process",
+    "planned",
+)
 
 
 def run(setting: Setting, world_size: int) -> Measured:
@@ -45,10 +68,13 @@ def run(setting: Setting, world_size: int) -> Measured:
         environment = {key: str(value) for key, value in {**ranks, **meeting}.items()}
         started.append(
             subprocess.Popen(
-                command, env={**os.environ, **environment}, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                command,
+                env={**os.environ, **environment},
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
-        )  # fmt: skip
+        )
     outcomes = [process.communicate() for process in started]
     for process, (_, error) in zip(started, outcomes, strict=True):
         if process.returncode:
@@ -62,20 +88,27 @@ def sent_row(setting: Setting, world_size: int, measured: Measured, first: Measu
     size = VALUE_BYTES[setting.precision]
     step = setting.stage, measured.values, world_size, size, accumulation
     paper, known = sent_by_paper(*step), sent_by_deepspeed(*step, measured.resident)
-    sent = Sent(
+    sent = BytesSent(
         sum(measured.sent.get(kind, 0) for kind in ("all_reduce", "reduce", "reduce_scatter")),
         sum(measured.sent.get(kind, 0) for kind in ("all_gather", "broadcast")),
     )
     differs = max(abs(a / b - 1) for a, b in zip(measured.losses, first.losses, strict=True))
     return [
-        str(world_size), str(setting.stage), str(accumulation),
-        f"{sent.gradients / 1e6:.2f}", f"{sent.weights / 1e6:.2f}", str(measured.collectives),
-        f"{paper.total / 1e6:.2f}", _ratio(sent, paper),
-        f"{known.total / 1e6:.2f}", _ratio(sent, known), f"{differs:.0e}",
-    ]  # fmt: skip
+        str(world_size),
+        str(setting.stage),
+        str(accumulation),
+        f"{sent.gradients / 1e6:.2f}",
+        f"{sent.weights / 1e6:.2f}",
+        str(measured.collectives),
+        f"{paper.total / 1e6:.2f}",
+        _ratio(sent, paper),
+        f"{known.total / 1e6:.2f}",
+        _ratio(sent, known),
+        f"{differs:.0e}",
+    ]
 
 
-def _ratio(sent: Sent, theory: Sent) -> str:
+def _ratio(sent: BytesSent, theory: BytesSent) -> str:
     return f"{sent.total / theory.total:.4f}" if theory.total else "-"
 
 
@@ -92,14 +125,21 @@ def shares(stage: int, values: int, world_size: int, precision: str) -> tuple[fl
     )
 
 
-def held_row(setting: Setting, world_size: int, measured: Measured, needs: Footprint) -> list[str]:
+def held_row(
+    setting: Setting, world_size: int, measured: Measured, needs: ModelMemory
+) -> list[str]:
     """What is held between backward pass and update, and peaks against those of the plan."""
     held = [measured.held[name] for name in ("weights", "gradients", "optimizer")]
     expected = shares(setting.stage, measured.values, world_size, setting.precision)
     plan = device_memory(
-        needs, setting.stage, setting.precision, world_size, setting.micro_batch,
-        offload=False, on_gpu=False,
-    )  # fmt: skip
+        needs,
+        setting.stage,
+        setting.precision,
+        world_size,
+        setting.micro_batch,
+        offload=False,
+        on_gpu=False,
+    )
     columns = [size for pair in zip(held, expected, strict=True) for size in pair]
     columns += [measured.peak, plan.total - CPU_PROGRAM, measured.process, plan.total]
     return [str(world_size), str(setting.stage), *(f"{size / MIB:.1f}" for size in columns)]
@@ -121,13 +161,19 @@ def main() -> None:
     for world_size in options.worlds:
         for stage in options.stages:
             setting = Setting(
-                stage, options.precision, options.size, options.image, options.clips,
-                options.micro_batch, options.steps, options.recompute,
-            )  # fmt: skip
+                stage,
+                options.precision,
+                options.size,
+                options.image,
+                options.clips,
+                options.micro_batch,
+                options.steps,
+                options.recompute,
+            )
             config = setting.config()
             measured = run(setting, world_size)
             first = first or measured
-            needs = footprint(config, setting.precision, setting.recompute, on_gpu=False)
+            needs = autoencoder_memory(config, setting.precision, setting.recompute, on_gpu=False)
             sent.append(sent_row(setting, world_size, measured, first))
             held.append(held_row(setting, world_size, measured, needs))
             print(f"{world_size} processes, ZeRO {stage}: measured", file=sys.stderr, flush=True)

@@ -27,10 +27,12 @@ class Setting(NamedTuple):
             "decoder": {"size": self.size},
             "batch": {"clips": self.clips, "micro_batch": self.micro_batch},
             "engine": {
-                "zero_stage": self.stage, "precision": self.precision, "clip_grad_norm": 1.0,
+                "zero_stage": self.stage,
+                "precision": self.precision,
+                "clip_grad_norm": 1.0,
                 "recompute": self.recompute,
             },
-        }  # fmt: skip
+        }
         return TypeAdapter(PretrainConfig).validate_python(values)
 
 

@@ -22,10 +22,10 @@ from launch.capacity.comm_cost import RESIDENT_BELOW
 from launch.capacity.model_memory import LiveBytes
 from launch.distributed.process_group import (
     Processes,
-    find_processes,
+    all_reduce_sum,
+    detect_processes,
     gather_objects,
-    start_processes,
-    sum_over_processes,
+    init_process_group,
 )
 from launch.metrics.step_meter import memory_gib
 from launch.training.engine import Engine
@@ -70,7 +70,7 @@ class Rank:
                 self.held = self._hold()
             self.engine.step(1e-3, 0.05)
         micro_batches = self.engine.accumulation * self.processes.world_size
-        return float(sum_over_processes(total)) / micro_batches
+        return float(all_reduce_sum(total)) / micro_batches
 
     def _hold(self) -> dict[str, int]:
         """Bytes of the storages that are held between the backward pass and the update."""
@@ -122,9 +122,15 @@ def measure(config: PretrainConfig, processes: Processes, steps: int) -> Measure
         with CountedCollectives(processes.world_size) as counted:
             losses.append(rank.step(number))
     return Measured(
-        rank.values, rank.resident, counted.sent_by_kind(), len(counted.seen), rank.held, live.peak,
-        round(memory_gib(processes.device) * 2**30), losses,
-    )  # fmt: skip
+        rank.values,
+        rank.resident,
+        counted.sent_by_kind(),
+        len(counted.seen),
+        rank.held,
+        live.peak,
+        round(memory_gib(processes.device) * 2**30),
+        losses,
+    )
 
 
 def _over_processes(parts: list[Measured]) -> Measured:
@@ -144,11 +150,11 @@ def _over_processes(parts: list[Measured]) -> Measured:
 
 def main() -> None:
     setting = Setting(**json.loads(sys.argv[1]))
-    processes = find_processes(os.environ)
-    start_processes(processes, 600)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 600)
     measured = measure(setting.config(), processes, setting.steps)
     parts = gather_objects(measured)
-    if processes.is_first:
+    if processes.is_rank0:
         print(json.dumps(_over_processes(parts)._asdict()), flush=True)
     torch.distributed.barrier()
     os._exit(0)  # gloo may abort in the interpreter's exit after ZeRO 3

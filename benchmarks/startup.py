@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.recordings import REAL
-from video.fingerprint import content_of
+from video.fingerprint import content_digest
 from video.manifest import write_manifest
 from video.readers.probe import probe
 from video.synthetic import synthesize
@@ -36,9 +36,11 @@ def make_manifest(folder: Path, recording: Path, number: int) -> None:
     """Links to a recording, in a few folders, with a manifest as `check` writes it."""
     recording = recording.resolve()
     known = replace(
-        probe(str(recording)), bytes=recording.stat().st_size, content=content_of(str(recording)),
+        probe(str(recording)),
+        bytes=recording.stat().st_size,
+        content=content_digest(str(recording)),
         verified="all frames",
-    )  # fmt: skip
+    )
     links = [folder / f"hospital{n % 7}" / f"operation{n:05}.mp4" for n in range(number)]
     for link in links:
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -59,14 +61,21 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
     """Seconds until the line of the first step; `before` are words before those of pretrain."""
     shutil.rmtree(folder / "run", ignore_errors=True)
     words = [
-        "small", f"data.source={source}", f"run={folder / 'run'}", "log.every_steps=1",
-        f"data.workers={len(os.sched_getaffinity(0))}", "batch={clips: 2, micro_batch: 2}",
-    ]  # fmt: skip
+        "small",
+        f"data.source={source}",
+        f"run={folder / 'run'}",
+        "log.every_steps=1",
+        f"data.workers={len(os.sched_getaffinity(0))}",
+        "batch={clips: 2, micro_batch: 2}",
+    ]
     began = time.monotonic()
     program = subprocess.Popen(
-        [sys.executable, "-m", module, *before, *words], cwd=ROOT, stdout=subprocess.PIPE,
-        text=True, env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
-    )  # fmt: skip
+        [sys.executable, "-m", module, *before, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
+    )
     for line in program.stdout or ():
         if line.startswith("step 1/"):
             seconds = time.monotonic() - began

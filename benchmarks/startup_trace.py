@@ -43,8 +43,8 @@ class Stamps:
         self.add("interpreter and recipe")
         import launch.training.engine
         import pretrain.run as run
-        from launch.distributed.watchdog import Monitor
-        from launch.metrics.step_meter import Meter
+        from launch.distributed.watchdog import Watchdog
+        from launch.metrics.step_meter import StepMeter
 
         self.add("imports of the program")
         self.around(run, "open_sources", "process group, folder", "recordings")
@@ -52,31 +52,31 @@ class Stamps:
         self.around(run, "build_engine", None, "engine")
         self.around(run, "open_batches", "log, description", "pictures' clips")
         self.around(run, "Watch", None, "choice of the features' clips")
-        self.around(Meter, "end_step", None, "first step")
-        at = Monitor.at
+        self.around(StepMeter, "end_step", None, "first step")
+        at = Watchdog.set_status
 
-        def where(monitor: Monitor, place: str) -> float:
+        def where(monitor: Watchdog, place: str) -> float:
             if place == "step 1, computing":
                 self.add("first batch")
             return at(monitor, place)
 
-        Monitor.at = where  # type: ignore[assignment, method-assign]
+        Watchdog.set_status = where  # type: ignore[assignment, method-assign]
 
 
 def main() -> None:
     stamps = Stamps(Path(sys.argv[1]))
-    from launch.entrypoint import leave, run_program
+    from launch.entrypoint import exit_process, run_program
     from pretrain import cli
 
-    asked = cli.recipe_asked
+    asked = cli.parse_recipe_command
 
     def then_imports(*arguments: Any) -> Any:
         config = asked(*arguments)
         stamps.watch_imports()
         return config
 
-    cli.recipe_asked = then_imports  # type: ignore[assignment]
-    leave(run_program("pretrain", lambda: cli.main(sys.argv[2:])))
+    cli.parse_recipe_command = then_imports  # type: ignore[assignment]
+    exit_process(run_program("pretrain", lambda: cli.main(sys.argv[2:])))
 
 
 if __name__ == "__main__":

@@ -126,10 +126,15 @@ def compare(names: list[str], task: Task, rounds: int, steps: int) -> None:
         middle, flops = statistics.median(times), contestant.flops(task)
         share = statistics.median(flops / turn.seconds / turn.peak for turn in each)
         row = (
-            contestant.label, f"{middle * 1e3:.0f}", f"{min(times) * 1e3:.0f}",
-            f"{max(times) * 1e3:.0f}", f"{task.clips / middle:.2f}", f"{share:.0%}",
-            f"{last / middle:.2f}", f"{each[-1].gib:.2f}",
-        )  # fmt: skip
+            contestant.label,
+            f"{middle * 1e3:.0f}",
+            f"{min(times) * 1e3:.0f}",
+            f"{max(times) * 1e3:.0f}",
+            f"{task.clips / middle:.2f}",
+            f"{share:.0%}",
+            f"{last / middle:.2f}",
+            f"{each[-1].gib:.2f}",
+        )
         print(LAYOUT.format(*row), flush=True)
 
 

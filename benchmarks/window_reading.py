@@ -13,26 +13,29 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.samples import Sampled
-from finetune.data.windows import Window
-from finetune.inference.multi_view import Viewing, questions_of
-from video.eval_crop import Fitting
-from video.labels.align import Track
+from finetune.data.samples import SampledTrack
+from finetune.data.windows import WindowSampling
+from finetune.inference.multi_view import MultiViewReader, sample_batches
+from video.eval_crop import EvalCrop
+from video.labels.align import LabelTrack
 from video.open_source import open_verified
 from video.readers import read_frames
 from video.recording import Recording
 from video.synthetic import synthesize
 
-FRAMES, SIZE, WINDOW = 16, (224, 224), Window("causal", 4.0)
+FRAMES, SIZE, WINDOW = 16, (224, 224), WindowSampling("causal", 4.0)
 
 
 def together(recording: Recording, moments: np.ndarray) -> int:
     """Returns how many frames were asked for."""
-    track = Track(recording, moments, np.zeros(len(moments), dtype=np.int64), 0, 0)
-    sampled, viewing = Sampled(track, WINDOW), Viewing(Fitting(SIZE, "squeeze"), FRAMES)
+    track = LabelTrack(recording, moments, np.zeros(len(moments), dtype=np.int64), 0, 0)
+    sampled, viewing = (
+        SampledTrack(track, WINDOW),
+        MultiViewReader(EvalCrop(SIZE, "squeeze"), FRAMES),
+    )
     asked = 0
-    for question in questions_of([sampled], labelled_only=False):
-        views = viewing.look(sampled, question, 0)
+    for question in sample_batches([sampled], labelled_only=False):
+        views = viewing.read(sampled, question, 0)
         for moment in range(len(moments)):
             views.clips(moment, moment + 1)
         asked += len(views.frames)

@@ -14,7 +14,7 @@ from encoder.vit import NoSuchAttention, VideoEncoder, layer_number
 Query = Literal["class", "mean"]
 
 
-class Asked(NamedTuple):
+class AttentionQuery(NamedTuple):
     """Which attention: of a layer, of whom, by which heads."""
 
     layer: int = -1  # from 0, or from -1 backwards
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
     rollout: bool = False  # through all layers up to this one
 
 
-OF_LAST_LAYER = Asked()
+OF_LAST_LAYER = AttentionQuery()
 
 
 class AttentionMaps(NamedTuple):
@@ -35,18 +35,18 @@ class AttentionMaps(NamedTuple):
 
     values: Float[Tensor, "b m frames rows columns"]
     even: float  # what each token would get from a query that treats all its keys alike
-    asked: Asked  # with its layer counted from 0, and its query
+    asked: AttentionQuery  # with its layer counted from 0, and its query
 
 
-def attend(
-    encoder: VideoEncoder, clip: Shaped[Tensor, "b t h w c"], asked: Asked = OF_LAST_LAYER
+def attention_maps(
+    encoder: VideoEncoder, clip: Shaped[Tensor, "b t h w c"], asked: AttentionQuery = OF_LAST_LAYER
 ) -> AttentionMaps:
     """Attention maps of clips as the encoder takes them; raises NoSuchAttention.
 
     Beside one layer's weights there are never more than the means of its heads.
     """
     config = encoder.config
-    asked = settle(asked, config)
+    asked = resolve_query(asked, config)
     keys = keys_of(config)
     query = query_weights(asked.query or "mean", keys, config.class_token).to(clip.device)
     with torch.no_grad():
@@ -55,7 +55,7 @@ def attend(
             held = encoder(clip, attention=layers, keep=mean_of_heads).attention
             values = rollout([held[i] for i in layers], query).unsqueeze(1)
         else:
-            kept = encoder(clip, attention=(asked.layer,), keep=lambda w: answers(w, query))
+            kept = encoder(clip, attention=(asked.layer,), keep=lambda w: query_attention(w, query))
             values = kept.attention[asked.layer]
             if config.attention == "divided":
                 values = rearrange(values, "b t m k -> b m t k")
@@ -65,7 +65,7 @@ def attend(
     return AttentionMaps(values, 1 / keys, asked)
 
 
-def settle(asked: Asked, config: EncoderConfig) -> Asked:
+def resolve_query(asked: AttentionQuery, config: EncoderConfig) -> AttentionQuery:
     """What is asked of this encoder, whole; raises NoSuchAttention with the cure."""
     if asked.query == "class" and not config.class_token:
         raise NoSuchAttention("query class: the encoder has no class token; say mean")
@@ -100,7 +100,9 @@ def mean_of_heads(weights: Float[Tensor, "b m q k"]) -> Float[Tensor, "b q k"]:
     return weights.mean(1)
 
 
-def answers(weights: Float[Tensor, "*b q k"], query: Float[Tensor, " q"]) -> Float[Tensor, "*b k"]:
+def query_attention(
+    weights: Float[Tensor, "*b q k"], query: Float[Tensor, " q"]
+) -> Float[Tensor, "*b k"]:
     """What the query takes of each key; a new tensor, so the weights can go."""
     return torch.einsum("q, ...qk -> ...k", query, weights)
 

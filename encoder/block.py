@@ -37,7 +37,7 @@ class DropPath(nn.Module):
         return x * F.dropout(x.new_ones(len(x), 1, 1), self.rate, self.training)
 
 
-def attend(
+def scaled_dot_product(
     q: Float[Tensor, "b h k e"], k: Float[Tensor, "b h n e"], v: Float[Tensor, "b h n e"]
 ) -> Float[Tensor, "b h k e"]:
     """Values weighted by softmax(q k / sqrt(e)), by torch's fused kernel for the device.
@@ -79,7 +79,7 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "b n d"], outputs: int | None = None
     ) -> Float[Tensor, "b k d"]:
         q, k, v = self._queries_keys_values(x, outputs)
-        mixed = attend(q, k, v)
+        mixed = scaled_dot_product(q, k, v)
         return self.proj(rearrange(mixed, "b h n d -> b n (h d)"))
 
     def weights(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n n"]:
@@ -159,7 +159,7 @@ def scaled(x: Float[Tensor, "b n d"], scale: Float[Tensor, " d"] | None) -> Floa
     return x if scale is None else x * scale
 
 
-def growing(drop_path: float, depth: int) -> Iterator[float]:
+def drop_path_rates(drop_path: float, depth: int) -> Iterator[float]:
     """Drop path of each block, linear from 0."""
     return (drop_path * i / max(depth - 1, 1) for i in range(depth))
 
@@ -175,7 +175,7 @@ def build_blocks(
     depth: int, embed_dim: int, num_heads: int, mlp_ratio: float, drop_path: float
 ) -> nn.ModuleList:
     """A plain stack whose drop path grows linearly from 0 to `drop_path`."""
-    rates = growing(drop_path, depth)
+    rates = drop_path_rates(drop_path, depth)
     return block_stack(Block(embed_dim, num_heads, mlp_ratio, rate) for rate in rates)
 
 

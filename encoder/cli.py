@@ -76,22 +76,30 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         help="the norm of all tokens becomes that of the pooled ones, not a fresh one",
     )
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="PATTERN",
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PATTERN",
         help="tensors that may stay fresh or be left out, such as blocks.11.*",
-    )  # fmt: skip
+    )
 
 
 def add_told_option(parser: argparse.ArgumentParser) -> None:
     """The same words as an option, of commands that take other words behind the file."""
     parser.add_argument(
-        "--told", action="append", default=[], metavar="key=value",
+        "--told",
+        action="append",
+        default=[],
+        metavar="key=value",
         help="what the file does not say, as `python -m encoder inspect` takes it",
-    )  # fmt: skip
+    )
 
 
 def _add_told(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "told", nargs="*", metavar="key=value",
+        "told",
+        nargs="*",
+        metavar="key=value",
         help="what the file does not say: num_heads, frames, image_size, normalisation, "
         "activation, norm_eps, positions",
-    )  # fmt: skip
+    )

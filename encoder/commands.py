@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from encoder.checkpoint.adapt import Options, adapt
+from encoder.checkpoint.adapt import LoadOptions, adapt
 from encoder.checkpoint.export import timm_arguments, write_encoder
-from encoder.checkpoint.load import load_encoder, load_found
-from encoder.checkpoint.load_report import Report
-from encoder.checkpoint.overrides import Told
-from encoder.checkpoint.parse import Found, find_encoder
+from encoder.checkpoint.load import load_encoder, load_source
+from encoder.checkpoint.load_report import LoadReport
+from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.checkpoint.parse import SourceEncoder, find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
 from encoder.inspect_checkpoint import as_json, inspect_lines
@@ -36,10 +36,10 @@ def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespa
 
 
 def inspect(options: argparse.Namespace) -> None:
-    found = find_told(options.file, options.told)
+    found = find_with_overrides(options.file, options.told)
     report = None
     if options.variant:
-        report = Report(found, adapt(found, _wanted(options, found), _choices(options)))
+        report = LoadReport(found, adapt(found, _wanted(options, found), _choices(options)))
     if options.json:
         print(json.dumps(as_json(found, report), indent=1))
     else:
@@ -47,15 +47,17 @@ def inspect(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    found = find_told(options.file, options.told)
+    found = find_with_overrides(options.file, options.told)
     wanted = _wanted(options, found) if options.variant else None
-    encoder, report = load_found(found, wanted, _choices(options))
+    encoder, report = load_source(found, wanted, _choices(options))
     out = Path(options.out)
     metadata = {"report": report.as_dict(), **_carried(found)}
     write_encoder(out, encoder.state_dict(), encoder.config, options.layout, metadata)
     print(report)
     config = encoder.config
-    again = load_encoder(out, told=Told(config.num_heads, config.frames, config.image_size)).encoder
+    again = load_encoder(
+        out, told=CheckpointOverrides(config.num_heads, config.frames, config.image_size)
+    ).encoder
     tensors = again.state_dict()
     same = all(tensors[name].equal(value) for name, value in encoder.state_dict().items())
     if not same:
@@ -72,28 +74,28 @@ def models(options: argparse.Namespace) -> None:
         print(f"{name:<42}{card.source}: {card.file}{variant}; {card.licence}")
 
 
-def find_told(file: str, words: Sequence[str]) -> Found:
+def find_with_overrides(file: str, words: Sequence[str]) -> SourceEncoder:
     """The encoder of the file that is named, or of the published model of that name, with what
     `key=value` words tell of it. Raises CheckpointMismatch."""
-    said = told_of(words)
+    said = overrides_of(words)
     path, told = find_weights(file, said)
-    found = find_encoder(path, told)
+    found = find_source(path, told)
     if said.given() and found.known.family.name == "own":
         named = ", ".join(said.given())
         raise CheckpointMismatch(f"{path}: says all of itself; leave out {named}")
     return found
 
 
-def told_of(words: Sequence[str]) -> Told:
+def overrides_of(words: Sequence[str]) -> CheckpointOverrides:
     """What `key=value` words say of a file. Raises CheckpointMismatch."""
     try:
-        return TypeAdapter(Told).validate_python(parse_told(words))
+        return TypeAdapter(CheckpointOverrides).validate_python(parse_overrides(words))
     except ValidationError as error:
         given = error.errors()[0]["input"]
         raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
 
 
-def require_colours(found: Found) -> None:
+def require_colours(found: SourceEncoder) -> None:
     """Raises CheckpointMismatch where an encoder does not read the channels of recordings."""
     if found.config.channels != COLOURS:
         raise CheckpointMismatch(
@@ -102,15 +104,16 @@ def require_colours(found: Found) -> None:
         )
 
 
-def parse_told(words: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     """`key=value` words as fields of Told; raises CheckpointMismatch with the nearest key."""
+    known = CheckpointOverrides.__dataclass_fields__
     told: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in Told.__dataclass_fields__:
-            near = get_close_matches(key, Told.__dataclass_fields__, n=1)
+        if not equals or key not in known:
+            near = get_close_matches(key, known, n=1)
             raise CheckpointMismatch(
-                f"{word}: is not one of {', '.join(f'{k}=' for k in Told.__dataclass_fields__)}"
+                f"{word}: is not one of {', '.join(f'{k}=' for k in known)}"
                 + (f"; nearest: {near[0]}" if near else "")
             )
         sides = value.split("x")
@@ -121,18 +124,18 @@ def parse_told(words: Sequence[str]) -> dict[str, Any]:
     return told
 
 
-def _choices(options: argparse.Namespace) -> Options:
-    return Options(options.inflation, options.keep_norm, tuple(options.allow))
+def _choices(options: argparse.Namespace) -> LoadOptions:
+    return LoadOptions(options.inflation, options.keep_norm, tuple(options.allow))
 
 
-def _wanted(options: argparse.Namespace, found: Found) -> EncoderConfig:
+def _wanted(options: argparse.Namespace, found: SourceEncoder) -> EncoderConfig:
     try:
         return variant_config(options.variant, found.config)
     except ValueError as error:
         raise CheckpointMismatch(f"{found.file.path}: {first_error(error)}") from None
 
 
-def _carried(found: Found) -> dict[str, Any]:
+def _carried(found: SourceEncoder) -> dict[str, Any]:
     """What this project's own file says of its training goes on into the new one."""
     if found.known.family.name != "own":
         return {}

@@ -5,7 +5,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from encoder.block import Attention, Block, DropPath, block_stack, growing, scaled
+from encoder.block import Attention, Block, DropPath, block_stack, drop_path_rates, scaled
 from encoder.config import EncoderConfig
 
 
@@ -23,9 +23,14 @@ class DividedBlock(nn.Module):
         self.time_attn = Attention(config.embed_dim, config.num_heads)
         self.time_proj = nn.Linear(config.embed_dim, config.embed_dim)
         self.space = Block(
-            config.embed_dim, config.num_heads, config.mlp_ratio, 0.0,
-            config.norm_eps, config.activation, config.layer_scale,
-        )  # fmt: skip
+            config.embed_dim,
+            config.num_heads,
+            config.mlp_ratio,
+            0.0,
+            config.norm_eps,
+            config.activation,
+            config.layer_scale,
+        )
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Float[Tensor, "b n d"], outputs: None = None) -> Float[Tensor, "b n d"]:
@@ -67,7 +72,9 @@ def build_divided_blocks(config: EncoderConfig) -> nn.ModuleList:
 
     `time_proj` of the others is 0, as TimeSformer starts, so weights of an image model stay whole.
     """
-    blocks = [DividedBlock(config, rate) for rate in growing(config.drop_path, config.depth)]
+    blocks = [
+        DividedBlock(config, rate) for rate in drop_path_rates(config.drop_path, config.depth)
+    ]
     stack = block_stack(blocks)
     for block in blocks[1:]:
         nn.init.zeros_(block.time_proj.weight)

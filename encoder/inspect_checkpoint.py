@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from encoder.checkpoint.adapt import DEFAULTS, Adapted, adapt, grid_text, shape_of
+from encoder.checkpoint.adapt import DEFAULTS, LoadPlan, adapt, shape_of
+from encoder.checkpoint.adapt_positions import grid_text
 from encoder.checkpoint.load_report import (
-    Report,
+    LoadReport,
     by_reason,
     describe_pixels,
     describe_size,
@@ -14,14 +15,14 @@ from encoder.checkpoint.load_report import (
     line,
     wrapped,
 )
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.qkv_formats import FORMS, attention_form
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import COMPUTED, first_error
 from encoder.variants import VARIANTS, as_variant
 
 
-def inspect_lines(found: Found) -> Iterator[str]:
+def inspect_lines(found: SourceEncoder) -> Iterator[str]:
     """What the file holds, then one line a variant."""
     yield f"{found.file.path}: {found.known.family.title}"
     yield from (line(label, text) for label, text in facts(found).items())
@@ -33,7 +34,7 @@ def inspect_lines(found: Found) -> Iterator[str]:
         yield wrapped(f"    {outcome}", 4)
 
 
-def facts(found: Found) -> dict[str, str]:
+def facts(found: SourceEncoder) -> dict[str, str]:
     """What a file says or its family knows, by name."""
     config, known = found.config, found.known
     tensors = found.file.tensors
@@ -66,12 +67,12 @@ def facts(found: Found) -> dict[str, str]:
     }
 
 
-def _stored(found: Found) -> str:
+def _stored(found: SourceEncoder) -> str:
     form = attention_form(found.known.common) if found.known.common else "q_v"  # our own form
     return FORMS[form]
 
 
-def outcomes(found: Found) -> dict[str, str]:
+def outcomes(found: SourceEncoder) -> dict[str, str]:
     """What each variant of the file's own size and image size would become of it."""
     told = {}
     for row, variant in VARIANTS.items():
@@ -88,7 +89,7 @@ def outcomes(found: Found) -> dict[str, str]:
     return told
 
 
-def _summary(found: Found, adapted: Adapted) -> str:
+def _summary(found: SourceEncoder, adapted: LoadPlan) -> str:
     hows = {part.sources: part.how for part in found.parts.values()}
     changed = {
         name: added
@@ -109,7 +110,7 @@ def _added(how: str, native: str) -> str:
     return how.removeprefix(native).removeprefix(", then ")
 
 
-def as_json(found: Found, report: Report | None) -> dict[str, Any]:
+def as_json(found: SourceEncoder, report: LoadReport | None) -> dict[str, Any]:
     """All that `inspect` knows, or the report of one variant, as plain values."""
     if report:
         return report.as_dict()

@@ -6,9 +6,12 @@ from torch.nn.functional import one_hot
 
 
 def votes(
-    cosines: Float[Tensor, "m n"], labels: Int64[Tensor, " n"], classes: int, k: int,
+    cosines: Float[Tensor, "m n"],
+    labels: Int64[Tensor, " n"],
+    classes: int,
+    k: int,
     temperature: float,
-) -> Float[Tensor, "m classes"]:  # fmt: skip
+) -> Float[Tensor, "m classes"]:
     """Shares of the classes among the k nearest of n, weighted by exp(cosine / temperature).
 
     Wu et al., CVPR 2018, section 3.4. A cosine of -inf takes a feature out.

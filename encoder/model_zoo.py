@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
-from encoder.checkpoint.load import Loaded, load_encoder
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.load import LoadedEncoder, load_encoder
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 
 NON_COMMERCIAL = "CC BY-NC 4.0"
@@ -25,7 +25,7 @@ APACHE = "Apache-2.0"
 MAE_ST = "MIT by its repository, whose model code says CC BY-NC 4.0: take it as non-commercial"
 
 
-class Card(NamedTuple):
+class ModelCard(NamedTuple):
     """One published file."""
 
     file: str  # its name at the source
@@ -40,7 +40,7 @@ class Card(NamedTuple):
         return "://" not in self.source
 
 
-def _surgvista_files() -> dict[str, Card]:
+def _surgvista_files() -> dict[str, ModelCard]:
     """The files that SurgVISTA's finetuning starts from, under its own names for them."""
     half = {"normalisation": "half"}
     image = {
@@ -51,50 +51,59 @@ def _surgvista_files() -> dict[str, Card]:
         "clip_base_wit400m": ("vit_base_patch16_clip_224.openai", APACHE, {}),
     }
     cards = {
-        name: Card("pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", told=told)
+        name: ModelCard("pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", told=told)
         for name, (model, licence, told) in image.items()
     }
     videomae = "https://github.com/MCG-NJU/VideoMAE/blob/main/MODEL_ZOO.md"
     return cards | {
-        "videomae_base_k400_1600e": Card(
+        "videomae_base_k400_1600e": ModelCard(
             "checkpoint.pth", videomae, NON_COMMERCIAL, "unified_base"
         ),
-        "videomae_base_ssv2_2400e": Card(
+        "videomae_base_ssv2_2400e": ModelCard(
             "checkpoint.pth", videomae, NON_COMMERCIAL, "unified_base"
         ),
-        "internvideo_base_hybrid_800e": Card(
-            "internvideomae_classification/vit_b_hybrid_pt_800e.pth", "OpenGVLab/InternVideo1.0",
-            APACHE, "unified_base",
+        "internvideo_base_hybrid_800e": ModelCard(
+            "internvideomae_classification/vit_b_hybrid_pt_800e.pth",
+            "OpenGVLab/InternVideo1.0",
+            APACHE,
+            "unified_base",
         ),
-        "videomaev2_base_ft_k710_pt_hybrid_giant": Card(
-            "distill/vit_b_k710_dl_from_giant.pth", "OpenGVLab/VideoMAE2",
-            NON_COMMERCIAL, "unified_base",
+        "videomaev2_base_ft_k710_pt_hybrid_giant": ModelCard(
+            "distill/vit_b_k710_dl_from_giant.pth",
+            "OpenGVLab/VideoMAE2",
+            NON_COMMERCIAL,
+            "unified_base",
             sha256="8141a6955e0700d11bf15928fe6d61e5cfe482606fed8cfdddb1b922c0fd88ec",
         ),
-        "umt_base_k710_200e": Card(
+        "umt_base_k710_200e": ModelCard(
             "b16_ptk710_f8_res224.pth",
             "https://github.com/OpenGVLab/unmasked_teacher/blob/main/single_modality/MODEL_ZOO.md",
-            APACHE, "unified_base",
+            APACHE,
+            "unified_base",
         ),
-        "mvd_base_k400_400e": Card(
-            "checkpoint.pth", "https://github.com/ruiwang2021/mvd", NON_COMMERCIAL,
+        "mvd_base_k400_400e": ModelCard(
+            "checkpoint.pth",
+            "https://github.com/ruiwang2021/mvd",
+            NON_COMMERCIAL,
             "unified_base_st",
         ),
-        "SurgVISTA": Card(
-            "SurgVISTA.pth", "https://github.com/isyangshu/SurgVISTA", "CC BY-NC-ND 4.0",
+        "SurgVISTA": ModelCard(
+            "SurgVISTA.pth",
+            "https://github.com/isyangshu/SurgVISTA",
+            "CC BY-NC-ND 4.0",
             "unified_base_st",
         ),
-    }  # fmt: skip
+    }
 
 
-def _mae_st_names() -> dict[str, Card]:
+def _mae_st_names() -> dict[str, ModelCard]:
     """`x_y_z`: model, pretraining data, data of the few-shot finetuning."""
     pretrained = ("say", "s", "kinetics", "kinetics-200h")
     finetuned = [f"{data}-{shots}shot" for data, shots in product(("ssv2", "kinetics"), (50, 10))]
     rows = list(product(("mae", "vit"), pretrained, ("none",)))
     rows += product(("vit",), pretrained, finetuned)
     return {
-        f"{x}_{y}_{z}": Card(f"{y}_{z}.pth", "eminorhan/video-models", MAE_ST, "")
+        f"{x}_{y}_{z}": ModelCard(f"{y}_{z}.pth", "eminorhan/video-models", MAE_ST, "")
         for x, y, z in rows
     }
 
@@ -107,7 +116,7 @@ def available_models() -> list[str]:
     return sorted(CARDS)
 
 
-def find_card(name: str) -> Card:
+def find_card(name: str) -> ModelCard:
     """Raises CheckpointMismatch with the nearest names where there is none of this name."""
     if name in CARDS:
         return CARDS[name]
@@ -118,19 +127,19 @@ def find_card(name: str) -> Card:
     )
 
 
-def load_model(name: str) -> Loaded:
+def load_model(name: str) -> LoadedEncoder:
     """The encoder of a published model, and the report of its load; see `find_model`."""
-    return load_encoder(find_model(name), told=Told(**find_card(name).told))
+    return load_encoder(find_model(name), told=CheckpointOverrides(**find_card(name).told))
 
 
-def find_weights(source: str, told: Told) -> tuple[Path, Told]:
+def find_weights(source: str, told: CheckpointOverrides) -> tuple[Path, CheckpointOverrides]:
     """A file or folder as it is; or a published model's file, with what its card tells of it where
     `told` does not. Raises what `find_model` raises."""
     path = Path(source)
     if path.exists() or (source not in CARDS and path.suffix):
         return path, told
     card = find_card(source)
-    return find_model(source), replace(Told(**card.told), **told.given())
+    return find_model(source), replace(CheckpointOverrides(**card.told), **told.given())
 
 
 def find_model(name: str) -> Path:
@@ -152,7 +161,7 @@ def find_model(name: str) -> Path:
     return _checked(_download(name, card, where), card)
 
 
-def _download(name: str, card: Card, where: str) -> Path:
+def _download(name: str, card: ModelCard, where: str) -> Path:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -181,7 +190,7 @@ def _reachable(endpoint: str) -> bool:
         return False
 
 
-def _checked(path: Path, card: Card) -> Path:
+def _checked(path: Path, card: ModelCard) -> Path:
     if card.sha256:
         digest = hashlib.sha256()
         with path.open("rb") as file:

@@ -22,9 +22,15 @@ def join_tubelets(
     """The inverse of `split_tubelets`."""
     (t, h, w), (n1, n2, n3) = tubelet, grid
     return rearrange(
-        tubelets, "b (n1 n2 n3) (t h w c) -> b (n1 t) (n2 h) (n3 w) c",
-        n1=n1, n2=n2, n3=n3, t=t, h=h, w=w,
-    )  # fmt: skip
+        tubelets,
+        "b (n1 n2 n3) (t h w c) -> b (n1 t) (n2 h) (n3 w) c",
+        n1=n1,
+        n2=n2,
+        n3=n3,
+        t=t,
+        h=h,
+        w=w,
+    )
 
 
 def gather_tokens(

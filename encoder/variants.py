@@ -22,31 +22,56 @@ class Variant(NamedTuple):
 VARIANTS = {
     "unified_{}": Variant(
         "tubelets of 2 frames, 1-D sinusoid positions, mean of the tokens",
-        16, {"tubelet": 2, "positions": "sinusoid", "norm": "pooled"},
+        16,
+        {"tubelet": 2, "positions": "sinusoid", "norm": "pooled"},
     ),
     "unified_{}_st": Variant(
         "the same with 3-D sin-cos positions (MVD, SurgVISTA)",
-        16, {"tubelet": 2, "positions": "sincos3d", "norm": "pooled"},
+        16,
+        {"tubelet": 2, "positions": "sincos3d", "norm": "pooled"},
     ),
     "unified_{}_2D": Variant(
         "every frame cut by itself, half the frames for the same tokens",
-        8, {"tubelet": 1, "positions": "sinusoid", "norm": "pooled"}, "fused", image=True,
+        8,
+        {"tubelet": 1, "positions": "sinusoid", "norm": "pooled"},
+        "fused",
+        image=True,
     ),
     "unified_{}_2D_3D": Variant(
         "tubelets of 2 frames from an image model's patches",
-        16, {"tubelet": 2, "positions": "sinusoid", "norm": "pooled"}, "fused", image=True,
+        16,
+        {"tubelet": 2, "positions": "sinusoid", "norm": "pooled"},
+        "fused",
+        image=True,
     ),
     "unified_{}_image": Variant(
         "every frame cut by itself, learned positions and class token",
-        8, {"tubelet": 1, "positions": "separable", "class_token": True, "norm": "tokens",
-            "pooling": "first"}, "fused", image=True,
+        8,
+        {
+            "tubelet": 1,
+            "positions": "separable",
+            "class_token": True,
+            "norm": "tokens",
+            "pooling": "first",
+        },
+        "fused",
+        image=True,
     ),
     "timesformer_{}": Variant(
         "the same with attention divided into time and space",
-        8, {"tubelet": 1, "positions": "separable", "class_token": True, "norm": "tokens",
-            "pooling": "first", "attention": "divided"}, "fused", image=True,
+        8,
+        {
+            "tubelet": 1,
+            "positions": "separable",
+            "class_token": True,
+            "norm": "tokens",
+            "pooling": "first",
+            "attention": "divided",
+        },
+        "fused",
+        image=True,
     ),
-}  # fmt: skip
+}
 ALIASES = {"unifiedmodel_cls": "unified_base_image"}
 NAMES = {row.format(size): (size, row) for row in VARIANTS for size in ENCODER_SIZES}
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 
-from encoder.block import Block, block_stack, growing, run_block
+from encoder.block import Block, block_stack, drop_path_rates, run_block
 from encoder.config import EncoderConfig, Grid
 from encoder.divided_attention import DividedBlock, build_divided_blocks
 from encoder.patchify import gather_tokens, split_tubelets, standardise, unit_pixels
@@ -115,14 +115,19 @@ class VideoEncoder(nn.Module):
 
 
 def _joint_blocks(config: EncoderConfig) -> nn.ModuleList:
-    rates = growing(config.drop_path, config.depth)
+    rates = drop_path_rates(config.drop_path, config.depth)
     return block_stack(
         Block(
-            config.embed_dim, config.num_heads, config.mlp_ratio, rate,
-            config.norm_eps, config.activation, config.layer_scale,
+            config.embed_dim,
+            config.num_heads,
+            config.mlp_ratio,
+            rate,
+            config.norm_eps,
+            config.activation,
+            config.layer_scale,
         )
         for rate in rates
-    )  # fmt: skip
+    )
 
 
 def _norm(config: EncoderConfig) -> nn.LayerNorm:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.cli_args import COMMANDS, commands_parser
-from launch.recipe_cli import Program, recipe_asked
+from launch.recipe_cli import StageProgram, parse_recipe_command
 
 RECIPES = Path(__file__).parent / "recipes"
 DESCRIPTION = """\
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     from finetune.config import FinetuneConfig
 
-    program = Program("finetune", DESCRIPTION, RECIPES)
-    config = recipe_asked(program, FinetuneConfig, arguments)
+    program = StageProgram("finetune", DESCRIPTION, RECIPES)
+    config = parse_recipe_command(program, FinetuneConfig, arguments)
     if config is not None:
         from finetune.run import finetune
 

@@ -18,19 +18,26 @@ def commands_parser() -> argparse.ArgumentParser:
 
 def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
-        "predictions", type=Path, nargs="+", metavar="PREDICTIONS.npz",
+        "predictions",
+        type=Path,
+        nargs="+",
+        metavar="PREDICTIONS.npz",
         help="several are scored together, such as those of a cross-validation",
-    )  # fmt: skip
+    )
     evaluate.add_argument("--out", type=Path, metavar="FOLDER", help="metrics.json and pictures")
     evaluate.add_argument(
-        "--tolerances", choices=("neighbours", "cholec80"), default="neighbours",
+        "--tolerances",
+        choices=("neighbours", "cholec80"),
+        default="neighbours",
         help="what relaxed boundaries forgive for 10 s: the neighbouring phase, or as Cholec80's "
         "evaluation does, by phase",
-    )  # fmt: skip
+    )
     evaluate.add_argument(
-        "--triplets", type=Path, metavar="FILE",
+        "--triplets",
+        type=Path,
+        metavar="FILE",
         help="average precisions of action triplets and parts, by CholecT50's label_mapping.txt",
-    )  # fmt: skip
+    )
 
 
 def _add_labels(labels: argparse.ArgumentParser) -> None:
@@ -47,22 +54,28 @@ def _add_labels(labels: argparse.ArgumentParser) -> None:
         help="one file for all, a pattern with {name}, or a folder with one for each; not of clips",
     )
     labels.add_argument(
-        "--kind", choices=("moments", "clips"), default="moments",
+        "--kind",
+        choices=("moments", "clips"),
+        default="moments",
         help="labels in time, or of clips with a label each (moments)",
-    )  # fmt: skip
+    )
     labels.add_argument("--split", type=Path, help="a YAML file of train, val and test")
     labels.add_argument(
-        "--targets", choices=("one", "many"), default="one",
+        "--targets",
+        choices=("one", "many"),
+        default="one",
         help="classes that a moment may have (one)",
-    )  # fmt: skip
+    )
     labels.add_argument(
-        "--category", default="phase",
+        "--category",
+        default="phase",
         help="of CholecT50's labels: phase, instrument, verb, target or triplet (phase)",
-    )  # fmt: skip
+    )
     labels.add_argument(
-        "--allow-shared-recordings", action="store_true",
+        "--allow-shared-recordings",
+        action="store_true",
         help="clips of one recording may be in several parts, where they do not overlap",
-    )  # fmt: skip
+    )
     labels.add_argument("--classes", help="names in their order, with commas between; else all")
     labels.add_argument("--rate", type=float, default=1.0, help="moments a second (1)")
     labels.add_argument(
@@ -93,13 +106,18 @@ def _add_features(features: argparse.ArgumentParser) -> None:
         "--weights", required=True, help="an encoder: a file, a run's folder, a published name"
     )
     features.add_argument(
-        "--backbone", action="append", default=[], metavar="key=value",
+        "--backbone",
+        action="append",
+        default=[],
+        metavar="key=value",
         help="what else a recipe says of the backbone, such as variant=unified_base frames=8",
-    )  # fmt: skip
+    )
     features.add_argument(
-        "--window", choices=("causal", "centred"), default="causal",
+        "--window",
+        choices=("causal", "centred"),
+        default="causal",
         help="frames before a moment, or around it (causal)",
-    )  # fmt: skip
+    )
     features.add_argument(
         "--step-seconds", type=float, default=0.16, help="between two frames of a clip (0.16)"
     )
@@ -108,19 +126,21 @@ def _add_features(features: argparse.ArgumentParser) -> None:
 
 def _add_attention(attention: argparse.ArgumentParser) -> None:
     attention.add_argument(
-        "checkpoint", metavar="CHECKPOINT",
+        "checkpoint",
+        metavar="CHECKPOINT",
         help="an encoder: a file, a run's folder, a published name",
-    )  # fmt: skip
+    )
     add_choice(attention)
     add_told_option(attention)
     attention.add_argument(
         "--layer", type=int, default=-1, metavar="N", help="from 0, or from the last: -1, -2 (-1)"
     )
     attention.add_argument(
-        "--query", choices=("class", "mean"),
+        "--query",
+        choices=("class", "mean"),
         help="whose attention: the class token's, or the mean of all patches' (class where there "
         "is one)",
-    )  # fmt: skip
+    )
     attention.add_argument(
         "--heads", choices=("mean", "each"), default="mean", help="one row, or one a head (mean)"
     )
@@ -128,10 +148,12 @@ def _add_attention(attention: argparse.ArgumentParser) -> None:
         "--rollout", action="store_true", help="through all layers up to this one"
     )
     attention.add_argument(
-        "--style", choices=("overlay", "classic"), default="overlay",
+        "--style",
+        choices=("overlay", "classic"),
+        default="overlay",
         help="one scale for all, over the frames and beside them; or grey maps alone, each tile "
         "from its least to its most (overlay)",
-    )  # fmt: skip
+    )
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:

@@ -13,18 +13,18 @@ from finetune.data.clip_labels import label_clips
 from finetune.data.clip_lists import paths_of, read_parts
 from finetune.data.labelled_set import LabelledSet, label_recordings
 from finetune.data.splits import find_split
-from finetune.data.windows import Window
+from finetune.data.windows import WindowSampling
 from finetune.evaluation.evaluate import evaluate, evaluation_lines, triplet_lines, write_evaluation
 from finetune.evaluation.predictions import join_predictions, load_predictions
 from finetune.inference.export_features import export_features, open_encoder
-from finetune.inference.predict_video import Reading, predict
+from finetune.inference.predict_video import PredictOptions, predict
 from finetune.label_space.cli import merge_files
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.parse import LabelSpaceError
 from finetune.model.config import AS_TRAINED, BackboneConfig
 from launch.recipe import validate
 from video.labels.segments import LabelError
 from video.manifest import ManifestError
-from video.open_source import Opened, open_each, open_source
+from video.open_source import OpenedSource, open_each, open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
 
@@ -63,9 +63,15 @@ def _moments(options: argparse.Namespace, classes: list[str] | None) -> Labelled
     opened = open_source(options.source, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
     _tell(opened)
     return label_recordings(
-        opened.recordings, options.labels, _split(options), options.rate, options.label_fps,
-        classes, options.targets, options.category,
-    )  # fmt: skip
+        opened.recordings,
+        options.labels,
+        _split(options),
+        options.rate,
+        options.label_fps,
+        classes,
+        options.targets,
+        options.category,
+    )
 
 
 def _clips(options: argparse.Namespace, classes: list[str] | None) -> LabelledSet:
@@ -84,7 +90,7 @@ def _split(options: argparse.Namespace) -> Path | None:
     return find_split(options.split) if options.split else None
 
 
-def _tell(opened: Opened) -> None:
+def _tell(opened: OpenedSource) -> None:
     for failure in opened.failures:
         print(f"unreadable: {failure}")
 
@@ -95,9 +101,9 @@ def run_merge(options: argparse.Namespace) -> None:
     for word in options.sets:
         name, equals, path = word.partition("=")
         if not equals or not path:
-            raise SpaceError(f"{word!r}: a set is given as NAME=FILE")
+            raise LabelSpaceError(f"{word!r}: a set is given as NAME=FILE")
         if name in sets:
-            raise SpaceError(f"{word!r}: there is another set {name}, {sets[name]}")
+            raise LabelSpaceError(f"{word!r}: there is another set {name}, {sets[name]}")
         sets[name] = Path(path)
     for line in merge_files(options.out, sets, options.synonyms):
         print(line)
@@ -107,7 +113,7 @@ def run_predict(options: argparse.Namespace) -> None:
     """Probabilities of one recording, row by row as they are found."""
     recording = _open_one(options.video, options.folder_fps)
     out = options.out or Path()
-    reading = Reading(options.rate, options.batch, options.workers, SILENCE_SECONDS)
+    reading = PredictOptions(options.rate, options.batch, options.workers, SILENCE_SECONDS)
     began, unreadable, failures = time.monotonic(), 0, list[UnreadableVideo]()
     for told in predict(recording, options.run, out, reading):
         unreadable += told.unreadable
@@ -144,8 +150,8 @@ def run_features(options: argparse.Namespace) -> None:
     encoder, facts = open_encoder(backbone)
     opened = open_source(options.source, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
     _tell(opened)
-    window = Window(options.window, options.step_seconds)
-    reading = Reading(options.rate, options.batch, options.workers, SILENCE_SECONDS)
+    window = WindowSampling(options.window, options.step_seconds)
+    reading = PredictOptions(options.rate, options.batch, options.workers, SILENCE_SECONDS)
     for done in export_features(encoder, facts, opened.recordings, options.out, window, reading):
         note = ", was there" if done.was_there else ""
         print(f"{done.path}: {done.moments} moments{note}", flush=True)

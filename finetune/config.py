@@ -7,17 +7,17 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from finetune.augment.config import ClipAugmentation, MixingConfig
+from finetune.augment.config import ClipAugmentation, MixupConfig
 from finetune.data.clip_sampling import ClipSampling
-from finetune.data.windows import Window
+from finetune.data.windows import WindowSampling
 from finetune.model.config import (
     SEGMENTED,
     BackboneConfig,
     HeadConfig,
-    HeadStartConfig,
+    HeadInitConfig,
     LossConfig,
 )
-from finetune.tuning import HEAD_OF, Full, Mode
+from finetune.tuning import HEAD_OF, Full, Tuning
 from launch.config import (
     BatchConfig,
     CheckpointConfig,
@@ -34,7 +34,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, config=STRICT)
-class MomentsConfig:
+class TimestampsConfig:
     """Labels in time of recordings of any length."""
 
     source: str  # recordings: a folder, a manifest, a CSV file or a list
@@ -46,7 +46,7 @@ class MomentsConfig:
     category: Literal["phase", "instrument", "verb", "target", "triplet"] = "phase"  # of CholecT50
     rate: PositiveFloat = 1.0  # moments a second
     label_fps: PositiveFloat = 25.0  # that labels count which count frames
-    sampling: Window = field(default_factory=Window)
+    sampling: WindowSampling = field(default_factory=WindowSampling)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -62,7 +62,7 @@ class ClipsConfig:
     sampling: ClipSampling = field(default_factory=ClipSampling)
 
 
-LabelledConfig = Annotated[MomentsConfig | ClipsConfig, Field(discriminator="kind")]
+LabelledConfig = Annotated[TimestampsConfig | ClipsConfig, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -113,9 +113,14 @@ class ValidationConfig:
 
     every_epochs: PositiveFloat = 1.0
     metric: Literal[
-        "top-1", "mean class accuracy", "F1 macro", "F1 micro", "mAP",
-        "phase accuracy", "phase jaccard",
-    ] = "top-1"  # fmt: skip
+        "top-1",
+        "mean class accuracy",
+        "F1 macro",
+        "F1 micro",
+        "mAP",
+        "phase accuracy",
+        "phase jaccard",
+    ] = "top-1"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -127,10 +132,10 @@ class FinetuneConfig:
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
-    head_start: HeadStartConfig = field(default_factory=HeadStartConfig)
-    mode: Mode = field(default_factory=Full)
+    head_start: HeadInitConfig = field(default_factory=HeadInitConfig)
+    mode: Tuning = field(default_factory=Full)
     loss: LossConfig = field(default_factory=LossConfig)
-    mixing: MixingConfig = field(default_factory=MixingConfig)
+    mixing: MixupConfig = field(default_factory=MixupConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)

@@ -6,43 +6,58 @@ from pathlib import Path
 from encoder.block import compile_blocks
 from finetune.config import FinetuneConfig
 from finetune.data.batches import open_batches
-from finetune.data.datasets import LEDGER_FILE, Sets, open_sets
+from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets, open_datasets
 from finetune.data.samples import LabelledSamples
 from finetune.data.splits import require_unseen
-from finetune.inference.best_checkpoint import Looks, validating_steps
-from finetune.inference.evaluator import Tester
-from finetune.inference.knn import neighbours
-from finetune.loop import Run, train
-from finetune.model.build import Built, build, rebuild
+from finetune.inference.best_checkpoint import ValidationHistory, validating_steps
+from finetune.inference.evaluator import Evaluator
+from finetune.inference.knn import knn_classify
+from finetune.loop import FinetuneRun, train
+from finetune.model.build import BuiltModel, build, rebuild
 from finetune.model.classifier import Classifier, learning_rate_scale
 from finetune.model.losses import build_loss
-from finetune.model.memory import classifier_footprint
-from finetune.reporter import Reporter
+from finetune.model.memory import classifier_memory
+from finetune.reporter import FinetuneReporter
 from finetune.startup_summary import describe_end, describe_run
-from launch.capacity.activation_checkpointing import recomputes
-from launch.capacity.model_memory import Footprint
+from launch.capacity.activation_checkpointing import use_activation_checkpointing
+from launch.capacity.model_memory import ModelMemory
 from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
-from launch.distributed.process_group import Processes, leave_processes
+from launch.distributed.process_group import Processes, destroy_process_group
 from launch.metrics.nonfinite import SkippedSteps
 from launch.recipe import ConfigError
-from launch.run.graceful_stop import ended_in_order
+from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, total_steps
-from video.failure_log import Ledger
+from video.failure_log import FailureLog
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
 HARMLESS = (
-    "run", "log.", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
-    "data.max_unreadable", "data.read_timeout", "data.set.source", "data.set.labels",
-    "batch.micro_batch", "engine.zero_stage", "engine.offload_optimizer", "engine.recompute",
+    "run",
+    "log.",
+    "checkpoint.",
+    "schedule.steps",
+    "schedule.epochs",
+    "data.workers",
+    "data.max_unreadable",
+    "data.read_timeout",
+    "data.set.source",
+    "data.set.labels",
+    "batch.micro_batch",
+    "engine.zero_stage",
+    "engine.offload_optimizer",
+    "engine.recompute",
     "engine.compile",
-    "engine.timeout_seconds", "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
-    "views.", "validation.every_epochs",
-)  # fmt: skip
+    "engine.timeout_seconds",
+    "engine.stall_seconds",
+    "engine.lost_seconds",
+    "engine.max_skipped",
+    "views.",
+    "validation.every_epochs",
+)
 
 
 def finetune(config: FinetuneConfig) -> None:
@@ -50,32 +65,34 @@ def finetune(config: FinetuneConfig) -> None:
     with session(
         config.run, config, config.batch, config.engine, config.checkpoint, HARMLESS
     ) as opened:
-        sets = open_sets(config, opened.folder, opened.processes)
+        sets = open_datasets(config, opened.folder, opened.processes)
         if config.mode.kind == "neighbours":
             built = build_network(config, sets, None, opened.folder, opened.processes)
-            neighbours(config, opened, sets, built)
-            leave = leave_processes
+            knn_classify(config, opened, sets, built)
+            leave = destroy_process_group
         else:
             run, tester = prepare(config, opened, sets)
-            with ended_in_order(run.saver, run.reporter.teller):
+            with finish_on_error(run.saver, run.reporter.logger):
                 train(run, tester.validate)
                 tester.keep_last()
-            tester.test(run.reporter.teller.say)
+            tester.test(run.reporter.logger.info)
             for line in describe_end(opened.folder):
-                run.reporter.teller.say(line)
-            run.reporter.teller.close()
+                run.reporter.logger.info(line)
+            run.reporter.logger.close()
             leave = run.engine.close
     leave()
 
 
-def prepare(config: FinetuneConfig, opened: Session, sets: Sets) -> tuple[Run, Tester]:
+def prepare(
+    config: FinetuneConfig, opened: Session, sets: LabelledSets
+) -> tuple[FinetuneRun, Evaluator]:
     """Builds the network, restores what there is, and opens data, schedules and reports."""
-    folder, processes, notes = opened.folder, opened.processes, list(opened.notes)
+    folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
     checkpoints = folder / CHECKPOINTS_FOLDER
     resumed = find_checkpoint(checkpoints, processes, notes.append)
     built = build_network(config, sets, resumed, folder, processes)
     engine = build_engine(config, built.model, resumed, processes, notes.append)
-    encoder = built.facts.encoder
+    encoder = built.spec.encoder
     copies = config.data.clips_per_read
     samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
     per_epoch = len(samples) * copies / config.batch.clips
@@ -83,50 +100,62 @@ def prepare(config: FinetuneConfig, opened: Session, sets: Sets) -> tuple[Run, T
     steps = range(min(resumed.step if resumed else 0, last), last)
 
     counters = resumed.counters if resumed else {}
-    ledger_file = folder / LEDGER_FILE if processes.is_first else None
-    ledger = Ledger(ledger_file, config.data.max_unreadable, counters)
+    failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
+    failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
     skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
-    reporter = Reporter(config, encoder, folder, processes, ledger, skipped, steps)
+    reporter = FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
     described = describe_run(config, sets, built, engine, samples, resumed, steps, opened)
     for line in (*notes, *sets.lines, *described):
-        reporter.teller.say(line)
-    if processes.is_first:
-        record_start(folder, processes, steps, weights=built.facts.weights)
+        reporter.logger.info(line)
+    if processes.is_rank0:
+        record_start(folder, processes, steps, weights=built.spec.weights)
     validates = "val" in sets.parts
     validating = validating_steps(config.validation, last, per_epoch) if validates else frozenset()
     counts = samples.counts(len(sets.classes))
-    run = Run(
-        config, steps, validating, engine, built.model,
+    run = FinetuneRun(
+        config,
+        steps,
+        validating,
+        engine,
+        built.model,
         open_batches(config, samples, processes, steps, engine.accumulation),
         build_loss(config.loss, counts),
         *build_schedules(config.optimizer, config.schedule, config.batch.clips, last),
-        reporter, Saver(checkpoints, processes, config.checkpoint, reporter.teller.say),
-        opened.monitor, opened.interrupts,
-    )  # fmt: skip
-    looks = Looks(folder, steps.start, config.validation)
-    tester = Tester(config, opened, sets, built, engine, reporter, looks)
+        reporter,
+        Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
+        opened.watchdog,
+        opened.signals,
+    )
+    looks = ValidationHistory(folder, steps.start, config.validation)
+    tester = Evaluator(config, opened, sets, built, engine, reporter, looks)
     if steps.start in validating and not looks.has(steps.start):
         tester.validate(steps.start)  # the run stopped between saving and looking
     return run, tester
 
 
 def build_network(
-    config: FinetuneConfig, sets: Sets, resumed: Checkpoint | None, folder: Path,
+    config: FinetuneConfig,
+    sets: LabelledSets,
+    resumed: Checkpoint | None,
+    folder: Path,
     processes: Processes,
-) -> Built:  # fmt: skip
+) -> BuiltModel:
     """The network as it began; refuses test recordings that its encoder was pretrained on."""
     if resumed is not None:
         return rebuild(config, sets.classes, sets.checksum, folder)
     built = build(config, sets.classes, sets.checksum, folder, processes)
     parts = {part: sets.recordings(part) for part in sets.parts}
-    require_unseen(parts, built.facts.pretrained_on, Path("data.split"))
+    require_unseen(parts, built.spec.pretrained_on, Path("data.split"))
     return built
 
 
 def build_engine(
-    config: FinetuneConfig, model: Classifier, resumed: Checkpoint | None, processes: Processes,
+    config: FinetuneConfig,
+    model: Classifier,
+    resumed: Checkpoint | None,
+    processes: Processes,
     say: Callable[[str], None],
-) -> Engine:  # fmt: skip
+) -> Engine:
     """Under the learning rates of the recipe's mode, with the state of a checkpoint."""
     mode, depth = config.mode, model.encoder.config.depth
     if mode.kind == "neighbours":
@@ -135,10 +164,12 @@ def build_engine(
     def scale(name: str) -> float:
         return learning_rate_scale(name, depth, mode.layer_decay, mode.backbone_lr)
 
-    def count(precision: str, on_gpu: bool) -> Footprint:
-        return classifier_footprint(model, config.segments, precision, on_gpu)
+    def count(precision: str, on_gpu: bool) -> ModelMemory:
+        return classifier_memory(model, config.segments, precision, on_gpu)
 
-    model.encoder.recompute = recomputes(config.engine, config.batch, processes, count, say)
+    model.encoder.recompute = use_activation_checkpointing(
+        config.engine, config.batch, processes, count, say
+    )
     if config.engine.compile:
         compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes, scale)

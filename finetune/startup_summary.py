@@ -4,10 +4,10 @@ from pathlib import Path
 
 from encoder.checkpoint.load_report import describe_encoder
 from finetune.config import FinetuneConfig
-from finetune.data.datasets import Sets
+from finetune.data.datasets import LabelledSets
 from finetune.data.samples import LabelledSamples
-from finetune.model.build import Built
-from finetune.model.classifier_file import CLASSIFIER_FILE, read_about
+from finetune.model.build import BuiltModel
+from finetune.model.classifier_file import CLASSIFIER_FILE, read_metadata
 from launch.checkpoint.store import Checkpoint
 from launch.metrics.run_log import EVENTS_FOLDER
 from launch.run.run_folder import device_name
@@ -17,11 +17,17 @@ from launch.training.lr_schedule import peak_learning_rate
 
 
 def describe_run(
-    config: FinetuneConfig, sets: Sets, built: Built, engine: Engine, samples: LabelledSamples,
-    resumed: Checkpoint | None, steps: range, opened: Session,
-) -> list[str]:  # fmt: skip
+    config: FinetuneConfig,
+    sets: LabelledSets,
+    built: BuiltModel,
+    engine: Engine,
+    samples: LabelledSamples,
+    resumed: Checkpoint | None,
+    steps: range,
+    opened: Session,
+) -> list[str]:
     """What is trained on what, and from where; a line a subject."""
-    hosts = opened.monitor.hosts
+    hosts = opened.watchdog.hosts
     lines = [
         *built.lines,
         _model(config, built),
@@ -40,13 +46,13 @@ def describe_run(
     return lines
 
 
-def _model(config: FinetuneConfig, built: Built) -> str:
+def _model(config: FinetuneConfig, built: BuiltModel) -> str:
     parameters = list(built.model.parameters())
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     total = sum(p.numel() for p in parameters)
     return (
-        f"model: {describe_encoder(built.facts.encoder)}; head {config.head.kind}, "
-        f"{len(built.facts.classes)} classes; mode {config.mode.kind}: {trained / 1e6:.2f} of "
+        f"model: {describe_encoder(built.spec.encoder)}; head {config.head.kind}, "
+        f"{len(built.spec.classes)} classes; mode {config.mode.kind}: {trained / 1e6:.2f} of "
         f"{total / 1e6:.2f} M parameters are trained"
     )
 
@@ -66,7 +72,7 @@ def _step(
 
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
-    about = read_about(folder / CLASSIFIER_FILE)
+    about = read_metadata(folder / CLASSIFIER_FILE)
     chosen = "the last step; there is no val to choose a better one by"
     if about.validation:
         chosen = f"the best by val {about.validation['metric']} {about.validation['value']:.4f}"

@@ -52,7 +52,7 @@ class AttentiveProbe:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Neighbours:
+class KnnClassifier:
     """Nothing is trained: the labels of the `k` nearest training samples by the cosine of frozen
     features, weighted by exp(cosine / temperature) (Wu et al., CVPR 2018, section 3.4)."""
 
@@ -61,7 +61,7 @@ class Neighbours:
     temperature: Annotated[float, Field(gt=0)] = 0.07
 
 
-Mode = Annotated[
-    Full | Partial | LinearProbe | AttentiveProbe | Neighbours, Field(discriminator="kind")
+Tuning = Annotated[
+    Full | Partial | LinearProbe | AttentiveProbe | KnnClassifier, Field(discriminator="kind")
 ]
 HEAD_OF = {"linear_probe": "linear", "attentive_probe": "attentive"}

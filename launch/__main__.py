@@ -3,7 +3,7 @@
 import sys
 
 from launch.cli import main
-from launch.entrypoint import leave, run_program
+from launch.entrypoint import exit_process, run_program
 
 if __name__ == "__main__":
-    leave(run_program("launch", lambda: main(sys.argv[1:])))
+    exit_process(run_program("launch", lambda: main(sys.argv[1:])))

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 
-def write_durably(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str) -> None:
     """Replaces a small text file; after a crash it holds the old text or the new."""
     aside = path.with_name(path.name + ".tmp")
     with aside.open("w", encoding="utf-8") as file:
@@ -15,7 +15,7 @@ def write_durably(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def flush_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Makes the names in a folder survive a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -24,7 +24,7 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def digest(file: Path) -> str:
+def sha256_file(file: Path) -> str:
     """The file's sha256, in hexadecimal."""
     sha256 = hashlib.sha256()
     with file.open("rb") as opened:

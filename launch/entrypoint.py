@@ -29,15 +29,15 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
             if _rank() == "0":
                 sys.stderr.write(f"{name}: {error}\n")
         elif status is not None:
-            sys.stderr.write(f"{name}: {_who()}{error}\n")
+            sys.stderr.write(f"{name}: {_rank_prefix()}{error}\n")
         else:
             traceback.print_exc()
-            sys.stderr.write(f"{name}: {_who()}{type(error).__name__}: {error}\n")
-            _tell_torchrun(error)
+            sys.stderr.write(f"{name}: {_rank_prefix()}{type(error).__name__}: {error}\n")
+            _write_torchelastic_error(error)
         return 1 if status is None else int(status)
 
 
-def leave(status: int) -> NoReturn:
+def exit_process(status: int) -> NoReturn:
     """Ends the process; at once after a failure.
 
     The threads of a process group that lost a member may abort an orderly exit (SIGABRT).
@@ -53,7 +53,7 @@ def _rank() -> str:
     return os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
 
 
-def _who() -> str:
+def _rank_prefix() -> str:
     """Which process speaks, where there are several."""
     world_size = os.environ.get("WORLD_SIZE", "1")
     if world_size == "1":
@@ -61,7 +61,7 @@ def _who() -> str:
     return f"rank {_rank()} of {world_size} on {platform.node()} failed: "
 
 
-def _tell_torchrun(error: Exception) -> None:
+def _write_torchelastic_error(error: Exception) -> None:
     """Leaves the cause where torchrun looks for it, who prints it last of all."""
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if file:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from launch.recipe import Config, key_paths, load_recipe
 
 
-class Program(NamedTuple):
+class StageProgram(NamedTuple):
     """A stage as a user calls it."""
 
     name: str  # after `python -m`
@@ -16,7 +16,9 @@ class Program(NamedTuple):
     recipes: Path  # the folder of those that are shipped
 
 
-def recipe_asked(program: Program, cls: type[Config], arguments: Sequence[str]) -> Config | None:
+def parse_recipe_command(
+    program: StageProgram, cls: type[Config], arguments: Sequence[str]
+) -> Config | None:
     """The configuration that is to be run; None, and a line, where it was only to be checked.
 
     Raises ConfigError.
@@ -30,7 +32,7 @@ def recipe_asked(program: Program, cls: type[Config], arguments: Sequence[str]) 
     return config
 
 
-def recipe_parser(program: Program, cls: type) -> argparse.ArgumentParser:
+def recipe_parser(program: StageProgram, cls: type) -> argparse.ArgumentParser:
     recipes = ", ".join(sorted(path.stem for path in program.recipes.glob("*.yaml")))
     keys = "\n".join(f"  {key}" for key in key_paths(cls))
     parser = argparse.ArgumentParser(

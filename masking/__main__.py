@@ -45,9 +45,13 @@ def _build_parser() -> _Parser:
     parser = _Parser(prog="python -m masking", description=__doc__, allow_abbrev=False)
     kinds = [*GENERATORS]
     parser.add_argument(
-        "--grid", nargs=3, type=int, required=True, metavar=("FRAMES", "ROWS", "COLUMNS"),
+        "--grid",
+        nargs=3,
+        type=int,
+        required=True,
+        metavar=("FRAMES", "ROWS", "COLUMNS"),
         help="tokens of a clip, e.g. 8 14 14 for 16 frames of 224x224 with tubelets of 2x16x16",
-    )  # fmt: skip
+    )
     parser.add_argument("--encoder", choices=kinds, default="tube")
     parser.add_argument(
         "--encoder-ratio", type=float, metavar="R", help="share hidden from the encoder"
@@ -58,9 +62,11 @@ def _build_parser() -> _Parser:
     )
     parser.add_argument("--random-phase", action="store_true", help="shift running cells in space")
     parser.add_argument(
-        "--decode-visible", action=argparse.BooleanOptionalAction, default=True,
+        "--decode-visible",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="decode tokens that the encoder saw too (default: yes)",
-    )  # fmt: skip
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument("--samples", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png")

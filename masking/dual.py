@@ -62,9 +62,11 @@ class DualMasking:
         return Counts(tokens, tokens - hidden, shown if self.decode_visible else loss, loss)
 
     def draw(
-        self, grid: Grid, rngs: Sequence[np.random.Generator],
+        self,
+        grid: Grid,
+        rngs: Sequence[np.random.Generator],
         inside: Bool[np.ndarray, "b n"] | None = None,
-    ) -> Masks:  # fmt: skip
+    ) -> Masks:
         """Masks of a batch, one random generator a sample.
 
         Each is used for the encoder's mask first, then the decoder's, then for flips, so the first

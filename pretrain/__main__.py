@@ -2,8 +2,8 @@
 
 import sys
 
-from launch.entrypoint import leave, run_program
+from launch.entrypoint import exit_process, run_program
 from pretrain.cli import main
 
 if __name__ == "__main__":
-    leave(run_program("pretrain", lambda: main(sys.argv[1:])))
+    exit_process(run_program("pretrain", lambda: main(sys.argv[1:])))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from launch.recipe import load_recipe
-from launch.recipe_cli import Program, add_recipe, recipe_asked
+from launch.recipe_cli import StageProgram, add_recipe, parse_recipe_command
 from pretrain.config import PretrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -49,10 +49,18 @@ def plan_parser() -> argparse.ArgumentParser:
     links.add_argument("--node", type=_positive, default=8, help="GPUs of a node (8)")
     links.add_argument("--inside", type=rate, default=450, help="GB/s of each in its node (450)")
     links.add_argument("--between", type=rate, default=400, help="Gbit/s of each to others (400)")
-    links.add_argument("--reached", type=_within(0.01, 1), default=0.8,
-                       help="share of these that collectives reach (0.8)")  # fmt: skip
-    links.add_argument("--overlap", type=_within(0, 1), default=0.5,
-                       help="share hidden behind computing at ZeRO 3 (0.5)")  # fmt: skip
+    links.add_argument(
+        "--reached",
+        type=_within(0.01, 1),
+        default=0.8,
+        help="share of these that collectives reach (0.8)",
+    )
+    links.add_argument(
+        "--overlap",
+        type=_within(0, 1),
+        default=0.5,
+        help="share hidden behind computing at ZeRO 3 (0.5)",
+    )
     return parser
 
 
@@ -81,16 +89,19 @@ def plan_recipe(arguments: Sequence[str]) -> None:
     overrides = ["run=planned", "data.source=planned", *options.overrides]
     config = load_recipe(PretrainConfig, options.recipe, overrides, RECIPES)
     from launch.capacity.comm_cost import Links
-    from pretrain.planning.hardware import Machine
+    from pretrain.planning.hardware import Hardware
     from pretrain.planning.plan import plan
 
     devices, on_gpu = options.cpus or options.gpus, options.cpus is None
     peak = options.peak or (989.0 if on_gpu else None)
     links = Links(
-        options.inside * 1e9, options.between * 1e9 / 8, options.node, options.reached,
+        options.inside * 1e9,
+        options.between * 1e9 / 8,
+        options.node,
+        options.reached,
         options.overlap,
-    )  # fmt: skip
-    machine = Machine(devices, on_gpu, options.memory, peak, options.mfu, links)
+    )
+    machine = Hardware(devices, on_gpu, options.memory, peak, options.mfu, links)
     print("\n".join(plan(config, machine, options.hours)))
 
 
@@ -106,15 +117,15 @@ def main(arguments: Sequence[str]) -> None:
         export_run(options.run, options.out, options.layout)
         return
     if arguments[:1] == ["completion"]:
-        from pretrain.reconstruction.cli_args import completion_parser
+        from pretrain.reconstruction.cli_args import reconstruct_parser
 
-        options = completion_parser().parse_args(arguments[1:])
-        from pretrain.reconstruction.cli import completion
+        options = reconstruct_parser().parse_args(arguments[1:])
+        from pretrain.reconstruction.cli import reconstruct_command
 
-        completion(options)
+        reconstruct_command(options)
         return
-    program = Program("pretrain", DESCRIPTION, RECIPES)
-    config = recipe_asked(program, PretrainConfig, arguments)
+    program = StageProgram("pretrain", DESCRIPTION, RECIPES)
+    config = parse_recipe_command(program, PretrainConfig, arguments)
     if config is not None:
         from pretrain.run import pretrain
 

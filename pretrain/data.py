@@ -11,11 +11,17 @@ from torch.utils.data import Dataset, default_collate
 
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
-from launch.training.dataloader import Read, Schedule, complete, load_batches, on_device
+from launch.training.dataloader import (
+    ReadIndex,
+    ReadSampler,
+    iterate_batches,
+    require_full_batches,
+    to_device,
+)
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
 from video.clip_reader import ClipRead, ClipReader
-from video.read_timeout import Watch
+from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
 
 TENSORS = ("clip", "visible", "decoded")  # of a batch, that go to the device
@@ -25,7 +31,7 @@ SHOWN = 3  # clips of the pictures, far apart
 class ReadClips(NamedTuple):
     """The clips of one read with what could not be read on the way."""
 
-    read: Read
+    read: ReadIndex
     clips: ClipRead
 
 
@@ -42,14 +48,14 @@ class PretrainBatch(NamedTuple):
 class ClipDataset(Dataset[ReadClips]):
     """Decodes and crops one read; its randomness is that of the read, not of the worker."""
 
-    def __init__(self, reader: ClipReader, seed: int, watch: Watch) -> None:
-        self._reader, self._seed, self._watch = reader, seed, watch
+    def __init__(self, reader: ClipReader, seed: int, timeout: ReadTimeout) -> None:
+        self._reader, self._seed, self._timeout = reader, seed, timeout
 
-    def __getitem__(self, read: Read) -> ReadClips:
+    def __getitem__(self, read: ReadIndex) -> ReadClips:
         def rng(sample: int, stream: str) -> np.random.Generator:
             return sample_rng(self._seed, read.epoch, sample, stream)
 
-        hung, watched = self._watch.hung(*read), self._watch.watching(*read)
+        hung, watched = self._timeout.timed_out_tries(*read), self._timeout.limit_tries(*read)
         return ReadClips(read, self._reader.read(read.position, rng, hung, watched))
 
 
@@ -91,30 +97,36 @@ def open_batches(
     """The micro-batches of this process for `steps`, and a few clips that are always the same."""
     rows, columns = config.encoder.image_size
     reader = ClipReader(
-        sources.recordings, sources.sampler, config.data.augmentation, rows, columns,
-        config.data.clips_per_read, config.cells, config.least_inside,
-    )  # fmt: skip
-    watch = Watch(config.data.workers, config.data.read_timeout)
-    dataset = ClipDataset(reader, config.seed, watch)
+        sources.recordings,
+        sources.sampler,
+        config.data.augmentation,
+        rows,
+        columns,
+        config.data.clips_per_read,
+        config.cells,
+        config.least_inside,
+    )
+    timeout = ReadTimeout(config.data.workers, config.data.read_timeout)
+    dataset = ClipDataset(reader, config.seed, timeout)
     collate = Collate(config)
     reads = config.batch.micro_batch // config.data.clips_per_read
 
     def order(epoch: int) -> np.ndarray:
         return sources.sampler.order(sample_rng(config.seed, epoch, 0, "order"))
 
-    def schedule(done: int) -> Schedule:
+    def schedule(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
         per_epoch = sources.sampler.reads_per_epoch
-        return Schedule(per_epoch, order, micro_batches, reads, processes)
+        return ReadSampler(per_epoch, order, micro_batches, reads, processes)
 
     spread = range(0, sources.sampler.reads_per_epoch, -(-sources.sampler.reads_per_epoch // SHOWN))
-    fixed = collate([_first_clip(dataset[Read(0, position)]) for position in spread])
-    (fixed,) = on_device([fixed], processes.device, TENSORS)
-    batches = load_batches(
-        dataset, schedule, collate, config.data.workers, processes, watch.found_overdue
+    fixed = collate([_first_clip(dataset[ReadIndex(0, position)]) for position in spread])
+    (fixed,) = to_device([fixed], processes.device, TENSORS)
+    batches = iterate_batches(
+        dataset, schedule, collate, config.data.workers, processes, timeout.collect_timeouts
     )
-    whole = complete(batches, config.batch.micro_batch)
-    return on_device(whole, processes.device, TENSORS), fixed
+    whole = require_full_batches(batches, config.batch.micro_batch)
+    return to_device(whole, processes.device, TENSORS), fixed
 
 
 def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
 from launch.distributed.process_group import Processes
 from pretrain.checkpoint.formats import OWN, read_autoencoder
 from pretrain.config import PretrainConfig
 
 
-class Beginning(NamedTuple):
+class InitialWeights(NamedTuple):
     """At most one of the two is not None."""
 
     resumed: Checkpoint | None  # everything: weights, moments, counters, step
@@ -25,9 +25,9 @@ class Beginning(NamedTuple):
         return self.resumed.step if self.resumed else 0
 
 
-def find_beginning(
+def resolve_initial_weights(
     config: PretrainConfig, folder: Path, processes: Processes, report: Callable[[str], None]
-) -> Beginning:
+) -> InitialWeights:
     """The last checkpoint that is whole; without one `init_from`; else fresh weights.
 
     `report` is told of damaged checkpoints. Raises what reading raises.
@@ -35,14 +35,14 @@ def find_beginning(
     resumed = find_checkpoint(folder / CHECKPOINTS_FOLDER, processes, report)
     if resumed is not None:
         what = "weights, AdamW moments, step, order of data"
-        return Beginning(resumed, None, f"resume: {what} of {resumed.folder}")
+        return InitialWeights(resumed, None, f"resume: {what} of {resumed.folder}")
     if config.init_from is None:
-        return Beginning(None, None, f"start: step 0, fresh weights, seed {config.seed}")
+        return InitialWeights(None, None, f"start: step 0, fresh weights, seed {config.seed}")
     encoder = config.encoder
-    told = Told(encoder.num_heads, encoder.frames, encoder.image_size)
+    told = CheckpointOverrides(encoder.num_heads, encoder.frames, encoder.image_size)
     layout, weights = read_autoencoder(config.init_from, told)
     whose = "this project's" if layout == OWN else f"{layout}'s"
-    return Beginning(
+    return InitialWeights(
         None,
         weights,
         f"start: step 0, the weights of {config.init_from}: {len(weights)} tensors in {whose} "

@@ -6,20 +6,20 @@ from typing import NamedTuple
 import torch
 
 from launch.checkpoint.saver import Saver
-from launch.distributed.signals import Interrupts
-from launch.distributed.watchdog import Monitor
-from launch.metrics.step_meter import Meter
-from launch.run.graceful_stop import Stopping
+from launch.distributed.signals import SignalState
+from launch.distributed.watchdog import Watchdog
+from launch.metrics.step_meter import StepMeter
+from launch.run.graceful_stop import GracefulStop
 from launch.training.engine import Engine
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loss import token_errors
-from pretrain.monitoring.monitor import Looker
-from pretrain.reporter import Reporter
+from pretrain.monitoring.monitor import TrainingMonitor
+from pretrain.reporter import PretrainReporter
 from pretrain.targets import build_target
 
 
-class Run(NamedTuple):
+class PretrainRun(NamedTuple):
     """What a training loop works with."""
 
     config: PretrainConfig
@@ -28,14 +28,14 @@ class Run(NamedTuple):
     batches: Iterator[PretrainBatch]  # micro-batches of these steps, on the device
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
-    reporter: Reporter
-    looker: Looker
+    reporter: PretrainReporter
+    monitor: TrainingMonitor
     saver: Saver
-    monitor: Monitor
-    interrupts: Interrupts
+    watchdog: Watchdog
+    signals: SignalState
 
 
-def train(run: Run) -> None:
+def train(run: PretrainRun) -> None:
     """Trains through the steps of a run, with its reports, looks and checkpoints.
 
     VideoMAE V2 (Wang et al., 2023), section 3: encode the visible tokens, decode the tokens of the
@@ -44,18 +44,21 @@ def train(run: Run) -> None:
     Raises Stopped when a signal has asked for it and the state is saved, and what the reporter and
     the saver raise; all processes do so after the same step.
     """
-    config, engine, reporter, teller = run.config, run.engine, run.reporter, run.reporter.teller
+    config, engine, reporter, logger = run.config, run.engine, run.reporter, run.reporter.logger
     predicted_frames = config.decoder.predicted_frames
-    meter, stopping = Meter(), Stopping(run.saver, run.interrupts, run.monitor, run.steps.stop)
-    run.interrupts.training_begins()
+    meter, stopping = (
+        StepMeter(),
+        GracefulStop(run.saver, run.signals, run.watchdog, run.steps.stop),
+    )
+    run.signals.training_begins()
     for step in run.steps:
         # what drop path draws is a function of the step, so a resumed run draws the same
         torch.manual_seed(config.seed + step)
         rates = run.learning_rate(step), run.weight_decay(step)
         for _ in range(engine.accumulation):
-            run.monitor.at(f"step {step + 1}, waiting for data")
+            run.watchdog.set_status(f"step {step + 1}, waiting for data")
             batch = next(run.batches)
-            waited = run.monitor.at(f"step {step + 1}, computing")
+            waited = run.watchdog.set_status(f"step {step + 1}, computing")
 
             prediction = engine.forward(batch.clip, batch.visible, batch.decoded)
             target = build_target(
@@ -71,13 +74,13 @@ def train(run: Run) -> None:
 
         done = step + 1
         meter.end_step(done, engine.skipped)
-        teller.advance(done)
-        stops = stopping.asked(done)
-        saves = stops or teller.saves_at(done)
-        if saves or teller.is_due(done):
+        logger.update_progress(done)
+        stops = stopping.poll(done)
+        saves = stops or logger.should_save(done)
+        if saves or logger.should_log(done):
             reporter.report(done, meter, engine, rates, batch, target, errors)
-        run.looker.look(done, engine)
-        saves = saves and not teller.doubts(done)
+        run.monitor.after_step(done, engine)
+        saves = saves and not logger.is_suspect(done)
         stopping.end_step(done, engine, reporter.counters, saves)
-    run.looker.close()
+    run.monitor.close()
     run.saver.close()

@@ -26,7 +26,7 @@ class TokenErrors(NamedTuple):
         return mean_where(self.error, self.hidden)
 
 
-def hidden_from_encoder(visible: Int64[Tensor, "b v"], tokens: int) -> Bool[Tensor, "b n"]:
+def hidden_tokens(visible: Int64[Tensor, "b v"], tokens: int) -> Bool[Tensor, "b n"]:
     """True at the tokens that are not visible."""
     hidden = torch.ones(len(visible), tokens, dtype=torch.bool, device=visible.device)
     return hidden.scatter_(1, visible, False)
@@ -41,7 +41,7 @@ def token_errors(
 ) -> TokenErrors:
     """Mean squared error over the values of each decoded token, in float32."""
     error = F.mse_loss(prediction.float(), target, reduction="none").mean(dim=-1)
-    return TokenErrors(error, hidden_from_encoder(visible, tokens).gather(1, decoded))
+    return TokenErrors(error, hidden_tokens(visible, tokens).gather(1, decoded))
 
 
 def mean_where(values: Float[Tensor, "b k"], chosen: Bool[Tensor, "b k"]) -> Float[Tensor, ""]:
@@ -49,7 +49,7 @@ def mean_where(values: Float[Tensor, "b k"], chosen: Bool[Tensor, "b k"]) -> Flo
     return (values * chosen).sum() / chosen.sum()
 
 
-def trivial_errors(target: Float[Tensor, "b k p"], channels: int) -> Float[Tensor, "b k"]:
+def constant_baseline_error(target: Float[Tensor, "b k p"], channels: int) -> Float[Tensor, "b k"]:
     """Squared error of the best constant per channel: what a model reaches that looks at nothing.
 
     For normalised pixels without a variance floor this is close to 1.

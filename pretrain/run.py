@@ -7,8 +7,8 @@ import torch
 
 from encoder.block import compile_blocks
 from encoder.checkpoint.native_format import load_strictly, save_encoder
-from launch.capacity.activation_checkpointing import recomputes
-from launch.capacity.model_memory import Footprint
+from launch.capacity.activation_checkpointing import use_activation_checkpointing
+from launch.capacity.model_memory import ModelMemory
 from launch.checkpoint.loader import load_checkpoint, read_weights
 from launch.checkpoint.saver import WRITE_ERRORS, Saver
 from launch.checkpoint.store import (
@@ -16,10 +16,10 @@ from launch.checkpoint.store import (
     complete_checkpoints,
     open_checkpoint,
 )
-from launch.distributed.process_group import Processes, first_does
+from launch.distributed.process_group import Processes, run_on_rank0
 from launch.metrics.nonfinite import SkippedSteps
 from launch.recipe import ConfigError
-from launch.run.graceful_stop import ended_in_order
+from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
 from launch.training.engine import Engine
@@ -28,23 +28,37 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.data import open_batches
 from pretrain.flops import forward_cost
-from pretrain.initial_weights import Beginning, find_beginning
-from pretrain.loop import Run, train
-from pretrain.monitoring.features import Watch
-from pretrain.monitoring.monitor import Looker
-from pretrain.planning.memory import footprint
-from pretrain.reporter import Reporter
-from pretrain.sources import LEDGER_FILE, Sources, open_sources
+from pretrain.initial_weights import InitialWeights, resolve_initial_weights
+from pretrain.loop import PretrainRun, train
+from pretrain.monitoring.features import FeatureProbe
+from pretrain.monitoring.monitor import TrainingMonitor
+from pretrain.planning.memory import autoencoder_memory
+from pretrain.reporter import PretrainReporter
+from pretrain.sources import FAILURE_LOG_FILE, Sources, open_sources
 from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
-from video.failure_log import Ledger
+from video.failure_log import FailureLog
 
 # Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
 HARMLESS = (
-    "run", "log.", "probe", "checkpoint.", "schedule.steps", "schedule.epochs", "data.workers",
-    "data.max_unreadable", "data.read_timeout", "batch.micro_batch", "engine.zero_stage",
-    "engine.offload_optimizer", "engine.recompute", "engine.compile", "engine.timeout_seconds",
-    "engine.stall_seconds", "engine.lost_seconds", "engine.max_skipped",
-)  # fmt: skip
+    "run",
+    "log.",
+    "probe",
+    "checkpoint.",
+    "schedule.steps",
+    "schedule.epochs",
+    "data.workers",
+    "data.max_unreadable",
+    "data.read_timeout",
+    "batch.micro_batch",
+    "engine.zero_stage",
+    "engine.offload_optimizer",
+    "engine.recompute",
+    "engine.compile",
+    "engine.timeout_seconds",
+    "engine.stall_seconds",
+    "engine.lost_seconds",
+    "engine.max_skipped",
+)
 
 
 def pretrain(config: PretrainConfig) -> None:
@@ -55,27 +69,30 @@ def pretrain(config: PretrainConfig) -> None:
         folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
         run = prepare(config, opened, sources)
-        with ended_in_order(run.saver, run.reporter.teller):
+        with finish_on_error(run.saver, run.reporter.logger):
             train(run)
-        opened.monitor.at("writing the encoder")
-        first_does(processes, lambda: hand_over(config, folder, sources))
-        if processes.is_first:
+        opened.watchdog.set_status("writing the encoder")
+        run_on_rank0(processes, lambda: export_encoder(config, folder, sources))
+        if processes.is_rank0:
             for line in describe_end(folder):
-                run.reporter.teller.say(line)
-        run.reporter.teller.close()
+                run.reporter.logger.info(line)
+        run.reporter.logger.close()
         engine = run.engine
     engine.close()
 
 
 def build_engine(
-    config: PretrainConfig, processes: Processes, beginning: Beginning, say: Callable[[str], None]
+    config: PretrainConfig,
+    processes: Processes,
+    beginning: InitialWeights,
+    say: Callable[[str], None],
 ) -> Engine:
     """The autoencoder with the weights that the run begins with."""
 
-    def count(precision: str, on_gpu: bool) -> Footprint:
-        return footprint(config, precision, False, on_gpu)
+    def count(precision: str, on_gpu: bool) -> ModelMemory:
+        return autoencoder_memory(config, precision, False, on_gpu)
 
-    recompute = recomputes(config.engine, config.batch, processes, count, say)
+    recompute = use_activation_checkpointing(config.engine, config.batch, processes, count, say)
     torch.manual_seed(config.seed)
     model = MaskedAutoencoder(config.encoder, config.decoder, recompute)
     if beginning.weights is not None and config.init_from is not None:
@@ -88,45 +105,55 @@ def build_engine(
     return engine
 
 
-def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Run:
+def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> PretrainRun:
     """Builds the model, restores what there is, and opens data, schedules and reports."""
-    folder, processes, notes = opened.folder, opened.processes, list(opened.notes)
+    folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
     checkpoints = folder / CHECKPOINTS_FOLDER
-    opened.monitor.at("choosing the clips that are looked at")
-    watch = Watch(config, sources, processes)
-    opened.monitor.at("building the model")
-    beginning = find_beginning(config, folder, processes, notes.append)
+    opened.watchdog.set_status("choosing the clips that are looked at")
+    probe = FeatureProbe(config, sources, processes)
+    opened.watchdog.set_status("building the model")
+    beginning = resolve_initial_weights(config, folder, processes, notes.append)
     engine = build_engine(config, processes, beginning, notes.append)
     start = beginning.step
     reads_per_step = config.batch.clips // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = range(min(start, last), last)
 
-    ledger_file = folder / LEDGER_FILE if processes.is_first else None
+    failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     counters = beginning.resumed.counters if beginning.resumed else {}
-    ledger = Ledger(ledger_file, config.data.max_unreadable, counters)
+    failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
     skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
-    reporter = Reporter(config, folder, processes, cost, ledger, skipped, steps, sources)
+    reporter = PretrainReporter(
+        config, folder, processes, cost, failure_log, skipped, steps, sources
+    )
     described = describe_run(
-        config, processes, engine, sources, cost, steps, beginning, opened.monitor.hosts
+        config, processes, engine, sources, cost, steps, beginning, opened.watchdog.hosts
     )
     for line in (*notes, *described):
-        reporter.teller.say(line)
-    if processes.is_first:
+        reporter.logger.info(line)
+    if processes.is_rank0:
         record_start(folder, processes, steps, manifest_sha256=sources.manifest_sha256)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
-    saver = Saver(checkpoints, processes, config.checkpoint, reporter.teller.say)
-    looker = Looker(config, folder, reporter.teller, fixed_clips, watch, steps)
-    return Run(
-        config, steps, engine, batches, *schedules, reporter, looker, saver, opened.monitor,
-        opened.interrupts,
-    )  # fmt: skip
+    saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
+    monitor = TrainingMonitor(config, folder, reporter.logger, fixed_clips, probe, steps)
+    return PretrainRun(
+        config,
+        steps,
+        engine,
+        batches,
+        *schedules,
+        reporter,
+        monitor,
+        saver,
+        opened.watchdog,
+        opened.signals,
+    )
 
 
-def hand_over(config: PretrainConfig, folder: Path, sources: Sources) -> None:
+def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> None:
     """Writes the encoder of the last checkpoint, with all that the next stage must know of it."""
     checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS_FOLDER)[-1])
     prefix = "encoder."

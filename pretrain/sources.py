@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.atomic_io import digest
+from launch.atomic_io import sha256_file
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
-from launch.distributed.process_group import Processes, first_does
+from launch.distributed.process_group import Processes, run_on_rank0
 from pretrain.config import DataConfig, PretrainConfig
-from video.clip_sampler import ClipSampler, Plan
+from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling
 from video.exclude import exclude
-from video.failure_log import Ledger, failed_during
+from video.failure_log import FailureLog, count_failures
 from video.field_of_view_crop import centred_crop, inside_cells
 from video.manifest import ManifestError, read_manifest, write_manifest
 from video.open_source import open_source
@@ -20,8 +20,8 @@ from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
 
 MANIFEST_FILE = "manifest.csv"
-LEDGER_FILE = "unreadable.jsonl"
-RECORDINGS = "recordings"  # what the ledger calls failures before the first read
+FAILURE_LOG_FILE = "unreadable.jsonl"
+RECORDINGS = "recordings"  # what the failure_log calls failures before the first read
 
 
 class Sources(NamedTuple):
@@ -29,7 +29,7 @@ class Sources(NamedTuple):
 
     recordings: list[Recording]
     sampler: ClipSampler
-    plans: dict[str, Plan]
+    plans: dict[str, SamplingPlan]
     manifest_sha256: str
     unusable: int  # recordings that were found beside these
 
@@ -38,10 +38,10 @@ class Sources(NamedTuple):
         return sum(recording.seconds for recording in self.recordings) / 3600
 
 
-def plans_of(data: DataConfig) -> dict[str, Plan]:
+def plans_of(data: DataConfig) -> dict[str, SamplingPlan]:
     """How each source is sampled, by its name; a single source has none."""
     return {
-        name: Plan(source.sampling or data.sampling, source.weight)
+        name: SamplingPlan(source.sampling or data.sampling, source.weight)
         for name, source in data.named.items()
     }
 
@@ -54,23 +54,26 @@ def open_sources(config: PretrainConfig, folder: Path, processes: Processes) -> 
     """
     manifest = folder / MANIFEST_FILE
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
-    first_does(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
+    run_on_rank0(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
     recordings, plans = read_manifest(manifest), plans_of(config.data)
     sampler = ClipSampler(recordings, config.encoder.frames, plans)
-    unusable = failed_during(folder / LEDGER_FILE, RECORDINGS)
-    return Sources(recordings, sampler, plans, digest(manifest), unusable)
+    unusable = count_failures(folder / FAILURE_LOG_FILE, RECORDINGS)
+    return Sources(recordings, sampler, plans, sha256_file(manifest), unusable)
 
 
 def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
-    ledger_file = folder / LEDGER_FILE
-    ledger_file.unlink(missing_ok=True)
+    failure_log_file = folder / FAILURE_LOG_FILE
+    failure_log_file.unlink(missing_ok=True)
     opened: list[Recording] = []
     failures: list[UnreadableVideo] = []
     for name, source in config.data.named.items():
         found = open_source(
-            Path(source.path), config.data.reader, source.folder_fps or config.data.folder_fps,
-            config.data.read_timeout, show_progress,
-        )  # fmt: skip
+            Path(source.path),
+            config.data.reader,
+            source.folder_fps or config.data.folder_fps,
+            config.data.read_timeout,
+            show_progress,
+        )
         opened += [replace(recording, source=name) for recording in found.recordings]
         failures += found.failures
     tried = len(opened) + len(failures)
@@ -80,7 +83,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
         for recording in opened
         if (failure := _no_room(recording, plans[recording.source].sampling, config))
     ]
-    Ledger(ledger_file, config.data.max_unreadable).add(RECORDINGS, tried, failures)
+    FailureLog(failure_log_file, config.data.max_unreadable).add(RECORDINGS, tried, failures)
     lost = {failure.path for failure in failures}
     recordings = [recording for recording in opened if recording.path not in lost]
     if not recordings:

@@ -10,17 +10,23 @@ from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
 from pretrain.flops import ForwardCost
-from pretrain.initial_weights import Beginning
+from pretrain.initial_weights import InitialWeights
 from pretrain.monitoring.monitor import PICTURE_FILE
-from pretrain.sources import LEDGER_FILE, Sources
+from pretrain.sources import FAILURE_LOG_FILE, Sources
 
 ENCODER_FILE = "encoder.safetensors"
 
 
 def describe_run(
-    config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources,
-    cost: ForwardCost, steps: range, beginning: Beginning, hosts: list[str],
-) -> list[str]:  # fmt: skip
+    config: PretrainConfig,
+    processes: Processes,
+    engine: Engine,
+    sources: Sources,
+    cost: ForwardCost,
+    steps: range,
+    beginning: InitialWeights,
+    hosts: list[str],
+) -> list[str]:
     """What runs, on what, and from where; a line a subject."""
     lines = [
         _model(config, cost),
@@ -31,7 +37,7 @@ def describe_run(
     ]
     if sources.unusable:
         found = len(sources.recordings) + sources.unusable
-        file = Path(config.run) / LEDGER_FILE
+        file = Path(config.run) / FAILURE_LOG_FILE
         lines.append(
             f"warning: {sources.unusable} of {found} recordings cannot be used, see {file}"
         )
@@ -106,7 +112,7 @@ def _batch(
     )
 
 
-def _beginning(beginning: Beginning, steps: range) -> str:
+def _beginning(beginning: InitialWeights, steps: range) -> str:
     if beginning.resumed is None:
         return beginning.description
     if not steps:

@@ -9,7 +9,7 @@ SUFFIX = ".draft"
 
 
 @contextmanager
-def written_aside(file: Path) -> Iterator[Path]:
+def atomic_writer(file: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `file` when all went well, and goes if not.
 
     What was written survives a crash. An OSError gets the name of `file`.

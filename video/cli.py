@@ -57,9 +57,11 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, help="manifest, folder, CSV file or list")
     command.add_argument("out", type=Path, help="folder")
     command.add_argument(
-        "--form", choices=("jpeg", "h264"), required=True,
+        "--form",
+        choices=("jpeg", "h264"),
+        required=True,
         help="jpeg: pictures with an index, read fastest; h264: a tenth of the bytes",
-    )  # fmt: skip
+    )
     command.add_argument(
         "--short-side", type=at_least(16, int), default=256, help="pixels (%(default)s)"
     )
@@ -67,9 +69,10 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
         "--frame-rate", type=at_least(1e-3, float), help="frames a second to keep (all)"
     )
     command.add_argument(
-        "--quality", type=at_least(1, int),
+        "--quality",
+        type=at_least(1, int),
         help="of jpeg 1 to 95, more is better (85); of h264 crf, 51 to 1, less is better (23)",
-    )  # fmt: skip
+    )
     command.add_argument(
         "--crop-view", action="store_true", help="keep the field of view's box only (see check)"
     )
@@ -101,16 +104,20 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
 
 def _add_working(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--folder-fps", type=at_least(1e-3, float), default=1.0,
+        "--folder-fps",
+        type=at_least(1e-3, float),
+        default=1.0,
         help="frames a second of folders of pictures (%(default)s)",
-    )  # fmt: skip
+    )
     command.add_argument(
         "--processes", type=at_least(0, int), default=0, help="side by side; 0: one a core"
     )
     command.add_argument(
-        "--time-limit", type=at_least(1, float), default=300.0,
+        "--time-limit",
+        type=at_least(1, float),
+        default=300.0,
         help="seconds without progress after which a recording is given up (%(default)s)",
-    )  # fmt: skip
+    )
 
 
 def _add_synthesize(command: argparse.ArgumentParser) -> None:
@@ -128,9 +135,13 @@ def _check(options: argparse.Namespace) -> int:
     from video.check.cli import check
 
     return check(
-        options.source, options.out, options.reader, options.folder_fps, options.processes,
+        options.source,
+        options.out,
+        options.reader,
+        options.folder_fps,
+        options.processes,
         options.time_limit,
-    )  # fmt: skip
+    )
 
 
 def _prepare(options: argparse.Namespace) -> int:
@@ -138,13 +149,21 @@ def _prepare(options: argparse.Namespace) -> int:
     from video.prepare.settings import DEFAULT_QUALITY, Settings
 
     settings = Settings(
-        options.form, options.short_side, options.frame_rate,
-        options.quality or DEFAULT_QUALITY[options.form], options.crop_view,
-    )  # fmt: skip
+        options.form,
+        options.short_side,
+        options.frame_rate,
+        options.quality or DEFAULT_QUALITY[options.form],
+        options.crop_view,
+    )
     return prepare(
-        options.source, options.out, settings, options.leave_out, options.folder_fps,
-        options.processes, options.time_limit,
-    )  # fmt: skip
+        options.source,
+        options.out,
+        settings,
+        options.leave_out,
+        options.folder_fps,
+        options.processes,
+        options.time_limit,
+    )
 
 
 def _preview(options: argparse.Namespace) -> int:
@@ -153,9 +172,17 @@ def _preview(options: argparse.Namespace) -> int:
 
     sampling = Sampling(frame_rate=options.frame_rate, stride=options.stride, short="loop")
     return preview(
-        options.source, options.out, options.clips, options.frames, options.image_size, sampling,
-        options.seed, options.reader, options.folder_fps, options.time_limit,
-    )  # fmt: skip
+        options.source,
+        options.out,
+        options.clips,
+        options.frames,
+        options.image_size,
+        sampling,
+        options.seed,
+        options.reader,
+        options.folder_fps,
+        options.time_limit,
+    )
 
 
 def _synthesize(options: argparse.Namespace) -> int:

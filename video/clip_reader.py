@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from video.clip_sampler import ClipSampler, Place
+from video.clip_sampler import ClipLocation, ClipSampler
 from video.config import Augmentation
 from video.field_of_view_crop import draw_crop_inside
 from video.multiscale_crop import apply_crop, decoded_size
 from video.readers import read_frames
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
-HUNG = "reading hung: it took longer than data.read_timeout"
-MOST_TRIES = 20  # where so many places in a row cannot be read, the disk is gone
+TIMED_OUT = "reading hung: it took longer than data.read_timeout"
+MAX_TRIES = 20  # where so many places in a row cannot be read, the disk is gone
 
 
 class ClipRead(NamedTuple):
@@ -29,7 +29,7 @@ class ClipRead(NamedTuple):
     failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
 
 
-Spot = TypeVar("Spot")
+Location = TypeVar("Location")
 Watching = Callable[[int], AbstractContextManager[None]]
 
 
@@ -44,13 +44,13 @@ def decode(
 
 
 def first_readable(
-    spot: Spot,
-    another: Callable[[], Spot],
-    recording_of: Callable[[Spot], Recording],
-    read: Callable[[Spot], UInt8[Tensor, "t h w c"]],
+    spot: Location,
+    another: Callable[[], Location],
+    recording_of: Callable[[Location], Recording],
+    read: Callable[[Location], UInt8[Tensor, "t h w c"]],
     hung: Collection[int],
     watched: Watching,
-) -> tuple[Spot, UInt8[Tensor, "t h w c"] | None, tuple[UnreadableVideo, ...]]:
+) -> tuple[Location, UInt8[Tensor, "t h w c"] | None, tuple[UnreadableVideo, ...]]:
     """The first spot that can be read, its frames, None where MOST_TRIES failed, and the failures.
 
     A spot that cannot be read is replaced by `another`. Tries that are known to hang are not made
@@ -60,12 +60,12 @@ def first_readable(
     while True:
         try:
             if len(failures) in hung:
-                raise UnreadableVideo(recording_of(spot).path, HUNG)
+                raise UnreadableVideo(recording_of(spot).path, TIMED_OUT)
             with watched(len(failures)):
                 return spot, read(spot), tuple(failures)
         except UnreadableVideo as failure:
             failures.append(failure)
-        if len(failures) == MOST_TRIES:
+        if len(failures) == MAX_TRIES:
             return spot, None, tuple(failures)
         spot = another()
 
@@ -78,19 +78,27 @@ class ClipReader:
     """
 
     def __init__(
-        self, recordings: Sequence[Recording], sampler: ClipSampler, augmentation: Augmentation,
-        rows: int, columns: int, clips_per_read: int, cells: tuple[int, int] = (1, 1),
+        self,
+        recordings: Sequence[Recording],
+        sampler: ClipSampler,
+        augmentation: Augmentation,
+        rows: int,
+        columns: int,
+        clips_per_read: int,
+        cells: tuple[int, int] = (1, 1),
         least_inside: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._cells, self._least_inside = cells, least_inside
         self._recordings, self._sampler, self._augmentation = recordings, sampler, augmentation
         self._rows, self._columns, self._copies = rows, columns, clips_per_read
 
     def read(
-        self, position: int, rng: Callable[[int, str], np.random.Generator],
+        self,
+        position: int,
+        rng: Callable[[int, str], np.random.Generator],
         hung: Collection[int] = (),
         watched: Watching = lambda _: nullcontext(),
-    ) -> ClipRead:  # fmt: skip
+    ) -> ClipRead:
         """`rng(sample, stream)` gives the randomness of a sample of this epoch.
 
         A place that cannot be read is reported and replaced by one drawn from the whole epoch,
@@ -99,14 +107,18 @@ class ClipReader:
         """
         drawing = rng(position, "clip")
 
-        def another() -> Place:
+        def another() -> ClipLocation:
             other = int(drawing.integers(self._sampler.reads_per_epoch))
             return self._sampler.draw(other, drawing)
 
         place, frames, failures = first_readable(
-            self._sampler.draw(position, drawing), another, self._recording, self._decode,
-            hung, watched,
-        )  # fmt: skip
+            self._sampler.draw(position, drawing),
+            another,
+            self._recording,
+            self._decode,
+            hung,
+            watched,
+        )
         recording = self._recording(place)
         if frames is None:
             size = (len(place.times), self._rows, self._columns, 3)
@@ -118,10 +130,10 @@ class ClipReader:
         clips, inside = zip(*cropped, strict=True)
         return ClipRead(torch.stack(clips), np.stack(inside), recording.path, failures)
 
-    def _recording(self, place: Place) -> Recording:
+    def _recording(self, place: ClipLocation) -> Recording:
         return self._recordings[place.recording]
 
-    def _decode(self, place: Place) -> UInt8[Tensor, "t h w c"]:
+    def _decode(self, place: ClipLocation) -> UInt8[Tensor, "t h w c"]:
         recording, (rows, columns) = self._recording(place), (self._rows, self._columns)
         shape = recording.height, recording.width
         size = decoded_size(self._augmentation, *shape, rows, columns)
@@ -133,9 +145,16 @@ class ClipReader:
         augmentation, rows, columns = self._augmentation, self._rows, self._columns
         height, width = frames.shape[1:3]
         box, inside = draw_crop_inside(
-            augmentation, view, height, width, rows, columns, self._cells,
-            self._least_inside, rng,
-        )  # fmt: skip
+            augmentation,
+            view,
+            height,
+            width,
+            rows,
+            columns,
+            self._cells,
+            self._least_inside,
+            rng,
+        )
         mirrored = bool(augmentation.flip and rng.random() < 0.5)
         clip = apply_crop(frames, box, rows, columns, mirrored)
         return clip, inside[:, ::-1] if mirrored else inside

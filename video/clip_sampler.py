@@ -5,19 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from video.clip_spans import frame_times, stretches, usable_seconds
+from video.clip_spans import frame_intervals, frame_times, usable_seconds
 from video.config import Sampling
 from video.recording import Recording
 
 
-class Plan(NamedTuple):
+class SamplingPlan(NamedTuple):
     """How a source of recordings is sampled."""
 
     sampling: Sampling
     weight: float = 1.0  # clips of a second of it, relative to other sources
 
 
-class Place(NamedTuple):
+class ClipLocation(NamedTuple):
     """A clip to be read."""
 
     recording: int
@@ -34,7 +34,7 @@ class ClipSampler:
     """
 
     def __init__(
-        self, recordings: Sequence[Recording], frames: int, plans: Mapping[str, Plan]
+        self, recordings: Sequence[Recording], frames: int, plans: Mapping[str, SamplingPlan]
     ) -> None:
         self._recordings, self._frames, self._plans = recordings, frames, plans
         self._ends = np.cumsum([self._reads(recording) for recording in recordings])
@@ -53,14 +53,14 @@ class ClipSampler:
         """The positions of an epoch, shuffled."""
         return rng.permutation(np.arange(self.reads_per_epoch, dtype=np.uint32))
 
-    def draw(self, position: int, rng: np.random.Generator) -> Place:
+    def draw(self, position: int, rng: np.random.Generator) -> ClipLocation:
         """A clip that begins anywhere in the position's share of its recording, at a frame."""
         chosen = int(np.searchsorted(self._ends, position, side="right"))
         recording = self._recordings[chosen]
         sampling = self._plans[recording.source].sampling
         first = int(self._ends[chosen - 1]) if chosen else 0
         share = (position - first + rng.random()) / (int(self._ends[chosen]) - first)
-        places = stretches(recording, self._frames, sampling)
+        places = frame_intervals(recording, self._frames, sampling)
         ends = np.cumsum([place.frames * place.weight for place in places])
         at = share * ends[-1]
         which = min(int(np.searchsorted(ends, at, side="right")), len(places) - 1)
@@ -69,4 +69,4 @@ class ClipSampler:
         begin = place.begin + min(frame, place.frames - 1) / recording.fps
         step = sampling.step_seconds(recording.fps)
         times = frame_times(place, begin, self._frames, step, recording, sampling.short)
-        return Place(chosen, times)
+        return ClipLocation(chosen, times)

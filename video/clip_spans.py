@@ -9,7 +9,7 @@ from video.recording import Recording, Span
 QUIETEST = 0.05  # of the greatest motion: nothing is so still that it is never drawn
 
 
-class Stretch(NamedTuple):
+class FrameInterval(NamedTuple):
     """Frames, one behind the other, at which a clip may begin."""
 
     begin: float  # seconds
@@ -57,22 +57,22 @@ def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> flo
     return sum((end - begin for begin, end in clip_spans(recording, frames, sampling)), 0.0)
 
 
-def stretches(recording: Recording, frames: int, sampling: Sampling) -> list[Stretch]:
+def frame_intervals(recording: Recording, frames: int, sampling: Sampling) -> list[FrameInterval]:
     """Where a clip may begin: at every frame from which it fits, or at a short span's first."""
-    found: list[Stretch] = []
+    found: list[FrameInterval] = []
     for begin, end in clip_spans(recording, frames, sampling):
         latest = end - clip_seconds(recording, frames, sampling)
         number = int(max(latest - begin, 0.0) * recording.fps + 1e-6) + 1
         if sampling.motion and recording.motion:
             found += _by_motion(recording, begin, number, end, sampling.motion)
         else:
-            found.append(Stretch(begin, number, 1.0, end))
+            found.append(FrameInterval(begin, number, 1.0, end))
     return found
 
 
 def _by_motion(
     recording: Recording, begin: float, number: int, end: float, power: float
-) -> Iterator[Stretch]:
+) -> Iterator[FrameInterval]:
     """The same frames, divided where the motion changes."""
     part = recording.seconds / len(recording.motion)
     first = 0
@@ -82,12 +82,12 @@ def _by_motion(
         until = round(((digit + 1) * part - begin) * recording.fps)
         until = number if digit == len(recording.motion) - 1 else min(max(until, first + 1), number)
         motion = max(int(recording.motion[digit]) / 9, QUIETEST)
-        yield Stretch(at, until - first, motion**power, end)
+        yield FrameInterval(at, until - first, motion**power, end)
         first = until
 
 
 def frame_times(
-    stretch: Stretch, begin: float, frames: int, step: float, recording: Recording, short: str
+    stretch: FrameInterval, begin: float, frames: int, step: float, recording: Recording, short: str
 ) -> tuple[float, ...]:
     """The times of a clip's frames; ascending, unless a short recording repeats."""
     times: Sequence[float] = [begin + i * step for i in range(frames)]

@@ -9,10 +9,28 @@ from pathlib import Path
 
 from video.manifest import ManifestError
 
-SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-})  # fmt: skip
+SUFFIXES = frozenset(
+    {
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
+)
 PACK_SUFFIX = ".frames"  # a prepared recording
 RECORDED = SUFFIXES | {PACK_SUFFIX}
 # A picture of a folder of frames: what stands before its number, the number, the suffix.

@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from jaxtyping import UInt8
 from PIL import Image
 
-from video.atomic_write import written_aside
+from video.atomic_write import atomic_writer
 
 TICKS = 90_000  # of the time stamps, a second
 THREADS = {"threads": "1"}  # so that the same frames always give the same bytes
@@ -32,14 +32,16 @@ FAST_TO_READ = {
 
 
 def write_h264(
-    file: Path, frames: Iterable[tuple[float, UInt8[np.ndarray, "h w c"]]], fps: float,
+    file: Path,
+    frames: Iterable[tuple[float, UInt8[np.ndarray, "h w c"]]],
+    fps: float,
     options: Mapping[str, str],
-) -> None:  # fmt: skip
+) -> None:
     """Writes RGB frames of even height and width with their times in seconds, as mp4.
 
     The file is complete or absent. Raises OSError where there is no room.
     """
-    with written_aside(file) as draft, _opened(draft) as container:
+    with atomic_writer(file) as draft, _opened(draft) as container:
         rate = Fraction(fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
         stream.pix_fmt = "yuv420p"

@@ -18,7 +18,7 @@ UNSCALED = Augmentation(scales=(1.0,), max_distort=0)
 WHOLE = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
 
 
-class Fitting(NamedTuple):
+class EvalCrop(NamedTuple):
     """How pictures become clips of `size`, rows and columns.
 
     `centre`: the largest crop of the clip's proportions in the middle of the field of view; or

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from video.discover import read_text
-from video.fingerprint import content_of
+from video.fingerprint import content_digest
 from video.recording import Recording
 
 
@@ -54,7 +54,7 @@ def _keys(entry: str, folder: Path) -> list[str]:
     """What recordings are looked up by for an entry."""
     path = folder / entry
     if path.exists():
-        return [os.path.realpath(path), content_of(str(path))]
+        return [os.path.realpath(path), content_digest(str(path))]
     return [entry] if os.sep not in entry else [os.path.realpath(path)]
 
 

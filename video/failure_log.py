@@ -14,7 +14,7 @@ class TooManyUnreadable(ValueError):
     on_every_process = True
 
 
-def failed_during(file: Path, what: str) -> int:
+def count_failures(file: Path, what: str) -> int:
     """The number of failures that a file tells of one kind."""
     if not file.is_file():
         return 0
@@ -22,7 +22,7 @@ def failed_during(file: Path, what: str) -> int:
     return sum(line.endswith(ending) for line in file.read_text(encoding="utf-8").splitlines())
 
 
-class Ledger:
+class FailureLog:
     """Appends failures to `unreadable.jsonl` and ends the run above a limit.
 
     Every process of a run counts alike; one of them writes, the others have no `file`. `limit` is

@@ -39,9 +39,16 @@ def centred_crop(view: FieldOfView, height: int, width: int, rows: int, columns:
 
 
 def draw_crop_inside(
-    augmentation: Augmentation, view: FieldOfView | None, height: int, width: int,
-    rows: int, columns: int, cells: tuple[int, int], least: float, rng: np.random.Generator,
-) -> tuple[Box, Bool[np.ndarray, "rows columns"]]:  # fmt: skip
+    augmentation: Augmentation,
+    view: FieldOfView | None,
+    height: int,
+    width: int,
+    rows: int,
+    columns: int,
+    cells: tuple[int, int],
+    least: float,
+    rng: np.random.Generator,
+) -> tuple[Box, Bool[np.ndarray, "rows columns"]]:
     """A crop, and its cells inside; the centred one where less than a share `least` would be."""
     box = draw_crop(augmentation, height, width, rows, columns, rng)
     inside = inside_cells(view, height, width, box, cells)

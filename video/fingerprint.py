@@ -7,13 +7,13 @@ from pathlib import Path
 SAMPLES, SAMPLE_BYTES = 16, 65_536
 
 
-def bytes_of(path: str) -> int:
+def size_of(path: str) -> int:
     """The size of a file, or of all files in a folder."""
     files = Path(path).iterdir() if Path(path).is_dir() else [Path(path)]
     return sum(file.stat().st_size for file in files)
 
 
-def content_of(path: str) -> str:
+def content_digest(path: str) -> str:
     """A digest of a file's size and of 16 samples of it, all of it up to 1 MiB.
 
     Of a folder: of the names and sizes of its files. Two recordings with one digest are copies for

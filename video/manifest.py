@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from video.atomic_write import written_aside
+from video.atomic_write import atomic_writer
 from video.recording import Recording, format_spans
 
 COLUMNS = {field.name: field for field in fields(Recording)}
@@ -29,7 +29,7 @@ def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
 
     Paths below the manifest's folder are written from there, so both can be moved together.
     """
-    with written_aside(file) as draft, draft.open("w", encoding="utf-8", newline="") as out:
+    with atomic_writer(file) as draft, draft.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, list(COLUMNS))
         writer.writeheader()
         writer.writerows(

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from video.atomic_write import written_aside
+from video.atomic_write import atomic_writer
 from video.discover import find_recordings
-from video.fingerprint import content_of
+from video.fingerprint import content_digest
 from video.manifest import (
     ManifestError,
     is_manifest,
@@ -19,14 +19,14 @@ from video.manifest import (
     row_of,
 )
 from video.recording import ReaderName, Recording, UnreadableVideo
-from video.worker_processes import Job, Show, Tell, outcomes_of
+from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # of a folder of recordings, written by check or prepare
 PLACES = 3  # where a recording that was never checked is verified
 CACHE_VERSION = 1
 
 
-class Opened(NamedTuple):
+class OpenedSource(NamedTuple):
     """What a source holds."""
 
     recordings: list[Recording]
@@ -34,8 +34,12 @@ class Opened(NamedTuple):
 
 
 def open_source(
-    source: Path, reader: ReaderName, folder_fps: float, silence_seconds: float, show: Show
-) -> Opened:
+    source: Path,
+    reader: ReaderName,
+    folder_fps: float,
+    silence_seconds: float,
+    show: ProgressDisplay,
+) -> OpenedSource:
     """The recordings of a folder, a manifest or a list.
 
     Rows of a manifest that `check` or `prepare` wrote are believed, if the files still have their
@@ -45,18 +49,22 @@ def open_source(
     for manifest in filter(is_manifest, (source / MANIFEST_FILE, source)):
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
-        return Opened(recordings, [])
+        return OpenedSource(recordings, [])
     return open_each(find_recordings(source), reader, folder_fps, silence_seconds, show)
 
 
 def open_each(
-    paths: Sequence[str], reader: ReaderName, folder_fps: float, silence_seconds: float, show: Show
-) -> Opened:
+    paths: Sequence[str],
+    reader: ReaderName,
+    folder_fps: float,
+    silence_seconds: float,
+    show: ProgressDisplay,
+) -> OpenedSource:
     """As `open_source`, of recordings by their paths."""
     arguments = (reader, folder_fps, cache_folder())
     jobs = [Job(path, open_verified, (path, *arguments)) for path in paths]
-    outcomes = outcomes_of(jobs, 0, silence_seconds, "opening", show)
-    return Opened(
+    outcomes = run_all(jobs, 0, silence_seconds, "opening", show)
+    return OpenedSource(
         [outcome for outcome in outcomes if isinstance(outcome, Recording)],
         [outcome for outcome in outcomes if isinstance(outcome, UnreadableVideo)],
     )
@@ -69,11 +77,11 @@ def cache_folder() -> Path:
 
 
 def open_verified(
-    path: str, reader: ReaderName, folder_fps: float, cache: Path, tell: Tell
+    path: str, reader: ReaderName, folder_fps: float, cache: Path, tell: ReportProgress
 ) -> Recording:
     """Opens one recording and finds a reader for it. Raises UnreadableVideo."""
     try:
-        content = content_of(path)
+        content = content_digest(path)
     except OSError as error:
         raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
     kept = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}.json"
@@ -84,7 +92,7 @@ def open_verified(
     return recording
 
 
-def verified(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Recording:
+def verified(path: str, reader: ReaderName, folder_fps: float, tell: ReportProgress) -> Recording:
     """Opens a recording and compares random places with sequential decoding."""
     from video.readers.probe import probe
     from video.readers.verify import choose_reader, decoded_before, draw_times, rng_of
@@ -104,7 +112,7 @@ def _kept(file: Path) -> Recording | None:
 def _keep(file: Path, recording: Recording) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(file) as draft:
+        with atomic_writer(file) as draft:
             draft.write_text(json.dumps(row_of(recording)), encoding="utf-8")
     except OSError:  # a home that is full or read-only only makes the next start slower
         return

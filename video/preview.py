@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from video.clip_reader import ClipRead, ClipReader
-from video.clip_sampler import ClipSampler, Place, Plan
+from video.clip_sampler import ClipLocation, ClipSampler, SamplingPlan
 from video.clip_spans import clip_spans
 from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
@@ -23,15 +23,23 @@ PAPER, INK = (255, 255, 255), (33, 37, 41)
 
 
 def preview(
-    source: Path, out: Path, clips: int, frames: int, side: int, sampling: Sampling, seed: int,
-    reader: ReaderName, folder_fps: float, silence_seconds: float,
-) -> int:  # fmt: skip
+    source: Path,
+    out: Path,
+    clips: int,
+    frames: int,
+    side: int,
+    sampling: Sampling,
+    seed: int,
+    reader: ReaderName,
+    folder_fps: float,
+    silence_seconds: float,
+) -> int:
     """Writes a picture of clips from all over the source. Raises ManifestError."""
     opened = open_source(source, reader, folder_fps, silence_seconds, show_progress)
     recordings = [r for r in opened.recordings if clip_spans(r, frames, sampling)]
     if not recordings:
         raise ManifestError(f"{source}: holds no recording from which a clip can be taken")
-    sampler = ClipSampler(recordings, frames, {"": Plan(sampling)})
+    sampler = ClipSampler(recordings, frames, {"": SamplingPlan(sampling)})
     clip_reader = ClipReader(recordings, sampler, Augmentation(), side, side, 1)
     chosen = np.random.default_rng(seed).choice(
         sampler.reads_per_epoch, min(clips, sampler.reads_per_epoch), replace=False
@@ -51,7 +59,7 @@ def preview(
     return 0
 
 
-def _row(read: ClipRead, place: Place) -> UInt8[np.ndarray, "y x 3"]:
+def _row(read: ClipRead, place: ClipLocation) -> UInt8[np.ndarray, "y x 3"]:
     """Some frames of a clip, below the name of its recording and their times."""
     frames = read.clips[0].numpy()
     shown = np.linspace(0, len(frames) - 1, min(FRAMES_SHOWN, len(frames))).round().astype(int)

@@ -30,9 +30,12 @@ def _on_terminal(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Ite
 
     shares = [0.0] * len(jobs)
     columns = (
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[at]}", markup=False),
-    )  # fmt: skip
+    )
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task(what, total=len(jobs), at="")
         for event in events:

@@ -18,7 +18,7 @@ class Attempt(NamedTuple):
     number: int
 
 
-class Watch:
+class ReadTimeout:
     """Ends a loader's worker that takes too long for an attempt, and knows afterwards which it was.
 
     Shared by a process and the workers that it forks. The limit holds whether or not the reader
@@ -31,7 +31,7 @@ class Watch:
         self._hung: set[Attempt] = set()
 
     @contextmanager
-    def over(self, worker: int, attempt: Attempt) -> Iterator[None]:
+    def limit(self, worker: int, attempt: Attempt) -> Iterator[None]:
         """Watches what `worker` does inside; it ends its process with a traceback if late."""
         self._rows[worker] = torch.tensor([*attempt, int(1e3 * time.monotonic())])
         faulthandler.dump_traceback_later(self._seconds, exit=True)
@@ -41,7 +41,9 @@ class Watch:
             faulthandler.cancel_dump_traceback_later()
             self._rows[worker] = -1
 
-    def watching(self, epoch: int, position: int) -> Callable[[int], AbstractContextManager[None]]:
+    def limit_tries(
+        self, epoch: int, position: int
+    ) -> Callable[[int], AbstractContextManager[None]]:
         """What a loader's worker puts around each try of a read, by the number of the try.
 
         In the training process itself, which must not be ended, nothing is watched.
@@ -51,15 +53,15 @@ class Watch:
             worker = get_worker_info()
             if worker is None:
                 return nullcontext()
-            return self.over(worker.id, Attempt(epoch, position, number))
+            return self.limit(worker.id, Attempt(epoch, position, number))
 
         return around
 
-    def hung(self, epoch: int, position: int) -> list[int]:
+    def timed_out_tries(self, epoch: int, position: int) -> list[int]:
         """The tries of a read that took too long; known to workers that were forked since."""
         return [attempt.number for attempt in self._hung if attempt[:2] == (epoch, position)]
 
-    def found_overdue(self) -> bool:
+    def collect_timeouts(self) -> bool:
         """Whether attempts have taken too long since this was asked last; remembers them."""
         now, before = 1e3 * time.monotonic(), len(self._hung)
         for worker, (*attempt, started) in enumerate(self._rows.tolist()):

@@ -18,7 +18,9 @@ from video.recording import UnreadableVideo
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
-Tell = Callable[[float], None]  # a process says how far it is, 0 to 1; silence means it hangs
+ReportProgress = Callable[
+    [float], None
+]  # a process says how far it is, 0 to 1; silence means it hangs
 
 # A server that has imported what opening needs; or a copy of this process, which has torch as well.
 Start = Literal["forkserver", "fork"]
@@ -46,7 +48,7 @@ class Event(NamedTuple):
 
 
 # Passes on the outcomes among the events, and shows all of them under a heading.
-Show = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
+ProgressDisplay = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
 
 
 class _Broken(NamedTuple):
@@ -64,20 +66,24 @@ class _Worker:
     heard: float  # when it last said something
 
 
-def outcomes_of(
-    jobs: Sequence[Job], processes: int, silence_seconds: float, what: str, show: Show,
+def run_all(
+    jobs: Sequence[Job],
+    processes: int,
+    silence_seconds: float,
+    what: str,
+    show: ProgressDisplay,
     start: Start = "forkserver",
-) -> list[Any]:  # fmt: skip
+) -> list[Any]:
     """The outcome of each job, in their order; `processes` 0 means one a core. See `run_apart`."""
     found: list[Any] = [None] * len(jobs)
     side_by_side = processes or len(os.sched_getaffinity(0))
-    with closing(run_apart(jobs, side_by_side, silence_seconds, start)) as events:
+    with closing(run_isolated(jobs, side_by_side, silence_seconds, start)) as events:
         for event in show(events, jobs, what):
             found[event.job] = event.outcome
     return found
 
 
-def run_apart(
+def run_isolated(
     jobs: Sequence[Job], processes: int, silence_seconds: float, start: Start = "forkserver"
 ) -> Generator[Event, None, None]:
     """Runs the jobs and yields their news as it comes; outcomes in no certain order.

@@ -9,12 +9,12 @@ import torch
 from einops import EinopsError
 from torch import Tensor
 
+from encoder.checkpoint.adapt_positions import adapt_positions, drop_tensors, grid_text
 from encoder.checkpoint.native_format import shape_text
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, one_line
-from encoder.checkpoint.tensor_recipe import Part, Parts, inflate
+from encoder.checkpoint.tensor_recipe import TensorRecipe, TensorRecipes, inflate
 from encoder.config import EncoderConfig
-from encoder.pos_embed import computed_positions, resize_positions
 from encoder.vit import VideoEncoder
 
 Inflation = Literal["average", "center"]
@@ -23,7 +23,7 @@ MAY_BE_FRESH = ("norm.*", "class_token.*", "positions.*", "blocks.*.scale?", "bl
 MOST_TOKENS = 2**18  # whose positions are computed for no file's sake
 
 
-class Options(NamedTuple):
+class LoadOptions(NamedTuple):
     """Choices where more than one way is right."""
 
     inflation: Inflation = "average"
@@ -31,20 +31,20 @@ class Options(NamedTuple):
     allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh, or be left out
 
 
-DEFAULTS = Options()
+DEFAULTS = LoadOptions()
 
 
-class Adapted(NamedTuple):
+class LoadPlan(NamedTuple):
     """How an encoder of this configuration is made of a file."""
 
     config: EncoderConfig
-    parts: Parts
+    parts: TensorRecipes
     dropped: dict[str, str]  # name -> why: the file's name, or the encoder's own
     fresh: tuple[str, ...]  # tensors of the encoder that the file does not bring
     notes: tuple[str, ...]  # what else is not as it was trained
 
 
-def adapt(found: Found, target: EncoderConfig, options: Options) -> Adapted:
+def adapt(found: SourceEncoder, target: EncoderConfig, options: LoadOptions) -> LoadPlan:
     """Raises CheckpointMismatch where a tensor of attention, MLP or patches would stay fresh, a
     shape does not fit, or the file's weights cannot serve the wanted encoder."""
     for config in (found.config, target):
@@ -57,14 +57,14 @@ def adapt(found: Found, target: EncoderConfig, options: Options) -> Adapted:
     parts, dropped = dict(found.parts), dict(found.dropped)
     _patches(found, target, parts, options.inflation)
     _blocks(found, target, parts)
-    _positions(found, target, parts, dropped)
+    adapt_positions(found, target, parts, dropped)
     _last_norm(found, target, parts, dropped, options.keep_norm)
     with torch.device("meta"):
         wanted = VideoEncoder(target).state_dict()
     _fit(found, wanted, parts, dropped, options.allow)
     fresh = tuple(name for name in wanted if name not in parts)
     _refuse(found, wanted, fresh, options.allow)
-    return Adapted(target, parts, dropped, fresh, _notes(found.config, target))
+    return LoadPlan(target, parts, dropped, fresh, _notes(found.config, target))
 
 
 def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
@@ -82,22 +82,15 @@ def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def grid_text(grid: tuple[int, ...]) -> str:
-    """A grid as in 8x14x14."""
-    return "x".join(map(str, grid))
-
-
-def _sides(grid: tuple[int, ...]) -> str:
-    return grid_text(tuple(side for side in grid if side > 1) or (1,))
-
-
 def _with_trained_grid(native: EncoderConfig, target: EncoderConfig) -> EncoderConfig:
     trained = native.trained_grid or native.grid
     same = target.positions == native.positions and not target.positions_learned
     return replace(target, trained_grid=trained if same and trained != target.grid else None)
 
 
-def _patches(found: Found, target: EncoderConfig, parts: Parts, rule: Inflation) -> None:
+def _patches(
+    found: SourceEncoder, target: EncoderConfig, parts: TensorRecipes, rule: Inflation
+) -> None:
     native = found.config
     if target.patch != native.patch or target.channels != native.channels:
         raise CheckpointMismatch(
@@ -117,7 +110,7 @@ def _patches(found: Found, target: EncoderConfig, parts: Parts, rule: Inflation)
     )
 
 
-def _blocks(found: Found, target: EncoderConfig, parts: Parts) -> None:
+def _blocks(found: SourceEncoder, target: EncoderConfig, parts: TensorRecipes) -> None:
     """Attention over time begins as a copy of that over space."""
     if target.attention == found.config.attention:
         return
@@ -137,42 +130,12 @@ def _blocks(found: Found, target: EncoderConfig, parts: Parts) -> None:
                 parts[f"blocks.{number}.{time}{inner.removeprefix(space)}"] = copy
 
 
-def _positions(found: Found, target: EncoderConfig, parts: Parts, dropped: dict[str, str]) -> None:
-    native = found.config
-    if native.class_token and not target.class_token:
-        _drop("class_token.", parts, dropped, "the variant has no class token")
-    kinds = (native.positions, target.positions)
-    if native.positions_learned and kinds[0] != kinds[1]:
-        _drop("positions.", parts, dropped, f"the variant has {target.positions} positions")
-        _drop("class_token.position", parts, dropped, "as the positions")
-    elif kinds == ("separable", "separable"):
-        _resize(parts, "positions.space", (1, *native.grid[1:]), (1, *target.grid[1:]))
-        if native.grid[0] == 1 and target.grid[0] > 1:
-            del parts["positions.time"]
-        else:
-            _resize(parts, "positions.time", (native.grid[0], 1, 1), (target.grid[0], 1, 1))
-    elif kinds == ("learned", "learned"):
-        _resize(parts, "positions.tokens", native.grid, target.grid)
-    elif target.positions == "learned":
-        trained, dim = native.trained_grid or native.grid, native.embed_dim
-        kind, grid = native.positions, target.grid
-        how = f"begin as the {kind} table of the file's family"
-        parts["positions.tokens"] = Part(
-            (), lambda: computed_positions(kind, grid, dim, trained), how
-        )
-
-
-def _resize(
-    parts: Parts, name: str, source: tuple[int, int, int], target: tuple[int, int, int]
-) -> None:
-    if source == target:
-        return
-    how = f"interpolated from {_sides(source)} to {_sides(target)}"
-    parts[name] = parts[name].then(lambda table: resize_positions(table, source, target), how)
-
-
 def _last_norm(
-    found: Found, target: EncoderConfig, parts: Parts, dropped: dict[str, str], keep: bool
+    found: SourceEncoder,
+    target: EncoderConfig,
+    parts: TensorRecipes,
+    dropped: dict[str, str],
+    keep: bool,
 ) -> None:
     if target.norm == found.config.norm:
         return
@@ -180,20 +143,18 @@ def _last_norm(
         for name in ("norm.weight", "norm.bias"):
             parts[name] = parts[name].then(lambda tensor: tensor, f"now of the {target.norm}")
         return
-    _drop("norm.", parts, dropped, f"it normalised {found.config.norm}, the variant {target.norm}")
-
-
-def _drop(prefix: str, parts: Parts, dropped: dict[str, str], why: str) -> None:
-    for name in [name for name in parts if name.startswith(prefix)]:
-        part = parts.pop(name)
-        for source in part.sources:
-            dropped[source] = why
+    drop_tensors(
+        "norm.", parts, dropped, f"it normalised {found.config.norm}, the variant {target.norm}"
+    )
 
 
 def _fit(
-    found: Found, wanted: Mapping[str, Tensor], parts: Parts, dropped: dict[str, str],
+    found: SourceEncoder,
+    wanted: Mapping[str, Tensor],
+    parts: TensorRecipes,
+    dropped: dict[str, str],
     allow: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     """Takes out what the encoder has no place for, where that is allowed; refuses it otherwise."""
     wrong = {}
     for name in sorted(parts, key=lambda name: name.startswith("blocks.")):
@@ -216,11 +177,14 @@ def _fit(
             "size, or allow them by name"
         )
     for name in wrong:
-        _drop(name, parts, dropped, "does not fit, and was allowed not to")
+        drop_tensors(name, parts, dropped, "does not fit, and was allowed not to")
 
 
 def _refuse(
-    found: Found, wanted: Mapping[str, Tensor], fresh: tuple[str, ...], allow: tuple[str, ...]
+    found: SourceEncoder,
+    wanted: Mapping[str, Tensor],
+    fresh: tuple[str, ...],
+    allow: tuple[str, ...],
 ) -> None:
     missing = [name for name in fresh if not _matches(name, (*MAY_BE_FRESH, *allow))]
     if missing:
@@ -231,7 +195,7 @@ def _refuse(
         )
 
 
-def shape_of(part: Part, tensors: Mapping[str, Tensor]) -> torch.Size:
+def shape_of(part: TensorRecipe, tensors: Mapping[str, Tensor]) -> torch.Size:
     """The shape that a part will have, from stand-ins that take no memory.
 
     Not from tensors on the meta device: dividing or joining those imports torch's compiler, a

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from encoder.checkpoint.families import IMAGENET
 from encoder.checkpoint.key_maps import HUGGINGFACE, TIMM, foreign_names
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.qkv_formats import stored
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_recipe import matrix_to_kernel
@@ -19,16 +19,24 @@ Tensors = Mapping[str, Tensor]
 
 # What a program cannot hold: fields of the configuration with the only value it knows.
 VIDEOMAE_ONLY = {
-    "positions": "sinusoid", "trained_grid": None, "class_token": False, "pre_norm": False,
+    "positions": "sinusoid",
+    "trained_grid": None,
+    "class_token": False,
+    "pre_norm": False,
     "attention": "joint",
-}  # fmt: skip
+}
 CANNOT: dict[str, dict[str, Any]] = {
-    "videomae": {**VIDEOMAE_ONLY, "activation": "gelu", "norm_eps": 1e-6,
-                 "mean": IMAGENET.mean, "std": IMAGENET.std},
+    "videomae": {
+        **VIDEOMAE_ONLY,
+        "activation": "gelu",
+        "norm_eps": 1e-6,
+        "mean": IMAGENET.mean,
+        "std": IMAGENET.std,
+    },
     "hf": {**VIDEOMAE_ONLY, "layer_scale": None},
     "timm": {"frames": 1, "tubelet": 1, "attention": "joint"},
     "unified": {"activation": "gelu", "norm_eps": 1e-6, "trained_grid": None},
-}  # fmt: skip
+}
 
 
 def require_holds(layout: str, config: EncoderConfig) -> None:
@@ -36,7 +44,11 @@ def require_holds(layout: str, config: EncoderConfig) -> None:
     for field, only in CANNOT.get(layout, {}).items():
         if getattr(config, field) != only:
             others = [name for name in ("own", *CANNOT) if name != layout and _holds(name, config)]
-            say = f", or say {field}={only}" if field in Told.__dataclass_fields__ else ""
+            say = (
+                f", or say {field}={only}"
+                if field in CheckpointOverrides.__dataclass_fields__
+                else ""
+            )
             raise CheckpointMismatch(
                 f"--to {layout}: the encoder has {field} {getattr(config, field)}, programs of "
                 f"that layout only {only}; it can be written --to {' or '.join(others)}{say}"

@@ -48,73 +48,110 @@ FAMILIES = (
     OWN_FAMILY,
     Family("umt", "UMT (pretraining)", has=("clip_decoder.0.norm.weight",)),
     Family(
-        "mvd", "MVD or SurgVISTA student (pretraining)",
-        has=("mask_token_vid", "decoder_vid.norm.weight"), kernel=5,
-        beyond={"positions": "sincos3d"}, unused=("pos_embed",),
+        "mvd",
+        "MVD or SurgVISTA student (pretraining)",
+        has=("mask_token_vid", "decoder_vid.norm.weight"),
+        kernel=5,
+        beyond={"positions": "sincos3d"},
+        unused=("pos_embed",),
     ),
     Family(
-        "timesformer", "TimeSformer",
-        has=("blocks.0.time_attn.qkv.weight", "cls_token", "pos_embed", "time_embed"), kernel=4,
-        pixels=KINETICS, beyond={"attention": "divided", "pooling": "first"},
+        "timesformer",
+        "TimeSformer",
+        has=("blocks.0.time_attn.qkv.weight", "cls_token", "pos_embed", "time_embed"),
+        kernel=4,
+        pixels=KINETICS,
+        beyond={"attention": "divided", "pooling": "first"},
     ),
     Family(
-        "mae_st", "mae_st (MAE or ViT for video, separate positions)",
-        has=("pos_embed_spatial", "pos_embed_temporal"), kernel=5,
-        pixels=KINETICS, beyond={"pooling": "first"},
+        "mae_st",
+        "mae_st (MAE or ViT for video, separate positions)",
+        has=("pos_embed_spatial", "pos_embed_temporal"),
+        kernel=5,
+        pixels=KINETICS,
+        beyond={"pooling": "first"},
     ),
     Family(
-        "mae_st_joint", "mae_st (MAE or ViT for video, joint positions)",
-        has=("pos_embed", "blocks.0.attn.q.weight"), lacks=("fc_norm.weight",), kernel=5,
-        pixels=KINETICS, beyond={"pooling": "first"},
+        "mae_st_joint",
+        "mae_st (MAE or ViT for video, joint positions)",
+        has=("pos_embed", "blocks.0.attn.q.weight"),
+        lacks=("fc_norm.weight",),
+        kernel=5,
+        pixels=KINETICS,
+        beyond={"pooling": "first"},
     ),
     Family(
-        "unified_image_clip", "unified_base_image of CLIP's kind",
-        has=("cls_token", "pos_embed", "time_embed", "norm_pre.weight"), kernel=4,
-        pixels=CLIP, beyond={**CLIP_BLOCK, "pooling": "first"},
+        "unified_image_clip",
+        "unified_base_image of CLIP's kind",
+        has=("cls_token", "pos_embed", "time_embed", "norm_pre.weight"),
+        kernel=4,
+        pixels=CLIP,
+        beyond={**CLIP_BLOCK, "pooling": "first"},
     ),
     Family(
-        "unified_image", "unified_base_image",
-        has=("cls_token", "pos_embed", "time_embed"), kernel=4,
+        "unified_image",
+        "unified_base_image",
+        has=("cls_token", "pos_embed", "time_embed"),
+        kernel=4,
         beyond={"pooling": "first"},
         doubt="pixels: of 0.5 and 0.5 where it began as augreg or orig_in21k",
     ),
     Family(
-        "clip", "CLIP's image encoder",
-        has=("cls_token", "pos_embed", "norm_pre.weight"), kernel=4,
-        pixels=CLIP, steps=1, beyond={**CLIP_BLOCK, "pooling": "first"},
+        "clip",
+        "CLIP's image encoder",
+        has=("cls_token", "pos_embed", "norm_pre.weight"),
+        kernel=4,
+        pixels=CLIP,
+        steps=1,
+        beyond={**CLIP_BLOCK, "pooling": "first"},
         doubt="activation: gelu where it is not OpenAI's (LAION)",
     ),
     Family(
-        "image", "image ViT (MAE, DINO, supervised)",
-        has=("cls_token", "pos_embed"), kernel=4, steps=1, beyond={"pooling": "first"},
+        "image",
+        "image ViT (MAE, DINO, supervised)",
+        has=("cls_token", "pos_embed"),
+        kernel=4,
+        steps=1,
+        beyond={"pooling": "first"},
         doubt="pixels: mean 0.5, std 0.5 where it is augreg or orig_in21k (normalisation=half)",
     ),
     Family(
-        "learned", "unified model with learned positions",
-        has=("pos_embed",), lacks=("cls_token",),
+        "learned",
+        "unified model with learned positions",
+        has=("pos_embed",),
+        lacks=("cls_token",),
         beyond={"positions": "learned"},
     ),
     Family(
-        "image_mae", "MAE for images with computed positions (pretraining)",
-        has=("encoder_to_decoder.weight",), lacks=("cls_token", *POSITIONS), kernel=4, steps=1,
+        "image_mae",
+        "MAE for images with computed positions (pretraining)",
+        has=("encoder_to_decoder.weight",),
+        lacks=("cls_token", *POSITIONS),
+        kernel=4,
+        steps=1,
     ),
     Family(
-        "videomae_pretrain", "VideoMAE, VideoMAE V2, InternVideo (pretraining)",
-        has=("encoder_to_decoder.weight",), lacks=("cls_token", *POSITIONS),
+        "videomae_pretrain",
+        "VideoMAE, VideoMAE V2, InternVideo (pretraining)",
+        has=("encoder_to_decoder.weight",),
+        lacks=("cls_token", *POSITIONS),
     ),
     Family(
-        "videomae_finetuned", "VideoMAE, VideoMAE V2, InternVideo, unified model (finetuned)",
-        has=("fc_norm.weight",), lacks=("cls_token", *POSITIONS),
+        "videomae_finetuned",
+        "VideoMAE, VideoMAE V2, InternVideo, unified model (finetuned)",
+        has=("fc_norm.weight",),
+        lacks=("cls_token", *POSITIONS),
         doubt="positions: sincos3d where it was finetuned as unified_base_st",
     ),
     Family(
-        "videomae", "VideoMAE's encoder",
+        "videomae",
+        "VideoMAE's encoder",
         lacks=("cls_token", *POSITIONS),
     ),
-)  # fmt: skip
+)
 
 
-class Known(NamedTuple):
+class DetectedFamily(NamedTuple):
     """A file whose family is known."""
 
     family: Family
@@ -124,7 +161,7 @@ class Known(NamedTuple):
     outside: tuple[str, ...]  # names in the file of all else
 
 
-def recognise(tensors: Mapping[str, Tensor], source: str) -> Known:
+def detect_family(tensors: Mapping[str, Tensor], source: str) -> DetectedFamily:
     """The family of tensors, by their names and shapes.
 
     Raises CheckpointMismatch where no family fits, or more than one encoder lies in the file.
@@ -145,7 +182,9 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Known:
     return _family(tensors, layout, root, source)
 
 
-def _family(tensors: Mapping[str, Tensor], layout: Layout, root: str, source: str) -> Known:
+def _family(
+    tensors: Mapping[str, Tensor], layout: Layout, root: str, source: str
+) -> DetectedFamily:
     common = {}
     outside = []
     for name in tensors:
@@ -161,7 +200,7 @@ def _family(tensors: Mapping[str, Tensor], layout: Layout, root: str, source: st
         if family.kernel not in (0, kernel):
             continue
         if everywhere >= set(family.has) and not common.keys() & set(family.lacks):
-            return Known(family, layout, root, common, tuple(outside))
+            return DetectedFamily(family, layout, root, common, tuple(outside))
     beside = sorted(name for name in common if not name.startswith("blocks."))
     raise CheckpointMismatch(
         f"{source}: a transformer in {layout.name}'s names, but of no known family: beside its "

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from torch import Tensor
 
-from encoder.checkpoint.families import NORMALISATIONS, Known
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.families import NORMALISATIONS, DetectedFamily
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
 
@@ -28,18 +28,18 @@ RECORDED = {
 }
 
 
-class Measured(NamedTuple):
+class InferredEncoderConfig(NamedTuple):
     config: EncoderConfig
     assumed: tuple[str, ...]  # what neither the file nor the user said
 
 
-def measure(
-    known: Known,
+def infer_config(
+    known: DetectedFamily,
     tensors: Mapping[str, Tensor],
     recorded: Mapping[str, Any],
-    told: Told,
+    told: CheckpointOverrides,
     source: str,
-) -> Measured:
+) -> InferredEncoderConfig:
     """Raises CheckpointMismatch where shapes contradict each other or something must be told."""
     shapes = {common: tuple(tensors[name].shape) for common, name in known.common.items()}
     embed = shapes["patch_embed.proj.weight"]
@@ -77,9 +77,12 @@ def measure(
 
 
 def _with_grid(
-    known: Known, shapes: Mapping[str, tuple[int, ...]], fields: dict[str, Any],
-    said: Mapping[str, Any], source: str,
-) -> Measured:  # fmt: skip
+    known: DetectedFamily,
+    shapes: Mapping[str, tuple[int, ...]],
+    fields: dict[str, Any],
+    said: Mapping[str, Any],
+    source: str,
+) -> InferredEncoderConfig:
     """Adds frames, image size and positions; whatever the shapes say counts most."""
     tubelet, patch = fields["tubelet"], fields["patch"]
     steps = said["frames"] // tubelet if "frames" in said else known.family.steps
@@ -102,13 +105,13 @@ def _with_grid(
     if known.family.doubt and not said.keys() & {"mean", "activation", "positions"}:
         assumed.append(known.family.doubt)
     try:
-        return Measured(EncoderConfig(**fields), tuple(assumed))
+        return InferredEncoderConfig(EncoderConfig(**fields), tuple(assumed))
     except ValidationError as error:
         raise CheckpointMismatch(f"{source}: {first_error(error)}") from None
 
 
 def _places(
-    shapes: Mapping[str, tuple[int, ...]], class_token: bool, known: Known
+    shapes: Mapping[str, tuple[int, ...]], class_token: bool, known: DetectedFamily
 ) -> tuple[str, int, int | None] | None:
     """Kind of stored positions, how many places they have, how many steps in time; None: none."""
     if "pos_embed_spatial" in shapes:
@@ -164,8 +167,14 @@ def _heads(width: int, said: int | None, source: str) -> int:
 def _recorded(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """What a file says of itself, where it is of the right type."""
     beside = recorded.get("pretrained_cfg")  # timm's folders
-    flat = {**recorded, **({"image_mean": beside.get("mean"), "image_std": beside.get("std")}
-            if isinstance(beside, dict) else {})}  # fmt: skip
+    flat = {
+        **recorded,
+        **(
+            {"image_mean": beside.get("mean"), "image_std": beside.get("std")}
+            if isinstance(beside, dict)
+            else {}
+        ),
+    }
     told = {RECORDED[key]: value for key, value in flat.items() if key in RECORDED}
     for key in ("mean", "std"):
         value = told.get(key)
@@ -173,8 +182,15 @@ def _recorded(recorded: Mapping[str, Any]) -> dict[str, Any]:
             told[key] = tuple(value)
     if isinstance(told.get("image_size"), int):
         told["image_size"] = (told["image_size"],) * 2
-    kinds = {"num_heads": int, "norm_eps": float, "activation": str, "frames": int,
-             "image_size": tuple, "mean": tuple, "std": tuple}  # fmt: skip
+    kinds = {
+        "num_heads": int,
+        "norm_eps": float,
+        "activation": str,
+        "frames": int,
+        "image_size": tuple,
+        "mean": tuple,
+        "std": tuple,
+    }
     return {key: value for key, value in told.items() if isinstance(value, kinds[key])}
 
 

@@ -4,9 +4,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from encoder.checkpoint.adapt import Adapted, grid_text, shape_of
+from encoder.checkpoint.adapt import LoadPlan, shape_of
+from encoder.checkpoint.adapt_positions import grid_text
 from encoder.checkpoint.families import NORMALISATIONS
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.parse import SourceEncoder
 from encoder.config import ENCODER_SIZES, EncoderConfig
 
 WIDTH = 100  # of a line, in columns
@@ -16,11 +17,11 @@ BLOCKS = ("blocks", "encoder", "transformer")  # first words of a block's name
 WHOLES = ("positions", "class_token")  # parts of these are told apart
 
 
-class Report(NamedTuple):
+class LoadReport(NamedTuple):
     """Of one load; `str` of it is what a user reads, `as_dict` what a run keeps."""
 
-    found: Found
-    adapted: Adapted
+    found: SourceEncoder
+    adapted: LoadPlan
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

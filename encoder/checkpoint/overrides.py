@@ -11,7 +11,7 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Told:
+class CheckpointOverrides:
     """Facts about how the weights in a file were trained; None leaves them to its family."""
 
     num_heads: Positive | None = None

@@ -8,16 +8,16 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from encoder.checkpoint.families import OWN_FAMILY, Known, recognise
-from encoder.checkpoint.infer_config import measure
+from encoder.checkpoint.families import OWN_FAMILY, DetectedFamily, detect_family
+from encoder.checkpoint.infer_config import infer_config
 from encoder.checkpoint.key_maps import OWN
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.qkv_formats import Names, attention_parts
 from encoder.checkpoint.safe_open import CheckpointMismatch, one_line
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.checkpoint.tensor_recipe import (
-    Part,
-    Parts,
+    TensorRecipe,
+    TensorRecipes,
     copied,
     filled,
     flattened,
@@ -37,8 +37,16 @@ BESIDE = (
     ("embeddings.position_ids", "a count"),
     ("pooler.", "pooling of another program"),
 )
-ALWAYS = ("norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "mlp.fc1.weight",
-          "mlp.fc1.bias", "mlp.fc2.weight", "mlp.fc2.bias")  # fmt: skip
+ALWAYS = (
+    "norm1.weight",
+    "norm1.bias",
+    "norm2.weight",
+    "norm2.bias",
+    "mlp.fc1.weight",
+    "mlp.fc1.bias",
+    "mlp.fc2.weight",
+    "mlp.fc2.bias",
+)
 TIME = ("time_norm.weight", "time_norm.bias", "time_proj.weight", "time_proj.bias")
 SCALES = ("scale1", "scale2")
 
@@ -46,38 +54,38 @@ SCALES = ("scale1", "scale2")
 CONTRADICTIONS = (KeyError, IndexError, StopIteration, TypeError, RuntimeError, ZeroDivisionError)
 
 
-class Found(NamedTuple):
+class SourceEncoder(NamedTuple):
     """An encoder in a file, as those who trained it would run it; no tensor is read yet."""
 
     file: TensorFile
-    known: Known
+    known: DetectedFamily
     config: EncoderConfig
-    parts: Parts
+    parts: TensorRecipes
     dropped: dict[str, str]  # name in the file -> why
     assumed: tuple[str, ...]  # what neither the file nor the user said
 
 
-def find_encoder(path: Path, told: Told | None = None) -> Found:
+def find_source(path: Path, told: CheckpointOverrides | None = None) -> SourceEncoder:
     """Recognises a file and tells how an encoder is made of it; reads names and shapes only.
 
     Raises CheckpointMismatch where it is not whole, of no known family, or lacks a tensor; where
     it has one that its family has not; and where `told` is needed and not given.
     """
-    return describe(TensorFile(path), told or Told())
+    return parse_source(TensorFile(path), told or CheckpointOverrides())
 
 
-def describe(file: TensorFile, told: Told) -> Found:
+def parse_source(file: TensorFile, told: CheckpointOverrides) -> SourceEncoder:
     """As `find_encoder`, of an opened file."""
     if own := _own_config(file):
         return _own(file, own)
-    known = recognise(file.tensors, str(file.path))
+    known = detect_family(file.tensors, str(file.path))
     if known.family is OWN_FAMILY:
         raise CheckpointMismatch(
             f"{file.path}: this project's names, but no entry 'encoder' in its metadata; give the "
             "encoder.safetensors of the run"
         )
     try:
-        measured = measure(known, file.tensors, file.recorded, told, str(file.path))
+        measured = infer_config(known, file.tensors, file.recorded, told, str(file.path))
         parts, dropped = _parts(known, measured.config, file.tensors)
     except CONTRADICTIONS as error:
         raise CheckpointMismatch(
@@ -85,7 +93,9 @@ def describe(file: TensorFile, told: Told) -> Found:
             f"each other ({type(error).__name__}: {one_line(error)})"
         ) from None
     others = tuple(f"the file has {name!r} as well: not read" for name in file.others)
-    found = Found(file, known, measured.config, parts, dropped, (*measured.assumed, *others))
+    found = SourceEncoder(
+        file, known, measured.config, parts, dropped, (*measured.assumed, *others)
+    )
     _require_all_used(found)
     return found
 
@@ -101,7 +111,7 @@ def _own_config(file: TensorFile) -> str | None:
         return None
 
 
-def _own(file: TensorFile, text: str) -> Found:
+def _own(file: TensorFile, text: str) -> SourceEncoder:
     try:
         config = TypeAdapter(EncoderConfig).validate_json(text)
     except ValidationError as error:
@@ -114,17 +124,19 @@ def _own(file: TensorFile, text: str) -> Found:
     inside = [name for name in file.tensors if name.startswith(root)]
     outside = tuple(name for name in file.tensors if not name.startswith(root))
     parts = {name.removeprefix(root): copied(name) for name in inside}
-    known = Known(OWN_FAMILY, OWN, root, {}, outside)
+    known = DetectedFamily(OWN_FAMILY, OWN, root, {}, outside)
     dropped = {name: _beside(name, known) or "decoder" for name in outside}
-    return Found(file, known, config, parts, dropped, ())
+    return SourceEncoder(file, known, config, parts, dropped, ())
 
 
 def _parts(
-    known: Known, config: EncoderConfig, tensors: Mapping[str, Tensor]
-) -> tuple[Parts, dict[str, str]]:
+    known: DetectedFamily, config: EncoderConfig, tensors: Mapping[str, Tensor]
+) -> tuple[TensorRecipes, dict[str, str]]:
     names = known.common
     dropped: dict[str, str] = {}
-    parts: Parts = {"embed.weight": copied(names["patch_embed.proj.weight"]).then(kernel_to_matrix)}
+    parts: TensorRecipes = {
+        "embed.weight": copied(names["patch_embed.proj.weight"]).then(kernel_to_matrix)
+    }
     bias = names.get("patch_embed.proj.bias")
     without = filled((config.embed_dim,), 0.0, "no bias in the file")
     parts["embed.bias"] = copied(bias) if bias else without
@@ -150,7 +162,7 @@ def _last_norm(config: EncoderConfig) -> str:
     return "fc_norm" if config.norm == "pooled" else "norm"
 
 
-def _beside(common: str, known: Known) -> str:
+def _beside(common: str, known: DetectedFamily) -> str:
     if common in known.family.unused:
         return "computed here"
     return next((why for prefix, why in BESIDE if common.startswith(prefix)), "")
@@ -158,9 +170,9 @@ def _beside(common: str, known: Known) -> str:
 
 def block_parts(
     block: str, names: Names, width: int, *, divided: bool = False
-) -> tuple[Parts, dict[str, str]]:
+) -> tuple[TensorRecipes, dict[str, str]]:
     """Parts of one block, `blocks.3`, that are in the file, and what is dropped and why."""
-    inner: Parts = {}
+    inner: TensorRecipes = {}
     for name in (*ALWAYS, *SCALES):
         if found := names.get(f"{block}.{name}"):
             inner[f"space.{name}" if divided else name] = copied(found)
@@ -176,8 +188,8 @@ def block_parts(
     return {f"{block}.{name}": part for name, part in inner.items()}, dropped
 
 
-def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> Parts:
-    parts: Parts = {}
+def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> TensorRecipes:
+    parts: TensorRecipes = {}
     if config.class_token:
         parts["class_token.token"] = flattened(names["cls_token"])
     if not config.positions_learned:
@@ -210,12 +222,12 @@ def _places(config: EncoderConfig) -> int:
     return rows * columns * (frames if config.positions == "learned" else 1)
 
 
-def rows_of(name: str) -> Part:
+def rows_of(name: str) -> TensorRecipe:
     """A table [n d] that the file holds with further axes of length one."""
     return copied(name).then(lambda table: table.flatten(0, -2))
 
 
-def _require_all_used(found: Found) -> None:
+def _require_all_used(found: SourceEncoder) -> None:
     """Raises CheckpointMismatch where a tensor of the file is neither used nor known."""
     used = {source for part in found.parts.values() for source in part.sources}
     unknown = [

@@ -5,7 +5,14 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from encoder.checkpoint.tensor_recipe import Part, Parts, copied, filled, joined, third
+from encoder.checkpoint.tensor_recipe import (
+    TensorRecipe,
+    TensorRecipes,
+    copied,
+    filled,
+    joined,
+    third,
+)
 
 Names = Mapping[str, str]
 """Common name -> name in the file."""
@@ -28,7 +35,9 @@ def attention_form(names: Collection[str], attention: str = "blocks.0.attn") -> 
     return "fused" if f"{attention}.qkv.bias" in names else "plain"
 
 
-def attention_parts(attention: str, names: Names, width: int) -> tuple[Parts, dict[str, str]]:
+def attention_parts(
+    attention: str, names: Names, width: int
+) -> tuple[TensorRecipes, dict[str, str]]:
     """The parts `qkv.weight`, `q_bias`, `v_bias` and `proj`, and what is dropped and why.
 
     `attention`: the common name's beginning, as in `blocks.3.attn`. Parts that a file ought to
@@ -38,7 +47,7 @@ def attention_parts(attention: str, names: Names, width: int) -> tuple[Parts, di
     def name(inner: str) -> str | None:
         return names.get(f"{attention}.{inner}")
 
-    parts: Parts = {}
+    parts: TensorRecipes = {}
     separate = [name(f"{which}.weight") for which in "qkv"]
     if fused := name("qkv.weight"):
         parts["qkv.weight"] = copied(fused)
@@ -54,7 +63,7 @@ def attention_parts(attention: str, names: Names, width: int) -> tuple[Parts, di
     return parts, {keys: KEY_BIAS} if keys else {}
 
 
-def _bias(attention: str, names: Names, which: str, place: int, width: int) -> Part | None:
+def _bias(attention: str, names: Names, which: str, place: int, width: int) -> TensorRecipe | None:
     for inner in (f"{which}_bias", f"{which}.bias"):
         if found := names.get(f"{attention}.{inner}"):
             return copied(found)

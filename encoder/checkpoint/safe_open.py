@@ -38,7 +38,7 @@ class CheckpointMismatch(ValueError):
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
-class Opened(NamedTuple):
+class TensorSource(NamedTuple):
     """A file's tensors, of which a page is read when it is touched, and what lies beside them."""
 
     tensors: dict[str, Tensor]  # shapes and types, no data
@@ -48,7 +48,7 @@ class Opened(NamedTuple):
     recorded: dict[str, Any]  # plain values
 
 
-def open_file(file: Path) -> Opened:
+def open_file(file: Path) -> TensorSource:
     """Raises CheckpointMismatch where a file is not whole or holds objects other than tensors."""
     return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
 
@@ -78,7 +78,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _safetensors(file: Path) -> Opened:
+def _safetensors(file: Path) -> TensorSource:
     try:
         opened = safe_open(file, framework="pt")
         held = {_bare(name): name for name in opened.keys()}  # noqa: SIM118
@@ -90,7 +90,7 @@ def _safetensors(file: Path) -> Opened:
         ) from None
     if not tensors:
         raise CheckpointMismatch(f"{file}: holds no tensors; its metadata is {list(recorded)[:5]}")
-    return Opened(tensors, lambda name: opened.get_tensor(held[name]), "", (), dict(recorded))
+    return TensorSource(tensors, lambda name: opened.get_tensor(held[name]), "", (), dict(recorded))
 
 
 def _hollow(part: Any) -> Tensor:
@@ -98,7 +98,7 @@ def _hollow(part: Any) -> Tensor:
     return torch.empty(part.get_shape(), dtype=dtype, device="meta")
 
 
-def _torch(file: Path) -> Opened:
+def _torch(file: Path) -> TensorSource:
     held = _unpickled(file)
     recorded = _plain(held)
     wrapper, others = "", []
@@ -114,7 +114,7 @@ def _torch(file: Path) -> Opened:
     if not tensors:
         raise CheckpointMismatch(f"{file}: holds no tensors; its keys are {list(held)[:5]}")
     hollow = {name: tensor.to("meta") for name, tensor in tensors.items()}
-    return Opened(hollow, tensors.__getitem__, wrapper, tuple(others), recorded)
+    return TensorSource(hollow, tensors.__getitem__, wrapper, tuple(others), recorded)
 
 
 def _unpickled(file: Path) -> dict[Any, Any]:

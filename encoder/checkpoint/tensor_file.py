@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from encoder.checkpoint.safe_open import CheckpointMismatch, Opened, one_line, open_file
+from encoder.checkpoint.safe_open import CheckpointMismatch, TensorSource, one_line, open_file
 
 # Files that a folder may hold, the first of them counts; an index names the parts of a large one.
 IN_FOLDER = (
@@ -36,7 +36,7 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files = _parts(find_file(path))
-        self._opened: dict[Path, Opened] = {}
+        self._opened: dict[Path, TensorSource] = {}
         self._touched = 0
         self._file_of: dict[str, Path] = {}
         self.tensors: dict[str, Tensor] = {}
@@ -62,7 +62,7 @@ class TensorFile:
         self._touched += tensor.nbytes
         return tensor
 
-    def _open(self, file: Path) -> Opened:
+    def _open(self, file: Path) -> TensorSource:
         if file not in self._opened:
             self._opened[file] = open_file(file)
         return self._opened[file]

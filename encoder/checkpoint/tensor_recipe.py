@@ -11,52 +11,52 @@ from torch import Tensor
 from encoder.config import Tubelet
 
 
-class Part(NamedTuple):
+class TensorRecipe(NamedTuple):
     """One tensor to be: `make` of tensors of the file; `how` where it is more than a copy."""
 
     sources: tuple[str, ...]
     make: Callable[..., Tensor]
     how: str = ""
 
-    def then(self, change: Callable[[Tensor], Tensor], how: str = "") -> "Part":
+    def then(self, change: Callable[[Tensor], Tensor], how: str = "") -> "TensorRecipe":
         """The same tensor after one more change."""
-        return Part(
+        return TensorRecipe(
             self.sources,
             lambda *sources: change(self.make(*sources)),
             ", then ".join(filter(None, (self.how, how))),
         )
 
 
-Parts = dict[str, Part]
+TensorRecipes = dict[str, TensorRecipe]
 
 
-def copied(name: str) -> Part:
-    return Part((name,), lambda tensor: tensor)
+def copied(name: str) -> TensorRecipe:
+    return TensorRecipe((name,), lambda tensor: tensor)
 
 
-def flattened(name: str) -> Part:
+def flattened(name: str) -> TensorRecipe:
     """A vector that the file holds with axes of length one."""
-    return Part((name,), lambda tensor: tensor.flatten())
+    return TensorRecipe((name,), lambda tensor: tensor.flatten())
 
 
-def filled(shape: Iterable[int], value: float, how: str) -> Part:
+def filled(shape: Iterable[int], value: float, how: str) -> TensorRecipe:
     """A tensor that a file leaves out because it is constant."""
     size = tuple(shape)
-    return Part((), lambda: torch.full(size, value), how)
+    return TensorRecipe((), lambda: torch.full(size, value), how)
 
 
-def third(name: str, which: int) -> Part:
+def third(name: str, which: int) -> TensorRecipe:
     """Queries (0), keys (1) or values (2) of a fused tensor."""
-    return Part(
+    return TensorRecipe(
         (name,),
         lambda tensor: tensor.chunk(3)[which],
         "from the fused bias; that of keys cannot change a softmax",
     )
 
 
-def joined(names: Iterable[str]) -> Part:
+def joined(names: Iterable[str]) -> TensorRecipe:
     """Queries, keys and values one after the other."""
-    return Part(tuple(names), lambda *parts: torch.cat(parts), "from separate q, k and v")
+    return TensorRecipe(tuple(names), lambda *parts: torch.cat(parts), "from separate q, k and v")
 
 
 def kernel_to_matrix(kernel: Float[Tensor, "d c *thw"]) -> Float[Tensor, "d p"]:

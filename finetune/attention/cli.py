@@ -3,24 +3,25 @@
 import argparse
 from pathlib import Path
 
-from encoder.attention_maps import Asked, attend, settle
+from encoder.attention_maps import AttentionQuery, attention_maps, resolve_query
 from encoder.config import EncoderConfig
-from finetune.attention.figure import Drawn, draw, sheet
+from finetune.attention.figure import AttentionFigure, draw, sheet
 from finetune.attention.load import open_encoder, trained_sampling
 from launch.distributed.process_group import Processes
 from launch.recipe import ConfigError
 from video.config import Sampling
 from video.visualize.cli_args import sampling_of
 from video.visualize.save import write_shown
-from video.visualize.select_clips import Shown, choice_of, find_chosen, read_clips
+from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read_clips
 
 
 def run_attention(options: argparse.Namespace) -> None:
     """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
     opened = open_encoder(options.checkpoint, options.told)
     config = opened.encoder.config
-    asked = settle(
-        Asked(options.layer, options.query, options.heads == "each", options.rollout), config
+    asked = resolve_query(
+        AttentionQuery(options.layer, options.query, options.heads == "each", options.rollout),
+        config,
     )
     if options.frame_rate or options.stride:
         sampling, how = sampling_of(options, Sampling()), "as asked"
@@ -35,14 +36,14 @@ def run_attention(options: argparse.Namespace) -> None:
     encoder = opened.encoder.to(device)
     clips = read_clips(chosen.recordings, choice, sampling, config.frames, config.image_size)
     for shown in clips:
-        maps = attend(encoder, shown.clip[None].to(device), asked)
+        maps = attention_maps(encoder, shown.clip[None].to(device), asked)
         drawn = draw(shown.clip.numpy(), maps, config, options.style)
         title = f"{shown.name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
         written = write(options.out, title, drawn, shown, config.tubelet)
         print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
 
 
-def write(out: Path, title: str, drawn: Drawn, shown: Shown, tubelet: int) -> str:
+def write(out: Path, title: str, drawn: AttentionFigure, shown: ShownClip, tubelet: int) -> str:
     """A sheet and a film, in the place of those of an earlier call; which, or ConfigError."""
     name = out / f"{shown.name}_attention"
     there = any(name.with_name(name.name + suffix).exists() for suffix in (".png", ".mp4"))
@@ -56,7 +57,7 @@ def write(out: Path, title: str, drawn: Drawn, shown: Shown, tubelet: int) -> st
     return f"{'replaced' if there else 'written'}: {picture}, {film}"
 
 
-def _span(shown: Shown) -> str:
+def _span(shown: ShownClip) -> str:
     first, last = shown.times[0], shown.times[-1]
     return f"{first:.2f} to {last:.2f} s" if last > first else f"at {first:.2f} s"
 

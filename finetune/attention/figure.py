@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from encoder.attention_maps import Asked, AttentionMaps
+from encoder.attention_maps import AttentionMaps, AttentionQuery
 from encoder.config import EncoderConfig
 from finetune.attention.heatmap import Scale, colour_bar, grey, grey_by_tile, overlay, scale_of
 from video.visualize.contact_sheet import draw_sheet, stack_sheets
@@ -16,35 +16,35 @@ QUERIES = {"class": "attention of the class token", "mean": "mean attention of a
 TITLE = 720  # pixels of a title, at least
 
 
-class Row(NamedTuple):
+class FigureRow(NamedTuple):
     """A strip of all frames, and its name beside others in a film."""
 
     label: str
     strip: Strip
 
 
-class Drawn(NamedTuple):
+class AttentionFigure(NamedTuple):
     """Rows for a sheet and a film; `scale` is that of the colours, None where there are none."""
 
     what: str
-    rows: list[Row]
+    rows: list[FigureRow]
     scale: Scale | None
 
 
 def draw(
     frames: UInt8[np.ndarray, "t h w 3"], maps: AttentionMaps, config: EncoderConfig, style: str
-) -> Drawn:
+) -> AttentionFigure:
     """One clip, whose maps are the first of the batch."""
     values = (maps.values[0] / maps.even).float().cpu().numpy()
     what = describe(maps.asked, config)
-    rows = [Row("frames", Strip("frames", frames))]
+    rows = [FigureRow("frames", Strip("frames", frames))]
     if style == "classic":
-        return Drawn(what, rows + _classic(values, config), None)
+        return AttentionFigure(what, rows + _classic(values, config), None)
     scale = scale_of(values)
-    return Drawn(what, rows + _overlaid(frames, values, config, scale), scale)
+    return AttentionFigure(what, rows + _overlaid(frames, values, config, scale), scale)
 
 
-def describe(asked: Asked, config: EncoderConfig) -> str:
+def describe(asked: AttentionQuery, config: EncoderConfig) -> str:
     """Which attention this is, in a line."""
     last = config.depth - 1
     query = QUERIES[asked.query or "mean"]
@@ -55,7 +55,7 @@ def describe(asked: Asked, config: EncoderConfig) -> str:
 
 
 def sheet(
-    title: str, drawn: Drawn, times: tuple[float, ...], tubelet: int
+    title: str, drawn: AttentionFigure, times: tuple[float, ...], tubelet: int
 ) -> UInt8[np.ndarray, "y x 3"]:
     """A column for each tubelet, of which the first frame stands for all."""
     strips = [row.strip._replace(frames=row.strip.frames[::tubelet]) for row in drawn.rows]
@@ -70,24 +70,24 @@ def _overlaid(
     values: Float[np.ndarray, "m frames rows columns"],
     config: EncoderConfig,
     scale: Scale,
-) -> list[Row]:
+) -> list[FigureRow]:
     over = [overlay(frames, each, scale) for each in values]
     if len(values) > 1:
-        return [Row(f"head {i}", Strip(f"head {i}", each)) for i, each in enumerate(over)]
+        return [FigureRow(f"head {i}", Strip(f"head {i}", each)) for i, each in enumerate(over)]
     squares = grey(values[0], scale, config.tubelet_shape)
     return [
-        Row("attention", Strip("over the frames, smoothed", over[0])),
-        Row("by token", Strip(f"token by token: black to white is {scale}", squares)),
+        FigureRow("attention", Strip("over the frames, smoothed", over[0])),
+        FigureRow("by token", Strip(f"token by token: black to white is {scale}", squares)),
     ]
 
 
 def _classic(
     values: Float[np.ndarray, "m frames rows columns"], config: EncoderConfig
-) -> list[Row]:
+) -> list[FigureRow]:
     each_own = "each tile from its own least to its own most"
     names = [f"head {i}, " for i in range(len(values))] if len(values) > 1 else [""]
     return [
-        Row(name.strip(", ") or "attention", Strip(f"attention, {name}{each_own}", squares))
+        FigureRow(name.strip(", ") or "attention", Strip(f"attention, {name}{each_own}", squares))
         for name, squares in zip(
             names, (grey_by_tile(each, config.tubelet_shape) for each in values), strict=True
         )

@@ -5,32 +5,32 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from encoder.checkpoint.load import load_found
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.load import load_source
+from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.checkpoint.tensor_file import find_file
-from encoder.commands import find_told, require_colours
+from encoder.commands import find_with_overrides, require_colours
 from encoder.vit import VideoEncoder
-from finetune.data.windows import Window
+from finetune.data.windows import WindowSampling
 from finetune.model.classifier_file import SAMPLINGS
 from video.config import Sampling
 
 DENSE_STRIDE = 4  # of labelled clips, where their sampling names neither rate nor stride
 
 
-class Opened(NamedTuple):
+class AttentionModel(NamedTuple):
     encoder: VideoEncoder
-    found: Found
+    found: SourceEncoder
 
 
-def open_encoder(checkpoint: str, told: Sequence[str]) -> Opened:
+def open_encoder(checkpoint: str, told: Sequence[str]) -> AttentionModel:
     """The encoder of a file as it was trained, ready for use. Raises CheckpointMismatch."""
-    found = find_told(checkpoint, told)
+    found = find_with_overrides(checkpoint, told)
     require_colours(found)
-    return Opened(load_found(found, None).encoder.eval(), found)
+    return AttentionModel(load_source(found, None).encoder.eval(), found)
 
 
-def trained_sampling(found: Found) -> tuple[Sampling, str]:
+def trained_sampling(found: SourceEncoder) -> tuple[Sampling, str]:
     """How the clips of the training were sampled, the first source's; and how that is known.
 
     Raises CheckpointMismatch where the file says what cannot be.
@@ -54,7 +54,7 @@ def _even(held: dict[str, Any]) -> Sampling | None:
     """The pace of a classifier's clips; None where it changes within one or between them."""
     values = {key: value for key, value in held.items() if key != "form"}
     sampling = TypeAdapter(SAMPLINGS[held["form"]]).validate_python(values)
-    if isinstance(sampling, Window):
+    if isinstance(sampling, WindowSampling):
         return Sampling(1 / sampling.step_seconds) if sampling.spacing == "even" else None
     if sampling.kind != "dense":
         return None

@@ -53,7 +53,7 @@ class ClipAugmentation:
 
 
 @dataclass(frozen=True, config=STRICT)
-class MixingConfig:
+class MixupConfig:
     """Mixup (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019); both at 0: off."""
 
     mixup: Alpha = 0.8  # alpha of the Beta distribution that shares are drawn from

@@ -10,17 +10,17 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from encoder.patchify import unit_pixels
-from finetune.augment.config import MixingConfig
+from finetune.augment.config import MixupConfig
 from finetune.augment.transforms import draw_seed, seeded_globals
 from video.labels.segments import MISSING
 
 Labels = Int64[Tensor, " b"] | Int64[Tensor, "b k"]
 
 
-def mix(
+def mixup(
     clips: UInt8[Tensor, "b t h w c"],
     labels: Labels,
-    config: MixingConfig,
+    config: MixupConfig,
     classes: int,
     smoothing: float,
     rngs: Sequence[np.random.Generator],
@@ -49,7 +49,7 @@ def mix(
 def _mix_pair(
     clips: UInt8[Tensor, "2 t h w c"],
     targets: Float[Tensor, "2 k"],
-    config: MixingConfig,
+    config: MixupConfig,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "2 t h w c"], Float[Tensor, "2 k"]]:
     from timm.data.mixup import Mixup  # takes seconds

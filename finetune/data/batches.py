@@ -14,15 +14,21 @@ from finetune.config import FinetuneConfig
 from finetune.data.samples import LabelledClip, LabelledSamples
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
-from launch.training.dataloader import Read, Schedule, complete, load_batches, on_device
-from video.read_timeout import Watch
+from launch.training.dataloader import (
+    ReadIndex,
+    ReadSampler,
+    iterate_batches,
+    require_full_batches,
+    to_device,
+)
+from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
 
 
 class ReadClip(NamedTuple):
     """The clips of one read with what could not be read on the way."""
 
-    read: Read
+    read: ReadIndex
     clip: LabelledClip
 
 
@@ -31,7 +37,7 @@ class FinetuneBatch(NamedTuple):
 
     clip: UInt8[Tensor, " b *s t h w c"]  # s: segments, where there are several
     label: Int64[Tensor, " b *k"]
-    reads: tuple[Read, ...]
+    reads: tuple[ReadIndex, ...]
     recordings: tuple[str, ...]  # of each read
     failures: tuple[UnreadableVideo, ...]
 
@@ -39,14 +45,14 @@ class FinetuneBatch(NamedTuple):
 class SampleDataset(Dataset[ReadClip]):
     """Decodes and augments one read; its randomness is that of the read, not of the worker."""
 
-    def __init__(self, samples: LabelledSamples, seed: int, watch: Watch) -> None:
-        self._samples, self._seed, self._watch = samples, seed, watch
+    def __init__(self, samples: LabelledSamples, seed: int, timeout: ReadTimeout) -> None:
+        self._samples, self._seed, self._timeout = samples, seed, timeout
 
-    def __getitem__(self, read: Read) -> ReadClip:
+    def __getitem__(self, read: ReadIndex) -> ReadClip:
         def rng(sample: int, stream: str) -> np.random.Generator:
             return sample_rng(self._seed, read.epoch, sample, stream)
 
-        hung, watched = self._watch.hung(*read), self._watch.watching(*read)
+        hung, watched = self._timeout.timed_out_tries(*read), self._timeout.limit_tries(*read)
         return ReadClip(read, self._samples.read(read.position, rng, hung, watched))
 
 
@@ -88,25 +94,33 @@ def pair_rngs(batch: FinetuneBatch, copies: int, seed: int) -> list[np.random.Ge
 
 
 def open_batches(
-    config: FinetuneConfig, samples: LabelledSamples, processes: Processes, steps: range,
+    config: FinetuneConfig,
+    samples: LabelledSamples,
+    processes: Processes,
+    steps: range,
     accumulation: int,
-) -> Iterator[FinetuneBatch]:  # fmt: skip
+) -> Iterator[FinetuneBatch]:
     """The micro-batches of this process for `steps`."""
     data = config.data
-    watch = Watch(data.workers, data.read_timeout)
+    timeout = ReadTimeout(data.workers, data.read_timeout)
     reads = config.batch.micro_batch // data.clips_per_read
 
-    def schedule(done: int) -> Schedule:
+    def schedule(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
-        return Schedule(len(samples), _order(config.seed, len(samples)), micro_batches, reads,
-                        processes)  # fmt: skip
+        return ReadSampler(
+            len(samples), _order(config.seed, len(samples)), micro_batches, reads, processes
+        )
 
-    batches = load_batches(
-        SampleDataset(samples, config.seed, watch), schedule, Collate(config.mixing.on),
-        data.workers, processes, watch.found_overdue,
-    )  # fmt: skip
-    whole = complete(batches, config.batch.micro_batch)
-    return on_device(whole, processes.device, ("clip",))  # labels are checked on the host
+    batches = iterate_batches(
+        SampleDataset(samples, config.seed, timeout),
+        schedule,
+        Collate(config.mixing.on),
+        data.workers,
+        processes,
+        timeout.collect_timeouts,
+    )
+    whole = require_full_batches(batches, config.batch.micro_batch)
+    return to_device(whole, processes.device, ("clip",))  # labels are checked on the host
 
 
 def _order(seed: int, samples: int) -> Callable[[int], np.ndarray]:

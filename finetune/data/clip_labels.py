@@ -11,12 +11,12 @@ from finetune.data.class_index import LabelOf, number_labels
 from finetune.data.clip_lists import Entries
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.splits import PARTS, SplitError, identities_of, read_split, recordings_of
-from video.labels.align import ROUNDING, Track, label_origin
+from video.labels.align import ROUNDING, LabelTrack, label_origin
 from video.labels.segments import ClipEntry, LabelError
 from video.recording import Recording
 
 
-class Placed(NamedTuple):
+class PlacedClip(NamedTuple):
     """A clip in its recording, in seconds from the recording's time 0."""
 
     entry: ClipEntry
@@ -45,7 +45,7 @@ def label_clips(
         entries_by_part, notes = _divided(entries_by_part, recordings, split, find)
     parts = {part: entries_by_part[part] for part in PARTS if part in entries_by_part}
     names, label_of = number_labels([each for part in parts.values() for each in part], classes)
-    placed: dict[str, list[Placed]] = {}
+    placed: dict[str, list[PlacedClip]] = {}
     gone: list[tuple[str, ClipEntry]] = []
     for part, entries in parts.items():
         found = [(entry, find(entry)) for entry in entries]
@@ -84,9 +84,11 @@ def _finder(recordings: Sequence[Recording]) -> Callable[[ClipEntry], Recording 
 
 
 def _divided(
-    entries_by_part: Mapping[str, Sequence[ClipEntry]], recordings: Sequence[Recording],
-    split: Path, find: Callable[[ClipEntry], Recording | None],
-) -> tuple[Entries, list[str]]:  # fmt: skip
+    entries_by_part: Mapping[str, Sequence[ClipEntry]],
+    recordings: Sequence[Recording],
+    split: Path,
+    find: Callable[[ClipEntry], Recording | None],
+) -> tuple[Entries, list[str]]:
     if set(entries_by_part) != {"train"}:
         parts = ", ".join(entries_by_part)
         raise SplitError(f"{split}: the clips are divided into {parts} already; give no split")
@@ -106,7 +108,7 @@ def _divided(
     ]
 
 
-def _place(entry: ClipEntry, recording: Recording) -> Placed:
+def _place(entry: ClipEntry, recording: Recording) -> PlacedClip:
     """Raises LabelError where a stretch is not within its recording, by more than one frame."""
     origin, frame = label_origin(recording), 1 / recording.fps + ROUNDING
     begin = 0.0 if entry.start is None else entry.start - origin
@@ -124,10 +126,10 @@ def _place(entry: ClipEntry, recording: Recording) -> Placed:
             f"{entry.place}: {recording.path} has no frames from {begin + origin:g} to "
             f"{end + origin:g} s; take the clip out"
         )
-    return Placed(entry, recording, begin, end)
+    return PlacedClip(entry, recording, begin, end)
 
 
-def _require_once(placed: Sequence[Placed]) -> None:
+def _require_once(placed: Sequence[PlacedClip]) -> None:
     seen: dict[tuple[str, float, float], ClipEntry] = {}
     for entry, recording, begin, end in placed:
         first = seen.setdefault((recording.path, begin, end), entry)
@@ -138,9 +140,9 @@ def _require_once(placed: Sequence[Placed]) -> None:
             )
 
 
-def _shared(placed: Mapping[str, Sequence[Placed]], allowed: bool) -> list[str]:
+def _shared(placed: Mapping[str, Sequence[PlacedClip]], allowed: bool) -> list[str]:
     """Lines of which parts share recordings. Raises SplitError where they may not."""
-    by_identity: dict[str, dict[str, list[Placed]]] = {}
+    by_identity: dict[str, dict[str, list[PlacedClip]]] = {}
     for part, clips in placed.items():
         for held in _by_recording(clips).values():
             for identity in identities_of(held[0].recording):
@@ -166,10 +168,10 @@ def _shared(placed: Mapping[str, Sequence[Placed]], allowed: bool) -> list[str]:
     ]
 
 
-def _overlap(parts: Mapping[str, Sequence[Placed]]) -> list[tuple[str, Placed]]:
+def _overlap(parts: Mapping[str, Sequence[PlacedClip]]) -> list[tuple[str, PlacedClip]]:
     """Two clips of different parts that share some of their time; none where there are none."""
     clips = [(part, clip) for part, held in parts.items() for clip in held]
-    last: dict[str, Placed] = {}  # of each part the clip that has ended last
+    last: dict[str, PlacedClip] = {}  # of each part the clip that has ended last
     for part, clip in sorted(clips, key=lambda each: each[1].begin):
         for other, before in last.items():
             if other != part and clip.begin < before.end - ROUNDING:
@@ -179,17 +181,17 @@ def _overlap(parts: Mapping[str, Sequence[Placed]]) -> list[tuple[str, Placed]]:
     return []
 
 
-def _tracks(placed: Sequence[Placed], label_of: LabelOf) -> Iterator[Track]:
+def _tracks(placed: Sequence[PlacedClip], label_of: LabelOf) -> Iterator[LabelTrack]:
     for clips in _by_recording(placed).values():
         clips.sort(key=lambda clip: (clip.begin, clip.end))
         times = np.array([clip.begin for clip in clips], dtype=np.float64)
         until = np.array([clip.end for clip in clips], dtype=np.float64)
         labels = np.array([label_of(clip.entry) for clip in clips], dtype=np.int64)
-        yield Track(clips[0].recording, times, labels, 0, 0, until)
+        yield LabelTrack(clips[0].recording, times, labels, 0, 0, until)
 
 
-def _by_recording(placed: Sequence[Placed]) -> dict[str, list[Placed]]:
-    held: dict[str, list[Placed]] = {}
+def _by_recording(placed: Sequence[PlacedClip]) -> dict[str, list[PlacedClip]]:
+    held: dict[str, list[PlacedClip]] = {}
     for clip in placed:
         held.setdefault(clip.recording.path, []).append(clip)
     return held

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from finetune.data.splits import PARTS
 from video.discover import RECORDED, find_recordings
-from video.labels.csv_rows import Row, columns_of, rows_of, seconds_of, text_of, value_of
+from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of, value_of
 from video.labels.segments import ClipEntry, LabelError
 from video.labels.single_label import SEGMENT_COLUMNS
 from video.manifest import ManifestError
@@ -101,7 +101,7 @@ def _table(path: Path, text: str) -> Iterator[ClipEntry]:
         yield ClipEntry(absolute, label or row.cells["label"], *_stretch(row), str(path), row.line)
 
 
-def _stretch(row: Row) -> tuple[float | None, float | None]:
+def _stretch(row: CsvRow) -> tuple[float | None, float | None]:
     start, end = (
         seconds_of(row.place, row.cells[name]) if row.cells.get(name) else None
         for name in SEGMENT_COLUMNS

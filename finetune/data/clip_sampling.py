@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 
-class Stretch(NamedTuple):
+class Interval(NamedTuple):
     """What a label is of: a moment of a recording, or a part of it. Seconds from its time 0."""
 
     begin: float
@@ -54,7 +54,7 @@ class ClipSampling:
         return self
 
     def training_times(
-        self, stretch: Stretch, frames: int, rng: np.random.Generator
+        self, stretch: Interval, frames: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "s t"]:
         """Seconds, ascending in each segment."""
         if self.kind == "uniform":
@@ -66,7 +66,7 @@ class ClipSampling:
         firsts = np.array([low + rng.random() * (high - low) for low, high in rooms])
         return self._dense(stretch, frames, firsts)
 
-    def test_times(self, stretch: Stretch, frames: int, views: int) -> Float[np.ndarray, "v s t"]:
+    def test_times(self, stretch: Interval, frames: int, views: int) -> Float[np.ndarray, "v s t"]:
         """The same every time; `views` views, each of all segments."""
         if self.kind == "uniform":
             return self._uniform(stretch, frames)[None]
@@ -78,22 +78,22 @@ class ClipSampling:
         firsts = [np.array([low + at * (high - low) for low, high in rooms]) for at in middles]
         return np.stack([self._dense(stretch, frames, first) for first in firsts])
 
-    def _step(self, stretch: Stretch) -> float:
+    def _step(self, stretch: Interval) -> float:
         """Frames of the recording between two of the clip."""
         return stretch.fps / self.frame_rate if self.frame_rate else float(self.stride or 4)
 
-    def _room(self, stretch: Stretch, frames: int, part: int) -> tuple[float, float]:
+    def _room(self, stretch: Interval, frames: int, part: int) -> tuple[float, float]:
         """First frames from the earliest to the latest of which a clip lies within a part."""
         low = part * stretch.frames / self.segments
         span = (frames - 1) * self._step(stretch) + 1
         return low, max(low, (part + 1) * stretch.frames / self.segments - span)
 
     def _dense(
-        self, stretch: Stretch, frames: int, firsts: Float[np.ndarray, " s"]
+        self, stretch: Interval, frames: int, firsts: Float[np.ndarray, " s"]
     ) -> Float[np.ndarray, "s t"]:
         return stretch.at(np.floor(firsts)[:, None] + np.arange(frames) * self._step(stretch))
 
     @staticmethod
-    def _uniform(stretch: Stretch, frames: int) -> Float[np.ndarray, "1 t"]:
+    def _uniform(stretch: Interval, frames: int) -> Float[np.ndarray, "1 t"]:
         interval = max(1, stretch.frames // frames)
         return stretch.at((np.arange(frames) * interval).astype(float))[None]

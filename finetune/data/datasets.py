@@ -11,31 +11,31 @@ import numpy as np
 from finetune.config import ClipsConfig, DataConfig, FinetuneConfig, LabelledConfig
 from finetune.data.clip_labels import label_clips
 from finetune.data.clip_lists import Entries, paths_of, read_parts
-from finetune.data.few_shot import choose_few, load_few, save_few
+from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
 from finetune.data.labelled_set import LabelledSet, label_recordings
-from finetune.data.samples import Sampled
+from finetune.data.samples import SampledTrack
 from finetune.data.splits import find_split
-from finetune.label_space.label_space import read_space
+from finetune.label_space.label_space import read_label_space
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
-from launch.distributed.process_group import Processes, first_finds
+from launch.distributed.process_group import Processes, compute_on_rank0
 from launch.recipe import ConfigError
 from launch.rng import sample_rng
-from video.failure_log import Ledger
-from video.labels.align import Track
+from video.failure_log import FailureLog
+from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
-from video.open_source import Opened, open_each, open_source
+from video.open_source import OpenedSource, open_each, open_source
 from video.progress import show_progress
 from video.recording import Recording
 
-LEDGER_FILE = "unreadable.jsonl"
+FAILURE_LOG_FILE = "unreadable.jsonl"
 FEW_FILE = "few.csv"
 
 
-class Sets(NamedTuple):
+class LabelledSets(NamedTuple):
     """Samples by part, all sets together, and what there is to say of them."""
 
     classes: tuple[str, ...]
-    parts: dict[str, list[Sampled]]
+    parts: dict[str, list[SampledTrack]]
     lines: list[str]
 
     def recordings(self, part: str) -> list[Recording]:
@@ -51,17 +51,20 @@ class Sets(NamedTuple):
                 track = each.track
                 recording = track.recording
                 sha256.update(f"{part} {recording.content or recording.path}".encode())
-                arrays = (track.times, track.labels, np.array([]) if track.until is None
-                          else track.until)  # fmt: skip
+                arrays = (
+                    track.times,
+                    track.labels,
+                    np.array([]) if track.until is None else track.until,
+                )
                 sha256.update(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
         return sha256.hexdigest()
 
 
-def open_sets(config: FinetuneConfig, folder: Path, processes: Processes) -> Sets:
+def open_datasets(config: FinetuneConfig, folder: Path, processes: Processes) -> LabelledSets:
     """Raises LabelError, SplitError, SpaceError, ManifestError, TooManyUnreadable; those on every
     process."""
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
-    sets = first_finds(processes, lambda: _open(config, folder, is_new))
+    sets = compute_on_rank0(processes, lambda: _open(config, folder, is_new))
     if "train" not in sets.parts:
         raise ConfigError("data: the split has no train; there is nothing to learn from")
     for part, sampled in sets.parts.items():
@@ -69,7 +72,7 @@ def open_sets(config: FinetuneConfig, folder: Path, processes: Processes) -> Set
     return sets
 
 
-def _require_classes(part: str, sampled: Sequence[Sampled], classes: tuple[str, ...]) -> None:
+def _require_classes(part: str, sampled: Sequence[SampledTrack], classes: tuple[str, ...]) -> None:
     """Raises ConfigError where a part's labels say nothing."""
     known = np.concatenate([each.track.labels[each.track.known] for each in sampled])
     if not len(known):
@@ -81,38 +84,40 @@ def _require_classes(part: str, sampled: Sequence[Sampled], classes: tuple[str, 
         )
 
 
-def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> Sets:
+def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     data, lines = config.data, list[str]()
-    ledger_file = folder / LEDGER_FILE if is_new else None
+    failure_log_file = folder / FAILURE_LOG_FILE if is_new else None
     if is_new:
-        for left in (LEDGER_FILE, FEW_FILE):  # of a start that came to nothing
+        for left in (FAILURE_LOG_FILE, FEW_FILE):  # of a start that came to nothing
             (folder / left).unlink(missing_ok=True)
-    ledger = Ledger(ledger_file, data.max_unreadable)
-    space = read_space(data.space) if data.space else None
+    failure_log = FailureLog(failure_log_file, data.max_unreadable)
+    space = read_label_space(data.space) if data.space else None
     # refuses a set that the space has not, before recordings are opened
     merged = {name: space.to_merged(name) for name in data.named} if space else {}
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
         entries = read_parts(each.clips) if isinstance(each, ClipsConfig) else {}
         opened = _open_recordings(each, entries, data)
-        ledger.add("recordings", len(opened.recordings) + len(opened.failures), opened.failures)
+        failure_log.add(
+            "recordings", len(opened.recordings) + len(opened.failures), opened.failures
+        )
         lines += [f"warning: {failure}" for failure in opened.failures]
         classes = space.names[name] if space else each.classes
         labelled[name] = _label(each, opened.recordings, entries, classes)
         lines += [f"{name + ': ' if name else ''}{line}" for line in labelled[name].lines()]
     if data.few is not None:
         labelled = {"": _few(config, labelled, folder)}
-    parts: dict[str, list[Sampled]] = {}
+    parts: dict[str, list[SampledTrack]] = {}
     for name, found in labelled.items():
         for part, tracks in found.tracks.items():
             known = [_renamed(track, merged.get(name)) for track in tracks]
             sampling = data.named[name].sampling
-            parts.setdefault(part, []).extend(Sampled(track, sampling) for track in known)
+            parts.setdefault(part, []).extend(SampledTrack(track, sampling) for track in known)
     one = next(iter(labelled.values()))
-    return Sets(space.classes if space else one.classes, parts, lines)
+    return LabelledSets(space.classes if space else one.classes, parts, lines)
 
 
-def _open_recordings(each: LabelledConfig, entries: Entries, data: DataConfig) -> Opened:
+def _open_recordings(each: LabelledConfig, entries: Entries, data: DataConfig) -> OpenedSource:
     settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
     if each.source is not None:
         return open_source(Path(each.source), *settings)
@@ -120,16 +125,24 @@ def _open_recordings(each: LabelledConfig, entries: Entries, data: DataConfig) -
 
 
 def _label(
-    each: LabelledConfig, recordings: Sequence[Recording], entries: Entries,
+    each: LabelledConfig,
+    recordings: Sequence[Recording],
+    entries: Entries,
     classes: Sequence[str] | None,
-) -> LabelledSet:  # fmt: skip
+) -> LabelledSet:
     split = find_split(each.split) if each.split else None
     if isinstance(each, ClipsConfig):
         return label_clips(recordings, entries, classes, each.allow_shared_recordings, split)
     return label_recordings(
-        recordings, each.labels, split, each.rate, each.label_fps, classes,
-        each.targets, each.category,
-    )  # fmt: skip
+        recordings,
+        each.labels,
+        split,
+        each.rate,
+        each.label_fps,
+        classes,
+        each.targets,
+        each.category,
+    )
 
 
 def _few(config: FinetuneConfig, labelled: dict[str, LabelledSet], folder: Path) -> LabelledSet:
@@ -138,13 +151,13 @@ def _few(config: FinetuneConfig, labelled: dict[str, LabelledSet], folder: Path)
     whole = labelled[""]
     file = folder / FEW_FILE
     if file.is_file():
-        return load_few(file, whole)
-    chosen = choose_few(whole, config.data.few, sample_rng(config.seed, 0, 0, "few"))
-    save_few(file, chosen)
+        return load_few_shot(file, whole)
+    chosen = choose_few_shot(whole, config.data.few, sample_rng(config.seed, 0, 0, "few"))
+    save_few_shot(file, chosen)
     return chosen
 
 
-def _renamed(track: Track, merged: Any) -> Track:
+def _renamed(track: LabelTrack, merged: Any) -> LabelTrack:
     """A track with the labels of the merged space; each sample has one."""
     if merged is None:
         return track

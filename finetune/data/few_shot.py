@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import Int64
 
 from finetune.data.labelled_set import LabelledSet
-from launch.atomic_io import flush_folder, write_durably
-from video.labels.align import Track
-from video.labels.csv_rows import Row, columns_of, rows_of, seconds_of, text_of
+from launch.atomic_io import fsync_folder, write_atomic
+from video.labels.align import LabelTrack
+from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of
 from video.labels.segments import MISSING, LabelError
 
 COLUMNS = ["recording", "time", "until", "label"]
 Sample = tuple[str, float, float | None]  # real path of the recording, time, until
 
 
-def choose_few(labelled: LabelledSet, per_class: int, rng: np.random.Generator) -> LabelledSet:
+def choose_few_shot(labelled: LabelledSet, per_class: int, rng: np.random.Generator) -> LabelledSet:
     """Keeps `per_class` labels of each class in `train`; all others there become -1.
 
     Samples of a class are drawn from its recordings in turn, in random order, so that they are of
@@ -57,7 +57,7 @@ def _before(groups: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     return before
 
 
-def save_few(path: Path, labelled: LabelledSet) -> None:
+def save_few_shot(path: Path, labelled: LabelledSet) -> None:
     """Writes the labelled samples of `train`, once; the file is complete or absent.
 
     Raises LabelError where it is there already: a run that goes on loads it.
@@ -74,11 +74,11 @@ def save_few(path: Path, labelled: LabelledSet) -> None:
             name = labelled.classes[int(track.labels[sample])]
             recording = str(Path(track.recording.path).absolute())
             writer.writerow([recording, repr(float(track.times[sample])), until, name])
-    write_durably(path, out.getvalue())
-    flush_folder(path.parent)
+    write_atomic(path, out.getvalue())
+    fsync_folder(path.parent)
 
 
-def load_few(path: Path, labelled: LabelledSet) -> LabelledSet:
+def load_few_shot(path: Path, labelled: LabelledSet) -> LabelledSet:
     """Keeps the labels in `train` that a list of `save_few` has; all others there become -1.
 
     Raises LabelError, with the line, where a row is not a sample of that set with that label, and
@@ -107,13 +107,13 @@ def load_few(path: Path, labelled: LabelledSet) -> LabelledSet:
     return _with_labels(labelled, kept)
 
 
-def _sample(row: Row) -> Sample:
+def _sample(row: CsvRow) -> Sample:
     time = seconds_of(row.place, row.cells["time"])
     until = seconds_of(row.place, row.cells["until"]) if row.cells["until"] else None
     return os.path.realpath(row.cells["recording"].replace("\0", "")), time, until
 
 
-def _places(number: int, track: Track) -> Iterator[tuple[Sample, tuple[int, int]]]:
+def _places(number: int, track: LabelTrack) -> Iterator[tuple[Sample, tuple[int, int]]]:
     path = os.path.realpath(track.recording.path)
     until = [None] * len(track.times) if track.until is None else track.until.tolist()
     for sample, time in enumerate(track.times.tolist()):
@@ -135,7 +135,7 @@ def _require_equally_many(
         )
 
 
-def _tracks_of_train(labelled: LabelledSet) -> list[Track]:
+def _tracks_of_train(labelled: LabelledSet) -> list[LabelTrack]:
     if labelled.many_labels:
         raise LabelError("per_class: a few samples of each class want one label a sample")
     if not labelled.tracks.get("train"):

@@ -9,9 +9,16 @@ import numpy as np
 from jaxtyping import Float
 
 from finetune.data.splits import PARTS, read_split, recordings_of
-from video.labels.align import Track, classes_of, join, join_many, moments, report
+from video.labels.align import (
+    LabelTrack,
+    align_labels,
+    align_multi_labels,
+    classes_of,
+    report,
+    timestamps,
+)
 from video.labels.label_files import LabelFiles
-from video.labels.multi_label import MANY_ENDINGS, read_many
+from video.labels.multi_label import MANY_ENDINGS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
 from video.labels.single_label import ENDINGS, label_files, read_labels
 from video.recording import Recording
@@ -24,7 +31,7 @@ class LabelledSet(NamedTuple):
     """Tracks by part, in the order of the split; without one, all are `train`."""
 
     classes: tuple[str, ...]
-    tracks: dict[str, list[Track]]
+    tracks: dict[str, list[LabelTrack]]
     # part and clip, where the recording could not be opened; these are in no track
     without_recording: tuple[tuple[str, ClipEntry], ...] = ()
     notes: tuple[str, ...] = ()  # what else there is to tell, in lines
@@ -32,7 +39,7 @@ class LabelledSet(NamedTuple):
     @property
     def many_labels(self) -> bool:
         """Whether a sample may have several classes."""
-        return any(track.many_labels for tracks in self.tracks.values() for track in tracks)
+        return any(track.is_multi_label for tracks in self.tracks.values() for track in tracks)
 
     def lines(self) -> list[str]:
         """The report of every part."""
@@ -80,7 +87,8 @@ def label_recordings(
     require_classes(names, form.least, str(labels))
     tracks = {
         part: [
-            form.join(each, moments(each, rate), *found[each.path], names) for each in parts[part]
+            form.join(each, timestamps(each, rate), *found[each.path], names)
+            for each in parts[part]
         ]
         for part in PARTS
         if part in parts
@@ -94,26 +102,30 @@ class _Form(NamedTuple):
     endings: tuple[str, ...]
     read: Callable[[Path, str, float, str], Any]
     classes: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]
-    join: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], Track]
+    join: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], LabelTrack]
     least: int  # classes
 
 
 FORMS = {
     "one": _Form(
-        ENDINGS, read_labels,
-        lambda found: classes_of([file.marks[name] for file, name in found]),
-        lambda recording, times, file, name, classes: join(
-            recording, times, file.marks[name], classes, file.path
-        ), 2,
+        ENDINGS,
+        read_labels,
+        lambda found: classes_of([file.segments[name] for file, name in found]),
+        lambda recording, times, file, name, classes: align_labels(
+            recording, times, file.segments[name], classes, file.path
+        ),
+        2,
     ),
     "many": _Form(
-        MANY_ENDINGS, read_many,
+        MANY_ENDINGS,
+        read_multi_labels,
         lambda found: list(dict.fromkeys(each for file, _ in found for each in file.classes)),
-        lambda recording, times, file, name, classes: join_many(
-            recording, times, file.marks[name], classes, file
-        ), 1,
+        lambda recording, times, file, name, classes: align_multi_labels(
+            recording, times, file.segments[name], classes, file
+        ),
+        1,
     ),
-}  # fmt: skip
+}
 
 
 def require_classes(names: Sequence[str], least: int, source: str) -> None:

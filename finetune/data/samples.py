@@ -13,27 +13,27 @@ from torch import Tensor
 from encoder.config import EncoderConfig
 from finetune.augment.config import ClipAugmentation
 from finetune.augment.transforms import augment_clip, decoded_size
-from finetune.data.clip_sampling import ClipSampling, Stretch
-from finetune.data.windows import Window
+from finetune.data.clip_sampling import ClipSampling, Interval
+from finetune.data.windows import WindowSampling
 from video.clip_reader import Watching, decode, first_readable
-from video.labels.align import Track
+from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
 
 
-class Sampled(NamedTuple):
+class SampledTrack(NamedTuple):
     """The labels of a recording, and how the frames for each are chosen."""
 
-    track: Track
-    sampling: Window | ClipSampling
+    track: LabelTrack
+    sampling: WindowSampling | ClipSampling
 
-    def stretch(self, number: int) -> Stretch:
+    def interval(self, number: int) -> Interval:
         """What a label is of."""
         track = self.track
         recording = track.recording
         until = None if track.until is None else float(track.until[number])
         last = max(0.0, recording.seconds - 1 / recording.fps)
-        return Stretch(float(track.times[number]), until, recording.fps, last)
+        return Interval(float(track.times[number]), until, recording.fps, last)
 
 
 class LabelledClip(NamedTuple):
@@ -45,7 +45,7 @@ class LabelledClip(NamedTuple):
     failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
 
 
-class Spot(NamedTuple):
+class SampleLocation(NamedTuple):
     """A sample, and the times of its frames."""
 
     sampled: int
@@ -61,9 +61,12 @@ class LabelledSamples:
     """
 
     def __init__(
-        self, sampled: Sequence[Sampled], encoder: EncoderConfig,
-        augmentation: ClipAugmentation, copies: int = 1,
-    ) -> None:  # fmt: skip
+        self,
+        sampled: Sequence[SampledTrack],
+        encoder: EncoderConfig,
+        augmentation: ClipAugmentation,
+        copies: int = 1,
+    ) -> None:
         self._sampled, self._encoder = sampled, encoder
         self._augmentation, self._copies = augmentation, copies
         places = [
@@ -104,8 +107,11 @@ class LabelledSamples:
         spot, frames, failures = first_readable(
             self._spot(position, drawing),
             lambda: self._spot(int(drawing.integers(len(self))), drawing),
-            self._recording, self._decode, hung, watched,
-        )  # fmt: skip
+            self._recording,
+            self._decode,
+            hung,
+            watched,
+        )
         label, path = self._sampled[spot.sampled].track.labels[spot.number], self._recording(spot)
         if frames is None:
             shape = (*spot.times.shape, *self._encoder.image_size, 3)
@@ -116,16 +122,16 @@ class LabelledSamples:
         clips = rearrange(clips, "r (s t) h w c -> r s t h w c", s=len(spot.times))
         return LabelledClip(clips, np.asarray(label), path.path, failures)
 
-    def _spot(self, place: int, rng: np.random.Generator) -> Spot:
+    def _spot(self, place: int, rng: np.random.Generator) -> SampleLocation:
         sampled, number = self._places[place].tolist()
         chosen = self._sampled[sampled]
-        times = chosen.sampling.training_times(chosen.stretch(number), self._encoder.frames, rng)
-        return Spot(sampled, number, times)
+        times = chosen.sampling.training_times(chosen.interval(number), self._encoder.frames, rng)
+        return SampleLocation(sampled, number, times)
 
-    def _recording(self, spot: Spot) -> Recording:
+    def _recording(self, spot: SampleLocation) -> Recording:
         return self._sampled[spot.sampled].track.recording
 
-    def _decode(self, spot: Spot) -> UInt8[Tensor, "t h w c"]:
+    def _decode(self, spot: SampleLocation) -> UInt8[Tensor, "t h w c"]:
         recording = self._recording(spot)
         size = decoded_size(
             self._augmentation, recording.height, recording.width, *self._encoder.image_size

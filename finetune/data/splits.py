@@ -146,9 +146,10 @@ def identities_of(recording: Recording) -> set[str]:
 
 
 def require_unseen(
-    parts: Mapping[str, Sequence[Recording]], pretrained_on: Sequence[Mapping[str, Any]],
+    parts: Mapping[str, Sequence[Recording]],
+    pretrained_on: Sequence[Mapping[str, Any]],
     path: Path,
-) -> None:  # fmt: skip
+) -> None:
     """Raises SplitError where a recording of validation or test was pretrained on.
 
     `pretrained_on`: the entries `recordings` of an encoder's metadata (path, content, and those of

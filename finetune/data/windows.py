@@ -9,13 +9,13 @@ from jaxtyping import Float
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from finetune.data.clip_sampling import Stretch
+from finetune.data.clip_sampling import Interval
 
 Spacing = Literal["even", "exponential", "incremental"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Window:
+class WindowSampling:
     """The frames of a clip for one moment.
 
     `causal` ends at the moment and sees nothing of what comes; `centred` has it at frame
@@ -39,12 +39,12 @@ class Window:
         return np.array([*before, *after], dtype=np.float64)
 
     def training_times(
-        self, stretch: Stretch, frames: int, rng: np.random.Generator
+        self, stretch: Interval, frames: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "1 t"]:
         """The window of a moment, in which nothing is random."""
         return self.times(stretch.begin, frames, stretch.last)[None]
 
-    def test_times(self, stretch: Stretch, frames: int, views: int) -> Float[np.ndarray, "1 1 t"]:
+    def test_times(self, stretch: Interval, frames: int, views: int) -> Float[np.ndarray, "1 1 t"]:
         """The same; a moment has one window."""
         return self.times(stretch.begin, frames, stretch.last)[None, None]
 

@@ -125,7 +125,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             }
             for form, summary in evaluation.phases.items()
         },
-    }  # fmt: skip
+    }
 
 
 def _averages(averages: dict[str, Average]) -> dict[str, Any]:

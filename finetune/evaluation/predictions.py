@@ -40,9 +40,11 @@ class Predictions(NamedTuple):
         rows = np.flatnonzero(self.recording == recording)
         rows = rows[np.argsort(self.time[rows], kind="stable")]
         return self._replace(
-            recording=self.recording[rows], time=self.time[rows], scores=self.scores[rows],
+            recording=self.recording[rows],
+            time=self.time[rows],
+            scores=self.scores[rows],
             label=self.label[rows],
-        )  # fmt: skip
+        )
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
@@ -81,9 +83,13 @@ def load_predictions(path: Path) -> Predictions:
     except Exception as error:  # a damaged archive can make its reader fail anyhow
         raise PredictionsError(f"{path}: is not whole ({type(error).__name__})") from None
     predictions = Predictions(
-        arrays["recording"], arrays["time"], arrays["scores"], arrays["label"],
-        tuple(map(str, arrays["classes"].tolist())), about,
-    )  # fmt: skip
+        arrays["recording"],
+        arrays["time"],
+        arrays["scores"],
+        arrays["label"],
+        tuple(map(str, arrays["classes"].tolist())),
+        about,
+    )
     check_predictions(predictions, path)
     return predictions
 

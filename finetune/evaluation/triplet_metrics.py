@@ -71,9 +71,10 @@ def parts_of(
 
 
 def triplet_precisions(
-    recordings: Sequence[Recording], components: Mapping[str, Sequence[int]],
+    recordings: Sequence[Recording],
+    components: Mapping[str, Sequence[int]],
     null: Sequence[int] = (),
-) -> dict[str, Float[np.ndarray, " _"]]:  # fmt: skip
+) -> dict[str, Float[np.ndarray, " _"]]:
     """By component the average precision of each class, NaN where no recording has it.
 
     `null`: triplets without meaning, which are left out of the whole triplets alone.

@@ -60,9 +60,13 @@ def summarise_phases(
         known = rows.label != MISSING
         if known.any():
             by_recording[name] = score_phases(
-                rows.label[known], rows.scores[known].argmax(1).astype(np.int64),
-                len(predictions.classes), boundaries, rows.time[known], tolerances,
-            )  # fmt: skip
+                rows.label[known],
+                rows.scores[known].argmax(1).astype(np.int64),
+                len(predictions.classes),
+                boundaries,
+                rows.time[known],
+                tolerances,
+            )
     scores = list(by_recording.values())
     tables = {name: np.stack([getattr(each, name) for each in scores]) for name in MEASURES}
     if boundaries == "relaxed_published":
@@ -82,9 +86,10 @@ def summarise_phases(
 
 
 def _average(
-    table: Float[np.ndarray, "r c"], draws: np.ndarray,
+    table: Float[np.ndarray, "r c"],
+    draws: np.ndarray,
     mean: Callable[[Float[np.ndarray, "*x r c"]], np.ndarray],
-) -> Average:  # fmt: skip
+) -> Average:
     """The figure, and where it lies when recordings are drawn again with replacement."""
     resampled = mean(table[draws])
     low, high = np.nanpercentile(resampled, [2.5, 97.5])

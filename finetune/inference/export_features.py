@@ -12,18 +12,18 @@ from torch import Tensor
 
 from encoder.checkpoint.tensor_file import find_file
 from encoder.vit import VideoEncoder
-from finetune.data.samples import Sampled
-from finetune.data.windows import Window
-from finetune.inference.multi_view import Viewing, questions_of
-from finetune.inference.predict_video import Reading
-from finetune.inference.predictor import Asking
+from finetune.data.samples import SampledTrack
+from finetune.data.windows import WindowSampling
+from finetune.inference.multi_view import MultiViewReader, sample_batches
+from finetune.inference.predict_video import PredictOptions
+from finetune.inference.predictor import Predictor
 from finetune.model.backbone import build_backbone
 from finetune.model.config import BackboneConfig
-from launch.atomic_io import digest
+from launch.atomic_io import sha256_file
 from launch.distributed.process_group import Processes
 from launch.recipe import ConfigError
-from video.eval_crop import Fitting
-from video.labels.align import Track, moments
+from video.eval_crop import EvalCrop
+from video.labels.align import LabelTrack, timestamps
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
 
@@ -44,15 +44,23 @@ def open_encoder(backbone: BackboneConfig) -> tuple[VideoEncoder, dict[str, Any]
     encoder, report = build_backbone(backbone)
     assert report is not None
     path = report.found.file.path
-    facts = {"weights": str(path), "sha256": digest(find_file(path)), "variant": backbone.variant,
-             "encoder": encoder.config.as_dict()}  # fmt: skip
+    facts = {
+        "weights": str(path),
+        "sha256": sha256_file(find_file(path)),
+        "variant": backbone.variant,
+        "encoder": encoder.config.as_dict(),
+    }
     return encoder.eval(), facts
 
 
 def export_features(
-    encoder: VideoEncoder, facts: dict[str, Any], recordings: list[Recording], out: Path,
-    window: Window, reading: Reading,
-) -> Iterator[Exported]:  # fmt: skip
+    encoder: VideoEncoder,
+    facts: dict[str, Any],
+    recordings: list[Recording],
+    out: Path,
+    window: WindowSampling,
+    reading: PredictOptions,
+) -> Iterator[Exported]:
     """`NAME.npz` of each: `time` [n], `features` [n d], `readable` [n], `about` as JSON.
 
     Those that are there already with the same settings are passed over, so a call that was killed
@@ -65,34 +73,46 @@ def export_features(
     out.mkdir(parents=True, exist_ok=True)
     encoder.to(Processes().device)
     size, frames = encoder.config.image_size, encoder.config.frames
-    asking = Asking(
-        Viewing(Fitting(size), frames), reading.at_once, reading.workers, reading.patience
+    asking = Predictor(
+        MultiViewReader(EvalCrop(size), frames), reading.at_once, reading.workers, reading.patience
     )
     for recording, name in zip(recordings, names, strict=True):
         file = out / f"{name}.npz"
-        about = {**facts, "recording": recording.content or recording.path, "rate": reading.rate,
-                 "window": vars(window)}  # fmt: skip
+        about = {
+            **facts,
+            "recording": recording.content or recording.path,
+            "rate": reading.rate,
+            "window": vars(window),
+        }
         if file.exists():
             yield Exported(file, _require_same(file, about), (), True)
             continue
-        times = moments(recording, reading.rate)
-        track = Track(recording, times, np.full(len(times), MISSING, dtype=np.int64), 0, 0)
-        yield _export(encoder, Sampled(track, window), asking, about, file)
+        times = timestamps(recording, reading.rate)
+        track = LabelTrack(recording, times, np.full(len(times), MISSING, dtype=np.int64), 0, 0)
+        yield _export(encoder, SampledTrack(track, window), asking, about, file)
 
 
 def _export(
-    encoder: VideoEncoder, sampled: Sampled, asking: Asking, about: dict[str, Any], file: Path
+    encoder: VideoEncoder,
+    sampled: SampledTrack,
+    asking: Predictor,
+    about: dict[str, Any],
+    file: Path,
 ) -> Exported:
     def pooled(clips: Tensor) -> Float[Tensor, "b d"]:
         return encoder(clips).pooled
 
-    questions = questions_of([sampled], labelled_only=False)
+    questions = sample_batches([sampled], labelled_only=False)
     answered = list(
         asking.each(
-            pooled, lambda views: views.mean(1), [sampled], questions, range(len(questions)),
+            pooled,
+            lambda views: views.mean(1),
+            [sampled],
+            questions,
+            range(len(questions)),
             Processes(),
         )
-    )  # fmt: skip
+    )
     aside = file.with_name(file.name + ".tmp.npz")
     np.savez(
         aside,

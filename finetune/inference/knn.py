@@ -3,55 +3,66 @@
 import numpy as np
 
 from finetune.config import FinetuneConfig
-from finetune.data.datasets import LEDGER_FILE, Sets
-from finetune.inference.evaluator import asking
-from finetune.inference.predictor import Answers
+from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets
+from finetune.inference.evaluator import build_predictor
+from finetune.inference.predictor import ModelOutputs
 from finetune.inference.probabilities import about, nearest_neighbours, predictions_of
 from finetune.inference.write_results import write_predictions
-from finetune.model.build import Built
-from finetune.tuning import Neighbours
+from finetune.model.build import BuiltModel
+from finetune.tuning import KnnClassifier
 from launch.run.session import Session
-from video.failure_log import Ledger
+from video.failure_log import FailureLog
 from video.labels.segments import MISSING
 
 
-def neighbours(config: FinetuneConfig, opened: Session, sets: Sets, built: Built) -> None:
+def knn_classify(
+    config: FinetuneConfig, opened: Session, sets: LabelledSets, built: BuiltModel
+) -> None:
     """Classifies `val` and `test` by the nearest training samples in frozen features."""
-    assert isinstance(config.mode, Neighbours)
+    assert isinstance(config.mode, KnnClassifier)
     model = built.model.to(opened.processes.device).eval()
 
-    file = opened.folder / LEDGER_FILE if opened.processes.is_first else None
-    ledger = Ledger(file, config.data.max_unreadable)
+    file = opened.folder / FAILURE_LOG_FILE if opened.processes.is_rank0 else None
+    failure_log = FailureLog(file, config.data.max_unreadable)
 
     def say(line: str) -> None:
-        if opened.processes.is_first:
+        if opened.processes.is_rank0:
             print(line, flush=True)
 
     for line in (*sets.lines, *built.lines):
         say(line)
 
-    def features(part: str) -> Answers:
-        ask = asking(config, built, opened, f"features of {part}")
+    def features(part: str) -> ModelOutputs:
+        ask = build_predictor(config, built, opened, f"features of {part}")
         answers = ask.all(
-            lambda clips: model.encoder(clips).pooled, lambda views: views.mean(1),
-            sets.parts[part], opened.processes, part == "train",
-        )  # fmt: skip
-        ledger.add(f"features of {part}", len(answers.readable), answers.failures)
+            lambda clips: model.encoder(clips).pooled,
+            lambda views: views.mean(1),
+            sets.parts[part],
+            opened.processes,
+            part == "train",
+        )
+        failure_log.add(f"features of {part}", len(answers.readable), answers.failures)
         return answers
 
     train = features("train")
-    labels = np.array([
-        sets.parts["train"][i].track.labels[n]
-        for i, n in zip(train.sampled.tolist(), train.number.tolist(), strict=True)
-    ])  # fmt: skip
+    labels = np.array(
+        [
+            sets.parts["train"][i].track.labels[n]
+            for i, n in zip(train.sampled.tolist(), train.number.tolist(), strict=True)
+        ]
+    )
     good = train.readable & (labels != MISSING)
     for part in ("val", "test"):
         if part in sets.parts:
             asked = features(part)
             votes = nearest_neighbours(
-                train.values[good], labels[good], asked.values, len(sets.classes),
-                config.mode.k, config.mode.temperature,
-            )  # fmt: skip
+                train.values[good],
+                labels[good],
+                asked.values,
+                len(sets.classes),
+                config.mode.k,
+                config.mode.temperature,
+            )
             facts = about(config, part, 0, chosen="nothing is trained")
             predictions = predictions_of(
                 asked._replace(values=votes), sets.parts[part], sets.classes, False, facts

@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from finetune.data.samples import Sampled
+from finetune.data.samples import SampledTrack
 from launch.distributed.process_group import Processes
-from launch.training.dataloader import Read, load_batches
-from video.clip_reader import HUNG
-from video.eval_crop import Fitting
-from video.read_timeout import Watch
+from launch.training.dataloader import ReadIndex, iterate_batches
+from video.clip_reader import TIMED_OUT
+from video.eval_crop import EvalCrop
+from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
 
 # Samples of a stretch. Moments share frames with those around them: at a window of a minute and a
@@ -23,7 +23,7 @@ from video.recording import UnreadableVideo
 MOMENTS, CLIPS = 128, 4
 
 
-class Question(NamedTuple):
+class SampleBatch(NamedTuple):
     """Consecutive samples of one recording that are read together."""
 
     sampled: int
@@ -31,7 +31,7 @@ class Question(NamedTuple):
     stop: int
 
 
-class Views(NamedTuple):
+class SampleViews(NamedTuple):
     """The frames of a question, and which of them each view of each sample consists of."""
 
     question: int
@@ -46,44 +46,46 @@ class Views(NamedTuple):
         return self.frames[chosen if chosen.shape[1] > 1 else chosen.squeeze(1)]
 
 
-class Viewing(NamedTuple):
+class MultiViewReader(NamedTuple):
     """`segments` views in time times the crops of `fitting`, of clips of `frames` frames."""
 
-    fitting: Fitting
+    eval_crop: EvalCrop
     frames: int
     segments: int = 1
 
-    def views_of(self, sampled: Sampled) -> int:
+    def views_of(self, sampled: SampledTrack) -> int:
         """How many views each of its samples has."""
-        return len(self._times(sampled, 0)) * self.fitting.crops
+        return len(self._times(sampled, 0)) * self.eval_crop.crops
 
-    def _times(self, sampled: Sampled, number: int) -> Float[np.ndarray, "v s t"]:
+    def _times(self, sampled: SampledTrack, number: int) -> Float[np.ndarray, "v s t"]:
         """Rounded, so that one frame has one time in every clip."""
-        stretch = sampled.stretch(number)
+        stretch = sampled.interval(number)
         return np.round(sampled.sampling.test_times(stretch, self.frames, self.segments), 6)
 
-    def look(self, sampled: Sampled, question: Question, number: int, hung: bool = False) -> Views:
+    def read(
+        self, sampled: SampledTrack, question: SampleBatch, number: int, hung: bool = False
+    ) -> SampleViews:
         """Reads what a question wants; `hung`: it is known that this does not come to an end."""
         wanted = np.stack([self._times(sampled, i) for i in range(question.first, question.stop)])
         times, index = np.unique(wanted, return_inverse=True)
         recording = sampled.track.recording
         if hung:
             found: dict[float, Tensor | None] = dict.fromkeys(times.tolist())
-            failures: tuple[UnreadableVideo, ...] = (UnreadableVideo(recording.path, HUNG),)
+            failures: tuple[UnreadableVideo, ...] = (UnreadableVideo(recording.path, TIMED_OUT),)
         else:
-            found, failures = self.fitting.read(recording, times.tolist())
-        crops = self.fitting.crops
-        dark = torch.zeros(crops, *self.fitting.size, 3, dtype=torch.uint8)
+            found, failures = self.eval_crop.read(recording, times.tolist())
+        crops = self.eval_crop.crops
+        dark = torch.zeros(crops, *self.eval_crop.size, 3, dtype=torch.uint8)
         frames = torch.stack([dark if f is None else f for f in found.values()], 1).flatten(0, 1)
         missing = np.array([frame is None for frame in found.values()])
         index = index.reshape(wanted.shape)
         each = [index + crop * len(times) for crop in range(crops)]
         views = torch.from_numpy(np.concatenate(each, axis=1))
         readable = np.asarray(~missing[index].any(axis=(1, 2, 3)))
-        return Views(number, frames, views, readable, failures)
+        return SampleViews(number, frames, views, readable, failures)
 
 
-def questions_of(sampled: Sequence[Sampled], labelled_only: bool) -> list[Question]:
+def sample_batches(sampled: Sequence[SampledTrack], labelled_only: bool) -> list[SampleBatch]:
     """All samples in their order, in stretches; or only those stretches with a label."""
     questions = []
     for number, each in enumerate(sampled):
@@ -91,40 +93,48 @@ def questions_of(sampled: Sequence[Sampled], labelled_only: bool) -> list[Questi
         for first in range(0, len(each.track.times), at_once):
             stop = min(first + at_once, len(each.track.times))
             if not labelled_only or each.track.known[first:stop].any():
-                questions.append(Question(number, first, stop))
+                questions.append(SampleBatch(number, first, stop))
     return questions
 
 
-class QuestionDataset(Dataset[Views]):
+class SampleViewDataset(Dataset[SampleViews]):
     """Reads one question in a loader's worker."""
 
     def __init__(
-        self, sampled: Sequence[Sampled], questions: Sequence[Question], viewing: Viewing,
-        watch: Watch,
-    ) -> None:  # fmt: skip
+        self,
+        sampled: Sequence[SampledTrack],
+        questions: Sequence[SampleBatch],
+        viewing: MultiViewReader,
+        timeout: ReadTimeout,
+    ) -> None:
         self._sampled, self._questions = sampled, questions
-        self._viewing, self._watch = viewing, watch
+        self._viewing, self._timeout = viewing, timeout
 
-    def __getitem__(self, read: Read) -> Views:
+    def __getitem__(self, read: ReadIndex) -> SampleViews:
         question = self._questions[read.position]
-        hung = 0 in self._watch.hung(*read)
-        with nullcontext() if hung else self._watch.watching(*read)(0):
+        hung = 0 in self._timeout.timed_out_tries(*read)
+        with nullcontext() if hung else self._timeout.limit_tries(*read)(0):
             sampled = self._sampled[question.sampled]
-            return self._viewing.look(sampled, question, read.position, hung)
+            return self._viewing.read(sampled, question, read.position, hung)
 
 
 def read_views(
-    sampled: Sequence[Sampled], questions: Sequence[Question], chosen: Sequence[int],
-    viewing: Viewing, workers: int, patience: float, processes: Processes,
-) -> Iterator[Views]:  # fmt: skip
+    sampled: Sequence[SampledTrack],
+    questions: Sequence[SampleBatch],
+    chosen: Sequence[int],
+    viewing: MultiViewReader,
+    workers: int,
+    patience: float,
+    processes: Processes,
+) -> Iterator[SampleViews]:
     """The chosen questions, in this order; a reading that hangs for `patience` seconds is given
     up, and all its samples count as unreadable."""
-    watch = Watch(workers, patience)
-    dataset = QuestionDataset(sampled, questions, viewing, watch)
+    timeout = ReadTimeout(workers, patience)
+    dataset = SampleViewDataset(sampled, questions, viewing, timeout)
 
-    def schedule(done: int) -> list[list[Read]]:
-        return [[Read(0, number)] for number in chosen[done:]]
+    def schedule(done: int) -> list[list[ReadIndex]]:
+        return [[ReadIndex(0, number)] for number in chosen[done:]]
 
-    return load_batches(
-        dataset, schedule, lambda items: items[0], workers, processes, watch.found_overdue
+    return iterate_batches(
+        dataset, schedule, lambda items: items[0], workers, processes, timeout.collect_timeouts
     )

@@ -10,23 +10,23 @@ import numpy as np
 
 from finetune.config import ViewsConfig
 from finetune.data.clip_sampling import ClipSampling
-from finetune.data.samples import Sampled
-from finetune.data.windows import Window
+from finetune.data.samples import SampledTrack
+from finetune.data.windows import WindowSampling
 from finetune.evaluation.plots import draw_timeline
 from finetune.evaluation.predictions import Predictions
-from finetune.inference.multi_view import Viewing, questions_of
-from finetune.inference.predictor import Asking
-from finetune.inference.probabilities import joining
+from finetune.inference.multi_view import MultiViewReader, sample_batches
+from finetune.inference.predictor import Predictor
+from finetune.inference.probabilities import view_averager
 from finetune.model.classifier_file import load_classifier, read_sampling
-from launch.atomic_io import write_durably
+from launch.atomic_io import write_atomic
 from launch.distributed.process_group import Processes
-from video.eval_crop import Fitting
-from video.labels.align import Track, moments
+from video.eval_crop import EvalCrop
+from video.labels.align import LabelTrack, timestamps
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
 
 
-class Reading(NamedTuple):
+class PredictOptions(NamedTuple):
     """How a recording is read for its predictions."""
 
     rate: float = 1.0  # moments a second
@@ -35,7 +35,7 @@ class Reading(NamedTuple):
     patience: float = 120.0  # seconds, then a reading counts as failed
 
 
-class Told(NamedTuple):
+class PredictProgress(NamedTuple):
     """How far a prediction is."""
 
     seconds: float  # of the recording that are done
@@ -45,7 +45,9 @@ class Told(NamedTuple):
     failures: tuple[UnreadableVideo, ...]  # why
 
 
-def predict(recording: Recording, run: Path, out: Path, reading: Reading) -> Iterator[Told]:
+def predict(
+    recording: Recording, run: Path, out: Path, reading: PredictOptions
+) -> Iterator[PredictProgress]:
     """Writes `NAME.csv` row by row, then `NAME.json` and `NAME.png`, where windows are of moments.
 
     Memory does not grow with the length of the recording but by the numbers that are written. A
@@ -56,13 +58,17 @@ def predict(recording: Recording, run: Path, out: Path, reading: Reading) -> Ite
     model.to(processes.device)
     sampled = _sampled(recording, read_sampling(about, run), reading.rate)
     encoder = model.encoder.config
-    viewing = Viewing(Fitting(encoder.image_size, about.fitting), encoder.frames)
-    asking = Asking(viewing, reading.at_once, reading.workers, reading.patience)
-    questions = questions_of([sampled], labelled_only=False)
+    viewing = MultiViewReader(EvalCrop(encoder.image_size, about.fitting), encoder.frames)
+    asking = Predictor(viewing, reading.at_once, reading.workers, reading.patience)
+    questions = sample_batches([sampled], labelled_only=False)
     answered = asking.each(
-        model, joining(ViewsConfig(), about.many), [sampled], questions, range(len(questions)),
+        model,
+        view_averager(ViewsConfig(), about.many),
+        [sampled],
+        questions,
+        range(len(questions)),
         processes,
-    )  # fmt: skip
+    )
     out.mkdir(parents=True, exist_ok=True)
     name, times = Path(recording.path).stem, sampled.track.times
     scores: list[np.ndarray] = []
@@ -75,18 +81,25 @@ def predict(recording: Recording, run: Path, out: Path, reading: Reading) -> Ite
             of_it = times[question.first : question.stop]
             last = _write(file, writer, of_it, scores[-1], about.classes)
             yield _told(float(of_it[-1]), last, scores[-1], each.failures)
-    facts = {"classifier": str(run), "step": about.step, "recording": recording.path,
-             "content": recording.content, "sampling": about.sampling}  # fmt: skip
+    facts = {
+        "classifier": str(run),
+        "step": about.step,
+        "recording": recording.path,
+        "content": recording.content,
+        "sampling": about.sampling,
+    }
     _finish(out, name, times, np.concatenate(scores), about.classes, about.many, facts)
 
 
-def _sampled(recording: Recording, sampling: Window | ClipSampling, rate: float) -> Sampled:
-    if isinstance(sampling, Window):
-        times, until = moments(recording, rate), None
+def _sampled(
+    recording: Recording, sampling: WindowSampling | ClipSampling, rate: float
+) -> SampledTrack:
+    if isinstance(sampling, WindowSampling):
+        times, until = timestamps(recording, rate), None
     else:
         times, until = np.zeros(1), np.array([recording.seconds])
     labels = np.full(len(times), MISSING, dtype=np.int64)
-    return Sampled(Track(recording, times, labels, 0, 0, until), sampling)
+    return SampledTrack(LabelTrack(recording, times, labels, 0, 0, until), sampling)
 
 
 def _write(
@@ -104,26 +117,41 @@ def _write(
 
 def _told(
     seconds: float, label: str, scores: np.ndarray, failures: tuple[UnreadableVideo, ...]
-) -> Told:
+) -> PredictProgress:
     unreadable = int(np.isnan(scores[:, 0]).sum())
-    return Told(seconds, label, float(np.nan_to_num(scores[-1]).max()), unreadable, failures)
+    return PredictProgress(
+        seconds, label, float(np.nan_to_num(scores[-1]).max()), unreadable, failures
+    )
 
 
 def _finish(
-    out: Path, name: str, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...],
-    many: bool, facts: dict[str, Any],
-) -> None:  # fmt: skip
+    out: Path,
+    name: str,
+    times: np.ndarray,
+    scores: np.ndarray,
+    classes: tuple[str, ...],
+    many: bool,
+    facts: dict[str, Any],
+) -> None:
     known = ~np.isnan(scores[:, 0])
     values = {
-        **facts, "unreadable": int((~known).sum()), "classes": list(classes),
+        **facts,
+        "unreadable": int((~known).sum()),
+        "classes": list(classes),
         "time": times.tolist(),
-        "probabilities": [row if good else None for row, good
-                          in zip(np.round(scores, 6).tolist(), known.tolist(), strict=True)],
-    }  # fmt: skip
-    write_durably(out / f"{name}.json", json.dumps(values) + "\n")
+        "probabilities": [
+            row if good else None
+            for row, good in zip(np.round(scores, 6).tolist(), known.tolist(), strict=True)
+        ],
+    }
+    write_atomic(out / f"{name}.json", json.dumps(values) + "\n")
     if known.any() and len(times) > 1 and not many:
         rows = Predictions(
-            np.full(int(known.sum()), name), times[known], scores[known].astype(np.float32),
-            np.full(int(known.sum()), MISSING, dtype=np.int64), classes, {},
-        )  # fmt: skip
+            np.full(int(known.sum()), name),
+            times[known],
+            scores[known].astype(np.float32),
+            np.full(int(known.sum()), MISSING, dtype=np.int64),
+            classes,
+            {},
+        )
         draw_timeline(out / f"{name}.png", rows)

@@ -11,16 +11,22 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from finetune.data.samples import Sampled
-from finetune.inference.multi_view import Question, Viewing, Views, questions_of, read_views
+from finetune.data.samples import SampledTrack
+from finetune.inference.multi_view import (
+    MultiViewReader,
+    SampleBatch,
+    SampleViews,
+    read_views,
+    sample_batches,
+)
 from launch.distributed.process_group import Processes, gather_objects
 from video.recording import UnreadableVideo
 
 Forward = Callable[[Tensor], Float[Tensor, "b k"]]
-Joining = Callable[[Float[Tensor, "m v k"]], Float[Tensor, "m k"]]
+ViewAverager = Callable[[Float[Tensor, "m v k"]], Float[Tensor, "m k"]]
 
 
-class Answers(NamedTuple):
+class ModelOutputs(NamedTuple):
     """One row a sample, in the order of the recordings; the same on every process."""
 
     values: Float32[np.ndarray, "n k"]
@@ -30,7 +36,7 @@ class Answers(NamedTuple):
     failures: tuple[UnreadableVideo, ...]
 
 
-class Answered(NamedTuple):
+class BatchOutputs(NamedTuple):
     """The answers to one question."""
 
     question: int
@@ -39,19 +45,24 @@ class Answered(NamedTuple):
     failures: tuple[UnreadableVideo, ...]
 
 
-class Asking(NamedTuple):
+class Predictor(NamedTuple):
     """How samples are read and given to a network."""
 
-    viewing: Viewing
+    viewing: MultiViewReader
     at_once: int  # clips of one forward pass
     workers: int
     patience: float  # seconds
     alive: Callable[[int, int], None] = lambda done, wanted: None  # called before each question
 
     def each(
-        self, forward: Forward, join: Joining, sampled: Sequence[Sampled],
-        questions: Sequence[Question], chosen: Sequence[int], processes: Processes,
-    ) -> Iterator[Answered]:  # fmt: skip
+        self,
+        forward: Forward,
+        join: ViewAverager,
+        sampled: Sequence[SampledTrack],
+        questions: Sequence[SampleBatch],
+        chosen: Sequence[int],
+        processes: Processes,
+    ) -> Iterator[BatchOutputs]:
         """Answers to the chosen questions, one after the other; `join` makes one of a sample's
         views."""
         views = read_views(
@@ -64,28 +75,32 @@ class Asking(NamedTuple):
 
     @torch.no_grad()
     def _answer(
-        self, forward: Forward, join: Joining, seen: Views, device: torch.device
-    ) -> Answered:
+        self, forward: Forward, join: ViewAverager, seen: SampleViews, device: torch.device
+    ) -> BatchOutputs:
         samples, views = seen.order.shape[:2]
         on_device = seen._replace(frames=seen.frames.to(device), order=seen.order.to(device))
         firsts = range(0, samples * views, self.at_once)
         parts = [forward(on_device.clips(i, i + self.at_once)).float() for i in firsts]
         values = join(torch.cat(parts).unflatten(0, (samples, views))).cpu().numpy()
-        return Answered(seen.question, values, seen.readable, seen.failures)
+        return BatchOutputs(seen.question, values, seen.readable, seen.failures)
 
-    def _passes(self, sampled: Sequence[Sampled], question: Question) -> int:
+    def _passes(self, sampled: Sequence[SampledTrack], question: SampleBatch) -> int:
         views = self.viewing.views_of(sampled[question.sampled])
         return math.ceil((question.stop - question.first) * views / self.at_once)
 
     def all(
-        self, forward: Forward, join: Joining, sampled: Sequence[Sampled], processes: Processes,
+        self,
+        forward: Forward,
+        join: ViewAverager,
+        sampled: Sequence[SampledTrack],
+        processes: Processes,
         labelled_only: bool,
-    ) -> Answers:  # fmt: skip
+    ) -> ModelOutputs:
         """Answers to all samples, each question by one process; every process calls it.
 
         All make the same number of forward passes, as ZeRO stage 3 needs it.
         """
-        questions = questions_of(sampled, labelled_only)
+        questions = sample_batches(sampled, labelled_only)
         shares = [
             list(range(rank, len(questions), processes.world_size))
             for rank in range(processes.world_size)
@@ -99,17 +114,17 @@ class Asking(NamedTuple):
         gathered = [each for part in gather_objects(answered) for each in part]
         return _in_order(gathered, questions)
 
-    def _nothing(self, sampled: Sampled, device: torch.device) -> Tensor:
+    def _nothing(self, sampled: SampledTrack, device: torch.device) -> Tensor:
         segments = getattr(sampled.sampling, "segments", 1)
         shape = (segments,) if segments > 1 else ()
-        size = (self.viewing.frames, *self.viewing.fitting.size, 3)
+        size = (self.viewing.frames, *self.viewing.eval_crop.size, 3)
         return torch.zeros(1, *shape, *size, dtype=torch.uint8, device=device)
 
 
-def _in_order(answered: list[Answered], questions: Sequence[Question]) -> Answers:
+def _in_order(answered: list[BatchOutputs], questions: Sequence[SampleBatch]) -> ModelOutputs:
     answered = sorted(answered, key=lambda each: each.question)
     asked = [questions[each.question] for each in answered]
-    return Answers(
+    return ModelOutputs(
         np.concatenate([each.values for each in answered]),
         np.concatenate([each.readable for each in answered]),
         np.concatenate([np.full(q.stop - q.first, q.sampled) for q in asked]),
@@ -118,7 +133,7 @@ def _in_order(answered: list[Answered], questions: Sequence[Question]) -> Answer
     )
 
 
-def names_of(sampled: Sequence[Sampled]) -> list[str]:
+def names_of(sampled: Sequence[SampledTrack]) -> list[str]:
     """What the recordings are called in a file of predictions: without folder and ending, where
     that tells them apart."""
     paths = [each.track.recording.path for each in sampled]

@@ -11,13 +11,13 @@ from torch.nn.functional import normalize
 
 from encoder.knn import votes
 from finetune.config import FinetuneConfig, ViewsConfig
-from finetune.data.samples import Sampled
+from finetune.data.samples import SampledTrack
 from finetune.evaluation.evaluate import Evaluation
 from finetune.evaluation.predictions import Predictions
-from finetune.inference.predictor import Answers, Joining, names_of
+from finetune.inference.predictor import ModelOutputs, ViewAverager, names_of
 
 
-def joining(views: ViewsConfig, many: bool) -> Joining:
+def view_averager(views: ViewsConfig, many: bool) -> ViewAverager:
     """How the logits of a sample's views become its probabilities."""
 
     def probabilities(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -32,9 +32,12 @@ def joining(views: ViewsConfig, many: bool) -> Joining:
 
 
 def predictions_of(
-    answers: Answers, sampled: Sequence[Sampled], classes: tuple[str, ...], many: bool,
+    answers: ModelOutputs,
+    sampled: Sequence[SampledTrack],
+    classes: tuple[str, ...],
+    many: bool,
     about: dict[str, Any],
-) -> Predictions:  # fmt: skip
+) -> Predictions:
     """A sample that cannot be read gets the same probability for all classes, and is counted."""
     names = np.array(names_of(sampled))
     places = list(zip(answers.sampled.tolist(), answers.number.tolist(), strict=True))
@@ -68,17 +71,25 @@ def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str
     """What the figures of predictions depend on."""
     views = config.views
     return {
-        "run": config.run, "part": part, "step": step, "mode": config.mode.kind,
-        "weights": config.backbone.weights or "from scratch", "seed": config.seed,
+        "run": config.run,
+        "part": part,
+        "step": step,
+        "mode": config.mode.kind,
+        "weights": config.backbone.weights or "from scratch",
+        "seed": config.seed,
         "views": f"{views.segments} segments x {views.crops} crops, {views.average} averaged",
         **more,
-    }  # fmt: skip
+    }
 
 
 def nearest_neighbours(
-    train: Float[np.ndarray, "n d"], labels: np.ndarray, asked: Float[np.ndarray, "m d"],
-    classes: int, k: int, temperature: float,
-) -> Float[np.ndarray, "m k"]:  # fmt: skip
+    train: Float[np.ndarray, "n d"],
+    labels: np.ndarray,
+    asked: Float[np.ndarray, "m d"],
+    classes: int,
+    k: int,
+    temperature: float,
+) -> Float[np.ndarray, "m k"]:
     """Votes of the nearest by cosine, as shares."""
     known, of = normalize(torch.from_numpy(train), dim=1), torch.from_numpy(labels)
     parts = torch.from_numpy(asked).split(1024)

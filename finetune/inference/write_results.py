@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from finetune.evaluation.evaluate import evaluate, write_evaluation
 from finetune.evaluation.predictions import Predictions, save_predictions
 from finetune.inference.probabilities import figures_of
-from launch.distributed.process_group import first_does
+from launch.distributed.process_group import run_on_rank0
 from launch.run.session import Session
 
 Say = Callable[[str], None]
@@ -22,7 +22,7 @@ def write_predictions(opened: Session, part: str, predictions: Predictions, say:
         say(f"{part}: {headline(figures_of(evaluation))}")
         say(f"  all figures: python -m finetune evaluate {file}")
 
-    first_does(opened.processes, write)
+    run_on_rank0(opened.processes, write)
 
 
 def headline(figures: Mapping[str, float]) -> str:

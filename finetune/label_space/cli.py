@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from finetune.label_space.class_lists import read_classes
-from finetune.label_space.label_space import Space, read_space, write_space
+from finetune.label_space.label_space import LabelSpace, read_label_space, write_label_space
 from finetune.label_space.merge import Group, Member, merge
 from finetune.label_space.merge_report import report
 from finetune.label_space.name_matching import SET_NAME
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.synonyms import read_synonyms
 
 
@@ -20,9 +20,11 @@ def merge_files(out: Path, sets: Mapping[str, Path], synonyms: Path | None = Non
     """
     for of in sets:
         if not SET_NAME.fullmatch(of):
-            raise SpaceError(f"set {of!r:.60}: a set's name has letters, digits, _ - . and + only")
+            raise LabelSpaceError(
+                f"set {of!r:.60}: a set's name has letters, digits, _ - . and + only"
+            )
     if not sets:
-        raise SpaceError(f"{out}: of no sets; give each as NAME=FILE")
+        raise LabelSpaceError(f"{out}: of no sets; give each as NAME=FILE")
     replaced = _replaced(out)
     lists = {of: read_classes(path) for of, path in sets.items()}
     told = read_synonyms(synonyms, sets) if synonyms else None
@@ -41,32 +43,34 @@ def merge_files(out: Path, sets: Mapping[str, Path], synonyms: Path | None = Non
             f"replaced: {out}, which had {len(replaced.classes)} classes; heads trained on it do "
             "not fit the new one"
         )
-    write_space(out, merged)
+    write_label_space(out, merged)
     return [*lines, f"written: {out}"]
 
 
 def space_of(
-    groups: tuple[Group, ...], names: Mapping[str, tuple[str, ...]], sha256: Mapping[str, str],
+    groups: tuple[Group, ...],
+    names: Mapping[str, tuple[str, ...]],
+    sha256: Mapping[str, str],
     synonyms: str,
-) -> Space:  # fmt: skip
+) -> LabelSpace:
     """`names`: the classes of each set by index; `sha256`, `synonyms`: of the files."""
     merged = {member: index for index, group in enumerate(groups) for member in group.members}
     indices = {
         of: tuple(merged[Member(of, index)] for index in range(len(own)))
         for of, own in names.items()
     }
-    return Space(
+    return LabelSpace(
         tuple(group.name for group in groups), indices, dict(names), dict(sha256), synonyms
     )
 
 
-def _replaced(out: Path) -> Space | None:
+def _replaced(out: Path) -> LabelSpace | None:
     """The space that stands at `out`. Raises SpaceError where something else does."""
     if not os.path.lexists(out):
         return None
     try:
-        return read_space(out)
-    except SpaceError as error:
-        raise SpaceError(
+        return read_label_space(out)
+    except LabelSpaceError as error:
+        raise LabelSpaceError(
             f"{out}: is there and no label space; take another name ({error})"
         ) from None

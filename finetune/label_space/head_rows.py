@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from finetune.label_space.label_space import Space
-from finetune.label_space.name_matching import key, nearest
-from finetune.label_space.parse import SpaceError, parse_json, read_source
+from finetune.label_space.label_space import LabelSpace
+from finetune.label_space.name_matching import nearest, normalised_name
+from finetune.label_space.parse import LabelSpaceError, parse_json, read_source
 
 FRESH = -1
 SHOWN = 8  # names in an error
@@ -18,7 +18,7 @@ Meanings = dict[str, set[int]]
 """Merged classes by a name as it is compared."""
 
 
-class Rows(NamedTuple):
+class HeadRows(NamedTuple):
     """For each class of a target the row of a trained head."""
 
     rows: Int64[np.ndarray, " k"]  # FRESH where the head has none
@@ -51,9 +51,12 @@ class Rows(NamedTuple):
 
 
 def rows_for(
-    space: Space, trained: Sequence[str], target: Sequence[str], of: str | None = None,
+    space: LabelSpace,
+    trained: Sequence[str],
+    target: Sequence[str],
+    of: str | None = None,
     allow_fresh: bool = False,
-) -> Rows:  # fmt: skip
+) -> HeadRows:
     """The row of a head on `trained` for each of the classes `target`.
 
     `of`: the set of the space whose classes the target's are, so that its names are meant; else a
@@ -72,7 +75,7 @@ def rows_for(
         any_name.setdefault(name, set()).update(indices)
     # all merged classes together: each name is its own, whatever sets call by it
     of_trained, of_target = (
-        merged if {key(name) for name in names} == merged.keys() else any_name
+        merged if {normalised_name(name) for name in names} == merged.keys() else any_name
         for names in (trained, target)
     )
     if of is not None:
@@ -85,62 +88,64 @@ def rows_for(
         found = row_of.get(_meaning(space, name, of_target, "target"), [])
         if len(found) > 1:
             both = " and ".join(repr(trained[row]) for row in found)
-            raise SpaceError(f"target: {name!r} is both {both} of the trained head; drop one")
+            raise LabelSpaceError(f"target: {name!r} is both {both} of the trained head; drop one")
         rows.append(found[0] if found else FRESH)
-    result = Rows(np.asarray(rows, dtype=np.int64), len(trained), tuple(target))
+    result = HeadRows(np.asarray(rows, dtype=np.int64), len(trained), tuple(target))
     if result.fresh and not allow_fresh:
-        raise SpaceError(_missing(result, tuple(trained)))
+        raise LabelSpaceError(_missing(result, tuple(trained)))
     return result
 
 
-def read_rows(path: Path, trained: int, target: int) -> Rows:
+def read_rows(path: Path, trained: int, target: int) -> HeadRows:
     """Rows as the field publishes them: a JSON list with one of 0 to `trained` - 1 for each of
     `target` classes. Raises SpaceError.
     """
     held = parse_json(read_source(path))
     wrong = [row for row in held if type(row) is not int] if isinstance(held, list) else [held]
     if wrong:
-        raise SpaceError(f"{path}: rows are a JSON list of whole numbers, not {wrong[0]!r:.60}")
+        raise LabelSpaceError(
+            f"{path}: rows are a JSON list of whole numbers, not {wrong[0]!r:.60}"
+        )
     if len(held) != target:
-        raise SpaceError(f"{path}: has {len(held)} rows, the target has {target} classes")
+        raise LabelSpaceError(f"{path}: has {len(held)} rows, the target has {target} classes")
     for number, row in enumerate(held):
         if not 0 <= row < trained:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{path}: class {number} has row {row!r:.20}, the trained head has 0 to "
                 f"{trained - 1}"
             )
     names = tuple(str(number) for number in range(target))
-    return Rows(np.asarray(held, dtype=np.int64), trained, names)
+    return HeadRows(np.asarray(held, dtype=np.int64), trained, names)
 
 
 def _table(pairs: Iterable[tuple[int, str]]) -> Meanings:
     held: Meanings = {}
     for index, name in pairs:
-        held.setdefault(key(name), set()).add(index)
+        held.setdefault(normalised_name(name), set()).add(index)
     return held
 
 
-def _meaning(space: Space, name: str, table: Meanings, where: str) -> int | str:
+def _meaning(space: LabelSpace, name: str, table: Meanings, where: str) -> int | str:
     """The merged class that a name means; the compared name itself where the space has none."""
-    found = sorted(table.get(key(name), ()))
+    found = sorted(table.get(normalised_name(name), ()))
     if len(found) > 1:
         both = " and ".join(repr(space.classes[index]) for index in found)
-        raise SpaceError(
+        raise LabelSpaceError(
             f"{where}: {name!r} may be {both} of the merged classes; say whose classes these are, "
             f"of the sets {', '.join(space.sets)}"
         )
-    return found[0] if found else key(name)
+    return found[0] if found else normalised_name(name)
 
 
 def _require_once(where: str, names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(key(name), name)
+        other = seen.setdefault(normalised_name(name), name)
         if other is not name:
-            raise SpaceError(f"{where}: {name!r} stands twice, as {other!r}")
+            raise LabelSpaceError(f"{where}: {name!r} stands twice, as {other!r}")
 
 
-def _missing(rows: Rows, trained: tuple[str, ...]) -> str:
+def _missing(rows: HeadRows, trained: tuple[str, ...]) -> str:
     names = [f"{name!r}{nearest(name, trained)}" for name in rows.fresh[:SHOWN]]
     more = f" and {len(rows.fresh) - SHOWN} more" if len(rows.fresh) > SHOWN else ""
     return (

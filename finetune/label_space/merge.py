@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from finetune.label_space.class_lists import ClassList
-from finetune.label_space.name_matching import fault_of, key, nearest
-from finetune.label_space.parse import Entry, SpaceError
+from finetune.label_space.name_matching import fault_of, nearest, normalised_name
+from finetune.label_space.parse import LabelSpaceError, YamlText
 from finetune.label_space.synonyms import Synonyms, Term
 
 
@@ -24,10 +24,10 @@ class Group(NamedTuple):
     members: tuple[Member, ...]  # in the order of the sets
 
 
-class Told(NamedTuple):
+class SynonymMatch(NamedTuple):
     """Which merged class a file of synonyms gives to a class of a set."""
 
-    canonical: Entry
+    canonical: YamlText
     line: int  # where it stands under other names; else where the canonical name does
 
 
@@ -44,7 +44,7 @@ def merge(sets: Mapping[str, ClassList], synonyms: Synonyms | None = None) -> tu
         for index, name in enumerate(classes.names):
             member = Member(of, index)
             meant = told[member].canonical.text if member in told else name
-            gathered.setdefault(key(meant), []).append(member)
+            gathered.setdefault(normalised_name(meant), []).append(member)
     apart = _apart(sets, synonyms, told) if synonyms else {}
     parts = [part for members in gathered.values() for part in _split(sets, members, apart)]
     place = {member: number for number, member in enumerate(_members(sets))}
@@ -69,11 +69,11 @@ def _find(
     sets: Mapping[str, ClassList], term: Term, source_at: str, optional: bool = False
 ) -> list[Member]:
     """The classes that a term names. Raises SpaceError where there is none."""
-    wanted = key(term.name)
+    wanted = normalised_name(term.name)
     found = [
         member
         for member in _members(sets)
-        if term.of in (None, member.of) and key(name_of(sets, member)) == wanted
+        if term.of in (None, member.of) and normalised_name(name_of(sets, member)) == wanted
     ]
     if not found and not optional:
         whose = f"{term.of} has" if term.of else "no set has"
@@ -82,21 +82,21 @@ def _find(
         )
         no = "no" if term.of else "a"
         also = f" (the sets are {', '.join(sets)})" if ":" in term.name else ""
-        raise SpaceError(
+        raise LabelSpaceError(
             f"{source_at}: {whose} {no} class called {term.name!r}{also}{nearest(term.name, names)}"
         )
     return found
 
 
-def _told(sets: Mapping[str, ClassList], synonyms: Synonyms) -> dict[Member, Told]:
+def _told(sets: Mapping[str, ClassList], synonyms: Synonyms) -> dict[Member, SynonymMatch]:
     """What each class with a synonym is, after every contradiction was looked for."""
     at = synonyms.source.at
-    told: dict[Member, Told] = {}
+    told: dict[Member, SynonymMatch] = {}
 
-    def tell(member: Member, new: Told) -> None:
+    def tell(member: Member, new: SynonymMatch) -> None:
         old = told.setdefault(member, new)
         if old.canonical != new.canonical:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{at(new.line)}: {shown(sets, member)} is under {new.canonical.text!r} and, line "
                 f"{old.line}, under {old.canonical.text!r}; a class has one place"
             )
@@ -104,16 +104,16 @@ def _told(sets: Mapping[str, ClassList], synonyms: Synonyms) -> dict[Member, Tol
     for canonical, terms in synonyms.canonical.items():
         for term in terms:
             for member in _find(sets, term, at(term.line)):
-                tell(member, Told(canonical, term.line))
+                tell(member, SynonymMatch(canonical, term.line))
     for canonical in synonyms.canonical:
         own = Term(None, canonical.text, canonical.line)
         for member in _find(sets, own, at(canonical.line), optional=True):
-            tell(member, Told(canonical, canonical.line))
-    first: dict[tuple[str, Entry], Member] = {}
+            tell(member, SynonymMatch(canonical, canonical.line))
+    first: dict[tuple[str, YamlText], Member] = {}
     for member, new in sorted(told.items(), key=lambda item: item[1].line):
         other = first.setdefault((member.of, new.canonical), member)
         if other != member:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{at(new.line)}: {shown(sets, other)} and {name_of(sets, member)!r} would be one "
                 f"class, {new.canonical.text!r}; a set's own classes are never merged"
             )
@@ -121,7 +121,7 @@ def _told(sets: Mapping[str, ClassList], synonyms: Synonyms) -> dict[Member, Tol
 
 
 def _apart(
-    sets: Mapping[str, ClassList], synonyms: Synonyms, told: Mapping[Member, Told]
+    sets: Mapping[str, ClassList], synonyms: Synonyms, told: Mapping[Member, SynonymMatch]
 ) -> dict[frozenset[Member], str]:
     """Pairs that are not merged, with where in the file they stand."""
     apart = {}
@@ -130,7 +130,7 @@ def _apart(
         one, other = (_find(sets, term, where)[0] for term in pair)
         both = [told[member] for member in (one, other) if member in told]
         if len(both) == 2 and both[0].canonical == both[1].canonical:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{where}: {pair[0]} and {pair[1]} are distinct here, and both are "
                 f"{both[0].canonical.text!r} in lines {both[0].line} and {both[1].line}"
             )
@@ -155,7 +155,7 @@ def _split(
             pair, where = next(iter(named.items()))
             others = " and ".join(shown(sets, each) for each in sorted(pair))
             rest = ", ".join(shown(sets, each) for each in members if each not in pair)
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{where}: {others} are distinct, and {rest} has the same name; "
                 "add a pair that says which of them it is not"
             )
@@ -167,26 +167,30 @@ def _split(
 
 
 def _named(
-    sets: Mapping[str, ClassList], parts: Sequence[Sequence[Member]], told: Mapping[Member, Told]
+    sets: Mapping[str, ClassList],
+    parts: Sequence[Sequence[Member]],
+    told: Mapping[Member, SynonymMatch],
 ) -> tuple[Group, ...]:
     """Canonical names, else those of the first set; with their set where two would be the same."""
     names = []
     for part in parts:
         canonical = [told[member].canonical.text for member in part if member in told]
         names.append(canonical[0] if canonical else name_of(sets, part[0]))
-    count = Counter(key(name) for name in names)
+    count = Counter(normalised_name(name) for name in names)
     names = [
-        name if count[key(name)] == 1 else f"{name} ({part[0].of})"
+        name if count[normalised_name(name)] == 1 else f"{name} ({part[0].of})"
         for name, part in zip(names, parts, strict=True)
     ]
     taken: dict[str, str] = {}
     for name in names:
-        if key(name) in taken:
-            raise SpaceError(
-                f"{taken[key(name)]!r} and {name!r} would be the same name of two merged classes; "
-                "give one of them a canonical name in the synonyms"
+        if normalised_name(name) in taken:
+            raise LabelSpaceError(
+                f"{taken[normalised_name(name)]!r} and {name!r} would be the same name of two "
+                "merged classes; give one of them a canonical name in the synonyms"
             )
         if fault := fault_of(name):  # with its set
-            raise SpaceError(f"{name[:60]!r} {fault}; give it a canonical name in the synonyms")
-        taken[key(name)] = name
+            raise LabelSpaceError(
+                f"{name[:60]!r} {fault}; give it a canonical name in the synonyms"
+            )
+        taken[normalised_name(name)] = name
     return tuple(Group(name, tuple(part)) for name, part in zip(names, parts, strict=True))

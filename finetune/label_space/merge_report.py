@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from finetune.label_space.class_lists import ClassList
 from finetune.label_space.merge import Group, name_of, shown
-from finetune.label_space.name_matching import ALIKE, key, likeness, words
+from finetune.label_space.name_matching import ALIKE, likeness, normalised_name, words
 from finetune.label_space.synonyms import Synonyms
 
 
@@ -69,7 +69,7 @@ def told_apart(
     named: dict[str | tuple[str, str], list[Group]] = {}
     for group in groups:
         for member in group.members:
-            wanted = key(name_of(sets, member))
+            wanted = normalised_name(name_of(sets, member))
             named.setdefault((member.of, wanted), []).append(group)
             if group not in named.setdefault(wanted, []):
                 named[wanted].append(group)
@@ -80,7 +80,7 @@ def told_apart(
         for pair in combinations(namesakes, 2)
     ]
     for terms in synonyms.distinct if synonyms else ():
-        one, other = (named[term.of or "", key(term.name)][0] for term in terms)
+        one, other = (named[term.of or "", normalised_name(term.name)][0] for term in terms)
         found.append((one, other) if groups.index(one) < groups.index(other) else (other, one))
     return list(dict.fromkeys(found))
 

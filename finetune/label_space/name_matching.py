@@ -13,7 +13,7 @@ Words = tuple[str, ...]
 
 
 @lru_cache(maxsize=2**16)
-def key(name: str) -> str:
+def normalised_name(name: str) -> str:
     """What names are compared by: letters, digits and symbols in order, without case.
 
     Unicode NFKC and case folding; blanks and punctuation count between digits only, so that
@@ -50,7 +50,7 @@ def fault_of(name: str) -> str:
         return "has a control character"
     if len(name) > LONGEST:
         return f"has {len(name)} characters; a name has at most {LONGEST}"
-    return "" if key(name) else "has no letter or digit"
+    return "" if normalised_name(name) else "has no letter or digit"
 
 
 def likeness(one: Words, other: Words) -> float:

@@ -11,14 +11,14 @@ import yaml
 LARGEST = 2**20  # bytes of a file of names
 
 
-class SpaceError(ValueError):
+class LabelSpaceError(ValueError):
     """Names, a space or rows that cannot be used: the file, the line, and the cure."""
 
     exit_status = 2
     on_every_process = True
 
 
-class Source(NamedTuple):
+class ParsedFile(NamedTuple):
     """A file as it was read, once: its text, and the sha256 of its bytes."""
 
     path: Path
@@ -30,28 +30,30 @@ class Source(NamedTuple):
         return f"{self.path}:{line}" if line else str(self.path)
 
 
-class Entry(NamedTuple):
+class YamlText(NamedTuple):
     text: str
     line: int  # from 1; 0 where a file has none
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> ParsedFile:
     """Raises SpaceError where there is no such file, or it is no text."""
     try:
         if not path.is_file():
-            raise SpaceError(f"{path}: {'is no file' if path.exists() else 'is not there'}")
+            raise LabelSpaceError(f"{path}: {'is no file' if path.exists() else 'is not there'}")
         if path.stat().st_size > LARGEST:
-            raise SpaceError(f"{path}: has more than {LARGEST >> 20} MiB; that is no list of names")
+            raise LabelSpaceError(
+                f"{path}: has more than {LARGEST >> 20} MiB; that is no list of names"
+            )
         held = path.read_bytes()
         text = held.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpaceError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+        raise LabelSpaceError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     if not text.strip():
-        raise SpaceError(f"{path}: is empty")
-    return Source(path, text.replace("\r\n", "\n"), hashlib.sha256(held).hexdigest())
+        raise LabelSpaceError(f"{path}: is empty")
+    return ParsedFile(path, text.replace("\r\n", "\n"), hashlib.sha256(held).hexdigest())
 
 
-def parse_json(source: Source) -> Any:
+def parse_json(source: ParsedFile) -> Any:
     """Raises SpaceError where it is no JSON, or a key stands twice."""
 
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -59,62 +61,62 @@ def parse_json(source: Source) -> Any:
         if len(held) < len(pairs):
             keys = [name for name, _ in pairs]
             twice = next(name for name in keys if keys.count(name) > 1)
-            raise SpaceError(f"{source.path}: {twice!r} stands twice")
+            raise LabelSpaceError(f"{source.path}: {twice!r} stands twice")
         return held
 
     try:
         return json.loads(source.text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        raise SpaceError(f"{source.at(error.lineno)}: is not JSON ({error.msg})") from None
-    except SpaceError:
+        raise LabelSpaceError(f"{source.at(error.lineno)}: is not JSON ({error.msg})") from None
+    except LabelSpaceError:
         raise
     except (ValueError, RecursionError) as error:
-        raise SpaceError(f"{source.path}: is not JSON ({_short(error)})") from None
+        raise LabelSpaceError(f"{source.path}: is not JSON ({_short(error)})") from None
 
 
-def parse_yaml(source: Source) -> yaml.Node:
+def parse_yaml(source: ParsedFile) -> yaml.Node:
     """The tree of the file, of which no tag is acted on. Raises SpaceError."""
     try:
         root = yaml.compose(source.text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = source.at(mark.line + 1 if mark else 0)
-        raise SpaceError(f"{where}: is not YAML ({_short(error)})") from None
+        raise LabelSpaceError(f"{where}: is not YAML ({_short(error)})") from None
     if root is None:
-        raise SpaceError(f"{source.path}: is empty")
+        raise LabelSpaceError(f"{source.path}: is empty")
     return root
 
 
-def mapping(source: Source, node: yaml.Node, what: str) -> dict[Entry, yaml.Node]:
+def mapping(source: ParsedFile, node: yaml.Node, what: str) -> dict[YamlText, yaml.Node]:
     """`what`: what stands here, for errors. Raises SpaceError where a key stands twice."""
     if not isinstance(node, yaml.MappingNode):
-        raise SpaceError(f"{source.at(line_of(node))}: {what} is a mapping")
+        raise LabelSpaceError(f"{source.at(line_of(node))}: {what} is a mapping")
     lines: dict[str, int] = {}
     held = {}
     for name, value in node.value:
         line = line_of(name)
         if not isinstance(name, yaml.ScalarNode):
-            raise SpaceError(f"{source.at(line)}: the keys of {what} are names")
+            raise LabelSpaceError(f"{source.at(line)}: the keys of {what} are names")
         if name.value in lines:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{source.at(line)}: {name.value!r} stands twice, also in line {lines[name.value]}"
             )
         lines[name.value] = line
-        held[Entry(name.value, line)] = value
+        held[YamlText(name.value, line)] = value
     return held
 
 
-def sequence(source: Source, node: yaml.Node, what: str) -> list[Entry]:
+def sequence(source: ParsedFile, node: yaml.Node, what: str) -> list[YamlText]:
     """The texts of a list as they are written: `yes` and `1` are names like others."""
     if not isinstance(node, yaml.SequenceNode) or not node.value:
-        raise SpaceError(f"{source.at(line_of(node))}: {what} is a list of one or more")
+        raise LabelSpaceError(f"{source.at(line_of(node))}: {what} is a list of one or more")
     for item in node.value:
         if not isinstance(item, yaml.ScalarNode):
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{source.at(line_of(item))}: {what} is a list of texts; put quotes around one "
                 "with ': ' or brackets"
             )
-    return [Entry(item.value, line_of(item)) for item in node.value]
+    return [YamlText(item.value, line_of(item)) for item in node.value]
 
 
 def line_of(node: yaml.Node) -> int:

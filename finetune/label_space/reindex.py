@@ -4,14 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from finetune.label_space.head_rows import FRESH, Rows
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.head_rows import FRESH, HeadRows
+from finetune.label_space.parse import LabelSpaceError
 
 
 def reindex_head(
-    weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], rows: Rows,
-    fresh_weight: Float[Tensor, "k d"], fresh_bias: Float[Tensor, " k"],
-) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:  # fmt: skip
+    weight: Float[Tensor, "m d"],
+    bias: Float[Tensor, " m"],
+    rows: HeadRows,
+    fresh_weight: Float[Tensor, "k d"],
+    fresh_bias: Float[Tensor, " k"],
+) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
     """The trained rows of each target class; where it has none, those of the fresh head.
 
     Copies, of the fresh head's type and device: the logits of classes that were all trained are
@@ -23,7 +26,7 @@ def reindex_head(
         (fresh_weight, len(rows.rows), "fresh"),
     ):
         if len(tensor) != wanted:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"head: the {whose} one has {len(tensor)} rows, its classes are {wanted}"
             )
     source = torch.from_numpy(rows.rows).to(fresh_weight.device)
@@ -34,5 +37,5 @@ def reindex_head(
     good = torch.isfinite(new_weight).all(1) & torch.isfinite(new_bias)
     if not good.all():
         name = rows.target[int(good.logical_not().nonzero()[0])]
-        raise SpaceError(f"head: the row of {name} is not finite; take another checkpoint")
+        raise LabelSpaceError(f"head: the row of {name} is not finite; take another checkpoint")
     return new_weight.detach().clone(), new_bias.detach().clone()

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import yaml
 
-from finetune.label_space.name_matching import fault_of, key
+from finetune.label_space.name_matching import fault_of, normalised_name
 from finetune.label_space.parse import (
-    Entry,
-    Source,
-    SpaceError,
+    LabelSpaceError,
+    ParsedFile,
+    YamlText,
     line_of,
     mapping,
     parse_yaml,
@@ -43,8 +43,8 @@ class Term(NamedTuple):
 class Synonyms(NamedTuple):
     """A file of synonyms, whose names are not yet looked for in any set."""
 
-    source: Source
-    canonical: dict[Entry, tuple[Term, ...]]
+    source: ParsedFile
+    canonical: dict[YamlText, tuple[Term, ...]]
     distinct: tuple[tuple[Term, Term], ...]
 
 
@@ -54,21 +54,21 @@ def read_synonyms(path: Path, sets: Collection[str]) -> Synonyms:
     Raises SpaceError with file and line where a name is none, or stands twice.
     """
     source = read_source(path)
-    canonical: dict[Entry, tuple[Term, ...]] = {}
+    canonical: dict[YamlText, tuple[Term, ...]] = {}
     distinct: tuple[tuple[Term, Term], ...] = ()
-    seen: dict[str, Entry] = {}
+    seen: dict[str, YamlText] = {}
     for entry, node in mapping(source, parse_yaml(source), "a file of synonyms").items():
         if entry.text == DISTINCT:
             distinct = _pairs(source, node, sets)
             continue
         if _term(source, entry, sets).of:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{source.at(entry.line)}: {entry.text!r} names a class of the merged space, "
                 "which has no set before it"
             )
-        other = seen.setdefault(key(entry.text), entry)
+        other = seen.setdefault(normalised_name(entry.text), entry)
         if other is not entry:
-            raise SpaceError(
+            raise LabelSpaceError(
                 f"{source.at(entry.line)}: {entry.text!r} is the same name as {other.text!r}, "
                 f"line {other.line}; write one list"
             )
@@ -76,19 +76,21 @@ def read_synonyms(path: Path, sets: Collection[str]) -> Synonyms:
     return Synonyms(source, canonical, distinct)
 
 
-def _terms(source: Source, node: yaml.Node, sets: Collection[str]) -> tuple[Term, ...]:
+def _terms(source: ParsedFile, node: yaml.Node, sets: Collection[str]) -> tuple[Term, ...]:
     terms = [_term(source, entry, sets) for entry in sequence(source, node, "other names")]
     seen: dict[tuple[str | None, str], Term] = {}
     for term in terms:
-        other = seen.setdefault((term.of, key(term.name)), term)
+        other = seen.setdefault((term.of, normalised_name(term.name)), term)
         if other is not term:
-            raise SpaceError(f"{source.at(term.line)}: {term} stands twice, as {other}")
+            raise LabelSpaceError(f"{source.at(term.line)}: {term} stands twice, as {other}")
     return tuple(terms)
 
 
-def _pairs(source: Source, node: yaml.Node, sets: Collection[str]) -> tuple[tuple[Term, Term], ...]:
+def _pairs(
+    source: ParsedFile, node: yaml.Node, sets: Collection[str]
+) -> tuple[tuple[Term, Term], ...]:
     if not isinstance(node, yaml.SequenceNode) or not node.value:
-        raise SpaceError(
+        raise LabelSpaceError(
             f"{source.at(line_of(node))}: {DISTINCT} is a list of pairs; drop it or fill it"
         )
     pairs = []
@@ -97,24 +99,28 @@ def _pairs(source: Source, node: yaml.Node, sets: Collection[str]) -> tuple[tupl
         terms = [_term(source, entry, sets) for entry in entries]
         where = source.at(line_of(item))
         if len(terms) != 2:
-            raise SpaceError(f"{where}: an item of {DISTINCT} is a pair, this has {len(terms)}")
+            raise LabelSpaceError(
+                f"{where}: an item of {DISTINCT} is a pair, this has {len(terms)}"
+            )
         for term in terms:
             if not term.of:
-                raise SpaceError(
+                raise LabelSpaceError(
                     f"{where}: {term} wants a set of {', '.join(sets)} and a colon before it, "
                     "as all names in a pair"
                 )
         if terms[0].of == terms[1].of:
-            raise SpaceError(f"{where}: {terms[0]} and {terms[1]} are of one set, and so distinct")
+            raise LabelSpaceError(
+                f"{where}: {terms[0]} and {terms[1]} are of one set, and so distinct"
+            )
         pairs.append((terms[0], terms[1]))
     return tuple(pairs)
 
 
-def _term(source: Source, entry: Entry, sets: Collection[str]) -> Term:
+def _term(source: ParsedFile, entry: YamlText, sets: Collection[str]) -> Term:
     before, colon, name = (part.strip() for part in entry.text.partition(":"))
     term = Term(before, name, entry.line) if colon and before in sets else None
     term = term or Term(None, entry.text.strip(), entry.line)
     fault = fault_of(term.name)
     if fault:
-        raise SpaceError(f"{source.at(entry.line)}: {entry.text[:60]!r} {fault}")
+        raise LabelSpaceError(f"{source.at(entry.line)}: {entry.text[:60]!r} {fault}")
     return term

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import torch
 
-from encoder.checkpoint.adapt import Options
+from encoder.checkpoint.adapt import LoadOptions
 from encoder.checkpoint.export import contiguous
 from encoder.checkpoint.export_formats import require_holds, to_unified
-from encoder.checkpoint.load import load_found
-from encoder.checkpoint.load_report import Report
-from encoder.checkpoint.parse import Found, find_encoder
+from encoder.checkpoint.load import load_source
+from encoder.checkpoint.load_report import LoadReport
+from encoder.checkpoint.parse import SourceEncoder, find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
 from encoder.model_zoo import find_weights
@@ -24,10 +24,10 @@ class Backbone(NamedTuple):
     """An encoder, and the report of the load where it has weights of a file."""
 
     encoder: VideoEncoder
-    report: Report | None
+    report: LoadReport | None
 
     @property
-    def found(self) -> Found | None:
+    def found(self) -> SourceEncoder | None:
         """The file, as it was looked into; None where weights are fresh."""
         return None if self.report is None else self.report.found
 
@@ -43,16 +43,16 @@ def build_backbone(config: BackboneConfig) -> Backbone:
             fresh = replace(fresh, **sizes, size="custom")
         return Backbone(VideoEncoder(fresh), None)
     found = _found(config)
-    options = Options(config.inflation, config.keep_norm, config.allow)
-    return Backbone(*load_found(found, _wanted(config, found), options))
+    options = LoadOptions(config.inflation, config.keep_norm, config.allow)
+    return Backbone(*load_source(found, _wanted(config, found), options))
 
 
-def _found(config: BackboneConfig) -> Found:
+def _found(config: BackboneConfig) -> SourceEncoder:
     assert config.weights is not None
-    return find_encoder(*find_weights(config.weights, config.trained))
+    return find_source(*find_weights(config.weights, config.trained))
 
 
-def _wanted(config: BackboneConfig, found: Found) -> EncoderConfig:
+def _wanted(config: BackboneConfig, found: SourceEncoder) -> EncoderConfig:
     try:
         if config.variant == AS_TRAINED:
             return replace(found.config, **config.asked())

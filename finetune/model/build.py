@@ -18,17 +18,17 @@ from finetune.config import FinetuneConfig
 from finetune.model.backbone import build_backbone
 from finetune.model.classifier import Classifier, train_part
 from finetune.model.classifier_file import recordings_behind
-from finetune.model.head_init import start_head
+from finetune.model.head_init import init_head
 from finetune.model.heads import build_head
-from launch.atomic_io import digest, write_durably
-from launch.distributed.process_group import Processes, first_does, first_finds
+from launch.atomic_io import sha256_file, write_atomic
+from launch.distributed.process_group import Processes, compute_on_rank0, run_on_rank0
 from launch.recipe import ConfigError
 
 NETWORK_FILE = "network.json"
 FROZEN_FILE = "frozen.safetensors"
 
 
-class Facts(NamedTuple):
+class ModelSpec(NamedTuple):
     """What a run's network is, so that it can be built again without the file it began with."""
 
     encoder: EncoderConfig
@@ -38,15 +38,15 @@ class Facts(NamedTuple):
     pretrained_on: list[dict[str, Any]]  # recordings, where the file tells
 
 
-class Built(NamedTuple):
+class BuiltModel(NamedTuple):
     model: Classifier
-    facts: Facts
+    spec: ModelSpec
     lines: list[str]  # what is to be said of it
 
 
 def build(
     config: FinetuneConfig, classes: Sequence[str], labels: str, folder: Path, processes: Processes
-) -> Built:
+) -> BuiltModel:
     """A network with the weights that the run begins with, written down in the run's folder."""
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
@@ -57,20 +57,22 @@ def build(
     if backbone.report is not None:
         found, path = backbone.report.found, backbone.report.found.file.path
         # of many gigabytes, perhaps
-        checksum = first_finds(processes, lambda: digest(find_file(path)))
+        checksum = compute_on_rank0(processes, lambda: sha256_file(find_file(path)))
         weights = f"{path} (sha256 {checksum})"
         pretrained_on = recordings_behind(found)
         lines = [f"backbone: {config.backbone.variant}, weights {path}", *backbone.report.lines()]
-    lines += start_head(head, config, classes, backbone.found)
-    facts = Facts(encoder.config, tuple(classes), labels, weights, pretrained_on)
+    lines += init_head(head, config, classes, backbone.found)
+    facts = ModelSpec(encoder.config, tuple(classes), labels, weights, pretrained_on)
     model = _prepared(Classifier(encoder, head), config)
-    first_does(processes, lambda: _write(folder, facts, model))
-    return Built(model, facts, lines)
+    run_on_rank0(processes, lambda: _write(folder, facts, model))
+    return BuiltModel(model, facts, lines)
 
 
-def rebuild(config: FinetuneConfig, classes: Sequence[str], labels: str, folder: Path) -> Built:
+def rebuild(
+    config: FinetuneConfig, classes: Sequence[str], labels: str, folder: Path
+) -> BuiltModel:
     """The network of a run that goes on; what it trains is still to be read from a checkpoint."""
-    facts = read_facts(folder)
+    facts = read_spec(folder)
     if facts.classes != tuple(classes):
         raise ConfigError(
             f"{folder / NETWORK_FILE}: the run began with the classes {', '.join(facts.classes)}, "
@@ -95,7 +97,7 @@ def rebuild(config: FinetuneConfig, classes: Sequence[str], labels: str, folder:
         )
     for name, tensor in frozen.items():
         tensor.data.copy_(held[name])
-    return Built(model, facts, [])
+    return BuiltModel(model, facts, [])
 
 
 def _frozen_parameters(model: Classifier) -> dict[str, nn.Parameter]:
@@ -119,7 +121,7 @@ def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
     return model
 
 
-def _write(folder: Path, facts: Facts, model: Classifier) -> None:
+def _write(folder: Path, facts: ModelSpec, model: Classifier) -> None:
     frozen = {name: tensor.detach() for name, tensor in _frozen_parameters(model).items()}
     (folder / FROZEN_FILE).unlink(missing_ok=True)  # of a start that came to nothing
     if frozen:
@@ -127,16 +129,16 @@ def _write(folder: Path, facts: Facts, model: Classifier) -> None:
         save_file(frozen, aside)
         aside.replace(folder / FROZEN_FILE)
     values = {**facts._asdict(), "encoder": facts.encoder.as_dict()}
-    write_durably(folder / NETWORK_FILE, json.dumps(values, indent=1) + "\n")
+    write_atomic(folder / NETWORK_FILE, json.dumps(values, indent=1) + "\n")
 
 
-def read_facts(folder: Path) -> Facts:
+def read_spec(folder: Path) -> ModelSpec:
     """Raises ConfigError where the run's folder does not say what its network is."""
     file = folder / NETWORK_FILE
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
         encoder = TypeAdapter(EncoderConfig).validate_python(held.pop("encoder"))
-        return Facts(encoder, tuple(held.pop("classes")), **held)
+        return ModelSpec(encoder, tuple(held.pop("classes")), **held)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ConfigError(f"{file}: cannot be read ({reason}); give another run=FOLDER") from None

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.native_format import load_strictly, save_encoder, shape_text
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.checkpoint.tensor_file import TensorFile, find_file
 from encoder.config import EncoderConfig, first_error
 from finetune.data.clip_sampling import ClipSampling
-from finetune.data.windows import Window
+from finetune.data.windows import WindowSampling
 from finetune.model.classifier import Classifier
 from finetune.model.config import HeadConfig
 from finetune.model.heads import build_head
@@ -21,7 +21,7 @@ from finetune.model.heads import build_head
 CLASSIFIER_FILE = "classifier.safetensors"
 
 
-class About(NamedTuple):
+class ClassifierMetadata(NamedTuple):
     """What a classifier's file says beside its weights."""
 
     classes: tuple[str, ...]
@@ -34,16 +34,16 @@ class About(NamedTuple):
     validation: dict[str, Any]  # metric, value; empty without one
 
 
-SAMPLINGS: dict[str, Any] = {"window": Window, "clip": ClipSampling}
+SAMPLINGS: dict[str, Any] = {"window": WindowSampling, "clip": ClipSampling}
 
 
-def sampling_as_dict(sampling: Window | ClipSampling) -> dict[str, Any]:
+def sampling_as_dict(sampling: WindowSampling | ClipSampling) -> dict[str, Any]:
     """How frames are chosen, as plain values."""
-    form = "window" if isinstance(sampling, Window) else "clip"
+    form = "window" if isinstance(sampling, WindowSampling) else "clip"
     return {"form": form, **TypeAdapter(SAMPLINGS[form]).dump_python(sampling)}
 
 
-def read_sampling(about: About, source: Path) -> Window | ClipSampling:
+def read_sampling(about: ClassifierMetadata, source: Path) -> WindowSampling | ClipSampling:
     """Raises CheckpointMismatch."""
     held = dict(about.sampling)
     try:
@@ -51,40 +51,40 @@ def read_sampling(about: About, source: Path) -> Window | ClipSampling:
     except (KeyError, ValidationError) as error:
         reason = first_error(error) if isinstance(error, ValidationError) else f"has no {error}"
         raise CheckpointMismatch(f"{source}: metadata sampling {reason}") from None
-    assert isinstance(sampling, Window | ClipSampling)
+    assert isinstance(sampling, WindowSampling | ClipSampling)
     return sampling
 
 
 def save_classifier(
-    path: Path, tensors: dict[str, Tensor], encoder: EncoderConfig, about: About
+    path: Path, tensors: dict[str, Tensor], encoder: EncoderConfig, about: ClassifierMetadata
 ) -> None:
     """Writes weights `encoder.*` and `head.*`; whole or absent."""
     head = TypeAdapter(HeadConfig).dump_python(about.head)
     save_encoder(path, tensors, encoder, **{**about._asdict(), "head": head})
 
 
-def read_about(path: Path) -> About:
+def read_metadata(path: Path) -> ClassifierMetadata:
     """Raises CheckpointMismatch where a file is no classifier of this project."""
-    held = {name: parse_metadata(path, name) for name in About._fields}
+    held = {name: parse_metadata(path, name) for name in ClassifierMetadata._fields}
     try:
         head = TypeAdapter(HeadConfig).validate_python(held["head"])
         checked = {
             name: TypeAdapter(kind).validate_python(held[name])
-            for name, kind in About.__annotations__.items()
+            for name, kind in ClassifierMetadata.__annotations__.items()
             if name != "head"
         }
     except ValidationError as error:
         raise CheckpointMismatch(f"{path}: metadata {first_error(error)}") from None
-    return About(**checked, head=head)
+    return ClassifierMetadata(**checked, head=head)
 
 
-def load_classifier(path: Path) -> tuple[Classifier, About]:
+def load_classifier(path: Path) -> tuple[Classifier, ClassifierMetadata]:
     """The network of a file or of a run's folder, ready for predictions.
 
     Raises CheckpointMismatch.
     """
     file = path / CLASSIFIER_FILE if path.is_dir() else path
-    about = read_about(file)
+    about = read_metadata(file)
     encoder = load_encoder(file).encoder
     head = build_head(about.head, encoder.config, len(about.classes))
     opened, prefix = TensorFile(file), "head."
@@ -105,7 +105,7 @@ class FoundHead(NamedTuple):
     classes: tuple[str, ...] | None  # where the file names them
 
 
-def read_head(found: Found) -> FoundHead:
+def read_head(found: SourceEncoder) -> FoundHead:
     """The last matrix of a finetuned model's file, of this project or published.
 
     Raises CheckpointMismatch where it has none.
@@ -121,7 +121,7 @@ def read_head(found: Found) -> FoundHead:
                     f"{file.path}: {held[0]} is {shape_text(weight.shape)} and {held[1]} "
                     f"{shape_text(bias.shape)}, no matrix of classes and its bias; drop head_start"
                 )
-            classes = read_about(find_file(file.path)).classes if names is own else None
+            classes = read_metadata(find_file(file.path)).classes if names is own else None
             return FoundHead(weight, bias, classes)
     raise CheckpointMismatch(
         f"{file.path}: has no classifier whose rows could be taken; drop head_start, or give a "
@@ -129,7 +129,7 @@ def read_head(found: Found) -> FoundHead:
     )
 
 
-def recordings_behind(found: Found) -> list[dict[str, Any]]:
+def recordings_behind(found: SourceEncoder) -> list[dict[str, Any]]:
     """The recordings that weights were trained on, where their file tells."""
     file = found.file
     held = file.recorded.get("recordings")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.config import both_sides
 from encoder.variants import Variant, find_variant
 
@@ -56,7 +56,9 @@ class BackboneConfig:
     inflation: Literal["average", "center"] = "average"  # of patches of one frame to several
     keep_norm: bool = False  # a LayerNorm of all tokens becomes that of the pooled ones
     allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh
-    trained: Told = field(default_factory=Told)  # what the file does not say of itself
+    trained: CheckpointOverrides = field(
+        default_factory=CheckpointOverrides
+    )  # what the file does not say of itself
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":
@@ -124,7 +126,7 @@ class HeadConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class HeadStartConfig:
+class HeadInitConfig:
     """Where the classifier's matrix begins: fresh, or as rows of the one in the weights' file."""
 
     rows: Path | None = None  # a JSON list: the file's row for each class
@@ -137,7 +139,7 @@ class HeadStartConfig:
         return self.rows is not None or self.space is not None
 
     @model_validator(mode="after")
-    def _one_way(self) -> "HeadStartConfig":
+    def _one_way(self) -> "HeadInitConfig":
         if self.rows and self.space:
             raise ValueError("rows and space are both given; drop one")
         return self

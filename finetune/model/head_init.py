@@ -7,19 +7,19 @@ from pathlib import Path
 
 import torch
 
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.parse import SourceEncoder
 from finetune.config import FinetuneConfig
-from finetune.label_space.head_rows import Rows, read_rows, rows_for
-from finetune.label_space.label_space import read_space
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.head_rows import HeadRows, read_rows, rows_for
+from finetune.label_space.label_space import read_label_space
+from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.reindex import reindex_head
 from finetune.model.classifier_file import FoundHead, read_head
-from finetune.model.config import HeadStartConfig
+from finetune.model.config import HeadInitConfig
 from finetune.model.heads import LinearHead
 
 
-def start_head(
-    head: LinearHead, config: FinetuneConfig, classes: Sequence[str], file: Found | None
+def init_head(
+    head: LinearHead, config: FinetuneConfig, classes: Sequence[str], file: SourceEncoder | None
 ) -> list[str]:
     """Sets the classifier's rows where the recipe takes them from a file; returns what was done.
 
@@ -31,7 +31,7 @@ def start_head(
     found, source = read_head(file), file.file.path
     fresh = head.classifier
     if found.weight.shape[1] != fresh.weight.shape[1]:
-        raise SpaceError(
+        raise LabelSpaceError(
             f"{source}: its head reads {found.weight.shape[1]} features, this one "
             f"{fresh.weight.shape[1]}; drop head_start"
         )
@@ -43,14 +43,16 @@ def start_head(
     return rows.lines()
 
 
-def _rows(start: HeadStartConfig, found: FoundHead, classes: Sequence[str], source: Path) -> Rows:
+def _rows(
+    start: HeadInitConfig, found: FoundHead, classes: Sequence[str], source: Path
+) -> HeadRows:
     if start.rows is not None:
         return read_rows(start.rows, len(found.weight), len(classes))
     assert start.space is not None
-    space = read_space(start.space)
+    space = read_label_space(start.space)
     trained = found.classes or space.classes
     if len(trained) != len(found.weight):
-        raise SpaceError(
+        raise LabelSpaceError(
             f"{source}: its head has {len(found.weight)} classes, the space {start.space} has "
             f"{len(trained)}; give head_start.rows, or the space that it was trained on"
         )

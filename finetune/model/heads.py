@@ -87,30 +87,32 @@ class Pooled(nn.Module):
         return features.pooled
 
 
-class Row(NamedTuple):
+class HeadSpec(NamedTuple):
     what: str
     pool: Callable[[HeadConfig, EncoderConfig], nn.Module]
     dropout: float = 0.0
 
 
-HEADS: dict[str, Row] = {
-    "linear": Row("one matrix on the pooled features", lambda head, encoder: Pooled()),
-    "timesformer": Row("the same; TimeSformer's", lambda head, encoder: Pooled()),
-    "i3d": Row(
+HEADS: dict[str, HeadSpec] = {
+    "linear": HeadSpec("one matrix on the pooled features", lambda head, encoder: Pooled()),
+    "timesformer": HeadSpec("the same; TimeSformer's", lambda head, encoder: Pooled()),
+    "i3d": HeadSpec(
         "global mean over time and space, dropout; I3D's",
-        lambda head, encoder: NormalisedMean(encoder.embed_dim), dropout=0.5,
+        lambda head, encoder: NormalisedMean(encoder.embed_dim),
+        dropout=0.5,
     ),
-    "tsn": Row(
+    "tsn": HeadSpec(
         "mean of several segments of a clip, dropout; TSN's consensus",
-        lambda head, encoder: NormalisedMean(encoder.embed_dim), dropout=0.5,
+        lambda head, encoder: NormalisedMean(encoder.embed_dim),
+        dropout=0.5,
     ),
-    "attentive": Row(
+    "attentive": HeadSpec(
         "a learned query over all tokens",
         lambda head, encoder: AttentivePooling(
             encoder.embed_dim, head.num_heads or encoder.num_heads
         ),
     ),
-}  # fmt: skip
+}
 
 
 def build_head(config: HeadConfig, encoder: EncoderConfig, classes: int) -> LinearHead:

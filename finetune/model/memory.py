@@ -7,14 +7,14 @@ from torch import Tensor
 
 from encoder.patchify import per_channel
 from finetune.model.classifier import Classifier
-from launch.capacity.model_memory import Footprint, count_footprint
+from launch.capacity.model_memory import ModelMemory, measure_model_memory
 
 MEASURED_CLIPS = 2  # from two on, memory grows evenly with the clips
 
 
-def classifier_footprint(
+def classifier_memory(
     classifier: Classifier, segments: int, precision: str, on_gpu: bool
-) -> Footprint:
+) -> ModelMemory:
     """Of clips with so many segments each; the classifier itself is left as it is."""
     model = copy.deepcopy(classifier).to("meta")
     encoder = model.encoder.config
@@ -28,6 +28,6 @@ def classifier_footprint(
 
     per_channel.cache_clear()  # it remembers tensors, which here are none
     try:
-        return count_footprint(model, precision, MEASURED_CLIPS, step, on_gpu)
+        return measure_model_memory(model, precision, MEASURED_CLIPS, step, on_gpu)
     finally:
         per_channel.cache_clear()

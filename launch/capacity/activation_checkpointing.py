@@ -5,19 +5,22 @@ from collections.abc import Callable
 
 import torch
 
-from launch.capacity.model_memory import Footprint
+from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import FREE, device_memory
 from launch.config import BatchConfig, EngineConfig
-from launch.distributed.process_group import Processes, any_process
+from launch.distributed.process_group import Processes, any_rank
 from launch.training.engine import resolve_precision
 
 GIB = 2**30
 
 
-def recomputes(
-    engine: EngineConfig, batch: BatchConfig, processes: Processes,
-    count: Callable[[str, bool], Footprint], say: Callable[[str], None],
-) -> bool:  # fmt: skip
+def use_activation_checkpointing(
+    engine: EngineConfig,
+    batch: BatchConfig,
+    processes: Processes,
+    count: Callable[[str, bool], ModelMemory],
+    say: Callable[[str], None],
+) -> bool:
     """What `engine.recompute` says; `auto` is true where the activations would not fit.
 
     `count(precision, on_gpu)` is what the model needs without. The same on every process, for
@@ -28,11 +31,16 @@ def recomputes(
     on_gpu = processes.device.type == "cuda"
     precision = resolve_precision(engine, processes.device)
     needed = device_memory(
-        count(precision, on_gpu), engine.zero_stage, precision, processes.world_size,
-        batch.micro_batch, engine.offload_optimizer, on_gpu,
-    ).total  # fmt: skip
-    room = round(memory_of(processes) * (1 - FREE))
-    (chosen,) = any_process(needed > room)
+        count(precision, on_gpu),
+        engine.zero_stage,
+        precision,
+        processes.world_size,
+        batch.micro_batch,
+        engine.offload_optimizer,
+        on_gpu,
+    ).total
+    room = round(available_memory(processes) * (1 - FREE))
+    (chosen,) = any_rank(needed > room)
     say(
         f"activations: {'recomputed' if chosen else 'kept'}, a step needs {needed / GIB:.2f} GiB "
         f"with them, there are {room / GIB:.2f}"
@@ -40,7 +48,7 @@ def recomputes(
     return chosen
 
 
-def memory_of(processes: Processes) -> int:
+def available_memory(processes: Processes) -> int:
     """Bytes: of the process's GPU, or its share of the machine's memory."""
     if processes.device.type == "cuda":
         return torch.cuda.get_device_properties(processes.device).total_memory

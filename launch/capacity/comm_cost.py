@@ -13,7 +13,7 @@ LIVE_VALUES = 1_000_000_000
 RESIDENT_BELOW = 100_000
 
 
-class Sent(NamedTuple):
+class BytesSent(NamedTuple):
     """Bytes."""
 
     gradients: float
@@ -24,7 +24,7 @@ class Sent(NamedTuple):
         return self.gradients + self.weights
 
 
-class Passes(NamedTuple):
+class CollectivePasses(NamedTuple):
     """How often all gradients and all weights go round: in a step, and in each micro-batch."""
 
     gradients_in_step: int
@@ -35,22 +35,32 @@ class Passes(NamedTuple):
 
 # ZeRO (Rajbhandari et al., SC 2020), section 7, by stage. It knows no accumulation: what it shares
 # among the processes (gradients from 2 on, weights at 3) cannot wait for the last micro-batch.
-PAPER = (Passes(2, 0, 0, 0), Passes(1, 0, 1, 0), Passes(0, 1, 1, 0), Passes(0, 1, 0, 2))
+PAPER = (
+    CollectivePasses(2, 0, 0, 0),
+    CollectivePasses(1, 0, 1, 0),
+    CollectivePasses(0, 1, 1, 0),
+    CollectivePasses(0, 1, 0, 2),
+)
 # DeepSpeed 0.19: stages 1 and 2 all-reduce a bucket of which each process then keeps its share
 # (`use_multi_rank_bucket_allreduce`), and 3 keeps gathered weights for the backward pass.
-DEEPSPEED = (Passes(2, 0, 0, 0), Passes(2, 0, 1, 0), Passes(0, 2, 1, 0), Passes(0, 1, 0, 1))
+DEEPSPEED = (
+    CollectivePasses(2, 0, 0, 0),
+    CollectivePasses(2, 0, 1, 0),
+    CollectivePasses(0, 2, 1, 0),
+    CollectivePasses(0, 1, 0, 1),
+)
 
 
 def sent_by_paper(
     stage: int, values: int, world_size: int, value_bytes: int, accumulation: int
-) -> Sent:
+) -> BytesSent:
     """Of a model of so many trained values, of which each is sent in `value_bytes` bytes.
 
     `accumulation`: micro-batches of a step.
     """
     round_trip = values * value_bytes * (world_size - 1) / world_size
     passes = PAPER[stage]
-    return Sent(
+    return BytesSent(
         round_trip * (passes.gradients_in_step + accumulation * passes.gradients_in_micro_batch),
         round_trip * (passes.weights_in_step + accumulation * passes.weights_in_micro_batch),
     )
@@ -58,7 +68,7 @@ def sent_by_paper(
 
 def sent_by_deepspeed(
     stage: int, values: int, world_size: int, value_bytes: int, accumulation: int, resident: int = 0
-) -> Sent:
+) -> BytesSent:
     """As `sent_by_paper`, but what DeepSpeed does as `launch.training.engine` sets it up.
 
     `resident` of the values are in parameters below RESIDENT_BELOW: at stage 3 these are gathered
@@ -74,16 +84,16 @@ def sent_by_deepspeed(
         again = max(0, values - LIVE_VALUES)
         in_pass = passes.weights_in_micro_batch * (values - resident) + again
         gathered = accumulation * in_pass + resident
-    return Sent(share * values * in_step, share * gathered)
+    return BytesSent(share * values * in_step, share * gathered)
 
 
 class Links(NamedTuple):
     """What joins the devices; bytes a second in one direction."""
 
-    inside: float = 450e9  # of a device to those of its node: NVLink 4, as of H100 and H200
-    between: float = 50e9  # of the adapter of each device to other nodes: 400 Gbit/s
+    intra_node: float = 450e9  # of a device to those of its node: NVLink 4, as of H100 and H200
+    inter_node: float = 50e9  # of the adapter of each device to other nodes: 400 Gbit/s
     devices_per_node: int = 8
-    reached: float = 0.8  # share of these that collectives reach: an assumption
+    bus_efficiency: float = 0.8  # share of these that collectives reach: an assumption
     overlap: float = 0.5  # share hidden behind computing where DeepSpeed tries: an assumption
 
     def bandwidth(self, world_size: int) -> float:
@@ -92,10 +102,10 @@ class Links(NamedTuple):
         The ring leaves a node once, while each device of the node sends as much; one ring for
         each adapter lets all adapters of the node carry it together.
         """
-        whole = self.inside
+        whole = self.intra_node
         if world_size > self.devices_per_node:
-            whole = min(whole, self.between * self.devices_per_node)
-        return whole * self.reached
+            whole = min(whole, self.inter_node * self.devices_per_node)
+        return whole * self.bus_efficiency
 
 
 class StepTime(NamedTuple):
@@ -115,7 +125,9 @@ class StepTime(NamedTuple):
         return self.computing / self.total
 
 
-def step_time(stage: int, computing: float, sent: Sent, links: Links, world_size: int) -> StepTime:
+def step_time(
+    stage: int, computing: float, sent: BytesSent, links: Links, world_size: int
+) -> StepTime:
     """A lower bound: collectives start at once, and no process waits for data or for another.
 
     Stage 3 alone has its collectives in a stream of their own (`overlap_comm`); computing waits

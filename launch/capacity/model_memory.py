@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Footprint(NamedTuple):
+class ModelMemory(NamedTuple):
     """A model's needs that do not depend on ZeRO."""
 
     parameters: int
@@ -49,9 +49,9 @@ class LiveBytes(TorchDispatchMode):
         self.now -= self._sizes.pop(key)
 
 
-def count_footprint(
+def measure_model_memory(
     model: nn.Module, precision: str, clips: int, step: Callable[[], object], on_gpu: bool
-) -> Footprint:
+) -> ModelMemory:
     """What a model on the device `meta` needs, by a training step with so many clips.
 
     `step` makes forward and backward, and returns what is alive at the end of a micro-batch.
@@ -69,7 +69,7 @@ def count_footprint(
     with sdpa_kernel(kernels):
         peak = peak_bytes(counted)
     activations = (peak - dtype.itemsize * (values + tables)) // clips
-    return Footprint(values, dtype.itemsize * tables, activations)
+    return ModelMemory(values, dtype.itemsize * tables, activations)
 
 
 def _materialise(model: nn.Module) -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from launch.capacity.model_memory import Footprint
+from launch.capacity.model_memory import ModelMemory
 from launch.training.deepspeed_config import GATHER_BUCKET, REDUCE_BUCKET
 
 FREE = 0.05  # share of a device's memory that is left alone
@@ -39,9 +39,14 @@ class _Sizes(NamedTuple):
 
 
 def device_memory(
-    footprint: Footprint, stage: int, precision: str, world_size: int, micro_batch: int,
-    offload: bool, on_gpu: bool,
-) -> DeviceMemory:  # fmt: skip
+    footprint: ModelMemory,
+    stage: int,
+    precision: str,
+    world_size: int,
+    micro_batch: int,
+    offload: bool,
+    on_gpu: bool,
+) -> DeviceMemory:
     """The peak of a step under DeepSpeed, by what ZeRO shares among the devices.
 
     ZeRO (Rajbhandari et al., SC 2020), section 5: stage 1 shares AdamW's moments and the float32

@@ -7,7 +7,7 @@ import yaml
 from safetensors.torch import save_file
 
 from launch.checkpoint.loader import read_weights
-from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.recipe import ConfigError
 
 
@@ -21,7 +21,7 @@ def consolidate(run: Path, out: Path, step: int | None) -> str:
         raise ConfigError(f"{out}: exists already; give another file")
     if not (run / CHECKPOINTS_FOLDER).is_dir():
         raise ConfigError(f"{run}: is not a run folder, it has no {CHECKPOINTS_FOLDER}")
-    checkpoint = newest_whole(run / CHECKPOINTS_FOLDER, step)
+    checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER, step)
     weights = read_weights(checkpoint)
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     metadata = {"step": json.dumps(checkpoint.step), "config": json.dumps(config)}

@@ -19,7 +19,7 @@ def load_checkpoint(checkpoint: Checkpoint, state: State) -> None:
     for fragment in state.fragments():
         for key, tensor in fragment.tensors.items():
             tensor.copy_(pieces.read(key, fragment.name, fragment.start, fragment.stop))
-    state.publish(checkpoint.scalars)
+    state.load_scalars(checkpoint.scalars)
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:

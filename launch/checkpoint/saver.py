@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from launch.atomic_io import digest, flush_folder, write_durably
+from launch.atomic_io import fsync_folder, sha256_file, write_atomic
 from launch.checkpoint.store import (
     LATEST,
     UNFINISHED,
@@ -23,7 +23,7 @@ from launch.checkpoint.store import (
     write_manifest,
 )
 from launch.config import CheckpointConfig
-from launch.distributed.process_group import Processes, from_first, gather_objects
+from launch.distributed.process_group import Processes, broadcast_object, gather_objects
 from launch.training.zero_shards import Fragment
 
 WRITE_ERRORS = (OSError, SafetensorError)  # a full disk is either, by who meets it
@@ -41,13 +41,13 @@ class State(Protocol):
     """What is saved: an engine, or whatever else owns fragments."""
 
     @property
-    def owns_copies(self) -> bool: ...
+    def is_replicated(self) -> bool: ...
 
     def fragments(self) -> list[Fragment]: ...
 
     def scalars(self) -> dict[str, float]: ...
 
-    def publish(self, scalars: dict[str, float]) -> None: ...
+    def load_scalars(self, scalars: dict[str, float]) -> None: ...
 
 
 class _Pending(NamedTuple):
@@ -69,9 +69,12 @@ class Saver:
     """
 
     def __init__(
-        self, root: Path, processes: Processes, config: CheckpointConfig,
+        self,
+        root: Path,
+        processes: Processes,
+        config: CheckpointConfig,
         report: Callable[[str], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._root, self._processes, self._config = root, processes, config
         self._report = report
         self._thread = ThreadPoolExecutor(1, "checkpoint")
@@ -89,9 +92,9 @@ class Saver:
         """Saves the state after `step` steps; asynchronous, it returns when that is copied."""
         self.finish()
         aside = self._root / (checkpoint_name(step) + UNFINISHED)
-        failure = from_first(_make_empty(aside) if self._processes.is_first else None)
+        failure = broadcast_object(_make_empty(aside) if self._processes.is_rank0 else None)
         job = None
-        if failure is None and (self._processes.is_first or not state.owns_copies):
+        if failure is None and (self._processes.is_rank0 or not state.is_replicated):
             rank, world_size = self._processes.rank, self._processes.world_size
             file = aside / f"state-{rank:05d}-of-{world_size:05d}.safetensors"
             job = self._thread.submit(_write, file, *self._copy(state))
@@ -104,14 +107,14 @@ class Saver:
     def finish(self) -> None:
         """Waits until a checkpoint that is being written is one, or is taken away."""
         while self._pending is not None:
-            self._advance(self._pending)
+            self._poll(self._pending)
 
-    def advance(self, busy: bool) -> None:
+    def poll(self, busy: bool) -> None:
         """Takes the next part of a checkpoint; `busy` says that some process `is_busy` with it."""
         if self._pending is not None and not busy:
-            self._advance(self._pending)
+            self._poll(self._pending)
 
-    def _advance(self, pending: _Pending) -> None:
+    def _poll(self, pending: _Pending) -> None:
         """Waits for the present part: the files of all processes, then their becoming one."""
         result, failure = None, pending.failure
         try:
@@ -122,16 +125,16 @@ class Saver:
         failure = next((failed for _, failed in parts if failed), None)
         if failure is None and not pending.is_written:
             files = {name: facts for part, _ in parts for name, facts in (part or {}).items()}
-            first = self._processes.is_first
+            first = self._processes.is_rank0
             job = self._thread.submit(self._commit, pending, files) if first else None
             self._pending = pending._replace(job=job, is_written=True)
             return
         self._pending = None
-        if self._processes.is_first and failure is not None:
+        if self._processes.is_rank0 and failure is not None:
             shutil.rmtree(pending.aside, ignore_errors=True)
             failure = self._explain(pending.step, failure)
             self._report(f"warning: {failure}")
-        self._failure = from_first(failure)
+        self._failure = broadcast_object(failure)
 
     def close(self) -> None:
         """Finishes; raises CheckpointNotWritten where the last checkpoint is not on the disk."""
@@ -161,12 +164,12 @@ class Saver:
         """Makes the folder a checkpoint in one renaming, and removes those that are too many."""
         final = self._root / checkpoint_name(pending.step)
         write_manifest(pending.aside, {**pending.facts, "files": files})
-        flush_folder(pending.aside)
+        fsync_folder(pending.aside)
         shutil.rmtree(final, ignore_errors=True)  # a damaged one that was passed over
         pending.aside.rename(final)
-        flush_folder(self._root)
+        fsync_folder(self._root)
         try:
-            write_durably(self._root / LATEST, final.name)
+            write_atomic(self._root / LATEST, final.name)
             remove_old(self._root, self._config.keep_last, self._config.keep_every)
         except OSError as error:  # the checkpoint itself is whole
             self._report(f"warning: {self._root}: {error}")
@@ -190,4 +193,4 @@ def _write(file: Path, tensors: dict[str, Tensor], places: str) -> dict[str, Any
     save_file(tensors, file, {"fragments": places})
     with file.open("rb") as written:
         os.fsync(written.fileno())
-    return {file.name: {"bytes": file.stat().st_size, "sha256": digest(file)}}
+    return {file.name: {"bytes": file.stat().st_size, "sha256": sha256_file(file)}}

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from launch.atomic_io import digest, write_durably
-from launch.distributed.process_group import Processes, from_first, gather_objects
+from launch.atomic_io import sha256_file, write_atomic
+from launch.distributed.process_group import Processes, broadcast_object, gather_objects
 
 CHECKPOINTS_FOLDER = "checkpoints"  # in a run folder
 MANIFEST = "manifest.json"
@@ -48,16 +48,16 @@ def find_checkpoint(
     before it is whole. None where there is none to be found; raises DamagedCheckpoint where there
     are some, but none is whole.
     """
-    folders = from_first(complete_checkpoints(root) if processes.is_first else [])
+    folders = broadcast_object(complete_checkpoints(root) if processes.is_rank0 else [])
     for number, folder in enumerate(reversed(folders)):
-        damages = gather_objects(_damages(folder, processes))
+        damages = gather_objects(_find_damage(folder, processes))
         damage = next((damage for damage in damages if damage), None)
         if damage is None:
             checkpoint = open_checkpoint(folder)
-            if processes.is_first:
-                _put_away(folders[len(folders) - number :])
+            if processes.is_rank0:
+                _rename_damaged(folders[len(folders) - number :])
             return checkpoint
-        if processes.is_first:
+        if processes.is_rank0:
             report(f"warning: {damage}; the checkpoint before it is tried")
     if folders:
         raise DamagedCheckpoint(
@@ -67,7 +67,7 @@ def find_checkpoint(
     return None
 
 
-def newest_whole(root: Path, step: int | None = None) -> Checkpoint:
+def newest_valid_checkpoint(root: Path, step: int | None = None) -> Checkpoint:
     """The newest checkpoint whose files are those that were written, or that of a step.
 
     Changes nothing on the disk. Raises DamagedCheckpoint where there is none.
@@ -77,7 +77,7 @@ def newest_whole(root: Path, step: int | None = None) -> Checkpoint:
         folders = [folder for folder in folders if step_of(folder) == step]
     damages = []
     for folder in reversed(folders):
-        damage = _damages(folder, Processes())
+        damage = _find_damage(folder, Processes())
         if damage is None:
             return open_checkpoint(folder)
         damages.append(damage)
@@ -128,7 +128,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     """Writes what `open_checkpoint` reads: step, scalars, counters, files."""
     text = json.dumps({**facts, "sha256": _checksum(facts)}, indent=1)
-    write_durably(folder / MANIFEST, text)
+    write_atomic(folder / MANIFEST, text)
 
 
 def _checksum(facts: dict[str, Any]) -> str:
@@ -144,27 +144,27 @@ def remove_old(root: Path, keep_last: int, keep_every: int | None) -> None:
             shutil.rmtree(leaving)
 
 
-def _put_away(damaged: list[Path]) -> None:
+def _rename_damaged(damaged: list[Path]) -> None:
     for folder in damaged:
         aside = folder.with_name(folder.name + ".damaged")
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
 
 
-def _damages(folder: Path, processes: Processes) -> str | None:
+def _find_damage(folder: Path, processes: Processes) -> str | None:
     """What is wrong with this process's share of a checkpoint's files."""
     try:
         checkpoint = open_checkpoint(folder)
     except DamagedCheckpoint as error:
         return str(error)
     mine = list(checkpoint.files)[processes.rank :: processes.world_size]
-    return next((damage for name in mine if (damage := _damage(checkpoint, name))), None)
+    return next((damage for name in mine if (damage := _file_damage(checkpoint, name))), None)
 
 
-def _damage(checkpoint: Checkpoint, name: str) -> str | None:
+def _file_damage(checkpoint: Checkpoint, name: str) -> str | None:
     file, expected = checkpoint.folder / name, checkpoint.files[name]
     if not file.is_file():
         return f"{file}: is missing"
     if file.stat().st_size != expected["bytes"]:
         return f"{file}: has {file.stat().st_size} bytes, {expected['bytes']} were written"
-    return None if digest(file) == expected["sha256"] else f"{file}: its checksum is wrong"
+    return None if sha256_file(file) == expected["sha256"] else f"{file}: its checksum is wrong"

@@ -6,7 +6,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's mallop
 MANY = 2**31 - 1
 
 
-def keep_freed_memory(largest: int | None = None) -> bool:
+def disable_malloc_trim(largest: int | None = None) -> bool:
     """Freed tensors stay with the process for the next ones; False where that cannot be had.
 
     By default glibc returns large blocks to the kernel at once, and every step takes them anew,

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from launch.distributed.malloc import keep_freed_memory
+from launch.distributed.malloc import disable_malloc_trim
 from launch.recipe import ConfigError
 
 Found = TypeVar("Found")
@@ -28,7 +28,7 @@ class Processes:
     address: str = ""  # host:port where the processes meet; empty for a single one
 
     @property
-    def is_first(self) -> bool:
+    def is_rank0(self) -> bool:
         return self.rank == 0
 
     @property
@@ -39,7 +39,7 @@ class Processes:
         return torch.device("cuda", self.local_rank % torch.cuda.device_count())
 
 
-def find_processes(environment: Mapping[str, str]) -> Processes:
+def detect_processes(environment: Mapping[str, str]) -> Processes:
     """Reads what torchrun, deepspeed or srun have set, or that none of them has.
 
     Raises ConfigError where a launcher has set only some of its variables.
@@ -92,14 +92,14 @@ def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int
     return [int(environment[name]) for name in names]
 
 
-def start_processes(processes: Processes, timeout_seconds: int) -> None:
+def init_process_group(processes: Processes, timeout_seconds: int) -> None:
     """Joins the process group, and shares the cores of a machine among its processes."""
     device = processes.device
     if device.type == "cuda":
         torch.cuda.set_device(device)
     else:
-        keep_freed_memory()
-        _share_cores(processes)
+        disable_malloc_trim()
+        _limit_threads(processes)
     os.environ.update(
         RANK=str(processes.rank),
         WORLD_SIZE=str(processes.world_size),
@@ -117,7 +117,7 @@ def start_processes(processes: Processes, timeout_seconds: int) -> None:
     dist.init_process_group(backend, timeout=timeout)
 
 
-def _share_cores(processes: Processes) -> None:
+def _limit_threads(processes: Processes) -> None:
     if "OMP_NUM_THREADS" not in os.environ or processes.launcher == "torchrun":
         # srun may have bound this process to its own cores already
         own = os.environ.get("SLURM_CPUS_PER_TASK") if processes.launcher == "srun" else None
@@ -125,14 +125,14 @@ def _share_cores(processes: Processes) -> None:
         torch.set_num_threads(max(1, int(own) if own else shared))
 
 
-def sum_over_processes(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum of a small tensor over all processes, the same on each."""
     total = values.clone()
     dist.all_reduce(total)
     return total
 
 
-def any_process(*facts: bool) -> tuple[bool, ...]:
+def any_rank(*facts: bool) -> tuple[bool, ...]:
     """Which of these are true on at least one process, the same on each."""
     if dist.get_world_size() == 1:
         return facts
@@ -148,14 +148,14 @@ def gather_objects(item: Any) -> list[Any]:
     return items
 
 
-def from_first(item: Any) -> Any:
+def broadcast_object(item: Any) -> Any:
     """The first process's object, on each."""
     box = [item]
     dist.broadcast_object_list(box, src=0)
     return box[0]
 
 
-class FirstProcessFailed(RuntimeError):
+class Rank0Failed(RuntimeError):
     """The first process could not do its part and has said why; the others end with it."""
 
     on_every_process = True
@@ -165,38 +165,38 @@ class FirstProcessFailed(RuntimeError):
         self.exit_status = exit_status
 
 
-def first_does(processes: Processes, work: Callable[[], None]) -> None:
+def run_on_rank0(processes: Processes, work: Callable[[], None]) -> None:
     """Runs `work` on the first process while the others wait.
 
     What it raises ends all of them: the others raise FirstProcessFailed.
     """
     failure: Exception | None = None
-    if processes.is_first:
+    if processes.is_rank0:
         try:
             work()
         except Exception as error:
             failure = error
-    status = from_first(failure and getattr(failure, "exit_status", 1))
+    status = broadcast_object(failure and getattr(failure, "exit_status", 1))
     if failure is not None:
         raise failure
     if status is not None:
-        raise FirstProcessFailed(status)
+        raise Rank0Failed(status)
 
 
-def first_finds(processes: Processes, find: Callable[[], Found]) -> Found:
+def compute_on_rank0(processes: Processes, find: Callable[[], Found]) -> Found:
     """What `find` returns on the first process, on each; what it raises ends all of them."""
     found: list[Found] = []
-    first_does(processes, lambda: found.append(find()))
-    shared: Found = from_first(found[0] if found else None)
+    run_on_rank0(processes, lambda: found.append(find()))
+    shared: Found = broadcast_object(found[0] if found else None)
     return shared
 
 
-def wait_for_all() -> None:
+def barrier() -> None:
     """Returns when every process has come here."""
     dist.barrier()
 
 
-def leave_processes() -> None:
+def destroy_process_group() -> None:
     """Leaves the process group when all have come here; nothing can be agreed on afterwards."""
     dist.barrier()
     dist.destroy_process_group()

@@ -26,7 +26,7 @@ class Stopped(RuntimeError):
         self.on_every_process = on_every_process
 
 
-class Interrupts:
+class SignalState:
     """Remembers a request to stop; a second Ctrl-C ends the process at once."""
 
     def __init__(self) -> None:
@@ -60,18 +60,18 @@ class Interrupts:
 
 
 @contextmanager
-def listening() -> Iterator[Interrupts]:
+def handle_signals() -> Iterator[SignalState]:
     """Hears SIGNALS while the body runs, which the main thread must do."""
-    interrupts = Interrupts()
-    before = {number: signal.signal(number, interrupts.on_signal) for number in SIGNALS}
+    signals = SignalState()
+    before = {number: signal.signal(number, signals.on_signal) for number in SIGNALS}
     # a thread hears Ctrl-C even where the main thread does not come back to Python
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    thread = threading.Thread(target=interrupts.count_key_presses, args=[reading], daemon=True)
+    thread = threading.Thread(target=signals.count_key_presses, args=[reading], daemon=True)
     thread.start()
     try:
-        yield interrupts
+        yield signals
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():

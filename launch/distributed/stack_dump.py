@@ -7,13 +7,13 @@ import traceback
 DEEPEST = 12  # frames of a stack; above them is the program's start
 
 
-def stack_of_main_thread() -> str:
+def main_thread_stack() -> str:
     """The main thread's stack as Python prints it, the innermost frame last."""
     frame = sys._current_frames()[threading.main_thread().ident or 0]
     return "".join(traceback.format_stack(frame)[-DEEPEST:])
 
 
-def describe_stall(answers: dict[int, tuple[str, str]], hosts: list[str], seconds: int) -> str:
+def format_stack_dump(answers: dict[int, tuple[str, str]], hosts: list[str], seconds: int) -> str:
     """A text for people: processes at the same place together, the odd ones last.
 
     `answers` are by rank: what it does and for how long, and its stack.

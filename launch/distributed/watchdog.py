@@ -15,18 +15,18 @@ from typing import Any
 import torch.distributed as dist
 
 from launch.config import EngineConfig
-from launch.distributed.process_group import Processes, gather_objects, wait_for_all
-from launch.distributed.stack_dump import describe_stall, stack_of_main_thread
-from launch.entrypoint import leave
+from launch.distributed.process_group import Processes, barrier, gather_objects
+from launch.distributed.stack_dump import format_stack_dump, main_thread_stack
+from launch.entrypoint import exit_process
 
-BEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 SUSPICIOUS_SECONDS = 5.0  # of silence are enough once a process has lost its connection
 LAST_WORDS_SECONDS = 2.0  # for the process that failed to say why
 ANSWER_SECONDS = 3.0  # for the others to say where they are
 CONNECTION_LOST = ("gloo", "NCCL", "Connection reset", "Connection closed")
 
 
-class Monitor:
+class Watchdog:
     """A thread of each process that beats, listens for failures and watches for stalls.
 
     What it knows goes through the key-value store at which the processes met, on a connection of
@@ -47,13 +47,13 @@ class Monitor:
             host, _, port = processes.address.rpartition(":")
             patience = timedelta(seconds=config.lost_seconds)
             store = dist.TCPStore(host, int(port), is_master=False, timeout=patience)
-            self._store = dist.PrefixStore("monitor", store)
-            self._beat()
+            self._store = dist.PrefixStore("watchdog", store)
+            self._send_heartbeats()
         self.hosts: list[str] = gather_objects(platform.node())
-        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
 
-    def at(self, where: str) -> float:
+    def set_status(self, where: str) -> float:
         """Says what the process does from now on; returns the seconds since the last call."""
         now, before = time.monotonic(), self._since
         self._where, self._since = where, now
@@ -65,7 +65,7 @@ class Monitor:
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.unregister(signal.SIGALRM)
 
-    def judge(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """Tells the others that this process fails with `error`.
 
         Where that only says that another one is gone, waits until the thread has found out which,
@@ -79,7 +79,7 @@ class Monitor:
                 time.sleep(2 * SUSPICIOUS_SECONDS)
             self._announce(getattr(error, "exit_status", 1))
             if self._rank == 0:  # the store may end with this process; let the others hear it
-                time.sleep(2 * BEAT_SECONDS)
+                time.sleep(2 * HEARTBEAT_SECONDS)
         except dist.DistError:
             pass  # the store is gone, as the thread will say
 
@@ -90,10 +90,10 @@ class Monitor:
         faulthandler.register(signal.SIGALRM, sys.__stderr__ or 2, chain=not alone)
         limit = self._stall_seconds if alone else self._lost_seconds
         try:
-            while not self._over.wait(BEAT_SECONDS):
+            while not self._over.wait(HEARTBEAT_SECONDS):
                 signal.setitimer(signal.ITIMER_REAL, limit)
                 if not alone:
-                    self._beat()
+                    self._send_heartbeats()
                     self._listen()
                     self._watch_next()
                     self._answer()
@@ -102,7 +102,7 @@ class Monitor:
         except dist.DistError:
             self._end("rank 0, at which all meet, is gone")
 
-    def _beat(self) -> None:
+    def _send_heartbeats(self) -> None:
         self._store.set(f"beat/{self._rank}", repr(time.monotonic()))
 
     def _listen(self) -> None:
@@ -110,7 +110,7 @@ class Monitor:
             failure = json.loads(self._store.get("failed"))
             if failure["rank"] != self._rank:
                 time.sleep(LAST_WORDS_SECONDS)
-                leave(failure["status"])
+                exit_process(failure["status"])
 
     def _watch_next(self) -> None:
         now, beat = time.monotonic(), self._store.get(f"beat/{self._next}")
@@ -132,7 +132,7 @@ class Monitor:
     def _end(self, reason: str) -> None:
         if not self._over.is_set():
             sys.stderr.write(f"rank {self._rank} of {self._world_size}: {reason}\n")
-            leave(1)
+            exit_process(1)
 
     def _watch_stall(self) -> None:
         """Asks all where they are when the first process waits too long, and tells it once."""
@@ -145,7 +145,7 @@ class Monitor:
                 self._store.set("question", str(self._question))
         elif self._asked_at and time.monotonic() - self._asked_at > ANSWER_SECONDS:
             self._asked_at = 0.0
-            sys.stderr.write(describe_stall(self._answers(), self.hosts, round(seconds)))
+            sys.stderr.write(format_stack_dump(self._answers(), self.hosts, round(seconds)))
             sys.stderr.flush()
 
     def _answer(self) -> None:
@@ -158,7 +158,7 @@ class Monitor:
 
     def _account(self) -> tuple[str, str]:
         seconds = time.monotonic() - self._since
-        return f"{self._where} for {seconds:.0f} s", stack_of_main_thread()
+        return f"{self._where} for {seconds:.0f} s", main_thread_stack()
 
     def _answers(self) -> dict[int, tuple[str, str]]:
         answers = {0: self._account()}
@@ -171,18 +171,18 @@ class Monitor:
 
 
 @contextmanager
-def watched(processes: Processes, config: EngineConfig) -> Iterator[Monitor]:
-    """Runs the body under a monitor; every process of a run comes here."""
-    monitor = Monitor(processes, config)
+def start_watchdog(processes: Processes, config: EngineConfig) -> Iterator[Watchdog]:
+    """Runs the body under a watchdog; every process of a run comes here."""
+    watchdog = Watchdog(processes, config)
     try:
-        yield monitor
-        monitor.at("waiting for the others to end")
-        wait_for_all()
+        yield watchdog
+        watchdog.set_status("waiting for the others to end")
+        barrier()
     except BaseException as error:
-        monitor.judge(error)
+        watchdog.report_failure(error)
         raise
     finally:
-        monitor.stop()
+        watchdog.stop()
 
 
 def _tells_of_another(error: BaseException) -> bool:

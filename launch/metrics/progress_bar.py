@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 WIDE = 120  # columns of a terminal from which on there is room for a bar
 
 
-class ProgressLine:
+class ProgressBar:
     """Shows a run's progress on the first process's standard output."""
 
     def __init__(self, steps: range, console: Console | None = None) -> None:
@@ -26,11 +26,11 @@ class ProgressLine:
             self._task = self._bar.add_task("waiting for the first step", total=steps.stop)
             self._bar.start()
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Prints a line that stays, above the moving one."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def advance(self, step: int) -> None:
+    def update(self, step: int) -> None:
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
 
@@ -42,7 +42,7 @@ class ProgressLine:
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=line)
         else:
-            self.say(f"step {step}/{self._steps}  {line}")
+            self.print(f"step {step}/{self._steps}  {line}")
 
     def close(self) -> None:
         if self._bar is not None:

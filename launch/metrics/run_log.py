@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch.utils.tensorboard import SummaryWriter
 
-from launch.atomic_io import write_durably
+from launch.atomic_io import write_atomic
 
 LOG_FILE = "log.jsonl"
 EVENTS_FOLDER = "tensorboard"
@@ -24,7 +24,7 @@ CHARTS = {
     ],
     "nearest neighbours, commonest class, chance": ["Multiline", ["probe/.*"]],
 }
-ROOM = 2**20  # bytes free on the disk, before events are written again
+MIN_FREE_BYTES = 2**20  # bytes free on the disk, before events are written again
 
 
 class RunLog:
@@ -39,13 +39,13 @@ class RunLog:
         self._folder, self._start, self._report = folder, start, report
         self._file = folder / LOG_FILE
         kept = [line for line in read_log(folder) if line["step"] <= start]
-        write_durably(self._file, "".join(json.dumps(line) + "\n" for line in kept))
+        write_atomic(self._file, "".join(json.dumps(line) + "\n" for line in kept))
         self._waiting: list[dict[str, Any]] = []
         self._told = False
         self._events: SummaryWriter | None = None
         self._open_events()
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
+    def log_scalars(self, step: int, values: dict[str, float]) -> None:
         """Logs numbers under names such as `loss/train`; what is not a number is left out."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, **finite}
@@ -61,14 +61,14 @@ class RunLog:
         else:
             self._to_events(lambda events: _add_scalars(events, line))
 
-    def picture(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+    def log_image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         self._to_events(lambda events: events.add_image(name, image, step, dataformats="HWC"))
 
     def close(self) -> None:
         self._to_events(lambda events: events.close())
 
     def _open_events(self) -> None:
-        if shutil.disk_usage(self._folder).free < ROOM:
+        if shutil.disk_usage(self._folder).free < MIN_FREE_BYTES:
             return
         events = SummaryWriter(str(self._folder / EVENTS_FOLDER), purge_step=self._start + 1)
         events.add_custom_scalars({"together": CHARTS})

@@ -8,66 +8,71 @@ from jaxtyping import UInt8
 from launch.config import CheckpointConfig
 from launch.distributed.process_group import Processes
 from launch.metrics.nonfinite import SkippedSteps
-from launch.metrics.progress_bar import ProgressLine
+from launch.metrics.progress_bar import ProgressBar
 from launch.metrics.run_log import RunLog
 from launch.metrics.step_meter import Interval, memory_gib, peak_flops
 from launch.run.run_folder import device_name
 from launch.training.engine import Engine
 
 
-class Teller:
+class RunLogger:
     """Speaks for all processes of a run: the first one shows and writes, the others keep silent.
 
     Also knows at which steps the run speaks and saves.
     """
 
     def __init__(
-        self, every_steps: int, checkpoint: CheckpointConfig, folder: Path, processes: Processes,
-        skipped: SkippedSteps, steps: range,
-    ) -> None:  # fmt: skip
+        self,
+        every_steps: int,
+        checkpoint: CheckpointConfig,
+        folder: Path,
+        processes: Processes,
+        skipped: SkippedSteps,
+        steps: range,
+    ) -> None:
         self._every, self._saving = every_steps, checkpoint.every_steps
         self._processes, self._skipped = processes, skipped
         self._last = steps.stop
         self._peak = peak_flops(device_name(processes.device))
-        self._progress = ProgressLine(steps) if processes.is_first else None
-        self._log = RunLog(folder, steps.start, self.say) if processes.is_first else None
+        self._progress = ProgressBar(steps) if processes.is_rank0 else None
+        self._log = RunLog(folder, steps.start, self.info) if processes.is_rank0 else None
 
     @property
-    def speaks(self) -> bool:
+    def is_writer(self) -> bool:
         """Whether this process is the one that shows and writes."""
         return self._log is not None
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         if self._progress:
-            self._progress.say(line)
+            self._progress.print(line)
 
-    def advance(self, step: int) -> None:
+    def update_progress(self, step: int) -> None:
         if self._progress:
-            self._progress.advance(step)
+            self._progress.update(step)
 
-    def is_due(self, step: int) -> bool:
+    def should_log(self, step: int) -> bool:
         return step == 1 or step % self._every == 0
 
-    def saves_at(self, step: int) -> bool:
+    def should_save(self, step: int) -> bool:
         return step % self._saving == 0 or step == self._last
 
-    def doubts(self, step: int) -> bool:
+    def is_suspect(self, step: int) -> bool:
         """Whether weights after a step may be broken, and the checkpoint before is the better."""
         return self._skipped.last == step and step != self._last
 
-    def count_skipped(self, step: int, interval: Interval) -> None:
+    def record_skipped(self, step: int, interval: Interval) -> None:
         """Warns of the steps of an interval that updated nothing.
 
         Raises NonFinite on every process.
         """
         for skipped in interval.skipped:
             if not skipped.by_scale:
-                self.say(f"warning: {skipped}; it was skipped")
+                self.info(f"warning: {skipped}; it was skipped")
         self._skipped.add(interval.skipped)
-        if self.saves_at(step) and self.doubts(step):
-            self.say(f"warning: there is no checkpoint of step {step}, which was skipped")
+        if self.should_save(step) and self.is_suspect(step):
+            self.info(f"warning: there is no checkpoint of step {step}, which was skipped")
 
-    def optimizer_figures(self, engine: Engine, rates: tuple[float, float]) -> dict[str, float]:
+    def optimizer_metrics(self, engine: Engine, rates: tuple[float, float]) -> dict[str, float]:
         """`rates`: learning rate and weight decay. Waits for the device."""
         figures = {
             "optimizer/lr": rates[0],
@@ -80,14 +85,14 @@ class Teller:
             figures["optimizer/overflows"] = float(self._skipped.counters["overflows"])
         return figures
 
-    def speed_figures(
+    def speed_metrics(
         self, interval: Interval, clips_per_read: int, flops_per_clip: float
     ) -> dict[str, float]:
         """Clips a second of all processes, share of the device's peak, waiting and memory."""
         clips = interval.reads * clips_per_read / interval.seconds
         figures = {
             "speed/clips_per_second": clips,
-            "speed/data_wait": interval.waiting,
+            "speed/data_wait": interval.data_wait,
             "speed/memory_gib": memory_gib(self._processes.device),
         }
         if self._peak:
@@ -95,21 +100,21 @@ class Teller:
             figures["speed/mfu"] = clips * flops_per_clip / available
         return figures
 
-    def write(self, step: int, figures: dict[str, float], begins: str) -> None:
+    def log_step(self, step: int, figures: dict[str, float], begins: str) -> None:
         """Figures into the log, and a line on the terminal that `begins` with the stage's own."""
         if not (self._log and self._progress):
             return
-        self._log.scalars(step, figures)
+        self._log.log_scalars(step, figures)
         self._progress.report(step, f"{begins}  {_ending(figures)}")
 
     def log(self, step: int, figures: dict[str, float]) -> None:
         """Figures into the log alone."""
         if self._log:
-            self._log.scalars(step, figures)
+            self._log.log_scalars(step, figures)
 
-    def picture(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+    def log_image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         if self._log:
-            self._log.picture(step, name, image)
+            self._log.log_image(step, name, image)
 
     def close(self) -> None:
         if self._log:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from launch.distributed.process_group import gather_objects, sum_over_processes
+from launch.distributed.process_group import all_reduce_sum, gather_objects
 from launch.metrics.nonfinite import SkippedStep
 
 # Dense bf16 products, from NVIDIA's data sheets.
@@ -24,7 +24,7 @@ class Interval(NamedTuple):
     failures: tuple[Any, ...]  # what could not be read
     skipped: tuple[SkippedStep, ...]
     seconds: float
-    waiting: float  # share of the first process's time spent waiting for data
+    data_wait: float  # share of the first process's time spent waiting for data
 
 
 class _Step(NamedTuple):
@@ -33,7 +33,7 @@ class _Step(NamedTuple):
     micro_batches: slice
 
 
-class Meter:
+class StepMeter:
     """Collects losses without waiting for the device, and reads them when asked."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Meter:
         reads = sum(map(len, self._recordings))
         sums = torch.stack([torch.where(finite, losses, 0).sum(), finite.sum()]).double()
         counts = torch.cat([sums, sums.new_tensor([reads])])
-        total, micro_batches, reads = sum_over_processes(counts).tolist()
+        total, micro_batches, reads = all_reduce_sum(counts).tolist()
         failures = tuple(failure for part in gather_objects(self._failures) for failure in part)
         skipped = self._skipped(finite, scales_loss)
         seconds = time.perf_counter() - self._began
@@ -90,8 +90,13 @@ class Meter:
         for step in self._steps:
             if not step.skipped:  # the same on every process
                 continue
-            mine = list(zip(finite[step.micro_batches].tolist(),
-                            self._recordings[step.micro_batches], strict=True))  # fmt: skip
+            mine = list(
+                zip(
+                    finite[step.micro_batches].tolist(),
+                    self._recordings[step.micro_batches],
+                    strict=True,
+                )
+            )
             parts = [part for each in gather_objects(mine) for part in each]
             culprits = [names for is_finite, names in parts if not is_finite]
             names = tuple(name for each in culprits or [n for _, n in parts] for name in each)

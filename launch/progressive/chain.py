@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.progressive.yaml_lines import ChainError, MarkedFile
+from launch.progressive.yaml_lines import ChainError, YamlFile
 from launch.recipe import nearest
 
 
@@ -69,7 +69,7 @@ class Chain(NamedTuple):
         return [stage for stage in self.stages if stage.name in behind - {name}]
 
 
-def in_order(file: MarkedFile, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+def in_order(file: YamlFile, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     """Each behind those that it takes from, else as they stand in the file."""
     waiting, ordered = list(stages), list[Stage]()
     while waiting:
@@ -82,7 +82,7 @@ def in_order(file: MarkedFile, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(ordered)
 
 
-def _circle(file: MarkedFile, waiting: Sequence[Stage]) -> ChainError:
+def _circle(file: YamlFile, waiting: Sequence[Stage]) -> ChainError:
     """Follows the first stage until one comes back."""
     by_name = {stage.name: stage for stage in waiting}
     way = [waiting[0]]

@@ -10,19 +10,19 @@ from launch.progressive.chain import Chain, Stage
 from launch.progressive.console import say
 from launch.progressive.hashing import Digests
 from launch.progressive.launchers import gpus, launch_of
-from launch.progressive.locks import chain_held, is_held, stage_held
-from launch.progressive.signals import Relay, relaying
+from launch.progressive.locks import chain_lock, is_locked, stage_lock
+from launch.progressive.signals import SignalForwarder, forward_signals
 from launch.progressive.stage_runner import StageRunner, put_aside
-from launch.progressive.stage_status import Judge, Verdict
-from launch.progressive.state import read_records
-from launch.progressive.subprocess_log import wait_for_stranger
+from launch.progressive.stage_status import StageDecision, StagePlanner
+from launch.progressive.state import read_state
+from launch.progressive.subprocess_log import wait_for_orphaned_stage
 from launch.progressive.summary_table import table
 from launch.progressive.yaml_lines import ChainError
 
 
 def run_chain(chain: Chain, redo: Sequence[str]) -> None:
     """Every stage that is not complete. Raises ChainError, Stopped, StageFailed."""
-    with relaying() as relay, chain_held(chain.folder):
+    with forward_signals() as relay, chain_lock(chain.folder):
         say(f"{chain.path}, {len(chain.stages)} stages in {chain.folder}")
         put_all_aside(chain, redo)
         for stage in chain.stages:
@@ -35,7 +35,7 @@ def run_chain(chain: Chain, redo: Sequence[str]) -> None:
             for stage in chain.stages:
                 runner.run(stage)
         finally:
-            for line in table(chain, read_records(chain.folder)):
+            for line in table(chain, read_state(chain.folder)):
                 say(line)
 
 
@@ -43,9 +43,9 @@ def run_stage(chain: Chain, name: str, redo: Sequence[str]) -> None:
     """One stage, whose inputs must be there; other stages may run elsewhere meanwhile."""
     stage = chain.stage(name)
     if redo:
-        with chain_held(chain.folder):
+        with chain_lock(chain.folder):
             put_all_aside(chain, redo)
-    with relaying() as relay, stage_held(chain.folder, name):
+    with forward_signals() as relay, stage_lock(chain.folder, name):
         _wait_until_alone(chain, stage, relay)
         StageRunner(chain, Digests(), relay).run(stage)
 
@@ -55,22 +55,24 @@ def show_plan(
 ) -> None:
     """What would be done with each stage, or with one, and the commands that would run."""
     machine_gpus = gpus()
-    for stage, verdict in planned(chain, redo, Judge(chain, Digests())):
+    for stage, verdict in planned(chain, redo, StagePlanner(chain, Digests())):
         if only and stage != chain.stage(only):
             continue
-        running = "is running; " if is_held(chain.log_of(stage.name)) else ""
+        running = "is running; " if is_locked(chain.log_of(stage.name)) else ""
         refused = "is refused: " if verdict.action == "refuse" else ""
         say(f"{stage.name} {running}{refused}{verdict.why}")
         if verdict.action in ("run", "wait"):
             say(f"    {shlex.join(launch_of(stage, chain, environment, machine_gpus).command)}")
 
 
-def planned(chain: Chain, redo: Sequence[str], judge: Judge) -> list[tuple[Stage, Verdict]]:
+def planned(
+    chain: Chain, redo: Sequence[str], judge: StagePlanner
+) -> list[tuple[Stage, StageDecision]]:
     """The verdict on every stage if a chain began now; changes nothing."""
-    anew, records = redone(chain, redo), read_records(chain.folder)
-    verdict = Verdict("run", "begins anew; what is there is put aside")
+    anew, records = redone(chain, redo), read_state(chain.folder)
+    verdict = StageDecision("run", "begins anew; what is there is put aside")
     return [
-        (stage, verdict if stage.name in anew else judge.verdict(stage, records))
+        (stage, verdict if stage.name in anew else judge.decide(stage, records))
         for stage in chain.stages
     ]
 
@@ -88,7 +90,7 @@ def redone(chain: Chain, redo: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def require_allowed(verdicts: Sequence[tuple[Stage, Verdict]]) -> None:
+def require_allowed(verdicts: Sequence[tuple[Stage, StageDecision]]) -> None:
     """Raises ChainError for what could only be refused later, before anything is started."""
     for stage, verdict in verdicts:
         if verdict.action == "refuse":
@@ -109,14 +111,14 @@ def require_usable(stages: Sequence[Stage]) -> None:
                 raise ChainError(f"{stage.name}: {last}")
 
 
-def _wait_until_alone(chain: Chain, stage: Stage, relay: Relay) -> None:
+def _wait_until_alone(chain: Chain, stage: Stage, relay: SignalForwarder) -> None:
     log = chain.log_of(stage.name)
-    if not is_held(log):
+    if not is_locked(log):
         return
-    record = read_records(chain.folder).stages.get(stage.name)
+    record = read_state(chain.folder).stages.get(stage.name)
     here = record is not None and record.host == platform.node()
     leader = record.process if record and here else None
     who = f"process {leader}" if leader else f"on {record.host if record else 'some machine'}"
     say(f"{stage.name} is still running, {who}: its chain was killed; it is waited for")
-    wait_for_stranger(log, leader, record.levels if record else 0, relay)
+    wait_for_orphaned_stage(log, leader, record.levels if record else 0, relay)
     relay.require_unasked(f"while it waited for {stage.name}")

@@ -23,16 +23,20 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("chain", type=Path, metavar="CHAIN.yaml")
     parser.add_argument(
-        "--redo", action="append", default=[], metavar="STAGE",
+        "--redo",
+        action="append",
+        default=[],
+        metavar="STAGE",
         help="begin it anew, and what follows from it; what is there is put aside",
-    )  # fmt: skip
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--stage", metavar="STAGE", help="only this one; its inputs must be there")
     where.add_argument(
-        "--slurm", action="store_true",
+        "--slurm",
+        action="store_true",
         help="submit a job a stage; what follows -- is for sbatch",
-    )  # fmt: skip
+    )
     return parser
 
 

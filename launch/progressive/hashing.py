@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from launch.atomic_io import digest
+from launch.atomic_io import sha256_file
 
 CHECKPOINTS = "checkpoints"  # in a run folder; their manifests hold the checksums of their files
 MANIFEST = "manifest.json"
@@ -61,7 +61,7 @@ def _digest(file: Path) -> str:
     complete writes the same weights again.
     """
     if file.suffix != ".safetensors":
-        return digest(file)
+        return sha256_file(file)
     sha256 = hashlib.sha256()
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
@@ -70,7 +70,7 @@ def _digest(file: Path) -> str:
         except (ValueError, RecursionError):
             header = None
         if not isinstance(header, dict):
-            return digest(file)  # of whatever this is
+            return sha256_file(file)  # of whatever this is
         sha256.update(json.dumps(header, sort_keys=True).encode())
         while chunk := opened.read(2**22):
             sha256.update(chunk)

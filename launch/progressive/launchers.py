@@ -11,7 +11,7 @@ from launch.progressive.chain import Chain, Stage
 from launch.progressive.yaml_lines import ChainError
 
 
-class Launch(NamedTuple):
+class LaunchCommand(NamedTuple):
     """A command, and where its program's own processes are."""
 
     command: list[str]
@@ -21,7 +21,7 @@ class Launch(NamedTuple):
 
 def launch_of(
     stage: Stage, chain: Chain, environment: Mapping[str, str], machine_gpus: int
-) -> Launch:
+) -> LaunchCommand:
     """How a stage is started here; one without a recipe is a single process everywhere.
 
     Raises ChainError where it is to have more processes than the user shows GPUs, or shows them by
@@ -33,11 +33,11 @@ def launch_of(
         tasks = ["--nodes=1", "--ntasks=1", "--ntasks-per-node=1"] if stage.recipe is None else []
         # a process that fails says why and ends the others; --wait is for what ends without a word
         srun = ["srun", "--kill-on-bad-exit=0", "--wait=120", *tasks]
-        return Launch([*srun, sys.executable, *program], 1 if stage.recipe is None else None)
+        return LaunchCommand([*srun, sys.executable, *program], 1 if stage.recipe is None else None)
     shown = visible(environment) if machine_gpus else None
     count = count or (machine_gpus if shown is None else len(shown)) or 1
     if count == 1:
-        return Launch([sys.executable, *program], 1)
+        return LaunchCommand([sys.executable, *program], 1)
     if shown and count > len(shown):
         raise ChainError(
             f"{stage.name}: {count} processes, and CUDA_VISIBLE_DEVICES shows {len(shown)} GPUs; "
@@ -53,7 +53,7 @@ def launch_of(
     where = where or ["--num_accelerators", str(count)]
     port = environment.get("MASTER_PORT") or str(_free_port())
     runner = [sys.executable, "-m", "deepspeed.launcher.runner", *where, "--master_port", port]
-    return Launch([*runner, "--no_local_rank", "--module", *stage.command], count, levels=2)
+    return LaunchCommand([*runner, "--no_local_rank", "--module", *stage.command], count, levels=2)
 
 
 def is_allocation(environment: Mapping[str, str]) -> bool:

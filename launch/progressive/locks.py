@@ -22,14 +22,14 @@ STAGE_LOCK = ".stage.{name}.lock"  # a stage may be called chain or records; its
 
 
 @contextmanager
-def chain_held(folder: Path) -> Iterator[None]:
+def chain_lock(folder: Path) -> Iterator[None]:
     """Keeps other chains, and jobs of single stages, out of the folder. Raises ChainError."""
     with _held(folder, folder / CHAIN_LOCK, fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
-def stage_held(folder: Path, name: str) -> Iterator[None]:
+def stage_lock(folder: Path, name: str) -> Iterator[None]:
     """Keeps whole chains, and others that run this stage, out of the folder. Raises ChainError."""
     with (
         _held(folder, folder / CHAIN_LOCK, fcntl.LOCK_SH),
@@ -39,7 +39,7 @@ def stage_held(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def records_held(folder: Path) -> Iterator[None]:
+def state_lock(folder: Path) -> Iterator[None]:
     """Waits for others who are changing the records."""
     descriptor = _open(folder, folder / RECORDS_LOCK)
     try:
@@ -49,12 +49,12 @@ def records_held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def hold(file: IO[bytes]) -> None:
+def lock(file: IO[bytes]) -> None:
     """Locks an open file for all processes that it is handed on to, until the last of them ends."""
     _lock(file.fileno(), fcntl.LOCK_EX)
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether any process that was handed the file is alive."""
     try:
         descriptor = os.open(path, os.O_RDWR)  # NFS locks nothing that is only read

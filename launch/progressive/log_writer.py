@@ -15,7 +15,7 @@ HELD_BYTES = 2**20  # of output that waits for room on the disk
 LAST_SECONDS = 60.0  # in which room may still be made after the stage has ended
 
 
-class Keeper:
+class LogWriter:
     """Appends to a file; what cannot be written waits, and what waits too long is counted."""
 
     def __init__(self, log: int) -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     """Ends when the last process of the stage has closed its output."""
     ignore_interrupts()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    keeper = Keeper(sys.stdout.fileno())
+    keeper = LogWriter(sys.stdout.fileno())
     while output := os.read(sys.stdin.fileno(), 2**16):
         keeper.add(output)
     ends = time.monotonic() + LAST_SECONDS

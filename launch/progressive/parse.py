@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch.progressive.chain import Chain, Reference, Stage, in_order
-from launch.progressive.yaml_lines import Entry, MarkedFile, as_override
+from launch.progressive.yaml_lines import YamlEntry, YamlFile, as_override
 from launch.recipe import ConfigError, find_recipe, nearest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,7 +20,7 @@ REFERENCE = re.compile(r"\$\{([^}]*)\}(.*)", re.DOTALL)
 
 def read_chain(path: Path) -> Chain:
     """Raises ChainError with file and line for whatever cannot be meant."""
-    file = MarkedFile(path)
+    file = YamlFile(path)
     entries = file.entries(file.root(), "a chain", CHAIN_KEYS)
     stages = entries.get("stages")
     if stages is None:
@@ -50,7 +50,7 @@ class Word(NamedTuple):
 class References:
     """Puts folders in the place of `${stage}`, and collects what one stage takes from others."""
 
-    def __init__(self, file: MarkedFile, folder: Path, own: str, names: Sequence[str]) -> None:
+    def __init__(self, file: YamlFile, folder: Path, own: str, names: Sequence[str]) -> None:
         self._file, self._folder, self._names = file, folder, names
         self.own = own
         self.takes: dict[str, Reference] = {}
@@ -80,7 +80,7 @@ class References:
         return text[: found.start()] + str(self._folder / name) + rest
 
 
-def _stage(file: MarkedFile, references: References, entry: Entry) -> Stage:
+def _stage(file: YamlFile, references: References, entry: YamlEntry) -> Stage:
     name, line = references.own, entry.line
     if not STAGE_NAME.fullmatch(name):
         raise file.error(line, f"{name!r} cannot be a folder's name; use letters, digits, - and _")
@@ -105,7 +105,7 @@ def _stage(file: MarkedFile, references: References, entry: Entry) -> Stage:
     )
 
 
-def _require_one_kind(file: MarkedFile, keys: dict[str, Entry]) -> None:
+def _require_one_kind(file: YamlFile, keys: dict[str, YamlEntry]) -> None:
     """A stage has a recipe and its settings, or arguments."""
     refused = {"arguments": "a stage has either recipe and set, or arguments; drop one"}
     if "recipe" not in keys:
@@ -118,7 +118,7 @@ def _require_one_kind(file: MarkedFile, keys: dict[str, Entry]) -> None:
             raise file.error(keys[key].line, f"{key}: {why}")
 
 
-def _program(file: MarkedFile, name: str, keys: dict[str, Entry], line: int) -> list[str]:
+def _program(file: YamlFile, name: str, keys: dict[str, YamlEntry], line: int) -> list[str]:
     if "program" not in keys:
         raise file.error(line, f"stage {name}: program is missing, such as pretrain")
     said = file.text(keys["program"], "program")
@@ -131,7 +131,7 @@ def _program(file: MarkedFile, name: str, keys: dict[str, Entry], line: int) -> 
 
 
 def _recipe(
-    file: MarkedFile, references: References, program: str, keys: dict[str, Entry]
+    file: YamlFile, references: References, program: str, keys: dict[str, YamlEntry]
 ) -> tuple[Path, list[Word]]:
     """The recipe's file, and the words that give it and its settings to the program."""
     name = file.text(keys["recipe"], "recipe")
@@ -156,12 +156,12 @@ def _choice(word: str, candidates: Sequence[str]) -> str:
     return nearest(word, candidates) or f"; there are {', '.join(candidates)}"
 
 
-def _words(file: MarkedFile, entry: Entry | None) -> tuple[str, ...]:
+def _words(file: YamlFile, entry: YamlEntry | None) -> tuple[str, ...]:
     items = file.items(entry, "sbatch") if entry else []
     return tuple(file.text(item, "an option of sbatch") for item in items)
 
 
-def _processes(file: MarkedFile, entry: Entry | None) -> int | None:
+def _processes(file: YamlFile, entry: YamlEntry | None) -> int | None:
     if entry is None:
         return None
     text = file.text(entry, "processes")

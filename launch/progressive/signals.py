@@ -9,7 +9,7 @@ from types import FrameType
 from launch.distributed.signals import INTERRUPTED, SIGNALS, STOPPED, Stopped
 
 
-class Relay:
+class SignalForwarder:
     """Knows the running stage, and hands signals on to its program's processes."""
 
     def __init__(self) -> None:
@@ -61,9 +61,9 @@ class Relay:
 
 
 @contextlib.contextmanager
-def relaying() -> Iterator[Relay]:
+def forward_signals() -> Iterator[SignalForwarder]:
     """Hears SIGNALS, and the loss of the terminal, while the body runs in the main thread."""
-    relay = Relay()
+    relay = SignalForwarder()
     heard = [*SIGNALS]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
         heard.append(signal.SIGHUP)

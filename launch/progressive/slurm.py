@@ -9,9 +9,9 @@ from launch.progressive.chain import Chain, Stage
 from launch.progressive.chain_runner import planned, put_all_aside, require_allowed, require_usable
 from launch.progressive.console import say
 from launch.progressive.hashing import Digests
-from launch.progressive.locks import chain_held
-from launch.progressive.stage_status import Judge
-from launch.progressive.state import read_records, record_job
+from launch.progressive.locks import chain_lock
+from launch.progressive.stage_status import StagePlanner
+from launch.progressive.state import read_state, record_job
 from launch.progressive.yaml_lines import ChainError
 
 BATCH_FILE = "launch/slurm/stage.sbatch"  # relative to where the chain is submitted, as jobs run
@@ -27,12 +27,12 @@ def submit(chain: Chain, redo: Sequence[str], options: Sequence[str], dry_run: b
     if not dry_run and not shutil.which("sbatch"):
         raise ChainError("sbatch is not on PATH; submit this where SLURM is")
     if redo and not dry_run:
-        with chain_held(chain.folder):
+        with chain_lock(chain.folder):
             put_all_aside(chain, redo)
-    verdicts = planned(chain, redo if dry_run else (), Judge(chain, Digests()))
+    verdicts = planned(chain, redo if dry_run else (), StagePlanner(chain, Digests()))
     require_allowed(verdicts)
     require_usable([stage for stage, verdict in verdicts if verdict.action != "skip"])
-    submitted, jobs = read_records(chain.folder).jobs, dict[str, str]()
+    submitted, jobs = read_state(chain.folder).jobs, dict[str, str]()
     for stage, verdict in verdicts:
         if verdict.action == "skip":
             say(f"{stage.name} {verdict.why}")

@@ -11,10 +11,10 @@ from launch.progressive.chain import Chain, Stage
 from launch.progressive.console import say, span
 from launch.progressive.hashing import Digests
 from launch.progressive.launchers import gpus, launch_of
-from launch.progressive.locks import is_held
-from launch.progressive.signals import Relay
-from launch.progressive.stage_status import Judge
-from launch.progressive.state import Record, read_records, record_aside, record_stage
+from launch.progressive.locks import is_locked
+from launch.progressive.signals import SignalForwarder
+from launch.progressive.stage_status import StagePlanner
+from launch.progressive.state import StageRecord, read_state, record_aside, record_stage
 from launch.progressive.subprocess_log import run_logged
 from launch.progressive.yaml_lines import ChainError
 
@@ -34,11 +34,11 @@ class StageRunner(NamedTuple):
 
     chain: Chain
     digests: Digests
-    relay: Relay
+    relay: SignalForwarder
 
     @property
-    def judge(self) -> Judge:
-        return Judge(self.chain, self.digests)
+    def judge(self) -> StagePlanner:
+        return StagePlanner(self.chain, self.digests)
 
     def run(self, stage: Stage) -> None:
         """Brings a stage to its end, which may be there already.
@@ -46,8 +46,8 @@ class StageRunner(NamedTuple):
         Raises ChainError where that is refused, Stopped and StageFailed where it is not reached.
         """
         self.relay.require_unasked(f"before {stage.name}")
-        records = read_records(self.chain.folder)
-        verdict = self.judge.verdict_now(stage, records)
+        records = read_state(self.chain.folder)
+        verdict = self.judge.decide_now(stage, records)
         if verdict.action == "wait":
             raise ChainError(f"{stage.name} {verdict.why}, which is not complete; run that first")
         if verdict.action == "refuse":
@@ -86,20 +86,20 @@ class StageRunner(NamedTuple):
         record_stage(self.chain.folder, stage.name, ended)
         self._end(stage, ended, span(seconds))
 
-    def _begun(self, stage: Stage) -> Record:
+    def _begun(self, stage: Stage) -> StageRecord:
         """What is on the disk before the stage is started."""
-        before = read_records(self.chain.folder).stages.get(stage.name)
+        before = read_state(self.chain.folder).stages.get(stage.name)
         digest = self.digests.of(stage.recipe) if stage.recipe else None
         recipe = str(stage.recipe) if stage.recipe else None
         inputs = self.judge.inputs(stage)
-        record = Record(stage.written, recipe, digest, inputs, _now(), host=platform.node())
+        record = StageRecord(stage.written, recipe, digest, inputs, _now(), host=platform.node())
         if before is not None:
             record = replace(
                 record, begun=before.begun, seconds=before.seconds, starts=before.starts + 1
             )
         return record_stage(self.chain.folder, stage.name, record)
 
-    def _end(self, stage: Stage, record: Record, took: str) -> None:
+    def _end(self, stage: Stage, record: StageRecord, took: str) -> None:
         status, log = record.exit_status, self.chain.log_of(stage.name)
         if status in (STOPPED, INTERRUPTED):
             what = "has saved and stopped" if status == STOPPED else "was interrupted"
@@ -111,7 +111,7 @@ class StageRunner(NamedTuple):
         say(f"{stage.name} is complete after {took}")
         self._record_outputs(stage, record)
 
-    def _record_outputs(self, stage: Stage, record: Record) -> None:
+    def _record_outputs(self, stage: Stage, record: StageRecord) -> None:
         """Raises ChainError, with the line, where there is not what another stage takes."""
         wanted = self.chain.wanted(stage.name)
         outputs = {taken.path: self.judge.digest_of(taken) for taken in wanted}
@@ -126,7 +126,7 @@ def put_aside(chain: Chain, name: str) -> None:
     Raises ChainError where the stage is still running.
     """
     folder, log = chain.folder_of(name), chain.log_of(name)
-    if is_held(log):
+    if is_locked(log):
         raise ChainError(f"{name} is still running; wait for it or end it, then put it aside")
     taken = {path.name.removesuffix(".log") for path in chain.folder.glob(f"{name}.old-*")}
     number = 1

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from launch.atomic_io import write_durably
-from launch.progressive.locks import records_held
+from launch.atomic_io import write_atomic
+from launch.progressive.locks import state_lock
 from launch.progressive.yaml_lines import ChainError
 
 RECORDS_FILE = "chain.json"
@@ -17,7 +17,7 @@ STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=STRICT)
-class Record:
+class StageRecord:
     """A stage's contents, as one or more starts of it have made them."""
 
     command: tuple[str, ...]  # of the last start, as the chain file has it
@@ -40,24 +40,26 @@ class Record:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Records:
+class ChainState:
     """What a chain's folder holds, by stage."""
 
-    stages: dict[str, Record] = field(default_factory=dict)
-    aside: dict[str, Record] = field(default_factory=dict)  # by the name under which it was put
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    aside: dict[str, StageRecord] = field(
+        default_factory=dict
+    )  # by the name under which it was put
     jobs: dict[str, str] = field(default_factory=dict)  # of SLURM, the last submitted
 
 
-_ADAPTER = TypeAdapter(Records)
+_ADAPTER = TypeAdapter(ChainState)
 
 
-def read_records(folder: Path) -> Records:
+def read_state(folder: Path) -> ChainState:
     """Raises ChainError where the file is not one of records."""
     file = folder / RECORDS_FILE
     try:
         return _ADAPTER.validate_json(file.read_bytes())
     except FileNotFoundError:
-        return Records()
+        return ChainState()
     except (OSError, ValidationError) as error:
         why = " ".join(str(error).split())[:200]
         raise ChainError(
@@ -66,13 +68,13 @@ def read_records(folder: Path) -> Records:
         ) from None
 
 
-def change_records(folder: Path, change: Callable[[Records], Records]) -> Records:
+def update_state(folder: Path, change: Callable[[ChainState], ChainState]) -> ChainState:
     """Replaces the records by what `change` makes of them; jobs of other stages may do the same."""
-    with records_held(folder):
-        changed = change(read_records(folder))
+    with state_lock(folder):
+        changed = change(read_state(folder))
         file, text = folder / RECORDS_FILE, _ADAPTER.dump_json(changed, indent=1).decode()
         try:
-            write_durably(file, text + "\n")
+            write_atomic(file, text + "\n")
         except OSError as error:
             raise ChainError(
                 f"{file}: cannot be written ({error.strerror}); make room, and give the same "
@@ -81,21 +83,21 @@ def change_records(folder: Path, change: Callable[[Records], Records]) -> Record
     return changed
 
 
-def record_stage(folder: Path, name: str, record: Record) -> Record:
-    change_records(folder, lambda old: replace(old, stages={**old.stages, name: record}))
+def record_stage(folder: Path, name: str, record: StageRecord) -> StageRecord:
+    update_state(folder, lambda old: replace(old, stages={**old.stages, name: record}))
     return record
 
 
 def record_job(folder: Path, name: str, job: str) -> None:
-    change_records(folder, lambda old: replace(old, jobs={**old.jobs, name: job}))
+    update_state(folder, lambda old: replace(old, jobs={**old.jobs, name: job}))
 
 
 def record_aside(folder: Path, name: str, aside: str) -> None:
     """Moves the record of a stage to the name under which its folder was put."""
 
-    def change(old: Records) -> Records:
+    def change(old: ChainState) -> ChainState:
         stages: dict[str, Any] = dict(old.stages)
         record = stages.pop(name, None)
         return replace(old, stages=stages, aside=old.aside | ({aside: record} if record else {}))
 
-    change_records(folder, change)
+    update_state(folder, change)

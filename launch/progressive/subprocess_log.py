@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from launch.progressive.launchers import Launch
-from launch.progressive.locks import hold, is_held
-from launch.progressive.signals import Relay
+from launch.progressive.launchers import LaunchCommand
+from launch.progressive.locks import is_locked, lock
+from launch.progressive.signals import SignalForwarder
 from launch.progressive.yaml_lines import ChainError
 
 Process = subprocess.Popen[bytes]
@@ -40,9 +40,12 @@ class Follower:
 
 
 def run_logged(
-    launch: Launch, log: Path, relay: Relay, started: Callable[[int], None],
+    launch: LaunchCommand,
+    log: Path,
+    relay: SignalForwarder,
+    started: Callable[[int], None],
     say: Callable[[str], None],
-) -> int:  # fmt: skip
+) -> int:
     """Runs a command in a process group of its own, its output in the log and on the terminal.
 
     `started` is told the leader's process id. Returns when no process of the stage is left, with
@@ -64,35 +67,43 @@ def run_logged(
     return relay.status(process.returncode)
 
 
-def _start(launch: Launch, log: Path) -> tuple[Process, Process, Follower]:
+def _start(launch: LaunchCommand, log: Path) -> tuple[Process, Process, Follower]:
     """The stage, the keeper of its output, and what shows it."""
     try:
         with log.open("ab", buffering=0) as out:
-            hold(out)
+            lock(out)
             again = "\n" if log.stat().st_size else ""  # a killed program leaves half a line
             words = shlex.join(launch.command)
             out.write(f"{again}# {time.strftime('%Y-%m-%d %H:%M:%S')} {words}\n".encode())
             follower = Follower(log)
             # sessions of their own: Ctrl-C comes through the relay, once
             keeper = subprocess.Popen(
-                [sys.executable, "-m", "launch.progressive.log_writer"], stdin=subprocess.PIPE,
-                stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-m", "launch.progressive.log_writer"],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
     except OSError as error:
         raise ChainError(f"{log}: cannot be written ({error.strerror}); make room") from None
     assert keeper.stdin
     with keeper.stdin:  # the stage's processes have it, and close it by ending
         try:
             process = subprocess.Popen(
-                launch.command, stdin=subprocess.DEVNULL, stdout=keeper.stdin,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                launch.command,
+                stdin=subprocess.DEVNULL,
+                stdout=keeper.stdin,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         except OSError as error:
             raise ChainError(f"{launch.command[0]}: cannot be started ({error.strerror})") from None
     return process, keeper, follower
 
 
-def wait_for_stranger(log: Path, leader: int | None, levels: int, relay: Relay) -> None:
+def wait_for_orphaned_stage(
+    log: Path, leader: int | None, levels: int, relay: SignalForwarder
+) -> None:
     """Waits for a stage of a chain that was killed, and shows what it writes.
 
     `leader`: of its process group, where that is on this machine; `levels`: as of its Launch.
@@ -101,7 +112,7 @@ def wait_for_stranger(log: Path, leader: int | None, levels: int, relay: Relay) 
     if leader is not None:
         relay.stage_begins(leader, levels)
     try:
-        while is_held(log) and (leader is not None or not relay.heard):
+        while is_locked(log) and (leader is not None or not relay.heard):
             follower.copy()
             time.sleep(POLL_SECONDS)
     finally:
@@ -112,7 +123,7 @@ def wait_for_stranger(log: Path, leader: int | None, levels: int, relay: Relay) 
 
 def _wait_for_release(log: Path, follower: Follower, say: Callable[[str], None]) -> None:
     began, told = time.monotonic(), False
-    while is_held(log):
+    while is_locked(log):
         follower.copy()
         time.sleep(POLL_SECONDS)
         if not told and time.monotonic() - began > QUIET_SECONDS:

@@ -21,14 +21,14 @@ class ChainError(ValueError):
     on_every_process = True
 
 
-class Entry(NamedTuple):
+class YamlEntry(NamedTuple):
     """The value of a key, and the line of the key, from 1."""
 
     node: yaml.Node
     line: int
 
 
-class MarkedFile:
+class YamlFile:
     """Reads the nodes of one file; every method raises ChainError with the file and the line."""
 
     def __init__(self, path: Path) -> None:
@@ -57,17 +57,19 @@ class MarkedFile:
     def error(self, line: int, message: str) -> ChainError:
         return ChainError(f"{self.path}:{line}: {message}")
 
-    def entries(self, node: yaml.Node, what: str, known: Iterable[str] = ()) -> dict[str, Entry]:
+    def entries(
+        self, node: yaml.Node, what: str, known: Iterable[str] = ()
+    ) -> dict[str, YamlEntry]:
         """A mapping by its keys, in their order; other keys than the `known` ones are refused."""
         return self._entries(node, what, tuple(known), ())
 
     def _entries(
         self, node: yaml.Node, what: str, known: tuple[str, ...], above: tuple[yaml.Node, ...]
-    ) -> dict[str, Entry]:
+    ) -> dict[str, YamlEntry]:
         line = line_of(node)
         if not isinstance(node, yaml.MappingNode) or node in above:
             raise self.error(line, f"{what} is a mapping of keys; this is {_kind(node)}")
-        own, merged = dict[str, Entry](), dict[str, Entry]()
+        own, merged = dict[str, YamlEntry](), dict[str, YamlEntry]()
         for key, value in node.value:
             line = line_of(key)
             if key.tag == MERGE:
@@ -78,15 +80,16 @@ class MarkedFile:
             if not isinstance(key, yaml.ScalarNode) or not key.value:
                 raise self.error(line, f"a key of {what} is a word; this is {_kind(key)}")
             if key.value in own:
-                raise self.error(line, f"{key.value} stands twice, first in line "
-                                 f"{own[key.value].line}; drop one")  # fmt: skip
+                raise self.error(
+                    line, f"{key.value} stands twice, first in line {own[key.value].line}; drop one"
+                )
             if known and key.value not in known:
                 near = nearest(key.value, known) or f"; there are {', '.join(known)}"
                 raise self.error(line, f"{key.value}: {what} has no such key{near}")
-            own[key.value] = Entry(value, line)
+            own[key.value] = YamlEntry(value, line)
         return merged | own
 
-    def text(self, entry: Entry, what: str) -> str:
+    def text(self, entry: YamlEntry, what: str) -> str:
         """The words of a scalar as they are written."""
         if not isinstance(entry.node, yaml.ScalarNode) or entry.node.tag == NULL:
             raise self.error(entry.line, f"{what} is text; this is {_kind(entry.node)}")
@@ -94,13 +97,13 @@ class MarkedFile:
             raise self.error(entry.line, f"{what} has a character that no command can hold")
         return str(entry.node.value)
 
-    def items(self, entry: Entry, what: str) -> list[Entry]:
+    def items(self, entry: YamlEntry, what: str) -> list[YamlEntry]:
         if not isinstance(entry.node, yaml.SequenceNode):
             raise self.error(entry.line, f"{what} is a list; this is {_kind(entry.node)}")
-        return [Entry(item, line_of(item)) for item in entry.node.value]
+        return [YamlEntry(item, line_of(item)) for item in entry.node.value]
 
     def value(
-        self, entry: Entry, fill: Callable[[str, int], str], above: tuple[yaml.Node, ...] = ()
+        self, entry: YamlEntry, fill: Callable[[str, int], str], above: tuple[yaml.Node, ...] = ()
     ) -> Any:
         """What a node stands for; `fill` is given each string in it, with its line."""
         node, line = entry

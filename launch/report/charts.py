@@ -26,11 +26,20 @@ FEW = 12  # points, below which each is marked
 DENSE = 300  # points, from which lines are thinner
 WIDE = 30.0  # highest over median, from which a plain scale shows nothing
 STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "page", "text.parse_math": False, "font.size": 9,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888",
-    "axes.linewidth": 0.6, "xtick.color": "#333333", "ytick.color": "#333333",
-    "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.5,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "svg.hashsalt": "page",
+    "text.parse_math": False,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.6,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+}
 
 
 class Line(NamedTuple):
@@ -70,9 +79,15 @@ def draw(chart: Chart, number: int) -> str:
             width = line.width if len(points.steps) < DENSE else 0.6 * line.width
             style = (0, line.dashes) if line.dashes else "solid"
             axes.plot(
-                points.steps, points.values, color=line.colour, linestyle=style,
-                linewidth=width, marker=marker, markersize=3.5, zorder=2,
-            )  # fmt: skip
+                points.steps,
+                points.values,
+                color=line.colour,
+                linestyle=style,
+                linewidth=width,
+                marker=marker,
+                markersize=3.5,
+                zorder=2,
+            )
         _scale(axes, chart)
         axes.set_xlabel("step", color="#333333")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 5, 10)))

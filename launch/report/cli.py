@@ -25,14 +25,18 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.html",
+        "--out",
+        type=Path,
+        metavar="FILE.html",
         help="else RUN/report.html, and of several runs report.html in the working folder",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--as-reference", type=Path, metavar="FILE.json",
+        "--as-reference",
+        type=Path,
+        metavar="FILE.json",
         help="write the curve of a pretraining that went well instead; the files in "
         "launch/report/references are drawn beside every pretraining",
-    )  # fmt: skip
+    )
     return parser
 
 
@@ -54,18 +58,18 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _write_page(folders: Sequence[Path], out: Path) -> None:
-    from launch.atomic_io import write_durably
+    from launch.atomic_io import write_atomic
     from launch.recipe import ConfigError
     from launch.report.headline import figures_of, state_in_words
     from launch.report.reference_runs import read_references
     from launch.report.render import render
-    from launch.report.run_data import gather
+    from launch.report.run_data import collect_runs
 
-    runs = gather(folders)
+    runs = collect_runs(folders)
     references = read_references(lambda line: print(f"warning: {line}", flush=True))
     page = render(runs, references)
     try:
-        write_durably(out, page)
+        write_atomic(out, page)
     except OSError as error:
         raise ConfigError(
             f"report: {out} cannot be written ({error.strerror}); give --out FILE.html"
@@ -82,7 +86,7 @@ def _write_page(folders: Sequence[Path], out: Path) -> None:
 
 def _write_reference(folder: Path, file: Path) -> None:
     from launch.report.reference_runs import write_reference
-    from launch.report.run_data import gather
+    from launch.report.run_data import collect_runs
 
-    write_reference(gather([folder])[0], file)
+    write_reference(collect_runs([folder])[0], file)
     print(file)

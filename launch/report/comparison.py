@@ -10,14 +10,14 @@ OWN = ("run",)  # keys that differ between any two runs
 NOT_THERE = "-"
 
 
-class Row(NamedTuple):
+class ComparisonRow(NamedTuple):
     """A cell for each run."""
 
     name: str
     cells: tuple[Any, ...]
 
 
-def differing_keys(runs: Sequence[RunFacts]) -> list[Row]:
+def differing_keys(runs: Sequence[RunFacts]) -> list[ComparisonRow]:
     """The configuration keys that are not the same in all runs that have a configuration."""
     keys = dict.fromkeys(key for run in runs for key in run.config)
     rows = []
@@ -25,7 +25,7 @@ def differing_keys(runs: Sequence[RunFacts]) -> list[Row]:
         cells = tuple(_written(run, key) for run in runs)
         known = {cell for cell, run in zip(cells, runs, strict=True) if run.config}
         if key not in OWN and len(known) > 1:
-            rows.append(Row(key, cells))
+            rows.append(ComparisonRow(key, cells))
     return rows
 
 
@@ -38,16 +38,18 @@ def _written(run: RunFacts, key: str) -> str:
     return "null" if value is None else str(value)
 
 
-def side_by_side(runs: Sequence[RunFacts]) -> list[Row]:
+def side_by_side(runs: Sequence[RunFacts]) -> list[ComparisonRow]:
     """The figures of all runs, a row a figure; those that a run has not are empty."""
     held = [{figure.name: figure for figure in figures_of(run)} for run in runs]
     names = dict.fromkeys(name for figures in held for name in figures)
     empty = Figure("", NOT_THERE)
-    return [Row(name, tuple(figures.get(name, empty) for figures in held)) for name in names]
+    return [
+        ComparisonRow(name, tuple(figures.get(name, empty) for figures in held)) for name in names
+    ]
 
 
-def pictures_by_name(runs: Sequence[RunFacts]) -> list[Row]:
+def pictures_by_name(runs: Sequence[RunFacts]) -> list[ComparisonRow]:
     """A row a picture; None where a run has not that one."""
     held = [{picture.name: picture for picture in run.pictures} for run in runs]
     names = dict.fromkeys(name for pictures in held for name in pictures)
-    return [Row(name, tuple(pictures.get(name) for pictures in held)) for name in names]
+    return [ComparisonRow(name, tuple(pictures.get(name) for pictures in held)) for name in names]

@@ -32,7 +32,7 @@ HEADLINES: dict[Level, str] = {
 }
 
 
-class Verdict(NamedTuple):
+class Diagnosis(NamedTuple):
     """What is said of a pretraining's loss."""
 
     level: Level
@@ -57,24 +57,29 @@ def loss_ratio(run: RunFacts) -> Curve | None:
     return held if len(held.steps) else None
 
 
-def judge(run: RunFacts, references: Sequence[Reference]) -> Verdict:
+def diagnose(run: RunFacts, references: Sequence[Reference]) -> Diagnosis:
     """Of a pretraining; the worst that is found decides."""
     curve = loss_ratio(run)
     if curve is None:
         said = "The log has no loss beside that of the trivial predictor yet."
-        return Verdict("unknown", HEADLINES["unknown"], (said,), ())
+        return Diagnosis("unknown", HEADLINES["unknown"], (said,), ())
     reference = nearest(run, references)
     found = [_loss(run, curve), *_held_against(run, curve, reference), _early(run, curve)]
     remarks = [
-        *_rising(run), *_views(run), *_skipped(run), *_features(run), *_probe(run), *_waiting(run),
-    ]  # fmt: skip
+        *_rising(run),
+        *_views(run),
+        *_skipped(run),
+        *_features(run),
+        *_probe(run),
+        *_waiting(run),
+    ]
     levels = {finding.level for finding in (*found, *remarks)}
     order: tuple[Level, ...] = ("bad", "early", "look")
     if "early" in levels:  # what a warm-up has not reached yet is no fault
         levels -= {"bad"}
     level: Level = next((each for each in order if each in levels), "good")
     sentences = tuple(finding.text for finding in (*found, _target(run)) if finding.text)
-    return Verdict(level, HEADLINES[level], sentences, tuple(each.text for each in remarks))
+    return Diagnosis(level, HEADLINES[level], sentences, tuple(each.text for each in remarks))
 
 
 def _loss(run: RunFacts, curve: Curve) -> Finding:

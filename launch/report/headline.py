@@ -24,9 +24,17 @@ class Figure(NamedTuple):
 def figures_of(run: RunFacts) -> tuple[Figure, ...]:
     """A row of them; what is not known is left out, so runs may have different ones."""
     found = (
-        _steps(run), _loss(run), *_validation(run), *(_result(run, each) for each in run.results),
-        _speed(run), _waiting(run), _time(run), _unreadable(run), _skipped(run), _restarts(run),
-    )  # fmt: skip
+        _steps(run),
+        _loss(run),
+        *_validation(run),
+        *(_result(run, each) for each in run.results),
+        _speed(run),
+        _waiting(run),
+        _time(run),
+        _unreadable(run),
+        _skipped(run),
+        _restarts(run),
+    )
     return tuple(figure for figure in found if figure is not None)
 
 

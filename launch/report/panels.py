@@ -21,35 +21,66 @@ class Panel(NamedTuple):
     of_beside: str = ""  # what is said where those are drawn
 
 
-TRIVIAL = "Dashed: the trivial predictor, which knows only the average."
+CONSTANT_BASELINE = "Dashed: the trivial predictor, which knows only the average."
 BLIND = "Dashed: what is had without looking at a picture."
 UNTAUGHT = ("val/commonest_class", "val/chance", "val/share_of_positives")
 
 PANELS = (
-    Panel("Loss", ("loss/train", "loss/inside_view", "loss/outside_view"), ("loss/trivial",),
-          of_beside=TRIVIAL),
-    Panel("Loss by source", ("loss/source/*",), ("loss/trivial",), of_beside=TRIVIAL),
-    Panel("Nearest-neighbour probe", ("probe/knn",), ("probe/commonest", "probe/chance"), "plain",
-          of_beside=BLIND),
-    Panel("Validation, by sample",
-          ("val/top-1", "val/mean_class_accuracy", "val/mAP", "val/F1_macro", "val/F1_micro",
-           "val/top-5"), UNTAUGHT, "plain", of_beside=BLIND),
-    Panel("Validation, by recording", ("val/phase_accuracy", "val/phase_jaccard"), UNTAUGHT,
-          "plain", of_beside=BLIND),
-    Panel("Effective rank of the features", ("features/rankme",), (), "plain",
-          "1: all lie on a line; a mean in common counts, too."),
+    Panel(
+        "Loss",
+        ("loss/train", "loss/inside_view", "loss/outside_view"),
+        ("loss/trivial",),
+        of_beside=CONSTANT_BASELINE,
+    ),
+    Panel("Loss by source", ("loss/source/*",), ("loss/trivial",), of_beside=CONSTANT_BASELINE),
+    Panel(
+        "Nearest-neighbour probe",
+        ("probe/knn",),
+        ("probe/commonest", "probe/chance"),
+        "plain",
+        of_beside=BLIND,
+    ),
+    Panel(
+        "Validation, by sample",
+        (
+            "val/top-1",
+            "val/mean_class_accuracy",
+            "val/mAP",
+            "val/F1_macro",
+            "val/F1_micro",
+            "val/top-5",
+        ),
+        UNTAUGHT,
+        "plain",
+        of_beside=BLIND,
+    ),
+    Panel(
+        "Validation, by recording",
+        ("val/phase_accuracy", "val/phase_jaccard"),
+        UNTAUGHT,
+        "plain",
+        of_beside=BLIND,
+    ),
+    Panel(
+        "Effective rank of the features",
+        ("features/rankme",),
+        (),
+        "plain",
+        "1: all lie on a line; a mean in common counts, too.",
+    ),
     Panel("Spread of the features", ("features/std",), (), "plain"),
     Panel("Learning rate", ("optimizer/lr",), (), "plain"),
     Panel("Gradient norm", ("optimizer/grad_norm",), (), "log", "Before clipping."),
     Panel("Steps skipped, so far", ("optimizer/skipped", "optimizer/overflows"), (), "plain"),
     Panel("Scale of the loss (fp16)", ("optimizer/loss_scale",), (), "log"),
     Panel("Clips a second", ("speed/clips_per_second",), (), "plain", "All processes together."),
-    Panel("Time spent waiting for data", ("speed/data_wait",), (), "share",
-          "Of the first process."),
+    Panel(
+        "Time spent waiting for data", ("speed/data_wait",), (), "share", "Of the first process."
+    ),
     Panel("Peak memory, GiB", ("speed/memory_gib",), (), "plain", "Of the first process."),
     Panel("Operations, of the device's peak", ("speed/mfu",), (), "share"),
     Panel("Unreadable, so far", ("data/unreadable",), (), "plain"),
-)  # fmt: skip
+)
 
 ON_LINE = {
     "loss/train": "all",
@@ -74,8 +105,11 @@ def charts_of(runs: Sequence[RunFacts]) -> tuple[list[Chart], dict[str, str]]:
 def _still(name: str, runs: Sequence[RunFacts]) -> str | None:
     """The value of a figure that is the same throughout; None where it is to be drawn."""
     curves = [run.curves[name] for run in runs if name in run.curves]
-    values = {float(value) for curve in curves for value in (curve.values.min(), curve.last,
-              curve.values.max())}  # fmt: skip
+    values = {
+        float(value)
+        for curve in curves
+        for value in (curve.values.min(), curve.last, curve.values.max())
+    }
     if name == "loss/train" or any(name in panel.beside for panel in PANELS):
         return None
     many = sum(len(curve.values) for curve in curves) > len(curves)
@@ -172,6 +206,10 @@ def ratio_chart(runs: Sequence[RunFacts], references: Sequence[Reference]) -> Ch
             style = STYLES[i % len(STYLES)] if i else SOLID
             lines.append(Line(str(reference), known, PALE, style, 3.5))
     return Chart(
-        "Loss over that of the trivial predictor", tuple(lines), "plain",
-        "The level line at 1 is the trivial predictor; lower is better.", is_wide=True, level=1.0,
-    )  # fmt: skip
+        "Loss over that of the trivial predictor",
+        tuple(lines),
+        "plain",
+        "The level line at 1 is the trivial predictor; lower is better.",
+        is_wide=True,
+        level=1.0,
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from launch.atomic_io import write_durably
+from launch.atomic_io import write_atomic
 from launch.recipe import ConfigError
 from launch.report.curves import Curve, ratio
 from launch.report.formatting import count
@@ -25,7 +25,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Target:
+class ReferenceTarget:
     """What was predicted: a recipe's `target` without what is only logged."""
 
     kind: str
@@ -45,7 +45,7 @@ class Reference:
     command: str
     versions: dict[str, str]
     clips: Annotated[int, Field(gt=0)]  # of a step
-    target: Target
+    target: ReferenceTarget
     steps: tuple[Annotated[int, Field(ge=0)], ...]
     loss: tuple[Number, ...]
     trivial: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]
@@ -80,10 +80,10 @@ def read_references(tell: Tell, folder: Path = REFERENCES) -> tuple[Reference, .
     return tuple(found)
 
 
-def target_of(config: Mapping[str, Any]) -> Target | None:
+def target_of(config: Mapping[str, Any]) -> ReferenceTarget | None:
     """The target of a run by its configuration; None where that does not tell it."""
     kind, floor = config.get("target.kind"), number_of(config.get("target.variance_floor"))
-    return Target(str(kind), floor) if kind is not None and floor == floor else None
+    return ReferenceTarget(str(kind), floor) if kind is not None and floor == floor else None
 
 
 def nearest(run: RunFacts, references: Sequence[Reference]) -> Reference | None:
@@ -131,6 +131,6 @@ def write_reference(run: RunFacts, file: Path) -> None:
         raise ConfigError(f"report: {run.folder}: no reference, {where}: {what['msg']}") from None
     lines = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in held.items()]
     try:
-        write_durably(file, "{\n" + ",\n".join(lines) + "\n}\n")
+        write_atomic(file, "{\n" + ",\n".join(lines) + "\n}\n")
     except OSError as error:
         raise ConfigError(f"report: {file} cannot be written ({error.strerror})") from None

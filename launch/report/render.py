@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from launch.report.charts import COLOURS, Chart, draw
 from launch.report.comparison import differing_keys, pictures_by_name, side_by_side
-from launch.report.diagnosis import judge
+from launch.report.diagnosis import diagnose
 from launch.report.eval_results import MOST_RECORDINGS
 from launch.report.formatting import count, span
 from launch.report.headline import figures_of, state_in_words, throughput_in_words, written_in_words
@@ -48,7 +48,7 @@ def render(runs: Sequence[RunFacts], references: Sequence[Reference]) -> str:
         made=time.strftime("%Y-%m-%d %H:%M"),
         runs=[_view(run, colour, now) for run, colour in zip(runs, COLOURS, strict=False)],
         verdicts=[
-            (run.name, COLOURS[runs.index(run)], judge(run, references)) for run in pretrained
+            (run.name, COLOURS[runs.index(run)], diagnose(run, references)) for run in pretrained
         ],
         ratio=_drawn([ratios] if ratios else [], 0),
         charts=_drawn(charts, 1),

@@ -39,7 +39,7 @@ class RunFacts(NamedTuple):
         return tuple(start.from_step for start in self.starts if start.from_step > 0)
 
 
-def gather(folders: Sequence[Path]) -> tuple[RunFacts, ...]:
+def collect_runs(folders: Sequence[Path]) -> tuple[RunFacts, ...]:
     """All runs of a page. Raises ConfigError where a folder is no run, or they are too many."""
     known = [folder.resolve() for folder in folders]
     for folder, whole in zip(folders, known, strict=True):
@@ -75,9 +75,11 @@ def _require_run(folder: Path) -> None:
     if any((folder / name).is_file() for name in marks):
         return
     inner = sorted(path.parent for path in folder.glob(f"*/{CONFIG_FILE}"))
-    cure = f"give those in it: {' '.join(map(str, inner[:MOST_RUNS]))}" if inner else (
-        "give the folder that run= named"
-    )  # fmt: skip
+    cure = (
+        f"give those in it: {' '.join(map(str, inner[:MOST_RUNS]))}"
+        if inner
+        else ("give the folder that run= named")
+    )
     raise ConfigError(f"report: {folder} is no run, it has no {' or '.join(marks)}; {cure}")
 
 

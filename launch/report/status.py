@@ -47,9 +47,12 @@ def kind_of(config: Mapping[str, Any], starts: Sequence[Start], folder: Path) ->
 
 
 def read_state(
-    folder: Path, kind: Kind, config: Mapping[str, Any], curves: Mapping[str, Curve],
+    folder: Path,
+    kind: Kind,
+    config: Mapping[str, Any],
+    curves: Mapping[str, Curve],
     starts: Sequence[Start],
-) -> State:  # fmt: skip
+) -> State:
     """Of a run folder, whose other files were read before."""
     step = max((int(curve.steps[-1]) for curve in curves.values()), default=0)
     planned = whole_number_of(config.get("schedule.steps"))
@@ -84,8 +87,11 @@ def _left(
         return there and not short and (known is None or known >= step), file.name if there else ""
     there = (folder / "classifier.safetensors").is_file()
     left = "classifier.safetensors" if there else ""
-    tested = [time for part in ("val", "test") if
-              (time := _changed(folder / f"predictions_{part}.npz")) is not None]  # fmt: skip
+    tested = [
+        time
+        for part in ("val", "test")
+        if (time := _changed(folder / f"predictions_{part}.npz")) is not None
+    ]
     if tested:
         logged = _changed(folder / "log.jsonl") or 0.0
         return not short and max(tested) > logged - APART, left or "predictions"

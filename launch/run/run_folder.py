@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import yaml
 
-from launch.atomic_io import write_durably
+from launch.atomic_io import write_atomic
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
 from launch.distributed.process_group import Processes
 from launch.recipe import ConfigError, dump_recipe
@@ -39,7 +39,7 @@ def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[
                 "or checkpoint.resume=auto to go on with it"
             )
         changed = _require_same_run(folder / "config.yaml", recipe, harmless)
-    write_durably(folder / "config.yaml", recipe)
+    write_atomic(folder / "config.yaml", recipe)
     return changed
 
 
@@ -94,7 +94,7 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
             **facts,
         }
     )
-    write_durably(file, json.dumps(starts, indent=1) + "\n")
+    write_atomic(file, json.dumps(starts, indent=1) + "\n")
 
 
 def device_name(device: torch.device) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from launch.distributed.process_group import Processes, first_does
+from launch.distributed.process_group import Processes, run_on_rank0
 from launch.lock_owner import read_owner, write_owner
 from launch.recipe import ConfigError
 
@@ -14,14 +14,14 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(folder: Path, processes: Processes) -> Iterator[None]:
+def run_lock(folder: Path, processes: Processes) -> Iterator[None]:
     """Keeps other runs out of a folder while the body runs; the system lifts it from the dead.
 
     Raises ConfigError on every process where another run is at work there, with what is known of
     it, or where the folder cannot be written.
     """
     held: list[int] = []
-    first_does(processes, lambda: held.append(_lock(folder)))
+    run_on_rank0(processes, lambda: held.append(_lock(folder)))
     try:
         yield
     finally:

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from launch.config import BatchConfig, CheckpointConfig, EngineConfig
-from launch.distributed.process_group import Processes, find_processes, first_does, start_processes
-from launch.distributed.signals import Interrupts, listening
-from launch.distributed.watchdog import Monitor, watched
+from launch.distributed.process_group import (
+    Processes,
+    detect_processes,
+    init_process_group,
+    run_on_rank0,
+)
+from launch.distributed.signals import SignalState, handle_signals
+from launch.distributed.watchdog import Watchdog, start_watchdog
 from launch.run.run_folder import open_run_folder
-from launch.run.run_lock import locked
+from launch.run.run_lock import run_lock
 from launch.training.engine import micro_batches_per_step
 
 
@@ -20,31 +25,35 @@ class Session(NamedTuple):
 
     folder: Path
     processes: Processes
-    monitor: Monitor
-    interrupts: Interrupts
-    notes: list[str]  # what the first process has to say of the folder
+    watchdog: Watchdog
+    signals: SignalState
+    messages: list[str]  # what the first process has to say of the folder
 
 
 @contextmanager
 def session(
-    run: str, config: Any, batch: BatchConfig, engine: EngineConfig, checkpoint: CheckpointConfig,
+    run: str,
+    config: Any,
+    batch: BatchConfig,
+    engine: EngineConfig,
+    checkpoint: CheckpointConfig,
     harmless: Sequence[str],
-) -> Iterator[Session]:  # fmt: skip
+) -> Iterator[Session]:
     """Every process of the run enters it; `harmless` are keys that may change when it goes on.
 
     Raises ConfigError before anything is written where the step cannot be shared among the
     processes, or where the folder holds another run.
     """
-    processes = find_processes(os.environ)
+    processes = detect_processes(os.environ)
     micro_batches_per_step(batch, processes)
     folder = Path(run)
-    with listening() as interrupts:
-        start_processes(processes, engine.timeout_seconds)
-        with watched(processes, engine) as monitor, locked(folder, processes):
+    with handle_signals() as signals:
+        init_process_group(processes, engine.timeout_seconds)
+        with start_watchdog(processes, engine) as watchdog, run_lock(folder, processes):
             goes_on, changes = checkpoint.resume == "auto", list[str]()
-            first_does(
+            run_on_rank0(
                 processes,
                 lambda: changes.extend(open_run_folder(folder, config, goes_on, harmless)),
             )
             notes = [f"changed: {change}" for change in changes]
-            yield Session(folder, processes, monitor, interrupts, notes)
+            yield Session(folder, processes, watchdog, signals, notes)

@@ -36,14 +36,14 @@ class HasClips(Protocol):
 Whole = TypeVar("Whole", bound=HasClips)
 
 
-class Read(NamedTuple):
+class ReadIndex(NamedTuple):
     """One item: a position in the order of an epoch."""
 
     epoch: int
     position: int
 
 
-class Schedule(Sampler[list[Read]]):
+class ReadSampler(Sampler[list[ReadIndex]]):
     """The reads of one process, micro-batch by micro-batch, from any on.
 
     All reads of a run form one sequence: the shuffled epochs, one behind the other. A step takes
@@ -66,7 +66,7 @@ class Schedule(Sampler[list[Read]]):
     def __len__(self) -> int:
         return len(self._micro_batches)
 
-    def __iter__(self) -> Iterator[list[Read]]:
+    def __iter__(self) -> Iterator[list[ReadIndex]]:
         epoch, order = -1, np.empty(0, np.uint32)
         for micro_batch in self._micro_batches:
             first = (micro_batch * self._world_size + self._rank) * self._reads
@@ -75,17 +75,17 @@ class Schedule(Sampler[list[Read]]):
                 wanted, place = divmod(number, self._per_epoch)
                 if wanted != epoch:
                     epoch, order = wanted, self._order(wanted)
-                chosen.append(Read(epoch, int(order[place])))
+                chosen.append(ReadIndex(epoch, int(order[place])))
             yield chosen
 
 
-def load_batches(
+def iterate_batches(
     dataset: Dataset[Any],
-    schedule: Callable[[int], Iterable[list[Read]]],
+    schedule: Callable[[int], Iterable[list[ReadIndex]]],
     collate: Callable[[list[Any]], Batch],
     workers: int,
     processes: Processes,
-    found_overdue: Callable[[], bool],
+    collect_timeouts: Callable[[], bool],
 ) -> Iterator[Batch]:
     """All batches; where a worker hung and was ended, the rest is loaded without that try.
 
@@ -117,11 +117,11 @@ def load_batches(
                 yield batch
             return
         except RuntimeError:
-            if not found_overdue():
+            if not collect_timeouts():
                 raise
 
 
-def complete(batches: Iterable[Whole], clips: int) -> Iterator[Whole]:
+def require_full_batches(batches: Iterable[Whole], clips: int) -> Iterator[Whole]:
     """The same batches; raises NothingReadable where a read found nothing to replace it."""
     for batch in batches:
         if len(batch.clip) < clips:
@@ -132,7 +132,7 @@ def complete(batches: Iterable[Whole], clips: int) -> Iterator[Whole]:
         yield batch
 
 
-def on_device(
+def to_device(
     batches: Iterable[Whole], device: torch.device, fields: Sequence[str]
 ) -> Iterator[Whole]:
     """The same batches, NamedTuples, with the tensors of some fields on a device.

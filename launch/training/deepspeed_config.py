@@ -11,10 +11,14 @@ REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes 
 GATHER_BUCKET = 50_000_000  # values of weights that ZeRO 3 gathers ahead
 
 
-def zero_settings(
-    batch: BatchConfig, config: EngineConfig, values: int, accumulation: int, precision: str,
+def build_deepspeed_config(
+    batch: BatchConfig,
+    config: EngineConfig,
+    values: int,
+    accumulation: int,
+    precision: str,
     guarded: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """DeepSpeed's configuration for a model of so many values.
 
     `guarded`: the optimizer itself clips, and leaves out what is not finite; DeepSpeed would wait

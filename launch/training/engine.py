@@ -14,14 +14,21 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.distributed.malloc import keep_freed_memory
-from launch.distributed.process_group import Processes, leave_processes
+from launch.distributed.malloc import disable_malloc_trim
+from launch.distributed.process_group import Processes, destroy_process_group
 from launch.recipe import ConfigError
-from launch.training.deepspeed_config import compiler_disabled, zero_settings
-from launch.training.zero_shards import Fragment, owned_fragments, publish_weights, step_counters
+from launch.training.deepspeed_config import build_deepspeed_config, compiler_disabled
+from launch.training.optimizer import build_optimizer
+from launch.training.zero_shards import (
+    Fragment,
+    owned_fragments,
+    step_counters,
+    update_model_weights,
+)
 
-UNDECAYED = {"mask_token", "class_token", "positions"}
-GATHERED = 8 * 2**20  # bytes: blocks of ZeRO 3 from here on, of gathered weights, are of all sizes
+GATHERED_BLOCK_BYTES = (
+    8 * 2**20
+)  # bytes: blocks of ZeRO 3 from here on, of gathered weights, are of all sizes
 CLIP_EPS = 1e-6  # as torch and DeepSpeed clip
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
 
@@ -45,24 +52,6 @@ def resolve_precision(config: EngineConfig, device: torch.device) -> str:
     return "bf16" if device.type == "cuda" and config.zero_stage > 0 else "fp32"
 
 
-def parameter_groups(
-    model: nn.Module, scale: Callable[[str], float] = lambda name: 1.0
-) -> list[dict[str, Any]]:
-    """Trained parameters by weight decay and `scale`, which multiplies their learning rate.
-
-    Biases, norms, tokens and positions have no weight decay. Frozen parameters are in no group.
-    """
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            plain = parameter.ndim < 2 or bool(UNDECAYED & set(name.split(".")))
-            groups.setdefault((scale(name), not plain), []).append(parameter)
-    return [
-        {"params": groups[key], "scale": key[0], "decays": key[1]}
-        for key in sorted(groups, reverse=True)
-    ]
-
-
 class Engine:
     """A model under DeepSpeed ZeRO: forward, backward, step, and the state to save.
 
@@ -82,7 +71,7 @@ class Engine:
     ) -> None:
         deepspeed = _import_deepspeed(processes.device)
         if config.zero_stage == 3 and processes.device.type == "cpu":
-            keep_freed_memory(GATHERED)
+            disable_malloc_trim(GATHERED_BLOCK_BYTES)
         self.device = processes.device
         self.stage = config.zero_stage
         self.accumulation = micro_batches_per_step(batch, processes)
@@ -94,42 +83,26 @@ class Engine:
             raise ConfigError(
                 "engine.precision: fp16 cannot be had on this device; take fp32 or bf16"
             )
-        updates = self._build_optimizer(model, optimizer, config, scale)
-        self._guarded = not config.offload_optimizer and (
+        updates = build_optimizer(model, optimizer, config, scale)
+        self._optimizer_clips = not config.offload_optimizer and (
             self.stage == 0 or (self.stage < 3 and self.precision != "fp16")
         )
         self._clip_norm = config.clip_grad_norm
-        if self._guarded:
-            updates.register_step_pre_hook(self._guard)
+        if self._optimizer_clips:
+            updates.register_step_pre_hook(self._clip_and_skip)
         values = sum(parameter.numel() for parameter in model.parameters())
         # its memory at every stage, in bf16
         with redirect_stdout(io.StringIO()), compiler_disabled():
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=model.to(self.device),
                 optimizer=updates,
-                config=zero_settings(
-                    batch, config, values, self.accumulation, self.precision, self._guarded
+                config=build_deepspeed_config(
+                    batch, config, values, self.accumulation, self.precision, self._optimizer_clips
                 ),
                 dist_init_required=False,
             )
 
-    def _build_optimizer(
-        self,
-        model: nn.Module,
-        optimizer: OptimizerConfig,
-        config: EngineConfig,
-        scale: Callable[[str], float],
-    ) -> torch.optim.Optimizer:
-        kind: Any = torch.optim.AdamW
-        options: dict[str, Any] = {"fused": True}
-        if config.offload_optimizer:
-            from deepspeed.ops.adam import DeepSpeedCPUAdam
-
-            kind, options = DeepSpeedCPUAdam, {"adamw_mode": True}
-        groups = parameter_groups(model, scale)
-        return kind(groups, lr=0.0, betas=optimizer.betas, eps=optimizer.eps, **options)
-
-    def _guard(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def _clip_and_skip(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Lets AdamW's kernel clip, and leave all as it is where the gradient is not finite.
 
         It does so without the host, which else would wait for the device at every step.
@@ -173,7 +146,7 @@ class Engine:
             return
         if self.stage > 0:
             self._grad_norm = self._engine.get_global_grad_norm()
-        if self._guarded:
+        if self._optimizer_clips:
             self.skipped = ~torch.isfinite(torch.as_tensor(self._grad_norm))
         else:
             self.skipped = self._optimizer.overflow
@@ -184,11 +157,11 @@ class Engine:
         return float("nan") if self._grad_norm is None else float(self._grad_norm)
 
     def fragments(self) -> list[Fragment]:
-        """The state that this process owns; see `publish` after writing to it."""
+        """The state that this process owns; see `load_scalars` after writing to it."""
         return owned_fragments(self._engine.module, self._optimizer, self.stage)
 
     @property
-    def owns_copies(self) -> bool:
+    def is_replicated(self) -> bool:
         """True where all processes hold the same fragments, so that one of them saves."""
         return self.stage == 0
 
@@ -209,7 +182,7 @@ class Engine:
             scalars |= {name: getattr(self._scaler, name) for name in SCALER}
         return scalars
 
-    def publish(self, scalars: dict[str, float]) -> None:
+    def load_scalars(self, scalars: dict[str, float]) -> None:
         """Makes written fragments, with what `scalars` has said, the state of the run."""
         for state, value in step_counters(self._optimizer):
             if isinstance(value, Tensor):
@@ -219,7 +192,7 @@ class Engine:
         if self.precision == "fp16":
             for name in SCALER:
                 setattr(self._scaler, name, scalars[name])
-        publish_weights(self._engine.module, self._optimizer, self.stage)
+        update_model_weights(self._engine.module, self._optimizer, self.stage)
 
     def close(self) -> None:
         """Leaves the process group; nothing can be called afterwards."""
@@ -227,7 +200,7 @@ class Engine:
         self._engine.destroy()
         self._engine = self._optimizer = None
         gc.collect()
-        leave_processes()
+        destroy_process_group()
 
 
 def _import_deepspeed(device: torch.device) -> Any:

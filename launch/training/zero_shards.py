@@ -67,9 +67,14 @@ def _moments(optimizer: Any, buffer: Tensor) -> dict[str, Tensor]:
 
 
 def _fragment(
-    name: str, shape: tuple[int, ...], start: int, size: int,
-    buffer: Tensor, moments: dict[str, Tensor], offset: int,
-) -> Fragment:  # fmt: skip
+    name: str,
+    shape: tuple[int, ...],
+    start: int,
+    size: int,
+    buffer: Tensor,
+    moments: dict[str, Tensor],
+    offset: int,
+) -> Fragment:
     flat = {WEIGHT: buffer.data, **moments}
     pieces = {key: tensor.reshape(-1).narrow(0, offset, size) for key, tensor in flat.items()}
     return Fragment(name, shape, start, pieces)
@@ -94,10 +99,14 @@ def _partitioned_groups(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
             continue
         buffer = base_optimizer(optimizer).param_groups[place.param_group_index]["params"][0]
         yield _fragment(
-            name, tuple(parameter.shape), place.lp_fragment_address.start,
-            place.lp_fragment_address.numel, buffer, _moments(optimizer, buffer),
+            name,
+            tuple(parameter.shape),
+            place.lp_fragment_address.start,
+            place.lp_fragment_address.numel,
+            buffer,
+            _moments(optimizer, buffer),
             place.hp_fragment_address.start,
-        )  # fmt: skip
+        )
 
 
 def _partitioned_each(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
@@ -115,7 +124,7 @@ def _partitioned_each(model: nn.Module, optimizer: Any) -> Iterator[Fragment]:
         yield _fragment(name, shape, start, size, buffer, moments, offset)
 
 
-def publish_weights(model: nn.Module, optimizer: Any, stage: int) -> None:
+def update_model_weights(model: nn.Module, optimizer: Any, stage: int) -> None:
     """Copies the float32 weights of all fragments into the parameters that the model computes with.
 
     Every process calls it, after it has written its fragments.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from launch.checkpoint.loader import read_weights
-from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.recipe import ConfigError, load_recipe
 from pretrain.checkpoint.formats import WRITERS
 from pretrain.config import PretrainConfig
@@ -14,5 +14,5 @@ def export_run(run: Path, out: Path, layout: str) -> None:
     config = load_recipe(PretrainConfig, str(run / "config.yaml"), (), run)
     if out.exists():
         raise ConfigError(f"{out}: exists already; give another file")
-    checkpoint = newest_whole(run / CHECKPOINTS_FOLDER)
+    checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER)
     WRITERS[layout](out, read_weights(checkpoint), config)

@@ -24,14 +24,14 @@ from encoder.checkpoint.key_maps import (
     foreign_names,
 )
 from encoder.checkpoint.load import value_of
-from encoder.checkpoint.overrides import Told
-from encoder.checkpoint.parse import Found, block_parts, find_encoder, rows_of
+from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.checkpoint.parse import SourceEncoder, block_parts, find_source, rows_of
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
-from encoder.checkpoint.tensor_recipe import Part, Parts, copied, flattened
+from encoder.checkpoint.tensor_recipe import TensorRecipe, TensorRecipes, copied, flattened
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
-from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from pretrain.checkpoint.infer_config import metadata_of
 from pretrain.config import DecoderConfig, PretrainConfig
 
@@ -82,18 +82,18 @@ class Autoencoder(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-def read_autoencoder(path: Path, told: Told | None = None) -> Autoencoder:
+def read_autoencoder(path: Path, told: CheckpointOverrides | None = None) -> Autoencoder:
     """An autoencoder of a file, whose family is recognised by its names, or of a run folder.
 
     A run folder gives the weights of its newest whole checkpoint. Raises CheckpointMismatch where
     no encoder or no decoder is known in it.
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
-        return Autoencoder(OWN, read_weights(newest_whole(path / CHECKPOINTS_FOLDER)))
-    return autoencoder_of(find_encoder(path, told))
+        return Autoencoder(OWN, read_weights(newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)))
+    return autoencoder_of(find_source(path, told))
 
 
-def autoencoder_of(found: Found) -> Autoencoder:
+def autoencoder_of(found: SourceEncoder) -> Autoencoder:
     """As `read_autoencoder`, of a file that was looked into."""
     file = found.file
     parts = {f"encoder.{name}": part for name, part in found.parts.items()}
@@ -102,9 +102,12 @@ def autoencoder_of(found: Found) -> Autoencoder:
     return Autoencoder(layout, {name: value_of(part, file, name) for name, part in parts.items()})
 
 
-def _decoder(file: TensorFile) -> tuple[str, Parts]:
-    own = {name.removeprefix("decoder."): copied(name) for name in file.tensors
-           if name.startswith("decoder.")}  # fmt: skip
+def _decoder(file: TensorFile) -> tuple[str, TensorRecipes]:
+    own = {
+        name.removeprefix("decoder."): copied(name)
+        for name in file.tensors
+        if name.startswith("decoder.")
+    }
     if "embed.weight" in own and "mask_token" in own:
         return OWN, own
     for layout in DECODERS:
@@ -116,7 +119,7 @@ def _decoder(file: TensorFile) -> tuple[str, Parts]:
     )
 
 
-def _foreign_decoder(file: TensorFile, layout: Layout) -> Parts:
+def _foreign_decoder(file: TensorFile, layout: Layout) -> TensorRecipes:
     tensors, prefixes = file.tensors, tuple(foreign for foreign, _ in layout.rows)
     names = {common_name(n, layout): n for n in tensors if n.startswith(prefixes)}
     beside = [n for n in tensors if n.startswith("decoder") and n not in names.values()]
@@ -126,7 +129,7 @@ def _foreign_decoder(file: TensorFile, layout: Layout) -> Parts:
             "another decoder"
         )
     width = tensors[names["embed.weight"]].shape[0]
-    parts: Parts = {}
+    parts: TensorRecipes = {}
     for name, source in names.items():
         if not name.startswith("blocks."):
             parts[name] = _shaped(name, source)
@@ -136,7 +139,7 @@ def _foreign_decoder(file: TensorFile, layout: Layout) -> Parts:
     return parts
 
 
-def _shaped(name: str, source: str) -> Part:
+def _shaped(name: str, source: str) -> TensorRecipe:
     if name.startswith("class_token."):
         return flattened(source)
     return rows_of(source) if name.startswith("positions.") else copied(source)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from encoder.checkpoint.parse import Found
+from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.config import EncoderConfig, first_error
@@ -20,7 +20,7 @@ MAE_ST_HEADS = 16  # of its published decoder, 512 wide
 TARGET_OF = {"mae_st": "standardised_pixels"}
 
 
-class Geometry(NamedTuple):
+class InferredConfig(NamedTuple):
     """The configuration of both halves, and what the decoder predicts."""
 
     encoder: EncoderConfig
@@ -29,16 +29,16 @@ class Geometry(NamedTuple):
     assumed: tuple[str, ...]  # what neither the file nor the user said
 
 
-class ToldOfDecoder(NamedTuple):
+class DecoderOverrides(NamedTuple):
     """What the user says of a file's decoder; None leaves it to the file."""
 
     num_heads: int | None = None
     target: str | None = None
 
 
-def measure_autoencoder(
-    found: Found, layout: str, tensors: Mapping[str, Tensor], decoder: ToldOfDecoder
-) -> Geometry:
+def infer_autoencoder_config(
+    found: SourceEncoder, layout: str, tensors: Mapping[str, Tensor], decoder: DecoderOverrides
+) -> InferredConfig:
     """`tensors` of the file under this project's names. Raises CheckpointMismatch."""
     file, path = found.file, found.file.path
     kept = _kept(file)
@@ -46,7 +46,7 @@ def measure_autoencoder(
         given = {"--decoder-heads": decoder.num_heads, "--target": decoder.target}
         if wrong := [name for name, value in given.items() if value is not None]:
             raise CheckpointMismatch(f"{path}: says all of itself; leave out {wrong[0]}")
-        return Geometry(found.config, *kept, found.assumed)
+        return InferredConfig(found.config, *kept, found.assumed)
     fields = _measured(tensors, found.config, path)
     heads, said = _heads(fields["embed_dim"], layout, file.recorded, decoder.num_heads)
     fields["num_heads"] = heads
@@ -58,7 +58,7 @@ def measure_autoencoder(
         raise CheckpointMismatch(
             f"{path}: decoder: {first_error(error)} (--decoder-heads)"
         ) from None
-    return Geometry(found.config, built, target, (*found.assumed, *said, *how))
+    return InferredConfig(found.config, built, target, (*found.assumed, *said, *how))
 
 
 def _kept(file: TensorFile) -> tuple[DecoderConfig, TargetConfig] | None:

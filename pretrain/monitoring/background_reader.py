@@ -15,24 +15,28 @@ import torch
 
 from launch.distributed.process_group import Processes
 from launch.distributed.signals import ignore_interrupts
-from pretrain.monitoring.probe_clips import Moments
-from pretrain.monitoring.read_clips import Share, read_clips, read_share
+from pretrain.monitoring.probe_clips import ProbeClips
+from pretrain.monitoring.read_clips import ClipShare, read_clips, read_share
 from video.worker_processes import Event, Job, end_with_parent
 
 FORK = multiprocessing.get_context("fork")
 POLITENESS = 10  # added to the niceness of what reads while nobody waits for it
 
 
-class Reading:
+class BackgroundReader:
     """A share that a process of its own reads, with one more for each recording.
 
     It begins at once, so that this process can meanwhile do something else.
     """
 
     def __init__(
-        self, moments: Moments, processes: Processes, size: tuple[int, int], workers: int,
+        self,
+        moments: ProbeClips,
+        processes: Processes,
+        size: tuple[int, int],
+        workers: int,
         patience: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._connection, theirs = FORK.Pipe(duplex=False)
         self._asked = mmap(-1, 1)  # a byte that copies of this process see as well
         wanted = (moments, processes, size, workers, patience)
@@ -44,7 +48,7 @@ class Reading:
         # at the program's end as well: it is waited for there, and may itself wait for `share`
         self.close = Finalize(self, _end, (self._process, self._connection), exitpriority=0)
 
-    def share(self) -> Share:
+    def share(self) -> ClipShare:
         """Waits until all is read; to be called once. Raises RuntimeError where that failed."""
         self._asked[0] = True
         try:
@@ -62,13 +66,19 @@ class Reading:
                 f"{self._process.exitcode}"
             ) from None
         self.close()
-        return Share(clips, numbers, failures)
+        return ClipShare(clips, numbers, failures)
 
 
 def _read_beside(
-    connection: Connection, theirs: Connection, asked: mmap, moments: Moments,
-    processes: Processes, size: tuple[int, int], workers: int, patience: float,
-) -> None:  # fmt: skip
+    connection: Connection,
+    theirs: Connection,
+    asked: mmap,
+    moments: ProbeClips,
+    processes: Processes,
+    size: tuple[int, int],
+    workers: int,
+    patience: float,
+) -> None:
     theirs.close()
     end_with_parent()
     ignore_interrupts()

@@ -12,7 +12,7 @@ from encoder.knn import votes
 EPSILON = 1e-7  # of RankMe's equation
 
 
-def rank_me(features: Float[Tensor, "n d"]) -> float:
+def rankme(features: Float[Tensor, "n d"]) -> float:
     """The effective rank: from 1, where all lie on a line, to the smaller of n and d.
 
     RankMe (Garrido et al., ICML 2023), equation 1: the exponential of the entropy of the singular
@@ -23,7 +23,7 @@ def rank_me(features: Float[Tensor, "n d"]) -> float:
     return float((-shares * shares.log()).sum().exp())
 
 
-def spread(features: Float[Tensor, "n d"]) -> float:
+def feature_std(features: Float[Tensor, "n d"]) -> float:
     """From 0, where all features are one, to 1, where they lie evenly in all directions.
 
     SimSiam (Chen and He, CVPR 2021), section 4.1: the deviation of features of length 1, mean over
@@ -33,18 +33,22 @@ def spread(features: Float[Tensor, "n d"]) -> float:
     return float(deviation.mean() * features.shape[1] ** 0.5)
 
 
-class Probe(NamedTuple):
+class ProbeResult(NamedTuple):
     """Shares of the moments."""
 
-    right: float  # whose label the neighbours name
-    commonest: float  # that have the commonest label
+    accuracy: float  # whose label the neighbours name
+    majority: float  # that have the commonest label
     chance: float
 
 
-def probe_neighbours(
-    features: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], recordings: Int64[Tensor, " n"],
-    classes: int, k: int, temperature: float,
-) -> Probe:  # fmt: skip
+def knn_probe(
+    features: Float[Tensor, "n d"],
+    labels: Int64[Tensor, " n"],
+    recordings: Int64[Tensor, " n"],
+    classes: int,
+    k: int,
+    temperature: float,
+) -> ProbeResult:
     """Each moment is told by the nearest of other recordings, never of its own."""
     unit = normalize(features.float(), dim=1)
     cosines = unit @ unit.T
@@ -52,4 +56,4 @@ def probe_neighbours(
     told = votes(cosines, labels, classes, k, temperature).argmax(dim=1)
     right = (told == labels).double().mean()
     commonest = torch.bincount(labels, minlength=classes).max() / len(labels)
-    return Probe(float(right), float(commonest), 1 / classes)
+    return ProbeResult(float(right), float(commonest), 1 / classes)

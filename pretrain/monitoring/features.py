@@ -7,44 +7,44 @@ import torch
 from torch import Tensor
 
 from encoder.vit import VideoEncoder
-from launch.distributed.process_group import Processes, first_finds, gather_objects
+from launch.distributed.process_group import Processes, compute_on_rank0, gather_objects
 from pretrain.config import PretrainConfig
-from pretrain.monitoring.background_reader import Reading
-from pretrain.monitoring.feature_metrics import probe_neighbours, rank_me, spread
-from pretrain.monitoring.probe_clips import Moments, labelled_moments, training_moments
-from pretrain.monitoring.read_clips import Share
+from pretrain.monitoring.background_reader import BackgroundReader
+from pretrain.monitoring.feature_metrics import feature_std, knn_probe, rankme
+from pretrain.monitoring.probe_clips import ProbeClips, labelled_clips, training_clips
+from pretrain.monitoring.read_clips import ClipShare
 from pretrain.sources import Sources
 
 AT_ONCE = 8  # clips of a forward pass
 
 
-class Watched(NamedTuple):
+class ProbeShare(NamedTuple):
     """The clips, of which this process encodes its share."""
 
-    moments: Moments
-    share: Share
+    moments: ProbeClips
+    share: ClipShare
 
 
-class Watch:
+class FeatureProbe:
     """Chooses the clips and begins to read them; the first look waits for what is not read yet."""
 
     def __init__(self, config: PretrainConfig, sources: Sources, processes: Processes) -> None:
         """Every process calls it. Raises what reading labels raises."""
         probe, data = config.probe, config.data
         if probe is None:
-            self._moments = training_moments(config, sources)
+            self._moments = training_clips(config, sources)
         else:
-            self._moments = first_finds(processes, lambda: labelled_moments(config, probe))
+            self._moments = compute_on_rank0(processes, lambda: labelled_clips(config, probe))
         self._every = config.log.features_every_steps
-        self._watched: Watched | None = None
-        self._reading = Reading(
+        self._watched: ProbeShare | None = None
+        self._reading = BackgroundReader(
             self._moments, processes, config.encoder.image_size, data.workers, data.read_timeout
         )
 
-    def watched(self, say: Callable[[str], None]) -> Watched:
+    def share(self, say: Callable[[str], None]) -> ProbeShare:
         """The clips; every process calls it. `say` is told of them the first time."""
         if self._watched is None:
-            self._watched = Watched(self._moments, self._reading.share())
+            self._watched = ProbeShare(self._moments, self._reading.share())
             self._tell(self._watched, say)
         return self._watched
 
@@ -52,7 +52,7 @@ class Watch:
         """Ends the reading where nobody has asked for it."""
         self._reading.close()
 
-    def _tell(self, watched: Watched, say: Callable[[str], None]) -> None:
+    def _tell(self, watched: ProbeShare, say: Callable[[str], None]) -> None:
         share, moments = watched.share, watched.moments
         failures = [failure for part in gather_objects(share.failures) for failure in part]
         read = sum(gather_objects(len(share.numbers)))
@@ -64,7 +64,7 @@ class Watch:
 
 
 @torch.no_grad()
-def encode(encoder: VideoEncoder, watched: Watched, device: torch.device) -> dict[int, Tensor]:
+def encode(encoder: VideoEncoder, watched: ProbeShare, device: torch.device) -> dict[int, Tensor]:
     """Pooled features [d] of all clips by their number; every process calls it, and has all."""
     clips = watched.share.clips
     parts = [encoder(part.to(device)).pooled.float().cpu() for part in clips.split(AT_ONCE)]
@@ -72,27 +72,29 @@ def encode(encoder: VideoEncoder, watched: Watched, device: torch.device) -> dic
     return {number: row for part in gather_objects(mine) for number, row in part.items()}
 
 
-def figures_of(
-    watched: Watched, features: dict[int, Tensor], config: PretrainConfig
+def feature_metrics(
+    watched: ProbeShare, features: dict[int, Tensor], config: PretrainConfig
 ) -> dict[str, float]:
     """By the names that they are logged under; no probe of the moments of one recording."""
     numbers = sorted(features)
     rows = torch.stack([features[number] for number in numbers])
     if len(rows) < 2 or not bool(torch.isfinite(rows).all()):
         return {}
-    figures = {"features/rankme": rank_me(rows), "features/std": spread(rows)}
+    figures = {"features/rankme": rankme(rows), "features/std": feature_std(rows)}
     labels, probe = watched.moments.labels, config.probe
     recordings = torch.tensor([watched.moments.of[number] for number in numbers])
     if labels is not None and probe is not None and len(recordings.unique()) > 1:
-        told = probe_neighbours(
+        told = knn_probe(
             rows,
             torch.tensor([labels[number] for number in numbers]),
             recordings,
-            len(watched.moments.classes), probe.k, probe.temperature,
-        )  # fmt: skip
+            len(watched.moments.classes),
+            probe.k,
+            probe.temperature,
+        )
         figures |= {
-            "probe/knn": told.right,
-            "probe/commonest": told.commonest,
+            "probe/knn": told.accuracy,
+            "probe/commonest": told.majority,
             "probe/chance": told.chance,
         }
     return figures

@@ -6,36 +6,41 @@ from pathlib import Path
 
 from PIL import Image
 
-from launch.metrics.run_logger import Teller
+from launch.metrics.run_logger import RunLogger
 from launch.training.engine import Engine
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.monitoring.features import Watch, encode, figures_of
-from pretrain.reconstruction.reconstruct import Completion, complete
-from pretrain.reconstruction.render import completion_sheet
+from pretrain.monitoring.features import FeatureProbe, encode, feature_metrics
+from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
+from pretrain.reconstruction.render import reconstruction_sheet
 
 PICTURE_FILE = "reconstruction.png"
 DEAR = 0.02  # share of a run's time
 
 
-class Looker:
+class TrainingMonitor:
     """Looks at the model as it is after a step, without changing it or what is drawn later.
 
     Every process calls it alike, for where weights are divided all must compute.
     """
 
     def __init__(
-        self, config: PretrainConfig, folder: Path, teller: Teller, clips: PretrainBatch,
-        watch: Watch, steps: range,
-    ) -> None:  # fmt: skip
-        self._config, self._folder, self._teller = config, folder, teller
-        self._clips, self._watch, self._last = clips, watch, steps.stop
+        self,
+        config: PretrainConfig,
+        folder: Path,
+        logger: RunLogger,
+        clips: PretrainBatch,
+        probe: FeatureProbe,
+        steps: range,
+    ) -> None:
+        self._config, self._folder, self._logger = config, folder, logger
+        self._clips, self._probe, self._last = clips, probe, steps.stop
         self._began, self._looked, self._told = time.perf_counter(), 0.0, False
         self._painter = ThreadPoolExecutor(1)  # compressing a picture takes as long as ten steps
         self._painted: Future[None] | None = None
 
-    def look(self, step: int, engine: Engine) -> None:
+    def after_step(self, step: int, engine: Engine) -> None:
         """What is due after a step."""
         log = self._config.log
         draws = step % log.pictures_every_steps == 0 or step == self._last
@@ -53,12 +58,12 @@ class Looker:
         model.train()
         self._looked += time.perf_counter() - began
         share = self._looked / (time.perf_counter() - self._began)
-        self._teller.log(step, {"speed/looking": share})
+        self._logger.log(step, {"speed/looking": share})
         self._tell_cost(step, share)
 
     def close(self) -> None:
         """Returns when the last picture is painted."""
-        self._watch.close()
+        self._probe.close()
         self._finish_painting()
 
     def _finish_painting(self) -> None:
@@ -67,34 +72,38 @@ class Looker:
 
     def _draw(self, step: int, engine: Engine) -> None:
         config, clips = self._config, self._clips
-        completion = complete(
-            engine.forward, clips.clip, clips.visible, config.encoder, config.target,
+        completion = reconstruct(
+            engine.forward,
+            clips.clip,
+            clips.visible,
+            config.encoder,
+            config.target,
             config.decoder.predicted_frames,
-        )  # fmt: skip
-        if not self._teller.speaks:
+        )
+        if not self._logger.is_writer:
             return
         self._finish_painting()
         self._painted = self._painter.submit(self._paint, step, completion)
 
-    def _paint(self, step: int, completion: Completion) -> None:
+    def _paint(self, step: int, completion: Reconstruction) -> None:
         share = self._clips.visible.shape[1] / self._config.encoder.tokens
-        sheet = completion_sheet(completion, share, f"step {step}")
-        self._teller.picture(step, "reconstruction", sheet)
+        sheet = reconstruction_sheet(completion, share, f"step {step}")
+        self._logger.log_image(step, "reconstruction", sheet)
         try:
             Image.fromarray(sheet).save(self._folder / PICTURE_FILE)
         except OSError as error:
-            self._teller.say(f"warning: {self._folder / PICTURE_FILE}: {error.strerror}")
+            self._logger.info(f"warning: {self._folder / PICTURE_FILE}: {error.strerror}")
 
     def _encode(self, step: int, engine: Engine, model: MaskedAutoencoder) -> None:
-        watched = self._watch.watched(self._teller.say)
+        watched = self._probe.share(self._logger.info)
         features = encode(model.encoder, watched, engine.device)
-        if not self._teller.speaks:
+        if not self._logger.is_writer:
             return
-        figures = figures_of(watched, features, self._config)
+        figures = feature_metrics(watched, features, self._config)
         if not figures:
-            self._teller.say(f"warning: step {step}: the features are not finite")
+            self._logger.info(f"warning: step {step}: the features are not finite")
             return
-        self._teller.log(step, figures)
+        self._logger.log(step, figures)
         line = (
             f"features at step {step}: RankMe {figures['features/rankme']:.1f} of "
             f"{min(len(features), self._config.encoder.embed_dim)}, spread "
@@ -105,12 +114,12 @@ class Looker:
                 f", nearest neighbours {figures['probe/knn']:.2f} right (commonest "
                 f"{figures['probe/commonest']:.2f}, chance {figures['probe/chance']:.2f})"
             )
-        self._teller.say(line)
+        self._logger.info(line)
 
     def _tell_cost(self, step: int, share: float) -> None:
         if share > DEAR and step > self._config.log.features_every_steps and not self._told:
             self._told = True
-            self._teller.say(
+            self._logger.info(
                 f"warning: looking took {share:.1%} of the time; raise log.features_every_steps "
                 "and log.pictures_every_steps, or lower log.feature_clips"
             )

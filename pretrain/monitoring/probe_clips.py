@@ -10,7 +10,7 @@ from launch.rng import sample_rng
 from pretrain.config import PretrainConfig, ProbeConfig
 from pretrain.sources import Sources
 from video.config import Sampling
-from video.labels.align import Track, classes_of, join, moments
+from video.labels.align import LabelTrack, align_labels, classes_of, timestamps
 from video.labels.label_files import LabelFiles
 from video.labels.segments import LabelError
 from video.labels.single_label import label_files, read_labels
@@ -21,7 +21,7 @@ from video.recording import Recording
 RATE = 1.0  # labelled moments a second, of which some are taken
 
 
-class Moments(NamedTuple):
+class ProbeClips(NamedTuple):
     """Clips to read: the times of their frames, in which recording."""
 
     recordings: list[Recording]
@@ -31,28 +31,34 @@ class Moments(NamedTuple):
     classes: tuple[str, ...]
 
 
-def training_moments(config: PretrainConfig, sources: Sources) -> Moments:
+def training_clips(config: PretrainConfig, sources: Sources) -> ProbeClips:
     """Clips of the run's own recordings, evenly over an epoch."""
     reads = sources.sampler.reads_per_epoch
     count = min(config.log.feature_clips, reads)
     positions = np.linspace(0, reads - 1, count).astype(int).tolist()
     places = [sources.sampler.draw(p, sample_rng(config.seed, 0, p, "clip")) for p in positions]
-    return Moments(
-        sources.recordings, [place.recording for place in places],
-        [place.times for place in places], None, (),
-    )  # fmt: skip
+    return ProbeClips(
+        sources.recordings,
+        [place.recording for place in places],
+        [place.times for place in places],
+        None,
+        (),
+    )
 
 
-def labelled_moments(config: PretrainConfig, probe: ProbeConfig) -> Moments:
+def labelled_clips(config: PretrainConfig, probe: ProbeConfig) -> ProbeClips:
     """Moments of the probe's set, evenly over its labelled seconds, each in the middle of a clip.
 
     Raises LabelError and ManifestError, and LabelError where a probe would say nothing: with one
     class, or one recording.
     """
     opened = open_source(
-        Path(probe.source), config.data.reader, probe.folder_fps, config.data.read_timeout,
+        Path(probe.source),
+        config.data.reader,
+        probe.folder_fps,
+        config.data.read_timeout,
         show_progress,
-    )  # fmt: skip
+    )
     if opened.failures:
         raise LabelError(f"probe.source: {opened.failures[0]}; take it out of the set")
     tracks, classes = _tracks(opened.recordings, probe)
@@ -69,25 +75,31 @@ def labelled_moments(config: PretrainConfig, probe: ProbeConfig) -> Moments:
     count = min(config.log.feature_clips, len(known))
     chosen = [known[i] for i in np.linspace(0, len(known) - 1, count).astype(int)]
     sampling = config.data.sampling
-    return Moments(
-        opened.recordings, [number for number, _, _ in chosen],
-        [_around(time, opened.recordings[number], config.encoder.frames, sampling)
-         for number, time, _ in chosen],
-        [label for _, _, label in chosen], classes,
-    )  # fmt: skip
+    return ProbeClips(
+        opened.recordings,
+        [number for number, _, _ in chosen],
+        [
+            _around(time, opened.recordings[number], config.encoder.frames, sampling)
+            for number, time, _ in chosen
+        ],
+        [label for _, _, label in chosen],
+        classes,
+    )
 
 
 def _tracks(
     recordings: Sequence[Recording], probe: ProbeConfig
-) -> tuple[list[Track], tuple[str, ...]]:
+) -> tuple[list[LabelTrack], tuple[str, ...]]:
     held = LabelFiles(
         label_files(probe.labels),
         lambda path, name: read_labels(path, name, probe.label_fps, probe.category),
     )
     files = [held.of(recording) for recording in recordings]
-    classes = classes_of([file.marks[name] for file, name in files])
+    classes = classes_of([file.segments[name] for file, name in files])
     tracks = [
-        join(recording, moments(recording, RATE), file.marks[name], classes, file.path)
+        align_labels(
+            recording, timestamps(recording, RATE), file.segments[name], classes, file.path
+        )
         for recording, (file, name) in zip(recordings, files, strict=True)
     ]
     return tracks, classes

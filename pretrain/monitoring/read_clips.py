@@ -8,14 +8,14 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from launch.distributed.process_group import Processes
-from pretrain.monitoring.probe_clips import Moments
-from video.eval_crop import Fitting
+from pretrain.monitoring.probe_clips import ProbeClips
+from video.eval_crop import EvalCrop
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
-from video.worker_processes import Job, Show, Tell, outcomes_of
+from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 
-class Share(NamedTuple):
+class ClipShare(NamedTuple):
     """What one process encodes: as many clips on each, black ones where there are fewer."""
 
     clips: UInt8[Tensor, "m t h w c"]
@@ -24,9 +24,14 @@ class Share(NamedTuple):
 
 
 def read_share(
-    moments: Moments, processes: Processes, size: tuple[int, int], workers: int, patience: float,
-    show: Show = show_progress, read: Callable[..., list[object]] | None = None,
-) -> Share:  # fmt: skip
+    moments: ProbeClips,
+    processes: Processes,
+    size: tuple[int, int],
+    workers: int,
+    patience: float,
+    show: ProgressDisplay = show_progress,
+    read: Callable[..., list[object]] | None = None,
+) -> ClipShare:
     """Every so many-th of the clips. What cannot be read, or hangs, is left out and named.
 
     `read` stands for `read_clips`, in the process of a recording.
@@ -37,12 +42,13 @@ def read_share(
         by_recording.setdefault(moments.of[number], []).append(number)
     jobs = [
         Job(
-            moments.recordings[which].path, read or read_clips,
+            moments.recordings[which].path,
+            read or read_clips,
             (moments.recordings[which], [moments.times[n] for n in numbers], size),
         )
         for which, numbers in by_recording.items()
-    ]  # fmt: skip
-    outcomes = outcomes_of(jobs, max(workers, 1), patience, "features: reading", show, start="fork")
+    ]
+    outcomes = run_all(jobs, max(workers, 1), patience, "features: reading", show, start="fork")
     clips: dict[int, Tensor] = {}
     failures = []
     for numbers, outcome in zip(by_recording.values(), outcomes, strict=True):
@@ -60,18 +66,21 @@ def read_share(
     kept = torch.zeros(each, frames, *size, 3, dtype=torch.uint8)
     for place, number in enumerate(numbers):
         kept[place] = clips[number]
-    return Share(kept, numbers, failures)
+    return ClipShare(kept, numbers, failures)
 
 
 def read_clips(
-    recording: Recording, wanted: Sequence[Sequence[float]], size: tuple[int, int], tell: Tell
+    recording: Recording,
+    wanted: Sequence[Sequence[float]],
+    size: tuple[int, int],
+    tell: ReportProgress,
 ) -> list[object]:
     """Each clip as bytes [t h w c], or why it cannot be read."""
     torch.set_num_threads(1)  # those of the process that this one was copied from are not here
     found: list[object] = []
     for number, times in enumerate(wanted):
         try:
-            found.append(Fitting(size).clip(recording, times).numpy())
+            found.append(EvalCrop(size).clip(recording, times).numpy())
         except UnreadableVideo as failure:
             found.append(failure)
         tell((number + 1) / len(wanted))

@@ -7,18 +7,18 @@ from typing import NamedTuple
 import torch
 
 from launch.capacity.comm_cost import Links
-from launch.capacity.model_memory import Footprint
+from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import FREE, DeviceMemory, device_memory
 from launch.config import EngineConfig
 from launch.training.engine import resolve_precision
 from pretrain.config import PretrainConfig
-from pretrain.planning.memory import footprint
+from pretrain.planning.memory import autoencoder_memory
 
 GIB = 2**30
 STAGES = range(4)
 
 
-class Machine(NamedTuple):
+class Hardware(NamedTuple):
     """What a run is planned for."""
 
     devices: int
@@ -42,17 +42,19 @@ class Fit(NamedTuple):
     fits: bool
 
 
-def stage_precision(config: PretrainConfig, machine: Machine, stage: int) -> str:
+def stage_precision(config: PretrainConfig, machine: Hardware, stage: int) -> str:
     asked = "fp32" if stage == 0 else config.engine.precision
     device = torch.device("cuda" if machine.on_gpu else "cpu")
     return resolve_precision(EngineConfig(zero_stage=stage, precision=asked), device)
 
 
-def footprints_of(config: PretrainConfig, machine: Machine) -> dict[tuple[int, bool], Footprint]:
+def model_memories(
+    config: PretrainConfig, machine: Hardware
+) -> dict[tuple[int, bool], ModelMemory]:
     """By ZeRO stage and recompute; stages of one precision have the same."""
     precisions = [stage_precision(config, machine, stage) for stage in STAGES]
     known = {
-        (precision, recompute): footprint(config, precision, recompute, machine.on_gpu)
+        (precision, recompute): autoencoder_memory(config, precision, recompute, machine.on_gpu)
         for precision in dict.fromkeys(precisions)
         for recompute in (False, True)
     }
@@ -64,16 +66,21 @@ def footprints_of(config: PretrainConfig, machine: Machine) -> dict[tuple[int, b
 
 
 def largest_fit(
-    config: PretrainConfig, machine: Machine, stage: int, needed: Footprint, clips: int
+    config: PretrainConfig, machine: Hardware, stage: int, needed: ModelMemory, clips: int
 ) -> Fit:
     """The largest micro-batch that fits, or the smallest where none does.
 
     `clips` are those of a step, all devices together, and can be shared among the devices.
     """
     needs: Callable[..., DeviceMemory] = partial(
-        device_memory, needed, stage, stage_precision(config, machine, stage), machine.devices,
-        offload=stage > 0 and config.engine.offload_optimizer, on_gpu=machine.on_gpu,
-    )  # fmt: skip
+        device_memory,
+        needed,
+        stage,
+        stage_precision(config, machine, stage),
+        machine.devices,
+        offload=stage > 0 and config.engine.offload_optimizer,
+        on_gpu=machine.on_gpu,
+    )
     share, smallest = clips // machine.devices, config.data.clips_per_read
     room = machine.memory_gib * GIB * (1 - FREE)
     fitting = [

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from encoder.patchify import per_channel
-from launch.capacity.model_memory import Footprint, count_footprint
+from launch.capacity.model_memory import ModelMemory, measure_model_memory
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.loss import token_errors
@@ -13,7 +13,9 @@ from pretrain.targets import build_target
 MEASURED_CLIPS = 2  # from two on, memory grows evenly with the clips
 
 
-def footprint(config: PretrainConfig, precision: str, recompute: bool, on_gpu: bool) -> Footprint:
+def autoencoder_memory(
+    config: PretrainConfig, precision: str, recompute: bool, on_gpu: bool
+) -> ModelMemory:
     """Counts parameters, and the bytes of a forward and backward pass on tensors without data."""
     with torch.device("meta"):
         model = MaskedAutoencoder(config.encoder, config.decoder, recompute)
@@ -35,6 +37,6 @@ def footprint(config: PretrainConfig, precision: str, recompute: bool, on_gpu: b
 
     per_channel.cache_clear()  # it remembers tensors, which here are none
     try:
-        return count_footprint(model, precision, MEASURED_CLIPS, step, on_gpu)
+        return measure_model_memory(model, precision, MEASURED_CLIPS, step, on_gpu)
     finally:
         per_channel.cache_clear()

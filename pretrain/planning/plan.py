@@ -2,25 +2,36 @@
 
 from collections.abc import Iterator
 
-from launch.capacity.model_memory import Footprint
+from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import FREE
 from launch.recipe import ConfigError
 from launch.training.lr_schedule import total_steps
 from pretrain.config import PretrainConfig
 from pretrain.flops import forward_cost
-from pretrain.planning.hardware import GIB, Machine, footprints_of, largest_fit, stage_precision
+from pretrain.planning.hardware import GIB, Hardware, largest_fit, model_memories, stage_precision
 from pretrain.planning.scaling import scaling
 from pretrain.sources import plans_of
 from video.clip_sampler import ClipSampler
 from video.recording import Recording
 from video.text_table import table
 
-HEAD = ("ZeRO", "recompute", "precision", "micro-batch", "accumulated",
-        "weights", "gradients", "optimizer", "activations", "copies", "program",
-        "total")  # fmt: skip
+HEAD = (
+    "ZeRO",
+    "recompute",
+    "precision",
+    "micro-batch",
+    "accumulated",
+    "weights",
+    "gradients",
+    "optimizer",
+    "activations",
+    "copies",
+    "program",
+    "total",
+)
 
 
-def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[str]:
+def plan(config: PretrainConfig, machine: Hardware, hours: float | None) -> list[str]:
     """The plan as lines; raises ConfigError where the step cannot be shared so."""
     clips, copies = config.batch.clips, config.data.clips_per_read
     if clips % (machine.devices * copies):
@@ -30,7 +41,7 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
         )
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
-    footprints = footprints_of(config, machine)
+    footprints = model_memories(config, machine)
     parameters = footprints[0, False].parameters
     return [
         f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with its "
@@ -47,7 +58,7 @@ def plan(config: PretrainConfig, machine: Machine, hours: float | None) -> list[
 
 
 def _memory(
-    config: PretrainConfig, machine: Machine, footprints: dict[tuple[int, bool], Footprint]
+    config: PretrainConfig, machine: Hardware, footprints: dict[tuple[int, bool], ModelMemory]
 ) -> Iterator[str]:
     """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
     rows: list[tuple[str, ...]] = [HEAD]
@@ -62,7 +73,7 @@ def _memory(
 
 
 def _time(
-    config: PretrainConfig, machine: Machine, flops: int, hours: float | None
+    config: PretrainConfig, machine: Hardware, flops: int, hours: float | None
 ) -> Iterator[str]:
     reads = _reads_per_epoch(config, hours) if hours is not None else None
     if config.schedule.steps is None and reads is None:
@@ -90,8 +101,14 @@ def _reads_per_epoch(config: PretrainConfig, hours: float) -> int:
     """As of one recording of that length; many short ones give a little less."""
     fps = 25.0
     recording = Recording(
-        path="planned", reader="pyav", fps=fps, frames=round(hours * 3600 * fps),
-        seconds=hours * 3600, width=640, height=480, first=0.0,
+        path="planned",
+        reader="pyav",
+        fps=fps,
+        frames=round(hours * 3600 * fps),
+        seconds=hours * 3600,
+        width=640,
+        height=480,
+        first=0.0,
         source=next(iter(config.data.named)),
-    )  # fmt: skip
+    )
     return ClipSampler([recording], config.encoder.frames, plans_of(config.data)).reads_per_epoch

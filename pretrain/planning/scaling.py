@@ -3,21 +3,34 @@
 from collections.abc import Iterator
 
 from launch.capacity.comm_cost import LIVE_VALUES, Links, sent_by_deepspeed, step_time
-from launch.capacity.model_memory import Footprint
+from launch.capacity.model_memory import ModelMemory
 from pretrain.config import PretrainConfig
-from pretrain.planning.hardware import STAGES, Fit, Machine, largest_fit, stage_precision
+from pretrain.planning.hardware import STAGES, Fit, Hardware, largest_fit, stage_precision
 from video.text_table import table
 
 DEVICES = (8, 64, 512)
-HEAD = ("GPUs", "ZeRO", "clips", "micro-batch", "accumulated", "GB sent",
-        "s computing", "s communicating", "s a step", "clips/s", "efficiency")  # fmt: skip
+HEAD = (
+    "GPUs",
+    "ZeRO",
+    "clips",
+    "micro-batch",
+    "accumulated",
+    "GB sent",
+    "s computing",
+    "s communicating",
+    "s a step",
+    "clips/s",
+    "efficiency",
+)
 VALUE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 
 def scaling(
-    config: PretrainConfig, machine: Machine, footprints: dict[tuple[int, bool], Footprint],
+    config: PretrainConfig,
+    machine: Hardware,
+    footprints: dict[tuple[int, bool], ModelMemory],
     flops: int,
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """Lines of a table for more GPUs, on which the step is the same.
 
     `flops` are those that train one clip, without recomputing.
@@ -39,24 +52,38 @@ def shared_clips(config: PretrainConfig, devices: int) -> int:
 
 
 def _rows(
-    config: PretrainConfig, machine: Machine, footprints: dict[tuple[int, bool], Footprint],
+    config: PretrainConfig,
+    machine: Hardware,
+    footprints: dict[tuple[int, bool], ModelMemory],
     flops: int,
-) -> Iterator[tuple[str, ...]]:  # fmt: skip
+) -> Iterator[tuple[str, ...]]:
     clips = shared_clips(config, machine.devices)
     for stage in _comparable(config, machine):
         recompute, fit = _fit(config, machine, stage, footprints, clips)
         yield (
-            str(machine.devices), str(stage), f"{clips}{'*' * (clips != config.batch.clips)}",
-            str(fit.micro_batch), str(fit.accumulation),
-            *_times(config, machine, stage, fit, footprints[stage, False].parameters,
-                    flops * (4 / 3 if recompute else 1)),
-        )  # fmt: skip
+            str(machine.devices),
+            str(stage),
+            f"{clips}{'*' * (clips != config.batch.clips)}",
+            str(fit.micro_batch),
+            str(fit.accumulation),
+            *_times(
+                config,
+                machine,
+                stage,
+                fit,
+                footprints[stage, False].parameters,
+                flops * (4 / 3 if recompute else 1),
+            ),
+        )
 
 
 def _fit(
-    config: PretrainConfig, machine: Machine, stage: int,
-    footprints: dict[tuple[int, bool], Footprint], clips: int,
-) -> tuple[bool, Fit]:  # fmt: skip
+    config: PretrainConfig,
+    machine: Hardware,
+    stage: int,
+    footprints: dict[tuple[int, bool], ModelMemory],
+    clips: int,
+) -> tuple[bool, Fit]:
     """Whether activations are recomputed, and the largest micro-batch then."""
     asked = config.engine.recompute
     for recompute in (False, True) if asked == "auto" else (asked,):
@@ -67,7 +94,7 @@ def _fit(
 
 
 def _times(
-    config: PretrainConfig, machine: Machine, stage: int, fit: Fit, values: int, flops: float
+    config: PretrainConfig, machine: Hardware, stage: int, fit: Fit, values: int, flops: float
 ) -> tuple[str, ...]:
     """Columns from the bytes on."""
     share = fit.micro_batch * fit.accumulation
@@ -76,20 +103,23 @@ def _times(
     sent = sent_by_deepspeed(stage, values, machine.devices, value_bytes, fit.accumulation)
     time = step_time(stage, computing, sent, machine.links, machine.devices)
     return (
-        f"{sent.total / 1e9:.3g}", f"{time.computing:.3g}", f"{time.communicating:.3g}",
-        f"{time.total:.3g}", f"{share * machine.devices / time.total:.0f}",
+        f"{sent.total / 1e9:.3g}",
+        f"{time.computing:.3g}",
+        f"{time.communicating:.3g}",
+        f"{time.total:.3g}",
+        f"{share * machine.devices / time.total:.0f}",
         f"{time.efficiency:.0%}{'' if fit.fits else '  does not fit'}",
-    )  # fmt: skip
+    )
 
 
-def _comparable(config: PretrainConfig, machine: Machine) -> list[int]:
+def _comparable(config: PretrainConfig, machine: Hardware) -> list[int]:
     """Stages that compute in the precision of which the peak is known."""
     precision = stage_precision(config, machine, STAGES[-1])
     return [stage for stage in STAGES if stage_precision(config, machine, stage) == precision]
 
 
 def _assumptions(
-    config: PretrainConfig, machine: Machine, footprints: dict[tuple[int, bool], Footprint]
+    config: PretrainConfig, machine: Hardware, footprints: dict[tuple[int, bool], ModelMemory]
 ) -> Iterator[str]:
     links = machine.links
     more = ", a third more work where activations are recomputed" if config.engine.recompute else ""
@@ -119,8 +149,8 @@ def _assumptions(
 
 def _links(links: Links) -> str:
     return (
-        f"links: {links.reached:.0%} of {links.inside / 1e9:g} GB/s inside a node of "
-        f"{links.devices_per_node}, and of {links.between * 8e-9:g} Gbit/s for each device between "
-        f"nodes: {links.bandwidth(1) / 1e9:.0f} and "
+        f"links: {links.bus_efficiency:.0%} of {links.intra_node / 1e9:g} GB/s inside a node of "
+        f"{links.devices_per_node}, and of {links.inter_node * 8e-9:g} Gbit/s for each device "
+        f"between nodes: {links.bandwidth(1) / 1e9:.0f} and "
         f"{links.bandwidth(links.devices_per_node + 1) / 1e9:.0f} GB/s around a ring of all"
     )

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from encoder.commands import told_of
+from encoder.commands import overrides_of
 from encoder.config import first_error
 from launch.distributed.process_group import Processes
 from launch.recipe import ConfigError
 from masking import GENERATORS, DualMasking, Grid, MaskGenerator
-from pretrain.checkpoint.infer_config import ToldOfDecoder
-from pretrain.reconstruction.load import Opened, open_autoencoder
-from pretrain.reconstruction.reconstruct import Completion, complete
+from pretrain.checkpoint.infer_config import DecoderOverrides
+from pretrain.reconstruction.load import LoadedAutoencoder, open_autoencoder
+from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
 from pretrain.reconstruction.render import FRAMES_SHOWN, LABELS, classic_sheet, every, strips_of
 from video.visualize.cli_args import sampling_of
 from video.visualize.contact_sheet import draw_sheet
 from video.visualize.save import write_shown
-from video.visualize.select_clips import Shown, choice_of, find_chosen, read_clips
+from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read_clips
 from video.visualize.strips import Strip
 
 
@@ -42,14 +42,14 @@ class Hidden(NamedTuple):
         return self.visible / self.tokens
 
 
-def completion(options: argparse.Namespace) -> None:
+def reconstruct_command(options: argparse.Namespace) -> None:
     """Writes NAME_KIND_RATIO.png and .mp4 of each recording into the folder.
 
     Raises what opening a model and reading recordings raise, and ConfigError.
     """
     _require_known(options.mask)
-    of_decoder = ToldOfDecoder(options.decoder_heads, options.target)
-    opened = open_autoencoder(Path(options.model), told_of(options.told), of_decoder)
+    of_decoder = DecoderOverrides(options.decoder_heads, options.target)
+    opened = open_autoencoder(Path(options.model), overrides_of(options.told), of_decoder)
     hidden = chosen_mask(opened.hides, options, opened.encoder.grid)
     for line in _described(opened, hidden):
         print(line, flush=True)
@@ -62,10 +62,14 @@ def completion(options: argparse.Namespace) -> None:
     for number, shown in enumerate(clips):
         rng = np.random.default_rng([options.seed, number, *b"mask"])
         visible = DualMasking(hidden.by, None).draw(encoder.grid, [rng]).visible
-        completed = complete(
-            opened.model, shown.clip[None].to(device), torch.from_numpy(visible).to(device),
-            encoder, opened.target, opened.model.decoder.config.predicted_frames,
-        )  # fmt: skip
+        completed = reconstruct(
+            opened.model,
+            shown.clip[None].to(device),
+            torch.from_numpy(visible).to(device),
+            encoder,
+            opened.target,
+            opened.model.decoder.config.predicted_frames,
+        )
         file = options.out / f"{shown.name}_{hidden.by.kind}_{hidden.by.ratio:g}"
         _write(file, shown, completed, opened, hidden, options.style)
         print(_line(shown, completed, file), flush=True)
@@ -102,7 +106,7 @@ def chosen_mask(trained: MaskGenerator, options: argparse.Namespace, grid: Grid)
     return Hidden(generator, counts.visible, counts.tokens)
 
 
-def _described(opened: Opened, hidden: Hidden) -> Iterator[str]:
+def _described(opened: LoadedAutoencoder, hidden: Hidden) -> Iterator[str]:
     encoder = opened.encoder
     yield (
         f"model: {opened.described}; {encoder.embed_dim} wide, {encoder.depth} blocks, "
@@ -116,7 +120,12 @@ def _described(opened: Opened, hidden: Hidden) -> Iterator[str]:
 
 
 def _write(
-    file: Path, shown: Shown, completed: Completion, opened: Opened, hidden: Hidden, style: str
+    file: Path,
+    shown: ShownClip,
+    completed: Reconstruction,
+    opened: LoadedAutoencoder,
+    hidden: Hidden,
+    style: str,
 ) -> None:
     strips = strips_of(completed, 0, hidden.visible_share)
     times = _times(shown, len(strips["original"].frames))
@@ -130,7 +139,7 @@ def _write(
         raise ConfigError(f"--out {file.parent}: cannot be written ({error.strerror})") from None
 
 
-def _times(shown: Shown, count: int) -> list[float]:
+def _times(shown: ShownClip, count: int) -> list[float]:
     """Seconds of the frames that the decoder predicts."""
     chosen = np.linspace(0, len(shown.times) - 1, count).astype(int)
     return [shown.times[i] for i in chosen.tolist()]
@@ -142,7 +151,7 @@ def _sheet(strips: dict[str, Strip], times: list[float], title: str) -> np.ndarr
     return draw_sheet(title, every(list(strips.values()), step), columns)
 
 
-def _line(shown: Shown, completed: Completion, file: Path) -> str:
+def _line(shown: ShownClip, completed: Reconstruction, file: Path) -> str:
     return (
         f"{shown.name}: {shown.times[0]:.2f} to {shown.times[-1]:.2f} s, error "
         f"{float(completed.error):.4f} of what is hidden (trivial {float(completed.trivial):.4f}): "

@@ -5,23 +5,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoder.checkpoint.native_format import load_strictly
-from encoder.checkpoint.overrides import Told
-from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.checkpoint.parse import find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.commands import require_colours
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
-from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_whole
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.recipe import load_recipe
 from masking import MaskGenerator, Tube
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import OWN, autoencoder_of
-from pretrain.checkpoint.infer_config import ToldOfDecoder, measure_autoencoder
+from pretrain.checkpoint.infer_config import DecoderOverrides, infer_autoencoder_config
 from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
 from video.config import Sampling
 
 
-class Opened(NamedTuple):
+class LoadedAutoencoder(NamedTuple):
     """An autoencoder that predicts, and how it was trained as far as that is known."""
 
     model: MaskedAutoencoder
@@ -36,39 +36,44 @@ class Opened(NamedTuple):
         return self.model.encoder.config
 
 
-def open_autoencoder(path: Path, told: Told, of_decoder: ToldOfDecoder) -> Opened:
+def open_autoencoder(
+    path: Path, told: CheckpointOverrides, of_decoder: DecoderOverrides
+) -> LoadedAutoencoder:
     """A run folder, of which the newest whole checkpoint counts, or a file of any known layout.
 
     Raises CheckpointMismatch where it holds no autoencoder, and ConfigError.
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return _of_run(path)
-    found = find_encoder(path, told)
+    found = find_source(path, told)
     require_colours(found)
     layout, tensors = autoencoder_of(found)
-    measured = measure_autoencoder(found, layout, tensors, of_decoder)
+    measured = infer_autoencoder_config(found, layout, tensors, of_decoder)
     _require_grid(path, measured.encoder, told)
     model = _built(measured.encoder, measured.decoder)
     load_strictly(model, tensors, path)
     whose = "this project's" if layout == OWN else f"{layout}'s"
     described = f"{path}, in {whose} layout"
-    return Opened(
+    return LoadedAutoencoder(
         model.eval(), measured.target, Tube(), Sampling(), described, measured.assumed
-    )  # fmt: skip
+    )
 
 
-def _of_run(path: Path) -> Opened:
+def _of_run(path: Path) -> LoadedAutoencoder:
     config = load_recipe(PretrainConfig, str(path / "config.yaml"), (), path)
-    checkpoint = newest_whole(path / CHECKPOINTS_FOLDER)
+    checkpoint = newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)
     model = _built(config.encoder, config.decoder)
     load_strictly(model, read_weights(checkpoint), checkpoint.folder)
-    return Opened(
-        model.eval(), config.target, config.masking.encoder, config.data.sampling,
+    return LoadedAutoencoder(
+        model.eval(),
+        config.target,
+        config.masking.encoder,
+        config.data.sampling,
         f"{path}, step {checkpoint.step}",
-    )  # fmt: skip
+    )
 
 
-def _require_grid(path: Path, encoder: EncoderConfig, told: Told) -> None:
+def _require_grid(path: Path, encoder: EncoderConfig, told: CheckpointOverrides) -> None:
     """A decoder's positions are those of one grid, which told numbers cannot change."""
     for name in ("frames", "image_size"):
         said, held = getattr(told, name), getattr(encoder, name)

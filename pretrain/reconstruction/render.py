@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from pretrain.reconstruction.reconstruct import Completion
+from pretrain.reconstruction.reconstruct import Reconstruction
 from video.visualize.contact_sheet import draw_sheet, stack_sheets
 from video.visualize.strips import Strip, to_bytes
 
@@ -25,20 +25,21 @@ FRAMES_SHOWN = 8  # of a clip, or a few more
 GAP = 1  # pixels between the frames of the classic style
 
 
-def strips_of(completion: Completion, number: int, visible_share: float) -> dict[str, Strip]:
+def strips_of(completion: Reconstruction, number: int, visible_share: float) -> dict[str, Strip]:
     """The rows of a clip of the batch by their names in LABELS, with captions."""
     captions = {
         "original": "original",
         "seen": f"what the encoder saw: {visible_share:.0%} of the patches",
         "completed": "completion" + (BORROWED if completion.with_truth is not None else ""),
         "with_truth": TRUE,
-        "difference": DIFFERENCE if completion.with_truth is not None else DIFFERENCE.replace(
-            " of the completion without leak", ""),
-    }  # fmt: skip
+        "difference": DIFFERENCE
+        if completion.with_truth is not None
+        else DIFFERENCE.replace(" of the completion without leak", ""),
+    }
     clips = {
         "original": completion.original,
         "seen": completion.seen,
-        "completed": completion.completed,
+        "completed": completion.reconstructed,
         "with_truth": completion.with_truth,
         "difference": completion.difference / FAR,
     }
@@ -49,17 +50,19 @@ def strips_of(completion: Completion, number: int, visible_share: float) -> dict
     }
 
 
-def completion_sheet(
-    completion: Completion, visible_share: float, title: str
+def reconstruction_sheet(
+    completion: Reconstruction, visible_share: float, title: str
 ) -> UInt8[np.ndarray, "y x 3"]:
     """All clips of a batch below each other, some frames of each."""
     clips, frames = completion.original.shape[:2]
     step = max(1, frames // FRAMES_SHOWN)
     drawn = [strips_of(completion, number, visible_share) for number in range(clips)]
-    return stack_sheets([
-        draw_sheet(f"{title}, clip {number + 1}", every(list(strips.values()), step))
-        for number, strips in enumerate(drawn)
-    ])  # fmt: skip
+    return stack_sheets(
+        [
+            draw_sheet(f"{title}, clip {number + 1}", every(list(strips.values()), step))
+            for number, strips in enumerate(drawn)
+        ]
+    )
 
 
 def every(strips: Sequence[Strip], step: int) -> list[Strip]:

@@ -11,7 +11,7 @@ from encoder.patchify import unit_pixels
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig, TargetConfig
-from pretrain.loss import hidden_from_encoder, token_errors
+from pretrain.loss import hidden_tokens, token_errors
 from pretrain.targets import build_target
 
 ENCODER = EncoderConfig(embed_dim=32, depth=2, num_heads=2, patch=16, frames=4, image_size=64)
@@ -39,7 +39,7 @@ def test_loss_and_gradients_are_those_of_pretraining(masking: DualMasking) -> No
     prediction = ours(clip, visible, decoded)
     expected = token_errors(prediction, target.values, visible, decoded, ENCODER.tokens).loss()
 
-    hidden = hidden_from_encoder(visible, ENCODER.tokens)
+    hidden = hidden_tokens(visible, ENCODER.tokens)
     chosen = torch.zeros_like(hidden).scatter_(1, decoded, True)
     seen = (unit_pixels(clip) - torch.tensor(ENCODER.mean)) / torch.tensor(ENCODER.std)
     found = theirs.loss(rearrange(seen, "b t h w c -> b c t h w"), Tokens(hidden, chosen))

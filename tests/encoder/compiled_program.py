@@ -36,12 +36,16 @@ def main() -> None:
     compile_blocks(compiled)
     results(compiled.train())
     pairs = zip(results(compiled.eval()), results(blocks.eval()), strict=True)
-    print(json.dumps({
-        "names": list(compiled.state_dict()) == list(blocks.state_dict()),
-        "distances": [float((a - b).norm() / b.norm()) for a, b in pairs],
-        "graphs": counters["stats"]["unique_graphs"],
-        "breaks": len(counters["graph_break"]) + len(counters["unimplemented"]),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "names": list(compiled.state_dict()) == list(blocks.state_dict()),
+                "distances": [float((a - b).norm() / b.norm()) for a, b in pairs],
+                "graphs": counters["stats"]["unique_graphs"],
+                "breaks": len(counters["graph_break"]) + len(counters["unimplemented"]),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from encoder.attention_maps import (
-    Asked,
-    answers,
-    attend,
+    AttentionQuery,
+    attention_maps,
     mean_of_heads,
     over_grid,
+    query_attention,
     query_weights,
+    resolve_query,
     rollout,
-    settle,
 )
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.config import EncoderConfig
 from encoder.variants import VARIANTS, as_variant
 from encoder.vit import NoSuchAttention, VideoEncoder
@@ -55,15 +55,15 @@ def random_layers(layers: int, tokens: int) -> list[torch.Tensor]:
 def test_the_map_is_that_of_the_seed(heads: str) -> None:
     """Last layer, row of the class token without its own key, not normalised again."""
     held = np.load(SEEDS / "public_mae_st_vit.npz")
-    encoder, _ = load_encoder(SEEDS / "public_mae_st_vit.safetensors", told=Told(4))
+    encoder, _ = load_encoder(SEEDS / "public_mae_st_vit.safetensors", told=CheckpointOverrides(4))
     mean, std = torch.tensor(encoder.config.mean), torch.tensor(encoder.config.std)
     clip = torch.from_numpy(held["x"]).permute(0, 2, 3, 4, 1) * std + mean
-    maps = attend(encoder.eval(), clip, Asked(each_head=heads == "each"))
+    maps = attention_maps(encoder.eval(), clip, AttentionQuery(each_head=heads == "each"))
     expected = torch.from_numpy(held["cls_to_patch_heads"])
     if heads == "mean":
         expected = expected.mean(1, keepdim=True)
     torch.testing.assert_close(maps.values, expected, atol=2e-5, rtol=1e-4)
-    assert maps.asked == Asked(encoder.config.depth - 1, "class", heads == "each")
+    assert maps.asked == AttentionQuery(encoder.config.depth - 1, "class", heads == "each")
     assert maps.even == 1 / 33 and (maps.values.sum((2, 3, 4)) < 1).all()
 
 
@@ -73,14 +73,14 @@ def test_maps_are_rows_of_the_attention_of_a_layer(kind: str) -> None:
     encoder, clip = build(config), clips(config)
     with torch.no_grad():
         weights = encoder(clip, attention=(1,)).attention[1]
-    maps = attend(encoder, clip, Asked(1, each_head=True))
+    maps = attention_maps(encoder, clip, AttentionQuery(1, each_head=True))
     assert maps.values.shape == (2, 3, *config.grid)
     rows = weights[..., 0, 1:] if config.class_token else weights.mean(-2)
     if kind == "divided":
         rows = rows.transpose(1, 2)
         assert maps.even == 1 / 7
     torch.testing.assert_close(maps.values.flatten(2), rows.flatten(2))
-    patches = attend(encoder, clip, Asked(-2, "mean"))
+    patches = attention_maps(encoder, clip, AttentionQuery(-2, "mean"))
     classes = int(config.class_token)
     rows = weights[..., classes:, classes:].mean(-2).mean(2 if kind == "divided" else 1)
     torch.testing.assert_close(patches.values.flatten(1), rows.flatten(1))
@@ -97,7 +97,7 @@ def test_rollout_is_the_product_of_the_layers(kind: str) -> None:
     product = eye
     for layer in range(2):
         product = (held[layer].mean(1) + eye) / 2 @ product
-    maps = attend(encoder, clip, Asked(1, rollout=True))
+    maps = attention_maps(encoder, clip, AttentionQuery(1, rollout=True))
     expected = product[:, 0, 1:] if config.class_token else product.mean(1)
     torch.testing.assert_close(maps.values.flatten(1), expected)
     assert maps.values.shape == (2, 1, *config.grid)
@@ -120,7 +120,7 @@ def test_even_attention_gives_even_maps_at_any_depth() -> None:
     for block in encoder.blocks:
         torch.nn.init.zeros_(block.attn.qkv.weight)
         torch.nn.init.zeros_(block.attn.q_bias)
-    maps = attend(encoder, clips(TINY))
+    maps = attention_maps(encoder, clips(TINY))
     torch.testing.assert_close(maps.values / maps.even, torch.ones(2, 1, 2, 2, 3))
 
 
@@ -130,7 +130,7 @@ def test_what_a_query_takes_adds_up_to_one() -> None:
         shares = query_weights(query, 9, class_token)
         assert shares.sum() == pytest.approx(1)
         torch.testing.assert_close(rollout(layers, shares).sum(-1), torch.ones(2))
-        torch.testing.assert_close(answers(layers[0], shares).sum(-1), torch.ones(2))
+        torch.testing.assert_close(query_attention(layers[0], shares).sum(-1), torch.ones(2))
     assert query_weights("mean", 9, class_token=True)[0] == 0
 
 
@@ -159,13 +159,13 @@ def test_a_token_that_all_attend_to_is_where_it_was_put() -> None:
         attn.qkv.weight[48:96] = torch.eye(48)  # keys are the tokens
         attn.qkv.weight[:48] = 0
         attn.q_bias.copy_(away * 9)  # every query looks for that one
-    values = attend(encoder, clip, Asked(0)).values[0, 0]
+    values = attention_maps(encoder, clip, AttentionQuery(0)).values[0, 0]
     assert values.argmax() == 11 and values[1, 1, 2] > 0.9
 
 
 def test_only_what_is_kept_stays_in_memory() -> None:
     weights = torch.rand(1, 3, 50, 50)
-    kept = answers(weights, query_weights("class", 50, class_token=True))
+    kept = query_attention(weights, query_weights("class", 50, class_token=True))
     assert kept.untyped_storage().nbytes() == 3 * 50 * 4
     assert mean_of_heads(weights).untyped_storage().nbytes() == 50 * 50 * 4
     seen = []
@@ -177,14 +177,28 @@ def test_only_what_is_kept_stays_in_memory() -> None:
 @pytest.mark.parametrize(
     ("config", "asked", "said"),
     [
-        (TINY, Asked(3), "attention of layer 3: the encoder has layers 0 to 2, .* -1 to -3"),
-        (TINY, Asked(-4), "attention of layer -4"),
-        (TINY, Asked(query="class"), "query class: the encoder has no class token; say mean"),
-        (DIVIDED, Asked(rollout=True), "rollout: .*divided between time and space; leave it out"),
-        (TINY, Asked(rollout=True, each_head=True), "rollout: .* leave heads at mean"),
+        (
+            TINY,
+            AttentionQuery(3),
+            "attention of layer 3: the encoder has layers 0 to 2, .* -1 to -3",
+        ),
+        (TINY, AttentionQuery(-4), "attention of layer -4"),
+        (
+            TINY,
+            AttentionQuery(query="class"),
+            "query class: the encoder has no class token; say mean",
+        ),
+        (
+            DIVIDED,
+            AttentionQuery(rollout=True),
+            "rollout: .*divided between time and space; leave it out",
+        ),
+        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* leave heads at mean"),
     ],
 )
-def test_what_an_encoder_has_not_is_refused(config: EncoderConfig, asked: Asked, said: str) -> None:
+def test_what_an_encoder_has_not_is_refused(
+    config: EncoderConfig, asked: AttentionQuery, said: str
+) -> None:
     with pytest.raises(NoSuchAttention, match=said) as raised:
-        settle(asked, config)
+        resolve_query(asked, config)
     assert raised.value.exit_status == 2

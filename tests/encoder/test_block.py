@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from encoder.block import attend
+from encoder.block import scaled_dot_product
 
 
 def parts(dtype: torch.dtype) -> list[Tensor]:
@@ -27,7 +27,7 @@ def results(dtype: torch.dtype, fused: bool) -> list[Tensor]:
         mixed = (q @ k.mT / 4).softmax(-1) @ v
     else:
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION] + ([] if fused else [SDPBackend.MATH])):
-            mixed = attend(q, k, v)
+            mixed = scaled_dot_product(q, k, v)
     mixed.square().sum().backward()
     return [x.detach().double() for x in (mixed, q.grad, k.grad, v.grad)]
 

@@ -12,8 +12,13 @@ from encoder.vit import VideoEncoder
 @pytest.mark.parametrize("attention", ["joint", "divided"])
 def test_products_are_those_that_torch_counts(attention: str) -> None:
     config = EncoderConfig(
-        embed_dim=48, depth=3, num_heads=3, frames=8, image_size=64, attention=attention,
-    )  # fmt: skip
+        embed_dim=48,
+        depth=3,
+        num_heads=3,
+        frames=8,
+        image_size=64,
+        attention=attention,
+    )
     encoder = VideoEncoder(config).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         encoder(torch.zeros(2, 8, 64, 64, 3, dtype=torch.uint8))

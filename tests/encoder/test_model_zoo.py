@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
-from encoder.model_zoo import CARDS, Card, available_models, find_card, find_model, load_model
+from encoder.model_zoo import CARDS, ModelCard, available_models, find_card, find_model, load_model
 from encoder.variants import find_variant
 
 CKPT = Path(__file__).parent / "checkpoint/fixtures/ckpt"
@@ -40,7 +40,7 @@ def test_all_names_of_the_forerunners_are_there() -> None:
     assert "mae_s_ssv2-50shot" not in names
     assert len(names) == 24 + 12
     for card in CARDS.values():
-        assert card.licence and Told(**card.told)
+        assert card.licence and CheckpointOverrides(**card.told)
         if card.variant:
             find_variant(card.variant)
 
@@ -88,7 +88,7 @@ def test_a_file_of_another_content_is_refused(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"these are the weights"
-    card = Card("a.pth", "https://x", "MIT", "", sha256=hashlib.sha256(content).hexdigest())
+    card = ModelCard("a.pth", "https://x", "MIT", "", sha256=hashlib.sha256(content).hexdigest())
     monkeypatch.setitem(CARDS, "a", card)
     (models / "a.pth").write_bytes(content)
     assert find_model("a") == models / "a.pth"

@@ -24,10 +24,12 @@ SMALL = (
 def words(labelled: Path, run: Path, *overrides: str) -> list[str]:
     """The command line of a small run; later words replace earlier ones."""
     data = (
-        f"data.set.source={labelled}", f"data.set.labels={labelled}",
-        f"data.set.split={labelled / 'split.yaml'}", "data.set.rate=2",
+        f"data.set.source={labelled}",
+        f"data.set.labels={labelled}",
+        f"data.set.split={labelled / 'split.yaml'}",
+        "data.set.rate=2",
         "data.set.sampling={step_seconds: 0.5}",
-    )  # fmt: skip
+    )
     return ["demo", *data, f"run={run}", *SMALL, *overrides]
 
 

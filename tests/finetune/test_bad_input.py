@@ -10,7 +10,7 @@ import torch
 
 from finetune.cli import RECIPES, main
 from finetune.config import FinetuneConfig
-from finetune.data.datasets import open_sets
+from finetune.data.datasets import open_datasets
 from finetune.data.splits import SplitError, find_split, read_split
 from finetune.evaluation.predictions import (
     Predictions,
@@ -38,7 +38,7 @@ def refused(folder: Path, *arguments: str) -> str:
     folder.mkdir(exist_ok=True)
     config = load_recipe(FinetuneConfig, arguments[0], arguments[1:], RECIPES, run=str(folder))
     with pytest.raises(ValueError) as caught:
-        sets = open_sets(config, folder, Processes())
+        sets = open_datasets(config, folder, Processes())
         build_network(config, sets, None, folder, Processes())
     assert caught.value.exit_status == 2 and caught.value.on_every_process
     assert "\n" not in str(caught.value)
@@ -178,16 +178,22 @@ def predictions(classes: tuple[str, ...], recording: str) -> Predictions:
     scores = np.eye(len(classes), dtype=np.float32)
     count = len(classes)
     return Predictions(
-        np.full(count, recording), np.arange(count, dtype=float), scores,
-        np.arange(count), classes, {"samples": "moments"},
-    )  # fmt: skip
+        np.full(count, recording),
+        np.arange(count, dtype=float),
+        scores,
+        np.arange(count),
+        classes,
+        {"samples": "moments"},
+    )
 
 
 def test_predictions_of_several_files(tmp_path: Path, capsys) -> None:
     for name, classes, recording in (
-        ("a", ("x", "y"), "one"), ("b", ("x", "y"), "two"), ("c", ("x", "z"), "three"),
+        ("a", ("x", "y"), "one"),
+        ("b", ("x", "y"), "two"),
+        ("c", ("x", "z"), "three"),
         ("d", ("x", "y"), "one"),
-    ):  # fmt: skip
+    ):
         save_predictions(tmp_path / f"{name}.npz", predictions(classes, recording))
     files = {name: str(tmp_path / f"{name}.npz") for name in "abcd"}
     main(["evaluate", files["a"], files["b"]])
@@ -210,10 +216,12 @@ def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
 
 def test_shipped_splits_are_whole_and_found_by_name(tmp_path: Path) -> None:
     sizes = {
-        "cholec80_32_8_40": (32, 8, 40), "cholec80_40_35": (40, 0, 35),
-        "autolaparo_10_4_7": (10, 4, 7), "cholect50_challenge": (40, 5, 5),
+        "cholec80_32_8_40": (32, 8, 40),
+        "cholec80_40_35": (40, 0, 35),
+        "autolaparo_10_4_7": (10, 4, 7),
+        "cholect50_challenge": (40, 5, 5),
         "cholect50_val_without_70": (4, 0, 1),
-    }  # fmt: skip
+    }
     for name, expected in sizes.items():
         split = read_split(find_split(Path(name)))
         assert tuple(len(split.get(part, ())) for part in ("train", "val", "test")) == expected

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from encoder.checkpoint.load import load_encoder
 from finetune.evaluation.predictions import load_predictions
-from finetune.model.classifier_file import load_classifier, read_about
+from finetune.model.classifier_file import load_classifier, read_metadata
 from tests.conftest import kill_all, start_together
 from tests.finetune.runs import finetune, log_of, losses, words
 
@@ -43,7 +43,7 @@ def test_the_best_step_by_val_is_kept_and_test_is_never_asked(finished: Path) ->
     assert list(looks) == [2, 3, 4, 6, 8] or 8 in looks
     best = max(looks.values())
     first_best = next(step for step, value in looks.items() if value == best)
-    about = read_about(finished / "classifier.safetensors")
+    about = read_metadata(finished / "classifier.safetensors")
     assert (about.step, about.validation["value"]) == (first_best, best)
     predictions = load_predictions(finished / "predictions_val.npz")
     right = predictions.scores.argmax(1) == predictions.label
@@ -52,8 +52,12 @@ def test_the_best_step_by_val_is_kept_and_test_is_never_asked(finished: Path) ->
 
 @pytest.mark.soak
 def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
-    more = ("schedule={steps: 80, warmup: 0.1}", "optimizer.base_lr=0.1", "loss.smoothing=0",
-            "data.augmentation.area=[0.8, 1]")  # fmt: skip
+    more = (
+        "schedule={steps: 80, warmup: 0.1}",
+        "optimizer.base_lr=0.1",
+        "loss.smoothing=0",
+        "data.augmentation.area=[0.8, 1]",
+    )
     done = finetune(*words(labelled, tmp_path / "run", *more, "validation.every_epochs=100"))
     assert done.returncode == 0, done.stderr
     found = losses(tmp_path / "run")
@@ -63,8 +67,12 @@ def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mixed", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: bool) -> None:
     """Dropout, drop path, augmentation and mixing included; validation is made up for."""
-    more = ["schedule.steps=12", "head.dropout=0.3", "backbone.drop_path=0.2",
-            "validation.every_epochs=0.5"]  # fmt: skip
+    more = [
+        "schedule.steps=12",
+        "head.dropout=0.3",
+        "backbone.drop_path=0.2",
+        "validation.every_epochs=0.5",
+    ]
     if mixed:
         more += ["mixing={prob: 1.0}", "data.clips_per_read=2", "data.augmentation.erasing=0.5"]
     whole = finetune(*words(labelled, tmp_path / "whole", *more))
@@ -109,8 +117,13 @@ def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> No
 @pytest.mark.soak
 def test_the_same_numbers_on_two_processes(labelled: Path, tmp_path: Path, together) -> None:
     """Mixing included, for pairs are of the global order; predictions alike."""
-    more = ("mixing={prob: 1.0}", "schedule.steps=4", "backbone.drop_path=0", "head.dropout=0",
-            "batch={clips: 8, micro_batch: 2}")  # fmt: skip
+    more = (
+        "mixing={prob: 1.0}",
+        "schedule.steps=4",
+        "backbone.drop_path=0",
+        "head.dropout=0",
+        "batch={clips: 8, micro_batch: 2}",
+    )
     one = finetune(*words(labelled, tmp_path / "one", *more))
     assert one.returncode == 0, one.stderr
     outcomes = together(["-m", "finetune", *words(labelled, tmp_path / "two", *more)], 2)
@@ -142,8 +155,14 @@ def test_a_probe_leaves_the_encoder_as_it_was(
     shutil.copy(finished / "classifier.safetensors", weights)
     head = "linear" if mode == "linear_probe" else "attentive"
     backbone = f"backbone={{variant: as_trained, weights: {weights}, drop_path: 0.5}}"
-    more = [backbone, f"mode={{kind: {mode}}}", f"head.kind={head}", "schedule.steps=4",
-            "optimizer.base_lr=0.1", "checkpoint.every_steps=2"]  # fmt: skip
+    more = [
+        backbone,
+        f"mode={{kind: {mode}}}",
+        f"head.kind={head}",
+        "schedule.steps=4",
+        "optimizer.base_lr=0.1",
+        "checkpoint.every_steps=2",
+    ]
     split = labelled / "probe.yaml"
     split.write_text("train: [operation01, operation02]\ntest: [operation03]\n")
     command = words(labelled, tmp_path / "run", *more, f"data.set.split={split}")
@@ -166,17 +185,27 @@ def test_a_probe_leaves_the_encoder_as_it_was(
 @pytest.mark.soak
 @pytest.mark.parametrize(("stage", "precision", "processes"), [(2, "bf16", 1), (3, "bf16", 2)])
 def test_what_is_frozen_is_written_as_it_was_read(
-    labelled: Path, finished: Path, tmp_path: Path, together, stage: int, precision: str,
+    labelled: Path,
+    finished: Path,
+    tmp_path: Path,
+    together,
+    stage: int,
+    precision: str,
     processes: int,
-) -> None:  # fmt: skip
+) -> None:
     """Though the engine divides it among processes, or rounds it."""
     backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01, operation02]\nval: [operation03]\n")
     command = words(
-        labelled, tmp_path / "run", backbone, "mode={kind: linear_probe}", "schedule.steps=2",
-        f"engine={{zero_stage: {stage}, precision: {precision}}}", f"data.set.split={split}",
-    )  # fmt: skip
+        labelled,
+        tmp_path / "run",
+        backbone,
+        "mode={kind: linear_probe}",
+        "schedule.steps=2",
+        f"engine={{zero_stage: {stage}, precision: {precision}}}",
+        f"data.set.split={split}",
+    )
     for outcome in together(["-m", "finetune", *command], processes):
         assert outcome.returncode == 0, outcome.stderr
     before, after = (

@@ -40,8 +40,18 @@ def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
     assert predictions.time.tolist() == [0, 3, 6, 9] and predictions.label.tolist() == [0, 1, 0, 1]
     metrics = json.loads((run / "evaluation_test/metrics.json").read_text())
     assert metrics["phases"] == {} and metrics["samples"]["chance"] == 0.5
-    main(["predict", str(labelled / "operation04.mp4"), "--run", str(run), "--workers", "0",
-          "--out", str(tmp_path / "out")])  # fmt: skip
+    main(
+        [
+            "predict",
+            str(labelled / "operation04.mp4"),
+            "--run",
+            str(run),
+            "--workers",
+            "0",
+            "--out",
+            str(tmp_path / "out"),
+        ]
+    )
     assert len(json.loads((tmp_path / "out/operation04.json").read_text())["probabilities"]) == 1
 
 
@@ -54,8 +64,13 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     ]
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([("recording", "second", "grasper", "hook"), *rows])
-    many = (f"data.set.labels={table}", "data.set.targets=many", "loss={kind: binary}",
-            "validation.metric=mAP", "data.set.rate=1")  # fmt: skip
+    many = (
+        f"data.set.labels={table}",
+        "data.set.targets=many",
+        "loss={kind: binary}",
+        "validation.metric=mAP",
+        "data.set.rate=1",
+    )
     run = tmp_path / "run"
     done = finetune(*words(labelled, run, *many, "schedule={steps: 2, warmup: 0}"))
     assert done.returncode == 0, done.stderr
@@ -99,11 +114,17 @@ def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
     split.write_text("train: [operation03]\n")
     data = f"data={{workers: 0, set: {of('two').replace('two.yaml', 'last.yaml')}, few: 2}}"
     target = finetune(
-        "demo", *SMALL, f"run={tmp_path / 'target'}", data, *SHORT,
+        "demo",
+        *SMALL,
+        f"run={tmp_path / 'target'}",
+        data,
+        *SHORT,
         "mode={kind: partial, blocks: 1}",
-        f"backbone={{variant: as_trained, weights: {hybrid}}}", f"head_start.space={space}",
-        "head_start.set=two", "optimizer.base_lr=1.0e-9",
-    )  # fmt: skip
+        f"backbone={{variant: as_trained, weights: {hybrid}}}",
+        f"head_start.space={space}",
+        "head_start.set=two",
+        "optimizer.base_lr=1.0e-9",
+    )
     assert target.returncode == 0, target.stderr
     assert "head: 2 of 2 classes from the 3 trained" in target.stdout
     assert "of 4 labelled samples" in target.stdout

@@ -96,9 +96,13 @@ class Cluster:
 
     def run(self, *command: str, **environment: str) -> str:
         done = subprocess.run(
-            command, cwd=ROOT, env={**self.environment, **environment}, capture_output=True,
-            text=True, timeout=60,
-        )  # fmt: skip
+            command,
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -127,6 +131,10 @@ def _tail(file: Path, lines: int = 30) -> str:
 def options(folder: Path, *more: str) -> Sequence[str]:
     """What a site would write into the block of the batch file."""
     return (
-        "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--time=10",
-        f"--output={folder}/%j.out", *more,
-    )  # fmt: skip
+        "--nodes=2",
+        "--ntasks-per-node=1",
+        "--cpus-per-task=1",
+        "--time=10",
+        f"--output={folder}/%j.out",
+        *more,
+    )

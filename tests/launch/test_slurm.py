@@ -75,9 +75,17 @@ def test_a_chain_runs_its_jobs_one_after_the_other(
     first = words(operations, tmp_path / "first", "schedule.steps=2")
     second = words(operations, tmp_path / "second", "schedule.steps=2")
     said = cluster.run(
-        "launch/slurm/chain.sh", *options(tmp_path), *PRETRAIN, *first, "--then",
-        *options(tmp_path), "--nodes=1", *PRETRAIN, *second, f"init_from={tmp_path / 'first'}",
-    )  # fmt: skip
+        "launch/slurm/chain.sh",
+        *options(tmp_path),
+        *PRETRAIN,
+        *first,
+        "--then",
+        *options(tmp_path),
+        "--nodes=1",
+        *PRETRAIN,
+        *second,
+        f"init_from={tmp_path / 'first'}",
+    )
     jobs = [line.split(":")[0].split()[1] for line in said.splitlines()]
     assert f"after job {jobs[0]}: " in said.splitlines()[1]
     state = cluster.wait_for_state(jobs[1], "COMPLETED", "FAILED", "CANCELLED", seconds=180)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from encoder.checkpoint.native_format import load_strictly
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import read_autoencoder
@@ -36,7 +36,7 @@ class Recorded(NamedTuple):
     def model(self) -> MaskedAutoencoder:
         model = MaskedAutoencoder(self.encoder, self.decoder)
         file = FIXTURES / f"{NAME}_weights.safetensors"
-        load_strictly(model, read_autoencoder(file, Told(num_heads=3)).tensors, file)
+        load_strictly(model, read_autoencoder(file, CheckpointOverrides(num_heads=3)).tensors, file)
         return model
 
 

@@ -18,7 +18,7 @@ from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.loop import Run, train
+from pretrain.loop import PretrainRun, train
 from tests.launch.training.waits import counted_waits
 
 
@@ -31,7 +31,7 @@ def main() -> None:
             marks.append(dict(seen))
             yield batch
 
-    def counted(run: Run) -> None:
+    def counted(run: PretrainRun) -> None:
         with counted_waits() as seen:
             train(run._replace(batches=marked(run.batches, seen)))
 

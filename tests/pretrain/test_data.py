@@ -76,10 +76,15 @@ def test_data_that_is_gone_ends_the_batches(operations: Path, tmp_path: Path) ->
 
 def test_only_tokens_in_the_field_of_view_are_decoded_by_option(operations: Path) -> None:
     arguments = words(
-        operations, Path("unused"), "data.inside_view=true", "masking.decode_visible=false",
-        "data.augmentation={flip: true, scales: [1.0, 0.8]}", "data.workers=1",
-        "encoder.image_size=64", "encoder.patch=8",
-    )  # fmt: skip
+        operations,
+        Path("unused"),
+        "data.inside_view=true",
+        "masking.decode_visible=false",
+        "data.augmentation={flip: true, scales: [1.0, 0.8]}",
+        "data.workers=1",
+        "encoder.image_size=64",
+        "encoder.patch=8",
+    )
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     view = FieldOfView("box", (0.0, 0.0, 1.0, 1.0))  # the left three quarters
     recordings = [replace(probe(path), view=view) for path in find_recordings(operations)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.checkpoint.store import complete_checkpoints, newest_whole, step_of
+from launch.checkpoint.store import complete_checkpoints, newest_valid_checkpoint, step_of
 from tests.conftest import kill_all, start_together
 from tests.pretrain.runs import losses, run_alone, words
 
@@ -15,8 +15,9 @@ STEPS, MANY = 400, 50
 SAVING = (
     "encoder={embed_dim: 192, depth: 4, num_heads: 3, patch: 16, frames: 4, image_size: 64}",
     "decoder={embed_dim: 96, depth: 2, num_heads: 3}",
-    f"schedule={{steps: {STEPS}, warmup: 0.2}}", "checkpoint={every_steps: 1, keep_last: 2}",
-)  # fmt: skip
+    f"schedule={{steps: {STEPS}, warmup: 0.2}}",
+    "checkpoint={every_steps: 1, keep_last: 2}",
+)
 
 
 def kill_while_saving(command: list[str], run: Path, chance: random.Random) -> None:
@@ -42,9 +43,11 @@ def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
         kill_while_saving(command, run, chance)
         unfinished += len(list((run / "checkpoints").glob("step-*.tmp")))
         for folder in complete_checkpoints(run / "checkpoints"):
-            newest_whole(run / "checkpoints", step_of(folder))  # raises where a byte is missing
+            newest_valid_checkpoint(
+                run / "checkpoints", step_of(folder)
+            )  # raises where a byte is missing
             assert step_of(folder) >= reached - 1  # of the last two
-        reached = newest_whole(run / "checkpoints").step
+        reached = newest_valid_checkpoint(run / "checkpoints").step
     assert unfinished  # some of the kills did hit a save
     one_thread = {"OMP_NUM_THREADS": "1"}  # as in the killed processes
     done = run_alone([*command, f"schedule.steps={min(STEPS, reached + 3)}"], **one_thread)

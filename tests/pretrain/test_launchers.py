@@ -22,9 +22,14 @@ def start(command: list[str], **environment: str) -> "subprocess.Popen[str]":
     base = {**launcher_free_environment(), "OMP_NUM_THREADS": "1"}
     base["PATH"] = f"{BIN}:{base['PATH']}"
     return subprocess.Popen(
-        command, cwd=ROOT, env={**base, **environment}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=ROOT,
+        env={**base, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def end(*launchers: "subprocess.Popen[str]", timeout: float = 240) -> list[str]:
@@ -67,8 +72,13 @@ def test_torchrun(two_steps: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_torchrun_on_two_nodes(two_steps: list[str], tmp_path: Path) -> None:
-    meet = ("--nnodes=2", "--nproc_per_node=1", f"--rdzv_endpoint=127.0.0.1:{free_port()}",
-            "--rdzv_backend=c10d", "--rdzv_id=7")  # fmt: skip
+    meet = (
+        "--nnodes=2",
+        "--nproc_per_node=1",
+        f"--rdzv_endpoint=127.0.0.1:{free_port()}",
+        "--rdzv_backend=c10d",
+        "--rdzv_id=7",
+    )
     command = [*TORCHRUN, *meet, "-m", "pretrain", *two_steps]
     nodes = [start(command), start(command)]
     outputs = end(*nodes)
@@ -83,8 +93,17 @@ def test_deepspeed_on_two_nodes_of_a_hostfile(two_steps: list[str], tmp_path: Pa
     port = str(free_port())
     nodes = []
     for rank in ("0", "1"):
-        options = ("--hostfile", str(tmp_path / "hostfile"), "--no_ssh", "--node_rank", rank,
-                   "--master_addr", "127.0.0.1", "--master_port", port)  # fmt: skip
+        options = (
+            "--hostfile",
+            str(tmp_path / "hostfile"),
+            "--no_ssh",
+            "--node_rank",
+            rank,
+            "--master_addr",
+            "127.0.0.1",
+            "--master_port",
+            port,
+        )
         nodes.append(start([*DEEPSPEED, *options, "--module", "pretrain", *two_steps]))
     outputs = end(*nodes)
     assert [node.returncode for node in nodes] == [0, 0], outputs
@@ -101,9 +120,13 @@ def test_a_stop_reaches_the_run_through_its_launcher(
     endless = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
     commands = {
         "torchrun": [*TORCHRUN, "--nproc_per_node=2", f"--master_port={free_port()}", "-m"],
-        "deepspeed": [*DEEPSPEED, "--num_accelerators=2", f"--master_port={free_port()}",
-                      "--module"],
-    }  # fmt: skip
+        "deepspeed": [
+            *DEEPSPEED,
+            "--num_accelerators=2",
+            f"--master_port={free_port()}",
+            "--module",
+        ],
+    }
     started = start([*commands[launcher], "pretrain", *endless])
     ends = time.monotonic() + 120
     while not (run / "checkpoints/step-0000010").is_dir():

@@ -14,14 +14,21 @@ PROGRAM = str(Path(__file__).parent / "loop_program.py")
 def test_the_host_waits_for_the_device_at_logged_steps_only(
     operations: Path, tmp_path: Path
 ) -> None:
-    quiet = ("log={every_steps: 5, pictures_every_steps: 100, feature_clips: 2}", "data.workers=1",
-             "checkpoint.every_steps=100", "engine={zero_stage: 2, precision: bf16, "
-             "clip_grad_norm: 0.1}")  # fmt: skip
+    quiet = (
+        "log={every_steps: 5, pictures_every_steps: 100, feature_clips: 2}",
+        "data.workers=1",
+        "checkpoint.every_steps=100",
+        "engine={zero_stage: 2, precision: bf16, clip_grad_norm: 0.1}",
+    )
     given = words(operations, tmp_path / "run", *quiet)
     done = subprocess.run(
-        [sys.executable, PROGRAM, *given], cwd=ROOT, env=launcher_free_environment(),
-        capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        [sys.executable, PROGRAM, *given],
+        cwd=ROOT,
+        env=launcher_free_environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr
     marks = json.loads(done.stdout.splitlines()[-1])
     assert len(marks) == 24, "4 micro-batches of each of 6 steps"

@@ -3,7 +3,7 @@ import torch
 
 from encoder.config import EncoderConfig
 from pretrain.config import TargetConfig
-from pretrain.loss import outside_view, token_errors, trivial_errors
+from pretrain.loss import constant_baseline_error, outside_view, token_errors
 from pretrain.targets import TARGETS, build_target
 
 TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, patch=8, frames=4, image_size=(16, 24))
@@ -25,12 +25,12 @@ def test_trivial_predictor_has_loss_one_on_normalised_noise() -> None:
     noise = torch.rand(2, 4, 16, 24, 3)
     decoded = EVERYTHING.expand(2, -1)
     target = build_target(noise, decoded, TINY, TargetConfig())
-    assert trivial_errors(target.values, 3).mean() == pytest.approx(1, abs=0.02)
+    assert constant_baseline_error(target.values, 3).mean() == pytest.approx(1, abs=0.02)
 
 
 def test_trivial_predictor_knows_the_mean_colour_of_plain_pixels() -> None:
     target = build_target(clip_of(0.7), EVERYTHING, TINY, TargetConfig("pixels"))
-    assert trivial_errors(target.values, 3).max() == pytest.approx(0, abs=1e-10)
+    assert constant_baseline_error(target.values, 3).max() == pytest.approx(0, abs=1e-10)
 
 
 def test_a_variance_floor_silences_compression_noise_and_keeps_anatomy() -> None:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from encoder.patchify import gather_tokens
-from launch.training.engine import parameter_groups
+from launch.training.optimizer import parameter_groups
 from pretrain.checkpoint.formats import to_layout
 from pretrain.config import TargetConfig
 from pretrain.loss import token_errors

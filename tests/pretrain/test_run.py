@@ -12,7 +12,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import parse_metadata
 from launch.recipe import dump_recipe, validate
 from pretrain.checkpoint.formats import read_autoencoder
@@ -23,9 +23,15 @@ from tests.pretrain.runs import log_of, losses, run_alone, words
 def test_a_run_leaves_what_it_promises(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     assert names >= {
-        "config.yaml", "environment.json", "manifest.csv", "log.jsonl", "tensorboard",
-        "checkpoints", "encoder.safetensors", "reconstruction.png",
-    }  # fmt: skip
+        "config.yaml",
+        "environment.json",
+        "manifest.csv",
+        "log.jsonl",
+        "tensorboard",
+        "checkpoints",
+        "encoder.safetensors",
+        "reconstruction.png",
+    }
     config = validate(PretrainConfig, yaml.safe_load((finished / "config.yaml").read_text()))
     assert dump_recipe(config) == (finished / "config.yaml").read_text()
     assert [line["step"] for line in log_of(finished)] == [1, 2, 3, 4, 5, 6]
@@ -76,7 +82,9 @@ def test_weights_are_exported(finished: Path, tmp_path: Path, layout: str) -> No
     own = tmp_path / "own.safetensors"
     run_alone(["export", str(finished), str(own)])
     file = out / "model.safetensors" if layout == "hf" else out
-    told = Told(load_encoder(finished / "encoder.safetensors").encoder.config.num_heads)
+    told = CheckpointOverrides(
+        load_encoder(finished / "encoder.safetensors").encoder.config.num_heads
+    )
     expected, read = read_autoencoder(own).tensors, read_autoencoder(file, told).tensors
     assert expected.keys() == read.keys()
     assert all(torch.equal(expected[name], read[name]) for name in expected)

@@ -60,9 +60,15 @@ def test_tensors_of_hugging_face() -> None:
 
 def test_any_geometry_can_be_built() -> None:
     config = EncoderConfig(
-        size="small", frames=12, tubelet=3, patch=16, image_size=(96, 160), channels=1,
-        mean=(0.5,), std=(0.25,),
-    )  # fmt: skip
+        size="small",
+        frames=12,
+        tubelet=3,
+        patch=16,
+        image_size=(96, 160),
+        channels=1,
+        mean=(0.5,),
+        std=(0.25,),
+    )
     encoder = VideoEncoder(config)
     clip = torch.zeros(1, 12, 96, 160, 1, dtype=torch.uint8)
     assert encoder(clip).tokens.shape == (1, 4 * 6 * 10, 384)

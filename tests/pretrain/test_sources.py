@@ -11,7 +11,7 @@ from pretrain.config import PretrainConfig
 from tests.pretrain.runs import log_of, run_alone, words
 from tests.video.readers.test_image_readers import folder_of
 from video.cli import main
-from video.fingerprint import content_of
+from video.fingerprint import content_digest
 from video.manifest import read_manifest
 
 
@@ -75,6 +75,6 @@ def test_the_encoder_knows_what_it_was_trained_on(finished: Path, operations: Pa
     file = finished / "encoder.safetensors"
     known = parse_metadata(file, "recordings")
     assert [Path(entry["path"]).name for entry in known] == ["operation01.mp4", "operation02.mp4"]
-    contents = [content_of(str(path)) for path in sorted(operations.glob("*.mp4"))]
+    contents = [content_digest(str(path)) for path in sorted(operations.glob("*.mp4"))]
     assert [entry["content"] for entry in known] == contents
     assert parse_metadata(file, "sampling") == {"": {"frame_rate": 6.25, "stride": None}}

@@ -9,13 +9,13 @@ import torch
 
 from launch.rng import sample_rng
 from tests.video.conftest import number_of
-from video.clip_reader import MOST_TRIES, ClipRead, ClipReader
-from video.clip_sampler import ClipSampler, Plan
+from video.clip_reader import MAX_TRIES, ClipRead, ClipReader
+from video.clip_sampler import ClipSampler, SamplingPlan
 from video.config import Augmentation, Sampling
 from video.readers.probe import probe
 from video.recording import Recording
 
-PLANS = {"": Plan(Sampling(stride=3))}
+PLANS = {"": SamplingPlan(Sampling(stride=3))}
 WHOLE = Augmentation(scales=(1.0,))
 
 
@@ -79,4 +79,4 @@ def test_a_disk_that_is_gone_ends_the_search(recording: Recording) -> None:
     gone = replace(recording, path="/gone.mp4")
     read = reader([gone]).read(0, rng)
     assert read.clips.shape == (0, 4, 48, 64, 3)
-    assert len(read.failures) == MOST_TRIES
+    assert len(read.failures) == MAX_TRIES

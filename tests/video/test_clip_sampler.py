@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from tests.video.conftest import made_up as recording
-from video.clip_sampler import ClipSampler, Plan
+from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds
 from video.config import Sampling
 from video.recording import Recording
 
 
 def sampler_of(recordings: list[Recording], frames: int, sampling: Sampling) -> ClipSampler:
-    return ClipSampler(recordings, frames, {"": Plan(sampling)})
+    return ClipSampler(recordings, frames, {"": SamplingPlan(sampling)})
 
 
 def rng(seed: int = 0) -> np.random.Generator:

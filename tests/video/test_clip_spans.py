@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from tests.video.conftest import made_up
-from video.clip_sampler import ClipSampler, Plan
-from video.clip_spans import clip_seconds, stretches, usable_seconds, usable_spans
+from video.clip_sampler import ClipSampler, SamplingPlan
+from video.clip_spans import clip_seconds, frame_intervals, usable_seconds, usable_spans
 from video.config import Sampling
 from video.recording import Recording
 
 
 def draws(recording: Recording, sampling: Sampling, frames: int = 4) -> list[tuple[float, ...]]:
-    sampler = ClipSampler([recording], frames, {"": Plan(sampling)})
+    sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
     return [
         sampler.draw(position, np.random.default_rng([position, seed])).times
         for position in range(sampler.reads_per_epoch)
@@ -21,9 +21,11 @@ def draws(recording: Recording, sampling: Sampling, frames: int = 4) -> list[tup
 
 def test_what_is_missing_black_or_frozen_is_not_usable() -> None:
     recording = made_up(
-        100.0, holes=((10.0, 20.0), (95.0, 100.0)), black=((0.0, 1.0), (18.0, 25.0)),
+        100.0,
+        holes=((10.0, 20.0), (95.0, 100.0)),
+        black=((0.0, 1.0), (18.0, 25.0)),
         frozen=((50.0, 51.0),),
-    )  # fmt: skip
+    )
     everything = Sampling(avoid=())
     assert usable_spans(recording, everything) == [(0.0, 10.0), (20.0, 95.0)]
     assert usable_spans(recording, Sampling(avoid=("black",))) == [(1.0, 10.0), (25.0, 95.0)]
@@ -47,12 +49,12 @@ def test_spans_shorter_than_a_clip_are_not_sampled() -> None:
     recording = made_up(10.0, black=((0.3, 5.0),))
     assert clip_seconds(recording, 4, Sampling(stride=5)) == pytest.approx(0.64)
     assert all(times[0] >= 5 for times in draws(recording, Sampling(stride=5)))
-    assert stretches(made_up(10.0, black=((0.5, 9.6),)), 4, Sampling(stride=5)) == []
+    assert frame_intervals(made_up(10.0, black=((0.5, 9.6),)), 4, Sampling(stride=5)) == []
 
 
 def test_a_short_recording_is_refused_clamped_or_looped() -> None:
     short = made_up(0.2)  # five frames
-    assert stretches(short, 8, Sampling(stride=1)) == []
+    assert frame_intervals(short, 8, Sampling(stride=1)) == []
     clamped = draws(short, Sampling(stride=1, short="clamp"), frames=8)[0]
     assert [round(time * 25) for time in clamped] == [0, 1, 2, 3, 4, 4, 4, 4]
     looped = draws(short, Sampling(stride=1, short="loop"), frames=8)[0]
@@ -82,11 +84,14 @@ def test_seconds_not_frames_decide() -> None:
 
 def test_weights_and_sampling_belong_to_sources() -> None:
     recordings = [made_up(1000.0, source="a"), made_up(1000.0, source="b")]
-    plans = {"a": Plan(Sampling(frame_rate=4), 3.0), "b": Plan(Sampling(frame_rate=4))}
+    plans = {
+        "a": SamplingPlan(Sampling(frame_rate=4), 3.0),
+        "b": SamplingPlan(Sampling(frame_rate=4)),
+    }
     sampler = ClipSampler(recordings, 4, plans)
     places = [sampler.draw(n, np.random.default_rng(n)) for n in range(sampler.reads_per_epoch)]
     assert np.bincount([place.recording for place in places]).tolist() == [3000, 1000]
-    slower = plans | {"b": Plan(Sampling(frame_rate=1))}
+    slower = plans | {"b": SamplingPlan(Sampling(frame_rate=1))}
     sampler = ClipSampler(recordings, 4, slower)
     assert sampler.reads_per_epoch == 3000 + 250
     assert np.diff(sampler.draw(3100, np.random.default_rng(0)).times) == pytest.approx(1.0)

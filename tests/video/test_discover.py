@@ -45,13 +45,13 @@ def test_one_file_is_a_source(folder: Path) -> None:
     [
         "path\nb.mp4\na/c d.MKV\n",
         "hospital,path,note\nX,b.mp4,\nX,a/c d.MKV,good\n",
-        "\ufeffpath,x\n\"b.mp4\",1\n\"a/c d.MKV\",2\n",
+        '\ufeffpath,x\n"b.mp4",1\n"a/c d.MKV",2\n',
         "b.mp4\na/c d.MKV\n",
         "b.mp4 3\na/c d.MKV 12\n",
         "b.mp4 0 -1\na/c d.MKV 0 -1\n",
         "\nb.mp4 0 -1 7\n\na/c d.MKV label\n",
     ],
-)  # fmt: skip
+)
 def test_files_that_list_recordings(folder: Path, text: str) -> None:
     source = folder / "list.csv"
     source.write_text(text, encoding="utf-8")

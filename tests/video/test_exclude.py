@@ -6,7 +6,7 @@ import pytest
 
 from tests.video.conftest import made_up
 from video.exclude import exclude
-from video.fingerprint import content_of
+from video.fingerprint import content_digest
 from video.manifest import ManifestError
 from video.recording import Recording
 
@@ -23,7 +23,7 @@ def recordings(tmp_path: Path) -> list[Recording]:
         content = "1" if name == "copy.mp4" else name[6]
         (tmp_path / name).write_text(content)
     made = [
-        made_up(1.0, path=str(tmp_path / name), content=content_of(str(tmp_path / name)))
+        made_up(1.0, path=str(tmp_path / name), content=content_digest(str(tmp_path / name)))
         for name in ("video01.mp4", "video02.mp4", "copy.mp4")
     ]
     return [*made, made_up(1.0, path="/prepared/03.frames", original="/raw/video03.mov")]

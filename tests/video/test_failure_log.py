@@ -5,34 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from video.failure_log import Ledger, TooManyUnreadable, failed_during
+from video.failure_log import FailureLog, TooManyUnreadable, count_failures
 from video.recording import UnreadableVideo
 
 FAILURE = UnreadableVideo("a.mp4", "is empty")
 
 
 def test_each_failure_is_a_line(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "unreadable.jsonl", 0.5)
-    ledger.add("reads", 10, [FAILURE])
-    ledger.add("reads", 10, [])
+    failure_log = FailureLog(tmp_path / "unreadable.jsonl", 0.5)
+    failure_log.add("reads", 10, [FAILURE])
+    failure_log.add("reads", 10, [])
     lines = (tmp_path / "unreadable.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         {"path": "a.mp4", "reason": "is empty", "during": "reads"}
     ]
-    assert ledger.counters == {"tries": 20, "failures": 1}
+    assert failure_log.counters == {"tries": 20, "failures": 1}
     with (tmp_path / "unreadable.jsonl").open("a") as file:
         file.write('{"path": "b.mp4", "rea')  # a crash
-    assert failed_during(tmp_path / "unreadable.jsonl", "reads") == 1
-    assert failed_during(tmp_path / "unreadable.jsonl", "recordings") == 0
-    assert failed_during(tmp_path / "none", "reads") == 0
+    assert count_failures(tmp_path / "unreadable.jsonl", "reads") == 1
+    assert count_failures(tmp_path / "unreadable.jsonl", "recordings") == 0
+    assert count_failures(tmp_path / "none", "reads") == 0
 
 
 def test_the_limit_is_a_share_but_one_failure_is_allowed() -> None:
-    ledger = Ledger(None, 0.01)
-    ledger.add("reads", 10, [FAILURE])
+    failure_log = FailureLog(None, 0.01)
+    failure_log.add("reads", 10, [FAILURE])
     with pytest.raises(TooManyUnreadable, match=r"2 of 20 reads failed.*0.01.*a.mp4: is empty"):
-        ledger.add("reads", 10, [FAILURE])
-    patient = Ledger(None, 0.01, {"tries": 1000, "failures": 5})
+        failure_log.add("reads", 10, [FAILURE])
+    patient = FailureLog(None, 0.01, {"tries": 1000, "failures": 5})
     patient.add("reads", 100, [FAILURE] * 6)
     with pytest.raises(TooManyUnreadable):
         patient.add("reads", 0, [FAILURE])
@@ -40,4 +40,4 @@ def test_the_limit_is_a_share_but_one_failure_is_allowed() -> None:
 
 def test_a_limit_of_zero_allows_none() -> None:
     with pytest.raises(TooManyUnreadable):
-        Ledger(None, 0).add("reads", 1000, [FAILURE])
+        FailureLog(None, 0).add("reads", 1000, [FAILURE])

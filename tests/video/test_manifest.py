@@ -21,12 +21,24 @@ def test_what_is_known_of_recordings_survives_to_the_last_bit(tmp_path: Path) ->
     recordings = [
         made_up(411.9115, 30000 / 1001, path="/a, b/ü.mp4", first=1 / 3, reader="decord"),
         made_up(
-            10.0, path=str(tmp_path / "sub/c.mp4"), rotation=90, holes=((0.0, 1.5), (3.0, 4.04)),
-            black=((2.0, 2.5),), view=FieldOfView("circle", (0.5, 0.8889, 0.4667)), motion="0093",
-            key_frame_seconds=10.0, steady=False, bytes=12, content="ab", verified="3 places",
-            original="/raw/c.mov", original_content="cd", original_first=0.5, source="hospital",
+            10.0,
+            path=str(tmp_path / "sub/c.mp4"),
+            rotation=90,
+            holes=((0.0, 1.5), (3.0, 4.04)),
+            black=((2.0, 2.5),),
+            view=FieldOfView("circle", (0.5, 0.8889, 0.4667)),
+            motion="0093",
+            key_frame_seconds=10.0,
+            steady=False,
+            bytes=12,
+            content="ab",
+            verified="3 places",
+            original="/raw/c.mov",
+            original_content="cd",
+            original_first=0.5,
+            source="hospital",
         ),
-    ]  # fmt: skip
+    ]
     file = tmp_path / "manifest.csv"
     write_manifest(recordings, file)
     assert is_manifest(file)

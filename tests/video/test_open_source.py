@@ -8,7 +8,7 @@ import pytest
 
 from tests.video.conftest import write, write_sound
 from video.manifest import ManifestError, write_manifest
-from video.open_source import Opened, cache_folder, open_source
+from video.open_source import OpenedSource, cache_folder, open_source
 from video.worker_processes import Event
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def opened(source: Path, reader: str = "pyav") -> Opened:
+def opened(source: Path, reader: str = "pyav") -> OpenedSource:
     def show(events: Iterator[Event], jobs: object, what: str) -> Iterator[Event]:
         return (event for event in events if event.outcome is not None)
 

@@ -25,8 +25,10 @@ def test_they_are_a_function_of_the_seed(tmp_path: Path) -> None:
         words = ["synthesize", str(tmp_path / out), "--recordings", "2", "--seconds", "2"]
         subprocess.run(
             [sys.executable, "-m", "video", *words, "--size", "48", "--seed", seed],
-            cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         contents.append([file.read_bytes() for file in sorted((tmp_path / out).iterdir())])
     one, two, other = contents
     assert one == two

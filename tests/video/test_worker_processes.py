@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import ROOT
 from video.recording import UnreadableVideo
-from video.worker_processes import CONTEXTS, Event, Job, Start, Tell, run_apart
+from video.worker_processes import CONTEXTS, Event, Job, ReportProgress, Start, run_isolated
 
 
-def work(what: str, tell: Tell) -> str:
+def work(what: str, tell: ReportProgress) -> str:
     if what == "slow":
         for step in range(14):
             tell(step / 14)
@@ -34,7 +34,7 @@ def work(what: str, tell: Tell) -> str:
 
 def run(*names: str, silence: float = 60, start: Start = "forkserver") -> dict[str, object]:
     jobs = [Job(name, work, (name,)) for name in names]
-    events: list[Event] = list(run_apart(jobs, 2, silence, start))
+    events: list[Event] = list(run_isolated(jobs, 2, silence, start))
     return {names[event.job]: event.outcome for event in events if event.outcome is not None}
 
 
@@ -63,7 +63,7 @@ def test_a_full_disk_and_a_bug_end_all() -> None:
 
 def test_no_process_outlives_the_work() -> None:
     jobs = [Job("hang", work, ("hang",)), Job("a", work, ("a",))]
-    events = run_apart(jobs, 2, 60)
+    events = run_isolated(jobs, 2, 60)
     assert next(events).outcome == "A"
     events.close()
     assert not multiprocessing.active_children()
@@ -91,7 +91,10 @@ def test_no_process_outlives_a_program_of_which_it_is_a_copy(tmp_path: Path) -> 
     program.write_text(KILLED)
     # waits for the pipes, which a process that is left would hold
     done = subprocess.run(
-        [sys.executable, program], env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+        [sys.executable, program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert (done.returncode, done.stderr) == (-9, "")

@@ -17,7 +17,7 @@ PARTS = 60  # of a recording, for its motion; none shorter than
 PART_SECONDS = 10.0
 
 
-class Looks:
+class Thumbnails:
     """Small grey pictures of a recording, one every half second."""
 
     def __init__(self) -> None:

@@ -9,20 +9,24 @@ from video.discover import find_recordings
 from video.manifest import write_manifest
 from video.progress import MOST_SHOWN, show_progress
 from video.recording import ReaderName, UnreadableVideo
-from video.worker_processes import Job, outcomes_of
+from video.worker_processes import Job, run_all
 
 
 def check(
-    source: Path, manifest: Path, reader: ReaderName, folder_fps: float, processes: int,
+    source: Path,
+    manifest: Path,
+    reader: ReaderName,
+    folder_fps: float,
+    processes: int,
     silence_seconds: float,
-) -> int:  # fmt: skip
+) -> int:
     """Examines all recordings, writes the manifest and beside it the report; the exit status.
 
     It is 1 where a recording cannot be used, and 0 else. Raises ManifestError.
     """
     paths = find_recordings(source)
     jobs = [Job(path, examine, (path, reader, folder_fps)) for path in paths]
-    outcomes = outcomes_of(jobs, processes, silence_seconds, "checking", show_progress)
+    outcomes = run_all(jobs, processes, silence_seconds, "checking", show_progress)
     examined = [outcome for outcome in outcomes if isinstance(outcome, Examined)]
     recordings = [outcome.recording for outcome in examined]
     unusable = [

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from video.check.frame_statistics import Seen
+from video.check.frame_statistics import FrameStatistics
 from video.check.problems import Kind, Problem
-from video.fingerprint import content_of
+from video.fingerprint import content_digest
 from video.readers import verify
 from video.readers.probe import holes_between, probe
 from video.readers.sequential import Whole
 from video.recording import ReaderName, Recording, Span, UnreadableVideo
-from video.worker_processes import Tell
+from video.worker_processes import ReportProgress
 
 PLACES = 8  # where random access is compared, beside the last frames
 FAR_KEY_FRAMES = 3.0  # seconds
@@ -26,10 +26,10 @@ class Examined(NamedTuple):
     problems: list[Problem]
 
 
-def examine(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Examined:
+def examine(path: str, reader: ReaderName, folder_fps: float, tell: ReportProgress) -> Examined:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps)
-    seen = Seen(probed, verify.draw_times(probed, PLACES, verify.rng_of(path)))
+    seen = FrameStatistics(probed, verify.draw_times(probed, PLACES, verify.rng_of(path)))
     whole = Whole(probed)
     for frame in whole:
         seen.add(frame)
@@ -37,7 +37,7 @@ def examine(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Exa
             tell(min(frame.time / probed.seconds, 0.99))
     if not seen.times:
         raise UnreadableVideo(path, "holds no frame that can be decoded")
-    recording = seen.described(whole, content_of(path))
+    recording = seen.described(whole, content_digest(path))
     groups, pictures = seen.sound_groups(recording)
     truth = dict(zip(map(tuple, groups), pictures, strict=True))
     chosen = verify.choose_reader(
@@ -48,7 +48,7 @@ def examine(path: str, reader: ReaderName, folder_fps: float, tell: Tell) -> Exa
 
 
 def _problems(
-    probed: Recording, recording: Recording, whole: Whole, seen: Seen, reader: ReaderName
+    probed: Recording, recording: Recording, whole: Whole, seen: FrameStatistics, reader: ReaderName
 ) -> list[Problem]:
     """What the owner of a recording should know, in words."""
     steps = np.diff(seen.times)

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import UInt8
 
-from video.check.black_frozen_motion import ROWS, Looks
+from video.check.black_frozen_motion import ROWS, Thumbnails
 from video.check.field_of_view import estimate_view
-from video.fingerprint import bytes_of
+from video.fingerprint import size_of
 from video.readers import verify
 from video.readers.container import early
 from video.readers.probe import holes_between
@@ -18,7 +18,7 @@ from video.recording import Recording, Span, join_spans
 UNSTEADY = 0.1  # of the usual time between frames
 
 
-class Seen:
+class FrameStatistics:
     """What is kept of the frames of a recording while they pass by."""
 
     def __init__(self, recording: Recording, groups: Sequence[Sequence[float]]) -> None:
@@ -28,7 +28,7 @@ class Seen:
         self._before: Frame | None = None
         self._early = early(recording.fps)
         self._columns = max(1, round(ROWS * recording.width / recording.height))
-        self.looks = Looks()
+        self.looks = Thumbnails()
         self.times: list[float] = []
         self.key_times: list[float] = []
         self.interlaced = 0
@@ -71,7 +71,7 @@ class Seen:
             if probed.in_pictures or not len(gaps)
             else round(float(gaps.max()), 3),
             steady=self._is_steady(),
-            bytes=bytes_of(probed.path),
+            bytes=size_of(probed.path),
             content=content,
         )
 

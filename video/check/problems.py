@@ -3,9 +3,19 @@
 from typing import Literal, NamedTuple
 
 Kind = Literal[
-    "unusable", "damaged", "count", "reader", "copies", "gaps", "black", "frozen", "unsteady",
-    "key frames", "interlaced", "rotated",
-]  # fmt: skip
+    "unusable",
+    "damaged",
+    "count",
+    "reader",
+    "copies",
+    "gaps",
+    "black",
+    "frozen",
+    "unsteady",
+    "key frames",
+    "interlaced",
+    "rotated",
+]
 
 
 class Advice(NamedTuple):

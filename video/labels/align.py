@@ -9,26 +9,32 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from video.discover import SUFFIXES
-from video.labels.segments import MISSING, LabelError, ManyFile, ManyMark, Mark
+from video.labels.segments import (
+    MISSING,
+    LabelError,
+    LabelSegment,
+    MultiLabelFile,
+    MultiLabelSegment,
+)
 from video.recording import Recording
 
-SURPLUS_SECONDS = 2.0  # that labels may go on after the last frame, as re-encoded files do
+OUT_OF_RANGE_SECONDS = 2.0  # that labels may go on after the last frame, as re-encoded files do
 ROUNDING = 1e-3  # seconds, of times written with three digits
 
 
-class Track(NamedTuple):
+class LabelTrack(NamedTuple):
     """The labels of one recording at its moments or stretches, and what did not fit."""
 
     recording: Recording
     times: Float[np.ndarray, " n"]  # seconds, ascending; of stretches, where each begins
     # classes, -1 where none holds; or, of several labels, 1 and 0 by class, -1 where not known
     labels: Int64[np.ndarray, "n ..."]
-    surplus: int  # marks behind the recording's end
-    disputed: int  # labels on which marks disagree, which are not known here
+    out_of_range: int  # marks behind the recording's end
+    conflicting: int  # labels on which marks disagree, which are not known here
     until: Float[np.ndarray, " n"] | None = None  # where each stretch ends; None: moments
 
     @property
-    def many_labels(self) -> bool:
+    def is_multi_label(self) -> bool:
         """Whether a sample may have several classes."""
         return self.labels.ndim == 2
 
@@ -36,7 +42,7 @@ class Track(NamedTuple):
     def known(self) -> Bool[np.ndarray, " n"]:
         """Whether a sample has a label, or of several at least one that is known."""
         known = self.labels != MISSING
-        return known.any(axis=1) if self.many_labels else known
+        return known.any(axis=1) if self.is_multi_label else known
 
     @property
     def labelled(self) -> int:
@@ -47,7 +53,7 @@ class Track(NamedTuple):
         return len(self.labels) - self.labelled
 
 
-def moments(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
+def timestamps(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
     """Times at `rate` a second from 0, at which the recording has a frame to show.
 
     A folder of sparse pictures has those of its frames only; there are none in a hole.
@@ -71,10 +77,13 @@ def label_origin(recording: Recording) -> float:
     return (recording.original_first or 0.0) if of_folder else 0.0
 
 
-def join(
-    recording: Recording, times: Float[np.ndarray, " n"], marks: Sequence[Mark],
-    classes: Sequence[str], source: str,
-) -> Track:  # fmt: skip
+def align_labels(
+    recording: Recording,
+    times: Float[np.ndarray, " n"],
+    marks: Sequence[LabelSegment],
+    classes: Sequence[str],
+    source: str,
+) -> LabelTrack:
     """`source`: the file of the marks, for errors.
 
     Raises LabelError where a label is none of `classes`, or marks go on long after the recording.
@@ -91,13 +100,16 @@ def join(
         disputed[inside] |= other
         labels[inside] = index[mark.label]
     labels[disputed] = MISSING
-    return Track(recording, times, labels, surplus, int(disputed.sum()))
+    return LabelTrack(recording, times, labels, surplus, int(disputed.sum()))
 
 
-def join_many(
-    recording: Recording, times: Float[np.ndarray, " n"], marks: Sequence[ManyMark],
-    classes: Sequence[str], file: ManyFile,
-) -> Track:  # fmt: skip
+def align_multi_labels(
+    recording: Recording,
+    times: Float[np.ndarray, " n"],
+    marks: Sequence[MultiLabelSegment],
+    classes: Sequence[str],
+    file: MultiLabelFile,
+) -> LabelTrack:
     """As `join`, of several labels; a class that the file has not is not known.
 
     `disputed` counts labels: one is that of one class at one moment.
@@ -117,7 +129,7 @@ def join_many(
         disputed[inside] |= (held != MISSING) & (given != MISSING) & (held != given)
         labels[inside] = np.where(given == MISSING, held, given)
     labels[disputed] = MISSING
-    return Track(recording, times, labels, surplus, int(disputed.sum()))
+    return LabelTrack(recording, times, labels, surplus, int(disputed.sum()))
 
 
 def _require_class(label: str, classes: Sequence[str], place: str) -> None:
@@ -130,12 +142,15 @@ def _require_class(label: str, classes: Sequence[str], place: str) -> None:
 
 
 def _reach(
-    recording: Recording, times: Float[np.ndarray, " n"], mark: Mark | ManyMark, source: str
+    recording: Recording,
+    times: Float[np.ndarray, " n"],
+    mark: LabelSegment | MultiLabelSegment,
+    source: str,
 ) -> tuple[slice, bool]:
     """The moments that a mark holds for, and whether it lies outside the recording."""
     origin = label_origin(recording)
     begin, end = mark.begin - origin, mark.end - origin
-    if begin > recording.seconds + SURPLUS_SECONDS:
+    if begin > recording.seconds + OUT_OF_RANGE_SECONDS:
         raise LabelError(
             f"{source}{f':{mark.line}' if mark.line else ''}: a label at {mark.begin:g} s, "
             f"{recording.path} ends at {origin + recording.seconds:g} s; are these the labels of "
@@ -145,7 +160,7 @@ def _reach(
     return slice(int(first), int(last)), begin >= recording.seconds or end <= 0
 
 
-def classes_of(files: Sequence[Sequence[Mark]]) -> tuple[str, ...]:
+def classes_of(files: Sequence[Sequence[LabelSegment]]) -> tuple[str, ...]:
     """The names in order of their first mark in time, recording by recording."""
     names: dict[str, None] = {}
     for marks in files:
@@ -153,7 +168,7 @@ def classes_of(files: Sequence[Sequence[Mark]]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def report(tracks: Sequence[Track], classes: Sequence[str]) -> list[str]:
+def report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[str]:
     """Counts of samples by recording and by class, and of what did not fit.
 
     Labelled clips, which may be of as many recordings, are counted together.
@@ -162,11 +177,13 @@ def report(tracks: Sequence[Track], classes: Sequence[str]) -> list[str]:
     lines = []
     for track in tracks:
         if track.until is None:
-            note = _notes(track.unlabelled, track.surplus, track.disputed, track.many_labels)
+            note = _notes(
+                track.unlabelled, track.out_of_range, track.conflicting, track.is_multi_label
+            )
             lines.append(f"{track.recording.path}: {track.labelled} labelled {samples}{note}")
     labelled = sum(track.labelled for track in tracks)
     unlabelled = sum(track.unlabelled for track in tracks) if samples == "clips" else 0
-    many = any(track.many_labels for track in tracks)
+    many = any(track.is_multi_label for track in tracks)
     shares = _shares_of_many(tracks, classes) if many else _shares(tracks, classes)
     lines.append(
         f"{labelled:,} labelled {samples} of {len(tracks)} recordings{_notes(unlabelled)}: {shares}"
@@ -184,7 +201,7 @@ def _notes(unlabelled: int, surplus: int = 0, disputed: int = 0, many: bool = Fa
     return f" ({', '.join(extra)})" if extra else ""
 
 
-def _shares(tracks: Sequence[Track], classes: Sequence[str]) -> str:
+def _shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
     counts = np.zeros(len(classes), dtype=np.int64)
     for track in tracks:
         counts += np.bincount(track.labels[track.known], minlength=len(classes))
@@ -192,7 +209,7 @@ def _shares(tracks: Sequence[Track], classes: Sequence[str]) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, shares, strict=True))
 
 
-def _shares_of_many(tracks: Sequence[Track], classes: Sequence[str]) -> str:
+def _shares_of_many(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
     """Of each class, the share of positives among what is known."""
     labels = np.concatenate([track.labels for track in tracks])
     known, positive = (labels != MISSING).sum(axis=0), (labels == 1).sum(axis=0)

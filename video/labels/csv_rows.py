@@ -10,7 +10,7 @@ from typing import NamedTuple
 from video.labels.segments import MISSING, LabelError
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """A row of a table, as it is written."""
 
     place: str  # file and line, for errors
@@ -35,7 +35,7 @@ def columns_of(path: Path, text: str) -> list[str]:
     return columns
 
 
-def rows_of(path: Path, text: str) -> Iterator[Row]:
+def rows_of(path: Path, text: str) -> Iterator[CsvRow]:
     """The rows behind a first line of columns; lines without anything are none.
 
     Raises LabelError where a row has not as many cells as there are columns, as in half a file.
@@ -47,7 +47,7 @@ def rows_of(path: Path, text: str) -> Iterator[Row]:
         place = f"{path}:{line}"
         if len(cells) != len(columns):
             raise LabelError(f"{place}: has {len(cells)} cells, the first line {len(columns)}")
-        yield Row(place, line, dict(zip(columns, cells, strict=True)))
+        yield CsvRow(place, line, dict(zip(columns, cells, strict=True)))
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from video.labels.segments import LabelError, LabelFile, ManyFile
+from video.labels.segments import LabelError, LabelFile, MultiLabelFile
 from video.recording import Recording
 
-File = TypeVar("File", bound=LabelFile | ManyFile)
+File = TypeVar("File", bound=LabelFile | MultiLabelFile)
 
 
 class LabelFiles(Generic[File]):
@@ -34,8 +34,8 @@ class LabelFiles(Generic[File]):
                 continue
             if path not in self._read:
                 self._read[path] = self._read_file(path, name)
-            if name in self._read[path].marks:
+            if name in self._read[path].segments:
                 return self._read[path], name
-            known = ", ".join(list(self._read[path].marks)[:3])
+            known = ", ".join(list(self._read[path].segments)[:3])
             missing.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
         raise missing[0]

@@ -17,7 +17,7 @@ from statistics import median_low
 
 from video.labels.cholect50 import CATEGORIES, read_cholect50
 from video.labels.csv_rows import columns_of, rows_of, text_of, value_of
-from video.labels.segments import MISSING, LabelError, ManyFile, ManyMark
+from video.labels.segments import MISSING, LabelError, MultiLabelFile, MultiLabelSegment
 from video.labels.single_label import (
     LABEL_COLUMNS,
     NAME_COLUMNS,
@@ -32,7 +32,9 @@ MANY_ENDINGS = (".json", "-tool.txt", ".txt", ".csv")
 ONE_LABEL = "; one label a moment wants targets=one"
 
 
-def read_many(path: Path, recording: str, label_fps: float = 25.0, category: str = "") -> ManyFile:
+def read_multi_labels(
+    path: Path, recording: str, label_fps: float = 25.0, category: str = ""
+) -> MultiLabelFile:
     """`recording`: the name of whom a file's marks are where it does not say it; `category`: what
     of CholecT50's JSON.
 
@@ -51,12 +53,12 @@ def read_many(path: Path, recording: str, label_fps: float = 25.0, category: str
             f"{path}:1: {first[:60]!r} begins no known form of several labels a moment; known are "
             "Cholec80's text of tools, CholecT50's JSON, and CSV with a column for each class"
         )
-    if not any(set(mark.values) != {MISSING} for marks in file.marks.values() for mark in marks):
+    if not any(set(mark.values) != {MISSING} for marks in file.segments.values() for mark in marks):
         raise LabelError(f"{path}: holds no labels")
     return file
 
 
-def _cholec80(path: Path, text: str, recording: str, fps: float) -> ManyFile:
+def _cholec80(path: Path, text: str, recording: str, fps: float) -> MultiLabelFile:
     header, *lines = text.splitlines()
     separator = "\t" if "\t" in header else None
     classes = tuple(name.strip() for name in header.split(separator)[1:])
@@ -79,13 +81,15 @@ def _cholec80(path: Path, text: str, recording: str, fps: float) -> ManyFile:
     following = dict(pairwise(frames))
     step = median_low([following[frame] - frame for frame in following] or [max(round(fps), 1)])
     marks = [
-        ManyMark(frame / fps, min(frame + step, following.get(frame, frame + step)) / fps, held, at)
+        MultiLabelSegment(
+            frame / fps, min(frame + step, following.get(frame, frame + step)) / fps, held, at
+        )
         for frame, held, at in rows
     ]
-    return ManyFile(str(path), classes, {recording: marks})
+    return MultiLabelFile(str(path), classes, {recording: marks})
 
 
-def _cholect50(path: Path, text: str, recording: str, category: str) -> ManyFile:
+def _cholect50(path: Path, text: str, recording: str, category: str) -> MultiLabelFile:
     if category in ("", "phase"):
         raise LabelError(
             f"{path}: category {category!r} is not several labels a moment; give one of "
@@ -93,13 +97,13 @@ def _cholect50(path: Path, text: str, recording: str, category: str) -> ManyFile
         )
     names, seconds = read_cholect50(path, text, category)
     marks = [
-        ManyMark(second, second + 1, tuple(int(name in held) for name in names), 0)
+        MultiLabelSegment(second, second + 1, tuple(int(name in held) for name in names), 0)
         for second, held in seconds.items()
     ]
-    return ManyFile(str(path), names, {recording: marks})
+    return MultiLabelFile(str(path), names, {recording: marks})
 
 
-def _table(path: Path, text: str, recording: str) -> ManyFile:
+def _table(path: Path, text: str, recording: str) -> MultiLabelFile:
     columns = columns_of(path, text)
     if not has_times(columns):
         raise LabelError(
@@ -112,12 +116,12 @@ def _table(path: Path, text: str, recording: str) -> ManyFile:
     classes = tuple(name for name in columns if name not in others)
     _require_names(path, classes)
     name = column_among(NAME_COLUMNS, columns)
-    marks: dict[str, list[ManyMark]] = {}
+    marks: dict[str, list[MultiLabelSegment]] = {}
     for row in rows_of(path, text):
         values = tuple(value_of(row.place, each, row.cells[each]) for each in classes)
         whose = row.cells[name] if name else recording
-        marks.setdefault(whose, []).append(ManyMark(*span_of(row), values, row.line))
-    return ManyFile(str(path), classes, marks)
+        marks.setdefault(whose, []).append(MultiLabelSegment(*span_of(row), values, row.line))
+    return MultiLabelFile(str(path), classes, marks)
 
 
 def _require_names(path: Path, classes: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ class LabelError(ValueError):
     on_every_process = True
 
 
-class Mark(NamedTuple):
+class LabelSegment(NamedTuple):
     """One label from `begin` until before `end`, in seconds from the recording's time 0."""
 
     begin: float
@@ -26,10 +26,10 @@ class LabelFile(NamedTuple):
     """The marks of recordings by name; one file may hold those of many."""
 
     path: str
-    marks: dict[str, list[Mark]]
+    segments: dict[str, list[LabelSegment]]
 
 
-class ManyMark(NamedTuple):
+class MultiLabelSegment(NamedTuple):
     """What is known of every class of a file from `begin` until before `end`, in seconds."""
 
     begin: float
@@ -38,12 +38,12 @@ class ManyMark(NamedTuple):
     line: int  # in its file, from 1; 0 where a file has none
 
 
-class ManyFile(NamedTuple):
+class MultiLabelFile(NamedTuple):
     """Its classes, and the marks of recordings by name."""
 
     path: str
     classes: tuple[str, ...]
-    marks: dict[str, list[ManyMark]]
+    segments: dict[str, list[MultiLabelSegment]]
 
 
 class ClipEntry(NamedTuple):

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from video.labels.cholect50 import read_cholect50
-from video.labels.csv_rows import Row, columns_of, rows_of, seconds_of, text_of
-from video.labels.segments import LabelError, LabelFile, Mark
+from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of
+from video.labels.segments import LabelError, LabelFile, LabelSegment
 
 NAME_COLUMNS = ("recording", "video")
 TIME_COLUMNS = ("time", "second", "frame_1fps")
@@ -49,23 +49,23 @@ def read_labels(
     return LabelFile(str(path), marks)
 
 
-def _cholec80(path: Path, text: str, fps: float) -> Iterator[Mark]:
+def _cholec80(path: Path, text: str, fps: float) -> Iterator[LabelSegment]:
     for number, line in enumerate(text.splitlines()[1:], start=2):
         if not line.strip():
             continue
         frame, _, phase = line.strip().partition("\t")
         if not frame.isdecimal() or not phase.strip():
             raise LabelError(f"{path}:{number}: {line.strip()!r} is not a frame and its phase")
-        yield Mark(int(frame) / fps, (int(frame) + 1) / fps, phase.strip(), number)
+        yield LabelSegment(int(frame) / fps, (int(frame) + 1) / fps, phase.strip(), number)
 
 
-def _cholect50(path: Path, text: str, category: str) -> Iterator[Mark]:
+def _cholect50(path: Path, text: str, category: str) -> Iterator[LabelSegment]:
     for second, names in read_cholect50(path, text, category).seconds.items():
         for name in names:
-            yield Mark(second, second + 1, name, 0)
+            yield LabelSegment(second, second + 1, name, 0)
 
 
-def _table(path: Path, text: str, recording: str) -> dict[str, list[Mark]]:
+def _table(path: Path, text: str, recording: str) -> dict[str, list[LabelSegment]]:
     columns = columns_of(path, text)
     label = column_among(LABEL_COLUMNS, columns)
     if label is None or not has_times(columns):
@@ -75,13 +75,13 @@ def _table(path: Path, text: str, recording: str) -> dict[str, list[Mark]]:
             "several labels a moment, a column for each class, want targets=many"
         )
     name = column_among(NAME_COLUMNS, columns)
-    marks: dict[str, list[Mark]] = {}
+    marks: dict[str, list[LabelSegment]] = {}
     for row in rows_of(path, text):
         begin, end = span_of(row)
         if not row.cells[label]:
             raise LabelError(f"{row.place}: has no {label}")
         whose = row.cells[name] if name else recording
-        marks.setdefault(whose, []).append(Mark(begin, end, row.cells[label], row.line))
+        marks.setdefault(whose, []).append(LabelSegment(begin, end, row.cells[label], row.line))
     return marks
 
 
@@ -95,7 +95,7 @@ def has_times(columns: Sequence[str]) -> bool:
     return set(SEGMENT_COLUMNS) <= set(columns) or column_among(TIME_COLUMNS, columns) is not None
 
 
-def span_of(row: Row) -> tuple[float, float]:
+def span_of(row: CsvRow) -> tuple[float, float]:
     """The seconds that a row holds for. Raises LabelError."""
     if set(SEGMENT_COLUMNS) <= row.cells.keys():
         begin, end = (seconds_of(row.place, row.cells[name]) for name in SEGMENT_COLUMNS)

@@ -17,15 +17,20 @@ from video.prepare.settings import SUFFIX, Settings
 from video.prepare.transcode import Rewritten, rewrite
 from video.progress import MOST_SHOWN, show_progress
 from video.recording import Recording, Span, UnreadableVideo
-from video.worker_processes import Job, outcomes_of
+from video.worker_processes import Job, run_all
 
 REPORT_FILE = "report.txt"
 
 
 def prepare(
-    source: Path, out: Path, settings: Settings, leave_out: Path | None, folder_fps: float,
-    processes: int, silence_seconds: float,
-) -> int:  # fmt: skip
+    source: Path,
+    out: Path,
+    settings: Settings,
+    leave_out: Path | None,
+    folder_fps: float,
+    processes: int,
+    silence_seconds: float,
+) -> int:
     """Rewrites all recordings of a source; the exit status is 1 where one of them cannot be read.
 
     What a killed or full disk's run has completed stands, and is not made again. Raises
@@ -52,7 +57,7 @@ def prepare(
     if done:
         print(f"{len(done)} of {len(originals)} recordings are prepared already", flush=True)
     try:
-        outcomes = outcomes_of(jobs, processes, silence_seconds, "preparing", show_progress)
+        outcomes = run_all(jobs, processes, silence_seconds, "preparing", show_progress)
     finally:
         remove_drafts(out)  # of processes that were ended
     failures = [*opened.failures, *(o for o in outcomes if isinstance(o, UnreadableVideo))]

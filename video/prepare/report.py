@@ -12,9 +12,11 @@ HEADER = ("size", "frames/s", "length", "before", "after", "ratio", "GB/hour", "
 
 
 def report(
-    rewritten: Sequence[Rewritten], failures: Sequence[UnreadableVideo], settings: Settings,
+    rewritten: Sequence[Rewritten],
+    failures: Sequence[UnreadableVideo],
+    settings: Settings,
     out: Path,
-) -> str:  # fmt: skip
+) -> str:
     """A line for all recordings, and one for each; paths start at `out`."""
     lines = [summary(rewritten, settings), ""]
     lines += table([HEADER, *(_row(one, out) for one in rewritten)])

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from video.atomic_write import written_aside
+from video.atomic_write import atomic_writer
 from video.encode import FAST_TO_READ, encode_jpeg, write_h264
-from video.fingerprint import bytes_of
+from video.fingerprint import size_of
 from video.manifest import row_of
 from video.prepare.settings import SUFFIX, Geometry, Settings, geometry
 from video.readers import read_frames, verify
@@ -21,7 +21,7 @@ from video.readers.jpeg_pack import write_pack
 from video.readers.probe import holes_between
 from video.readers.sequential import Frame, Whole
 from video.recording import Recording, Span, UnreadableVideo, join_spans
-from video.worker_processes import Tell
+from video.worker_processes import ReportProgress
 
 COMPARED = 32  # frames of a recording whose loss of quality is measured
 
@@ -38,7 +38,11 @@ class Rewritten:
 
 
 def rewrite(
-    original: Recording, file: Path, settings: Settings, left_out: Sequence[Span], tell: Tell
+    original: Recording,
+    file: Path,
+    settings: Settings,
+    left_out: Sequence[Span],
+    tell: ReportProgress,
 ) -> Rewritten:
     """Writes the prepared form of a recording and reads it again.
 
@@ -62,13 +66,13 @@ def rewrite(
     prepared = _verified(prepared, tell)
     rewritten = Rewritten(
         prepared,
-        original.bytes or bytes_of(original.path),
+        original.bytes or size_of(original.path),
         passing.psnr(prepared),
         list(left_out),
         len(passing.whole.lost),
     )
     record = asdict(rewritten) | {"recording": row_of(prepared), "settings": asdict(settings)}
-    with written_aside(file.with_suffix(".json")) as draft:
+    with atomic_writer(file.with_suffix(".json")) as draft:
         draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return rewritten
 
@@ -77,7 +81,11 @@ class _Passing:
     """The frames of a recording that are kept, scaled and cut, and some of them remembered."""
 
     def __init__(
-        self, original: Recording, settings: Settings, left_out: Sequence[Span], tell: Tell
+        self,
+        original: Recording,
+        settings: Settings,
+        left_out: Sequence[Span],
+        tell: ReportProgress,
     ) -> None:
         self._original, self._settings, self._tell = original, settings, tell
         self.left_out = list(left_out)
@@ -176,7 +184,7 @@ def _described(original: Recording, file: Path, fps: float, passing: _Passing) -
     )
 
 
-def _verified(prepared: Recording, tell: Tell) -> Recording:
+def _verified(prepared: Recording, tell: ReportProgress) -> Recording:
     """The prepared recording, after random places of it were compared."""
     groups = verify.draw_times(prepared, 4, np.random.default_rng(0))
     return verify.choose_reader(prepared, "pyav", groups, verify.decoded_before(prepared), tell)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from video.atomic_write import written_aside
+from video.atomic_write import atomic_writer
 from video.recording import UnreadableVideo
 
 TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the row, magic
@@ -116,7 +116,7 @@ def write_pack(
     """
     times: list[float] = []
     begins, checksums = [0], []
-    with written_aside(file) as draft, draft.open("wb") as out:
+    with atomic_writer(file) as draft, draft.open("wb") as out:
         for time, data in pictures:
             out.write(data)
             times.append(time)

@@ -61,9 +61,16 @@ def _probe_folder(path: str, fps: float) -> Recording:
     first = int(listing.numbers[0])
     times = [(number - first) / fps for number in listing.numbers.tolist()]
     return Recording(
-        path, "frames", fps, len(times), times[-1] + 1 / fps, width, height, first / fps,
+        path,
+        "frames",
+        fps,
+        len(times),
+        times[-1] + 1 / fps,
+        width,
+        height,
+        first / fps,
         holes=holes_between(times, fps),
-    )  # fmt: skip
+    )
 
 
 def _probe_video(path: str) -> Recording:
@@ -90,9 +97,16 @@ def _probe_video(path: str) -> Recording:
         raise UnreadableVideo(path, f"is rotated by {rotation} degrees; rotate it by 90, or not")
     width, height = (height, width) if rotation % 180 else (width, height)
     return Recording(
-        path, "pyav" if stamped else "sequential", fps, round(seconds * fps), seconds,
-        width, height, first, rotation,
-    )  # fmt: skip
+        path,
+        "pyav" if stamped else "sequential",
+        fps,
+        round(seconds * fps),
+        seconds,
+        width,
+        height,
+        first,
+        rotation,
+    )
 
 
 def _announced_seconds(container: InputContainer, stream: VideoStream, first: float) -> float:

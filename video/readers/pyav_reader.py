@@ -84,9 +84,12 @@ class _Decoding:
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, clock: Clock,
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        clock: Clock,
         limits: Sequence[int] | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._container, self._stream, self._clock = container, stream, clock
         self._limits = limits if clock.stamped else None
         self._announced: list[int] = []
@@ -126,9 +129,12 @@ class _Decoding:
 
 
 def _shown_at(
-    times: Sequence[float], limits: Sequence[int], recording: Recording, clock: Clock,
+    times: Sequence[float],
+    limits: Sequence[int],
+    recording: Recording,
+    clock: Clock,
     decoding: _Decoding,
-) -> list[VideoFrame] | None:  # fmt: skip
+) -> list[VideoFrame] | None:
     """The frames shown at `times`; None where decoding began after the first of them."""
     chosen: list[VideoFrame] = []
     stamp, shown = 0, None

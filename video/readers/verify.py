@@ -48,9 +48,12 @@ def draw_times(recording: Recording, places: int, rng: np.random.Generator) -> l
 
 
 def choose_reader(
-    recording: Recording, preferred: ReaderName, groups: Sequence[Sequence[float]], truth: Truth,
+    recording: Recording,
+    preferred: ReaderName,
+    groups: Sequence[Sequence[float]],
+    truth: Truth,
     tell: Callable[[float], None],
-) -> Recording:  # fmt: skip
+) -> Recording:
     """The recording with the first reader that reads it rightly at all times of all groups.
 
     The preferred one is tried first, then the other, then decoding from the beginning. Raises
@@ -81,9 +84,10 @@ def choose_reader(
 
 
 def _fault(
-    recording: Recording, groups: Sequence[Sequence[float]],
+    recording: Recording,
+    groups: Sequence[Sequence[float]],
     expected: Sequence[UInt8[np.ndarray, "t y x c"]],
-) -> str | None:  # fmt: skip
+) -> str | None:
     """What is wrong with the first frame that differs from sequential decoding; None: nothing."""
     for times, frames in zip(groups, expected, strict=True):
         try:

@@ -10,9 +10,12 @@ from video.config import Sampling
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """VIDEO..., where in them, at which rate, and where the pictures go."""
     parser.add_argument(
-        "videos", type=Path, nargs="+", metavar="VIDEO",
+        "videos",
+        type=Path,
+        nargs="+",
+        metavar="VIDEO",
         help="recordings, folders of them, manifests or lists",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--recordings", type=at_least(1, int), metavar="N", help="so many at random (all)"
     )
@@ -28,9 +31,11 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=at_least(0, int), default=0, help="of what is random (0)")
     parser.add_argument(
-        "--folder-fps", type=at_least(1e-3, float), default=1.0,
+        "--folder-fps",
+        type=at_least(1e-3, float),
+        default=1.0,
         help="pictures a second of folders (1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--out", type=Path, default=Path(), metavar="FOLDER", help="for pictures and films (here)"
     )

@@ -7,22 +7,25 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from video.atomic_write import written_aside
+from video.atomic_write import atomic_writer
 from video.visualize.film import write_film
 from video.visualize.strips import Strip
 
 
 def write_shown(
-    name: Path, sheet: UInt8[np.ndarray, "y x 3"], strips: Sequence[Strip],
-    times: Sequence[float], labels: Sequence[str],
-) -> tuple[Path, Path]:  # fmt: skip
+    name: Path,
+    sheet: UInt8[np.ndarray, "y x 3"],
+    strips: Sequence[Strip],
+    times: Sequence[float],
+    labels: Sequence[str],
+) -> tuple[Path, Path]:
     """Writes NAME.png and NAME.mp4, each whole or not at all, in the place of earlier ones.
 
     Raises OSError where they cannot be written.
     """
     picture, film = (name.with_name(name.name + suffix) for suffix in (".png", ".mp4"))
     name.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(picture) as draft:
+    with atomic_writer(picture) as draft:
         Image.fromarray(sheet).save(draft, format="PNG")
     write_film(film, strips, times, labels)
     return picture, film

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from video.clip_sampler import ClipSampler, Plan
+from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling
-from video.eval_crop import Fitting
+from video.eval_crop import EvalCrop
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
@@ -27,7 +27,7 @@ class NoSuchClip(ValueError):
     exit_status = 2
 
 
-class Choice(NamedTuple):
+class ClipChoice(NamedTuple):
     """What the user says of the clips to show."""
 
     sources: Sequence[Path]  # recordings, folders of them, manifests, lists
@@ -37,12 +37,14 @@ class Choice(NamedTuple):
     folder_fps: float
 
 
-def choice_of(options: argparse.Namespace) -> Choice:
+def choice_of(options: argparse.Namespace) -> ClipChoice:
     """Of the words that `arguments.add_choice` has read."""
-    return Choice(options.videos, options.recordings, options.at, options.seed, options.folder_fps)
+    return ClipChoice(
+        options.videos, options.recordings, options.at, options.seed, options.folder_fps
+    )
 
 
-class Shown(NamedTuple):
+class ShownClip(NamedTuple):
     """A clip as a network sees it, from the middle of the field of view."""
 
     recording: Recording
@@ -51,12 +53,12 @@ class Shown(NamedTuple):
     clip: UInt8[Tensor, "t h w c"]
 
 
-class Found(NamedTuple):
+class ChosenRecordings(NamedTuple):
     recordings: list[Recording]
     failures: list[UnreadableVideo]  # in folders and lists, where others are left
 
 
-def find_chosen(choice: Choice) -> Found:
+def find_chosen(choice: ClipChoice) -> ChosenRecordings:
     """Opens the sources, and chooses by the seed where fewer are wanted than there are.
 
     Raises UnreadableVideo for a recording that is named itself, NoSuchClip, ManifestError.
@@ -71,18 +73,21 @@ def find_chosen(choice: Choice) -> Found:
         found += [replace(recording, source="") for recording in opened.recordings]
         failures += opened.failures
     if choice.recordings is None:
-        return Found(found, failures)
+        return ChosenRecordings(found, failures)
     if choice.recordings > len(found):
         raise NoSuchClip(f"--recordings {choice.recordings}: there are {len(found)}; give fewer")
     rng = np.random.default_rng(choice.seed)
     chosen = sorted(rng.choice(len(found), choice.recordings, replace=False).tolist())
-    return Found([found[i] for i in chosen], failures)
+    return ChosenRecordings([found[i] for i in chosen], failures)
 
 
 def read_clips(
-    recordings: Sequence[Recording], choice: Choice, sampling: Sampling, frames: int,
+    recordings: Sequence[Recording],
+    choice: ClipChoice,
+    sampling: Sampling,
+    frames: int,
     size: tuple[int, int],
-) -> Iterator[Shown]:  # fmt: skip
+) -> Iterator[ShownClip]:
     """A clip of each that has room for one and can be read; it is told of the others.
 
     Raises NoSuchClip and UnreadableVideo where there is none but one, or none is left.
@@ -91,11 +96,11 @@ def read_clips(
     for number, (recording, name) in enumerate(zip(recordings, names_of(recordings), strict=True)):
         try:
             times = _times(recording, choice, sampling, frames, number)
-            clip = Fitting(size).clip(recording, times)
+            clip = EvalCrop(size).clip(recording, times)
         except (NoSuchClip, UnreadableVideo) as failure:
             left_out.append(failure)
             continue
-        yield Shown(recording, name, times, clip)
+        yield ShownClip(recording, name, times, clip)
         shown += 1
     if left_out and not shown:
         raise left_out[0]
@@ -117,7 +122,7 @@ def names_of(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _times(
-    recording: Recording, choice: Choice, sampling: Sampling, frames: int, number: int
+    recording: Recording, choice: ClipChoice, sampling: Sampling, frames: int, number: int
 ) -> tuple[float, ...]:
     needed = clip_seconds(recording, frames, sampling)
     faster = f"a clip is {needed:.2f} s long; give a higher --frame-rate"
@@ -125,7 +130,7 @@ def _times(
         if not clip_spans(recording, frames, sampling):
             shown = "what it shows" if recording.seconds > needed else "it"
             raise NoSuchClip(f"{recording.path}: {shown} is {recording.seconds:.2f} s, {faster}")
-        sampler = ClipSampler([recording], frames, {"": Plan(sampling)})
+        sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
         rng = np.random.default_rng([choice.seed, number])
         return sampler.draw(int(rng.integers(sampler.reads_per_epoch)), rng).times
     latest = recording.seconds - needed

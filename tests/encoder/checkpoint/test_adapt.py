@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoder.checkpoint.adapt import Options
+from encoder.checkpoint.adapt import LoadOptions
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.load_report import Report
+from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.native_format import save_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
@@ -33,7 +33,7 @@ def saved(tmp_path: Path):
     return save
 
 
-def text_of(report: Report) -> str:
+def text_of(report: LoadReport) -> str:
     return " ".join(str(report).split())
 
 
@@ -94,7 +94,7 @@ def test_learned_positions_can_begin_as_the_table(saved) -> None:
 def test_patches_of_one_frame_are_inflated(saved, rule: str) -> None:
     path, tensors = saved(IMAGE)
     wanted = as_variant(VARIANTS["unified_{}_2D_3D"], IMAGE, frames=8, image_size=(32, 32))
-    encoder, report = load_encoder(path, wanted, options=Options(inflation=rule))
+    encoder, report = load_encoder(path, wanted, options=LoadOptions(inflation=rule))
     first, second = encoder.embed.weight.data.chunk(2, dim=1)
     half = tensors["embed.weight"] / 2
     expected = (half, half) if rule == "average" else (torch.zeros_like(half), 2 * half)
@@ -109,7 +109,7 @@ def test_a_norm_of_tokens_can_become_that_of_the_pooled(saved) -> None:
     assert torch.equal(fresh.norm.weight.data, torch.ones(48))
     assert "fresh norm: not in the file" in text_of(report)
     assert "it normalised tokens, the variant pooled" in text_of(report)
-    kept, report = load_encoder(path, wanted, options=Options(keep_norm=True))
+    kept, report = load_encoder(path, wanted, options=LoadOptions(keep_norm=True))
     assert torch.equal(kept.norm.weight.data, tensors["norm.weight"])
     assert not report.adapted.fresh
 
@@ -145,8 +145,10 @@ def test_fresh_parts_begin_as_in_a_new_encoder(saved) -> None:
     assert 0.01 < encoder.class_token.token.std() < 0.03
     assert not any(parameter.is_meta for parameter in encoder.parameters())
     assert {name.partition(".")[0] for name in report.adapted.fresh} == {
-        "class_token", "norm", "blocks",
-    }  # fmt: skip
+        "class_token",
+        "norm",
+        "blocks",
+    }
 
 
 @pytest.mark.parametrize(
@@ -173,12 +175,14 @@ def test_what_does_not_fit_is_refused(saved, changes: dict, message: str) -> Non
 
 def test_what_is_allowed_by_name_stays_fresh_and_is_told(saved) -> None:
     path, tensors = saved(VIDEO)
-    options = Options(allow=("blocks.2.*",))
+    options = LoadOptions(allow=("blocks.2.*",))
     encoder, report = load_encoder(path, replace(VIDEO, depth=3), options=options)
     assert torch.equal(encoder.blocks[1].mlp.fc1.weight, tensors["blocks.1.mlp.fc1.weight"])
     assert encoder.blocks[2].mlp.fc1.weight.abs().max() < 1  # Xavier, not the file's normal values
     assert all(name.startswith("blocks.2.") for name in report.adapted.fresh)
-    _, report = load_encoder(path, replace(VIDEO, depth=1), options=Options(allow=("blocks.1.*",)))
+    _, report = load_encoder(
+        path, replace(VIDEO, depth=1), options=LoadOptions(allow=("blocks.1.*",))
+    )
     assert "blocks.*" in text_of(report) and "was allowed not to" in text_of(report)
 
 

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 
 CKPT = Path(__file__).parent / "fixtures/ckpt"
-TOLD = Told(3, 4, (32, 32))
+TOLD = CheckpointOverrides(3, 4, (32, 32))
 
 
 def tensors(stem: str) -> dict[str, torch.Tensor]:
@@ -120,7 +120,9 @@ def test_numbers_in_names_cost_nothing(tmp_path: Path) -> None:
         with pytest.raises(CheckpointMismatch, match=r"contradict|has not"):
             load_encoder(path, told=TOLD)
     with pytest.raises(CheckpointMismatch, match="tokens a clip, above 262144"):
-        load_encoder(CKPT / "public_videomaev2_distilled.pth", told=Told(3, 2**20, (32, 32)))
+        load_encoder(
+            CKPT / "public_videomaev2_distilled.pth", told=CheckpointOverrides(3, 2**20, (32, 32))
+        )
     config = {"embed_dim": 48, "num_heads": 3, "depth": 10**9}
     save_file({"embed.weight": torch.ones(48, 1536)}, path, {"encoder": json.dumps(config)})
     with pytest.raises(CheckpointMismatch, match="1000000000, of 1 tensors"):

@@ -14,7 +14,7 @@ from torch import nn
 
 from encoder.checkpoint.export import write_encoder
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
@@ -25,7 +25,7 @@ VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=3
 IMAGE = replace(
     VIDEO, frames=1, tubelet=1, positions="separable", class_token=True, pooling="first"
 )
-TOLD = Told(3, 4, (32, 32))
+TOLD = CheckpointOverrides(3, 4, (32, 32))
 
 
 @pytest.mark.parametrize("layout", ["own", "videomae", "hf", "unified"])

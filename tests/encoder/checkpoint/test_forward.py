@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from encoder.checkpoint.adapt import DEFAULTS
 from encoder.checkpoint.export_formats import to_unified
-from encoder.checkpoint.load import Loaded, load_found
-from encoder.checkpoint.overrides import Told
-from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.load import LoadedEncoder, load_source
+from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.checkpoint.parse import find_source
 from encoder.checkpoint.qkv_formats import attention_form
 from tests.encoder.checkpoint.recorded import cases, features_of, load, names
 
@@ -19,7 +19,7 @@ FORWARD = cases("forward", "*.json")
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}
 
 
-def loaded(case: Path, folder: Path) -> tuple[Loaded, dict, dict]:
+def loaded(case: Path, folder: Path) -> tuple[LoadedEncoder, dict, dict]:
     facts, tensors = load(case)
     state = {n.removeprefix("state."): t for n, t in tensors.items() if n.startswith("state.")}
     save_file(state, folder / "state.safetensors")
@@ -30,10 +30,10 @@ def loaded(case: Path, folder: Path) -> tuple[Loaded, dict, dict]:
         told["positions"] = "sincos3d"
     if "clip" in case.stem:  # upstream keeps these where its weights are CLIP's
         told |= {"activation": "gelu", "norm_eps": 1e-6}
-    found = find_encoder(folder / "state.safetensors", Told(**told))
+    found = find_source(folder / "state.safetensors", CheckpointOverrides(**told))
     first = config.get("use_mean_pooling") is False
     wanted = replace(found.config, pooling="first") if first else found.config
-    return load_found(found, wanted, DEFAULTS), state, tensors
+    return load_source(found, wanted, DEFAULTS), state, tensors
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))

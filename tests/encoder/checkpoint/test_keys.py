@@ -9,7 +9,7 @@ import torch
 
 from encoder.checkpoint.adapt import DEFAULTS, adapt
 from encoder.checkpoint.export_formats import to_unified
-from encoder.checkpoint.parse import Found, find_encoder
+from encoder.checkpoint.parse import SourceEncoder, find_source
 from encoder.config import EncoderConfig
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
@@ -20,9 +20,9 @@ SUMMARY = json.loads((KEYS / "summary.json").read_text())
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Callable[[dict[str, list[int]]], Found]:
+def found(tmp_path: Path) -> Callable[[dict[str, list[int]]], SourceEncoder]:
     """Looks into a file of these tensors, which has the real size and holds zeros."""
-    return lambda shapes: find_encoder(hollow_file(tmp_path / "file.safetensors", shapes))
+    return lambda shapes: find_source(hollow_file(tmp_path / "file.safetensors", shapes))
 
 
 @pytest.mark.parametrize("file", sorted(KEYS.glob("vitb_*.json")), ids=lambda file: file.stem)
@@ -62,9 +62,10 @@ def test_as_many_tensors_as_upstream_loads_or_more(found, family: str, variant: 
 def test_variants_have_upstreams_tensors(name: str) -> None:
     recorded = json.loads((KEYS / "target_unified_vitb.json").read_text())[name]
     variant = next(
-        v for v in ("unified_base_2D", "unified_base_st", "unified_base_image", "unified_base")
+        v
+        for v in ("unified_base_2D", "unified_base_st", "unified_base_image", "unified_base")
         if name.startswith(v)
-    )  # fmt: skip
+    )
     config = variant_config(variant, EncoderConfig(pre_norm="clip" in name))
     with torch.device("meta"):
         tensors = VideoEncoder(config).state_dict()

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from tests.encoder.checkpoint.recorded import features_of
 
 SEEDS = Path(__file__).parent / "fixtures/seeds"
@@ -22,7 +22,9 @@ def recorded(model: str) -> dict[str, torch.Tensor]:
 
 def test_features_and_attention_of_the_finetuned_model() -> None:
     tensors = recorded("vit")
-    encoder, report = load_encoder(SEEDS / "public_mae_st_vit.safetensors", told=Told(4))
+    encoder, report = load_encoder(
+        SEEDS / "public_mae_st_vit.safetensors", told=CheckpointOverrides(4)
+    )
     found = features_of(encoder, tensors["x"], attention=(-1,))
     torch.testing.assert_close(found.pooled, tensors["cls_feature_normed"], **CLOSE)
     torch.testing.assert_close(found.attention[-1], tensors["last_attn"], **CLOSE)
@@ -34,7 +36,7 @@ def test_features_and_attention_of_the_finetuned_model() -> None:
 @pytest.mark.parametrize("masking", ["random", "temporal", "center"])
 def test_tokens_of_the_pretrained_model_under_its_masks(masking: str) -> None:
     tensors = recorded("mae")
-    encoder, _ = load_encoder(SEEDS / "public_mae_st_mae.safetensors", told=Told(4))
+    encoder, _ = load_encoder(SEEDS / "public_mae_st_mae.safetensors", told=CheckpointOverrides(4))
     latent = tensors[f"{masking}/latent"]
     visible = tensors[f"{masking}/ids_restore"].argsort(1)[:, : latent.shape[1]]
     found = features_of(encoder, tensors["x"], visible=visible)
@@ -54,7 +56,7 @@ def test_joint_positions_are_the_sum_of_separate_ones(tmp_path: Path, class_toke
         del state["cls_token"]
         state["pos_embed"] = table
     save_file(state, tmp_path / "joint.safetensors")
-    encoder, report = load_encoder(tmp_path / "joint.safetensors", told=Told(4))
+    encoder, report = load_encoder(tmp_path / "joint.safetensors", told=CheckpointOverrides(4))
     assert report.found.known.family.name == "mae_st_joint"
     assert encoder.config.positions == "learned" and encoder.config.grid == (8, 2, 2)
     assert torch.equal(encoder.pos_embed.tokens.data, table[0])
@@ -68,5 +70,5 @@ def test_the_order_of_tensors_means_nothing(tmp_path: Path) -> None:
     """Torch files keep the order in which they were written: here the decoder comes first."""
     state = load_file(SEEDS / "public_mae_st_mae.safetensors")
     torch.save(dict(sorted(state.items(), reverse=True)), tmp_path / "file.pth")
-    encoder, _ = load_encoder(tmp_path / "file.pth", told=Told(4))
+    encoder, _ = load_encoder(tmp_path / "file.pth", told=CheckpointOverrides(4))
     assert encoder.config.mlp_ratio == 4

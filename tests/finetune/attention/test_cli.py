@@ -108,9 +108,14 @@ def test_a_film_is_the_clip_at_its_pace(saved: Path, operations: Path, tmp_path:
     ],
 )
 def test_every_kind_can_be_drawn(
-    saved: Path, operations: Path, tmp_path: Path, capsys, kind: str, options: tuple[str, ...],
+    saved: Path,
+    operations: Path,
+    tmp_path: Path,
+    capsys,
+    kind: str,
+    options: tuple[str, ...],
     said: str,
-) -> None:  # fmt: skip
+) -> None:
     video = operations / "operation02.mp4"
     run(saved / f"{kind}.safetensors", video, "--at", "0", *options, "--out", tmp_path)
     assert said in capsys.readouterr().out

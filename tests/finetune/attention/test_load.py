@@ -56,9 +56,19 @@ def test_a_file_that_says_nothing_gets_the_default(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [{}, [], 3, "12.5", {"": None}, {"": {"frame_rate": -1}}, {"": {"pace": 1}}, {"form": "film"},
-     {"form": []}, {**DENSE, "stride": 1, "frame_rate": 1}],
-)  # fmt: skip
+    [
+        {},
+        [],
+        3,
+        "12.5",
+        {"": None},
+        {"": {"frame_rate": -1}},
+        {"": {"pace": 1}},
+        {"form": "film"},
+        {"form": []},
+        {**DENSE, "stride": 1, "frame_rate": 1},
+    ],
+)
 def test_what_cannot_be_a_pace_is_told_with_the_cure(said: object, tmp_path: Path) -> None:
     with pytest.raises(CheckpointMismatch, match=r"encoder\.safetensors: metadata sampling"):
         pace(tmp_path, sampling=said)

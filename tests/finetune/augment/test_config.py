@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.augment.config import ClipAugmentation, MixingConfig, require_rand_augment
+from finetune.augment.config import ClipAugmentation, MixupConfig, require_rand_augment
 from finetune.augment.transforms import rand_augment
 from launch.recipe import ConfigError, validate
 
@@ -88,7 +88,7 @@ def test_settings_out_of_range_are_refused(field: str, value: object, reason: st
 )
 def test_mixing_out_of_range_is_refused(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"^{field}: "):
-        validate(MixingConfig, {field: value})
+        validate(MixupConfig, {field: value})
 
 
 def test_the_configuration_imports_nothing_heavy() -> None:

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from timm.data.mixup import Mixup
 
-from finetune.augment.config import MixingConfig
-from finetune.augment.mixup import mix
+from finetune.augment.config import MixupConfig
+from finetune.augment.mixup import mixup
 from finetune.augment.transforms import draw_seed, seeded_globals
 from finetune.model.losses import LossConfig, build_loss
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 CLASSES = 5
 SHAPE = (4, 12, 20, 3)  # no two sides are the same, so no axis passes for another
 LABELS = torch.tensor([0, 1, 4, 2])
-MIXUP, CUTMIX = MixingConfig(cutmix=0.0), MixingConfig(mixup=0.0)
+MIXUP, CUTMIX = MixupConfig(cutmix=0.0), MixupConfig(mixup=0.0)
 
 
 def clips(number: int = 4) -> torch.Tensor:
@@ -33,18 +33,18 @@ def generators(pairs: Sequence[int]) -> list[np.random.Generator]:
 
 
 def mixed(
-    config: MixingConfig,
+    config: MixupConfig,
     labels: torch.Tensor = LABELS,
     smoothing: float = 0.0,
     pairs: Sequence[int] = (0, 1),
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    return mix(clips(), labels, config, CLASSES, smoothing, generators(pairs))
+    return mixup(clips(), labels, config, CLASSES, smoothing, generators(pairs))
 
 
 def test_mixup_is_linear_with_the_share_in_the_target() -> None:
     given = clips()
     before = given.clone()
-    found, targets = mix(given, LABELS, MIXUP, CLASSES, 0.0, generators([0, 1]))
+    found, targets = mixup(given, LABELS, MIXUP, CLASSES, 0.0, generators([0, 1]))
     assert torch.equal(given, before)
     assert found.shape == given.shape and found.dtype == torch.float32
     for one, other in ((0, 1), (1, 0), (2, 3), (3, 2)):
@@ -61,7 +61,7 @@ def test_mixup_is_linear_with_the_share_in_the_target() -> None:
 def test_cutmix_pastes_one_box_into_all_frames_and_counts_its_area(pair: int) -> None:
     pictures = torch.zeros(2, *SHAPE, dtype=torch.uint8)
     pictures[1] = 255
-    found, targets = mix(pictures, LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))
+    found, targets = mixup(pictures, LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))
     pasted = found[0]
     assert set(pasted.unique().tolist()) <= {0.0, 1.0}
     assert (pasted == pasted[:1, :, :, :1]).all()
@@ -76,30 +76,30 @@ def test_cutmix_pastes_one_box_into_all_frames_and_counts_its_area(pair: int) ->
 
 def test_cutmix_cuts_boxes_of_many_sizes() -> None:
     found = [
-        mix(clips(2), LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))[1][0, 1].item()
+        mixup(clips(2), LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))[1][0, 1].item()
         for pair in range(30)
     ]
     assert len(set(found)) > 15 and min(found) < 0.1 and max(found) > 0.5
 
 
-@pytest.mark.parametrize("config", [MixingConfig(), MIXUP, CUTMIX, MixingConfig(prob=0.5)])
-def test_a_pair_comes_out_the_same_wherever_it_is_mixed(config: MixingConfig) -> None:
-    together = mix(clips(8), LABELS.repeat(2), config, CLASSES, 0.1, generators(range(4)))
+@pytest.mark.parametrize("config", [MixupConfig(), MIXUP, CUTMIX, MixupConfig(prob=0.5)])
+def test_a_pair_comes_out_the_same_wherever_it_is_mixed(config: MixupConfig) -> None:
+    together = mixup(clips(8), LABELS.repeat(2), config, CLASSES, 0.1, generators(range(4)))
     parts = [
-        mix(clips(8)[part], LABELS.repeat(2)[part], config, CLASSES, 0.1, generators(pairs))
+        mixup(clips(8)[part], LABELS.repeat(2)[part], config, CLASSES, 0.1, generators(pairs))
         for part, pairs in ((slice(0, 2), [0]), (slice(2, 6), [1, 2]), (slice(6, 8), [3]))
     ]
     for whole, divided in zip(together, zip(*parts, strict=True), strict=True):
         assert torch.equal(whole, torch.cat(divided))
-    others = mix(clips(8), LABELS.repeat(2), config, CLASSES, 0.1, generators(range(4, 8)))
+    others = mixup(clips(8), LABELS.repeat(2), config, CLASSES, 0.1, generators(range(4, 8)))
     assert not torch.equal(others[0], together[0])
 
 
-@pytest.mark.parametrize("config", [MixingConfig(), MixingConfig(prob=0.5, switch_prob=0.2)])
-def test_clips_and_targets_are_timms(config: MixingConfig) -> None:
+@pytest.mark.parametrize("config", [MixupConfig(), MixupConfig(prob=0.5, switch_prob=0.2)])
+def test_clips_and_targets_are_timms(config: MixupConfig) -> None:
     changed = 0
     for pair in range(20):
-        found, targets = mix(clips(2), LABELS[:2], config, CLASSES, 0.1, generators([pair]))
+        found, targets = mixup(clips(2), LABELS[:2], config, CLASSES, 0.1, generators([pair]))
         folded = (clips(2).float() / 255).permute(0, 1, 4, 2, 3).flatten(1, 2)
         timms = Mixup(0.8, 1.0, None, config.prob, config.switch_prob, "batch", True, 0.1, CLASSES)
         with seeded_globals(draw_seed(np.random.default_rng(pair))):
@@ -111,10 +111,10 @@ def test_clips_and_targets_are_timms(config: MixingConfig) -> None:
     assert changed == 20 if config.prob == 1 else 0 < changed < 20
 
 
-@pytest.mark.parametrize("config", [MixingConfig(mixup=0, cutmix=0), MixingConfig(prob=0)])
-def test_nothing_is_mixed_where_it_is_off(config: MixingConfig) -> None:
+@pytest.mark.parametrize("config", [MixupConfig(mixup=0, cutmix=0), MixupConfig(prob=0)])
+def test_nothing_is_mixed_where_it_is_off(config: MixupConfig) -> None:
     found, targets = mixed(config, smoothing=0.1)
-    assert not config.on and MixingConfig().on
+    assert not config.on and MixupConfig().on
     assert torch.equal(found, clips().float() / 255)
     expected = F.one_hot(LABELS, CLASSES) * 0.9 + 0.1 / CLASSES
     torch.testing.assert_close(targets, expected)
@@ -132,7 +132,7 @@ def test_many_labels_are_mixed_and_what_is_missing_in_either_clip_is_missing() -
         torch.testing.assert_close(targets[0], expected)
         assert targets[2:, [2, 4]].tolist() == [[-1, -1], [-1, -1]]
         torch.testing.assert_close(targets[2, [0, 1, 3]], shares[2, 2].expand(3))
-    _, unmixed = mixed(MixingConfig(prob=0), many)
+    _, unmixed = mixed(MixupConfig(prob=0), many)
     assert torch.equal(unmixed, many.float())  # the other clip has no share in it
 
 
@@ -164,7 +164,7 @@ def test_global_randomness_stays_as_it_was() -> None:
     with seeded_globals(0):
         expected = drawn()
     with seeded_globals(0):
-        unchecked.mix(given, LABELS, MixingConfig(), CLASSES, 0.0, rngs)
+        unchecked.mix(given, LABELS, MixupConfig(), CLASSES, 0.0, rngs)
         assert drawn() == expected
 
 
@@ -183,22 +183,22 @@ def test_what_cannot_be_mixed_is_refused(
     number: int, labels: list[int], pairs: int, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason) as refused:
-        mix(clips(number), torch.tensor(labels), MixingConfig(), CLASSES, 0.0, generators([0]))
+        mixup(clips(number), torch.tensor(labels), MixupConfig(), CLASSES, 0.0, generators([0]))
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("alpha", [1e-300, 1e-5, 1e300])
 def test_extreme_alphas_still_give_shares(alpha: float) -> None:
-    found, targets = mixed(MixingConfig(mixup=alpha, cutmix=alpha))
+    found, targets = mixed(MixupConfig(mixup=alpha, cutmix=alpha))
     assert found.isfinite().all() and targets.min() >= 0
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_device_gives_the_hosts_shares_and_keeps_its_own_randomness() -> None:
-    expected, shares = mixed(MixingConfig())
+    expected, shares = mixed(MixupConfig())
     before = torch.cuda.get_rng_state()
-    found, targets = mix(clips().cuda(), LABELS, MixingConfig(), CLASSES, 0.0, generators([0, 1]))
+    found, targets = mixup(clips().cuda(), LABELS, MixupConfig(), CLASSES, 0.0, generators([0, 1]))
     assert found.is_cuda and targets.is_cuda
     assert torch.equal(torch.cuda.get_rng_state(), before)
     torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-6)

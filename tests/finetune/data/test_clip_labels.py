@@ -128,8 +128,9 @@ def test_what_could_not_be_opened_is_told(tmp_path: Path) -> None:
     text = "a.mp4 x\ngone.mp4 y\nalso.mp4 x\n"
     given = labelled(tmp_path, text)
     assert [(part, entry.line) for part, entry in given.without_recording] == [
-        ("train", 2), ("train", 3),
-    ]  # fmt: skip
+        ("train", 2),
+        ("train", 3),
+    ]
     assert given.lines()[-1].startswith("  2 more clips have no recording that could be opened; ")
     assert given.lines()[-1].endswith(f"train.csv:2: {tmp_path}/gone.mp4")
     with pytest.raises(LabelError, match=r"val: none of its 1 clips .*val\.csv:1: .*gone\.mp4"):

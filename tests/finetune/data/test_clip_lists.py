@@ -61,13 +61,17 @@ def test_class_folders_of_one_part_and_of_several(tmp_path: Path) -> None:
     files(tmp_path / "one", "sew/b.mp4", "sew/a.mkv", "cut/c.mp4", "cut/notes.txt", ".git/x.mp4")
     one = read_clips(tmp_path / "one")
     assert [(Path(each.path).name, each.label, each.line) for each in one] == [
-        ("c.mp4", "cut", 0), ("a.mkv", "sew", 0), ("b.mp4", "sew", 0),
-    ]  # fmt: skip
+        ("c.mp4", "cut", 0),
+        ("a.mkv", "sew", 0),
+        ("b.mp4", "sew", 0),
+    ]
     files(tmp_path / "all", "train/sew/a.mp4", "train/cut/b.mp4", "val/sew/c.mp4")
     parts = read_parts(tmp_path / "all")
     assert [(part, each.label) for part, held in parts.items() for each in held] == [
-        ("train", "cut"), ("train", "sew"), ("val", "sew"),
-    ]  # fmt: skip
+        ("train", "cut"),
+        ("train", "sew"),
+        ("val", "sew"),
+    ]
     with pytest.raises(LabelError, match="all: has train, val; give the folder of one part"):
         read_clips(tmp_path / "all")
     files(tmp_path / "all", "other/x.mp4")

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.data.clip_sampling import ClipSampling, Stretch
+from finetune.data.clip_sampling import ClipSampling, Interval
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_clip_sampling.json").read_text())
 
 
-def whole(frames: int, fps: float = 25.0) -> Stretch:
-    return Stretch(0.0, frames / fps, fps, (frames - 1) / fps)
+def whole(frames: int, fps: float = 25.0) -> Interval:
+    return Interval(0.0, frames / fps, fps, (frames - 1) / fps)
 
 
-def indices(times: np.ndarray, stretch: Stretch) -> list[int]:
+def indices(times: np.ndarray, stretch: Interval) -> list[int]:
     return np.rint((times - stretch.begin) * stretch.fps).astype(int).ravel().tolist()
 
 
@@ -38,7 +38,7 @@ def test_uniform_frames_are_upstreams(task: str) -> None:
 @pytest.mark.parametrize("frames", [1, 5, 40, 400])
 @pytest.mark.parametrize("begin", [0.0, 3.0])
 def test_no_frame_lies_outside_and_they_ascend(kind: str, frames: int, begin: float) -> None:
-    stretch = Stretch(begin, begin + frames / 25, 25.0, 20.0)
+    stretch = Interval(begin, begin + frames / 25, 25.0, 20.0)
     sampling = ClipSampling(kind)
     times = [sampling.training_times(stretch, 8, np.random.default_rng(i)) for i in range(20)]
     views = sampling.test_times(stretch, 8, 5)
@@ -93,9 +93,13 @@ def test_segments_each_have_their_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"stride": 2, "frame_rate": 5.0}, {"kind": "uniform", "stride": 2},
-               {"kind": "sparse", "segments": 3}],
-)  # fmt: skip
+    "fields",
+    [
+        {"stride": 2, "frame_rate": 5.0},
+        {"kind": "uniform", "stride": 2},
+        {"kind": "sparse", "segments": 3},
+    ],
+)
 def test_what_a_kind_has_not_is_refused(fields: dict) -> None:
     with pytest.raises(ValueError, match="drop"):
         ClipSampling(**fields)

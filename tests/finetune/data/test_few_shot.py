@@ -6,40 +6,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.data.few_shot import choose_few, load_few, save_few
+from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
 from finetune.data.labelled_set import LabelledSet
-from video.labels.align import Track
+from video.labels.align import LabelTrack
 from video.labels.segments import LabelError
 from video.recording import Recording
 
 CLASSES = ("x", "y, or z")
 
 
-def track(name: str, labels: list[int], stretches: bool = False) -> Track:
+def track(name: str, labels: list[int], stretches: bool = False) -> LabelTrack:
     recording = Recording(f"/videos/{name}.mp4", "pyav", 25.0, 250, 10.0, 64, 64, 0.0)
     times = np.arange(len(labels)) / 3  # no such time can be written in few digits
-    return Track(recording, times, np.array(labels), 0, 0, times + 1 / 3 if stretches else None)
+    return LabelTrack(
+        recording, times, np.array(labels), 0, 0, times + 1 / 3 if stretches else None
+    )
 
 
 def a_set(stretches: bool = False) -> LabelledSet:
     """Class 0 is in three recordings, class 1 in two, of which one has it once."""
     train = [
-        track("a", [0] * 20 + [1] * 9, stretches), track("b", [0, -1, 0, 1], stretches),
+        track("a", [0] * 20 + [1] * 9, stretches),
+        track("b", [0, -1, 0, 1], stretches),
         track("c", [0, 0], stretches),
-    ]  # fmt: skip
+    ]
     return LabelledSet(CLASSES, {"train": train, "test": [track("d", [0, 1, 1])]})
 
 
 def chosen(given: LabelledSet, label: int) -> Counter[str]:
-    return Counter({
-        each.recording.path[-5]: int((each.labels == label).sum()) for each in given.tracks["train"]
-    })  # fmt: skip
+    return Counter(
+        {
+            each.recording.path[-5]: int((each.labels == label).sum())
+            for each in given.tracks["train"]
+        }
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("per_class", [1, 2, 3, 5, 10])
 def test_so_many_of_each_class_from_as_many_recordings_as_can_be(seed: int, per_class: int) -> None:
-    few = choose_few(a_set(), per_class, np.random.default_rng(seed))
+    few = choose_few_shot(a_set(), per_class, np.random.default_rng(seed))
     for label in (0, 1):
         counts = chosen(few, label)
         assert counts.total() == per_class
@@ -53,7 +59,7 @@ def test_so_many_of_each_class_from_as_many_recordings_as_can_be(seed: int, per_
 
 def test_a_choice_is_a_function_of_its_seed() -> None:
     def choice(seed: int) -> list[list[int]]:
-        few = choose_few(a_set(), 3, np.random.default_rng(seed))
+        few = choose_few_shot(a_set(), 3, np.random.default_rng(seed))
         return [each.labels.tolist() for each in few.tracks["train"]]
 
     assert choice(0) == choice(0) and len({str(choice(seed)) for seed in range(8)}) > 4
@@ -62,28 +68,28 @@ def test_a_choice_is_a_function_of_its_seed() -> None:
 def test_what_cannot_be_chosen() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(LabelError, match="per_class: 'y, or z' has 10 labelled samples in train, "):
-        choose_few(a_set(), 11, rng)
+        choose_few_shot(a_set(), 11, rng)
     with pytest.raises(LabelError, match="per_class: is 0; give 1 or more"):
-        choose_few(a_set(), 0, rng)
+        choose_few_shot(a_set(), 0, rng)
     with pytest.raises(LabelError, match="there is no train"):
-        choose_few(LabelledSet(CLASSES, {"test": [track("d", [0, 1])]}), 1, rng)
+        choose_few_shot(LabelledSet(CLASSES, {"test": [track("d", [0, 1])]}), 1, rng)
     several = track("a", [0])._replace(labels=np.array([[1, 0]]))
     with pytest.raises(LabelError, match="want one label a sample"):
-        choose_few(LabelledSet(CLASSES, {"train": [several]}), 1, rng)
+        choose_few_shot(LabelledSet(CLASSES, {"train": [several]}), 1, rng)
 
 
 @pytest.mark.parametrize("stretches", [False, True])
 def test_a_list_is_read_back_exactly(tmp_path: Path, stretches: bool) -> None:
-    few = choose_few(a_set(stretches), 4, np.random.default_rng(0))
-    save_few(tmp_path / "few.csv", few)
-    read = load_few(tmp_path / "few.csv", a_set(stretches))
+    few = choose_few_shot(a_set(stretches), 4, np.random.default_rng(0))
+    save_few_shot(tmp_path / "few.csv", few)
+    read = load_few_shot(tmp_path / "few.csv", a_set(stretches))
     for one, two in zip(few.tracks["train"], read.tracks["train"], strict=True):
         assert one.labels.tolist() == two.labels.tolist()
     assert list(tmp_path.iterdir()) == [tmp_path / "few.csv"]
     with pytest.raises(LabelError, match=r"few\.csv: is there already"):
-        save_few(tmp_path / "few.csv", few)
+        save_few_shot(tmp_path / "few.csv", few)
     with pytest.raises(LabelError, match=r"few\.csv:2: .*, where the labels have no label"):
-        load_few(tmp_path / "few.csv", a_set(not stretches))
+        load_few_shot(tmp_path / "few.csv", a_set(not stretches))
 
 
 @pytest.mark.parametrize(
@@ -102,18 +108,18 @@ def test_a_list_is_read_back_exactly(tmp_path: Path, stretches: bool) -> None:
 )
 def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, change, message: str) -> None:
     path = tmp_path / "few.csv"
-    save_few(path, choose_few(a_set(), 2, np.random.default_rng(0)))
+    save_few_shot(path, choose_few_shot(a_set(), 2, np.random.default_rng(0)))
     header, *rows = path.read_text().splitlines()
     lines = [header, *sorted(rows, key=lambda row: not row.endswith(",x"))]
     path.write_text("\n".join(change(lines)))
     with pytest.raises(LabelError, match=message) as caught:
-        load_few(path, a_set())
+        load_few_shot(path, a_set())
     assert "\n" not in str(caught.value)
 
 
 def test_labels_that_changed_behind_the_list_are_told(tmp_path: Path) -> None:
-    save_few(tmp_path / "few.csv", choose_few(a_set(), 9, np.random.default_rng(0)))
+    save_few_shot(tmp_path / "few.csv", choose_few_shot(a_set(), 9, np.random.default_rng(0)))
     other = a_set()
     other.tracks["train"][0].labels[:] = 1
     with pytest.raises(LabelError, match=r"few\.csv:\d+: 'x' for .*labels have 'y, or z'; remove"):
-        load_few(tmp_path / "few.csv", other)
+        load_few_shot(tmp_path / "few.csv", other)

@@ -62,8 +62,12 @@ def test_one_recordings_table_is_not_taken_for_anothers(tmp_path: Path) -> None:
 
 
 def test_a_prepared_recording_has_its_originals_labels(tmp_path: Path) -> None:
-    written(tmp_path / "a-phase.txt", "Frame\tPhase\n" + "".join(f"{i}\tx\n" for i in range(125))
-            + "".join(f"{i}\ty\n" for i in range(125, 250)))  # fmt: skip
+    written(
+        tmp_path / "a-phase.txt",
+        "Frame\tPhase\n"
+        + "".join(f"{i}\tx\n" for i in range(125))
+        + "".join(f"{i}\ty\n" for i in range(125, 250)),
+    )
     prepared = recording("a_256.frames", original="/raw/a.mp4", original_first=0.08)
     (track,) = label_recordings([prepared], tmp_path, None).tracks["train"]
     assert track.labels.tolist() == [0] * 5 + [1] * 5
@@ -98,7 +102,7 @@ def test_tools_are_joined_as_phases_are(tmp_path: Path) -> None:
     (train,), (test,) = labelled.tracks["train"], labelled.tracks["test"]
     assert train.labels.tolist() == [[i % 2, 0, -1] for i in range(10)]
     assert test.labels[3:6].tolist() == [[-1, 1, 1], [-1, -1, 1], [-1, 0, 1]]
-    assert test.disputed == 1
+    assert test.conflicting == 1
     assert "Hook 50.0%, Clip 0.0%, Bag not known; 10 of 30" in "\n".join(labelled.lines())
     for classes, message in (
         (("Hook", "Clips"), r"a-tool\.txt: 'Clip' is none of the 2 classes; nearest: 'Clips'"),
@@ -106,8 +110,9 @@ def test_tools_are_joined_as_phases_are(tmp_path: Path) -> None:
     ):
         with pytest.raises(LabelError, match=message):
             label_recordings(recordings, tmp_path, split, classes=classes, targets="many")
-    fixed = label_recordings(recordings, tmp_path, split, classes=("Bag", "Hook", "Clip", "Cut"),
-                             targets="many")  # fmt: skip
+    fixed = label_recordings(
+        recordings, tmp_path, split, classes=("Bag", "Hook", "Clip", "Cut"), targets="many"
+    )
     assert fixed.tracks["test"][0].labels[3].tolist() == [1, -1, 1, -1]
 
 
@@ -135,7 +140,7 @@ def test_real_operations_of_cholect50(tmp_path: Path) -> None:
     assert len(labelled.classes) == 7
     tracks = [track for part in labelled.tracks.values() for track in part]
     assert sum(track.labelled for track in tracks) == 1128
-    assert sum(track.disputed for track in tracks) == 0
+    assert sum(track.conflicting for track in tracks) == 0
     for track in tracks:
         assert (np.diff(track.times) > 0).all()
 
@@ -155,4 +160,4 @@ def test_real_instruments_and_verbs_of_cholect50(
     assert sum(track.labelled for track in tracks) == 1128
     assert sum(int((track.labels == 1).sum()) for track in tracks) == positive
     for track in tracks:  # what one second says holds for it as a whole
-        assert (track.known == (track.labels >= 0).all(axis=1)).all() and not track.disputed
+        assert (track.known == (track.labels >= 0).all(axis=1)).all() and not track.conflicting

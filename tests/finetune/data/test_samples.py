@@ -11,10 +11,10 @@ from encoder.config import EncoderConfig
 from finetune.augment.config import ClipAugmentation
 from finetune.data.clip_sampling import ClipSampling
 from finetune.data.labelled_set import label_recordings
-from finetune.data.samples import LabelledSamples, Sampled
-from finetune.data.windows import Window
+from finetune.data.samples import LabelledSamples, SampledTrack
+from finetune.data.windows import WindowSampling
 from launch.rng import sample_rng
-from video.labels.align import Track
+from video.labels.align import LabelTrack
 from video.open_source import open_verified
 
 PLAIN = ClipAugmentation(area=(1.0, 1.0), ratio=(1.0, 1.0), flip=False)
@@ -22,7 +22,7 @@ ENCODER = EncoderConfig(embed_dim=32, depth=1, num_heads=2, frames=4, image_size
 
 
 @pytest.fixture(scope="module")
-def tracks(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+def tracks(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> list[LabelTrack]:
     cache = tmp_path_factory.mktemp("cache")
     recordings = [
         open_verified(str(path), "pyav", 1.0, cache, lambda *_: None)
@@ -32,17 +32,17 @@ def tracks(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> list[T
 
 
 def samples(
-    tracks: list[Track], augmentation: ClipAugmentation = PLAIN, copies: int = 1
+    tracks: list[LabelTrack], augmentation: ClipAugmentation = PLAIN, copies: int = 1
 ) -> LabelledSamples:
-    window = Window(step_seconds=0.2)
-    return LabelledSamples([Sampled(t, window) for t in tracks], ENCODER, augmentation, copies)
+    window = WindowSampling(step_seconds=0.2)
+    return LabelledSamples([SampledTrack(t, window) for t in tracks], ENCODER, augmentation, copies)
 
 
 def rng(epoch: int = 0):
     return lambda sample, stream: sample_rng(0, epoch, sample, stream)
 
 
-def test_every_labelled_moment_is_there_once_with_its_label(tracks: list[Track]) -> None:
+def test_every_labelled_moment_is_there_once_with_its_label(tracks: list[LabelTrack]) -> None:
     labels = tracks[0].labels.copy()
     labels[2] = -1
     given = [tracks[0]._replace(labels=labels), tracks[1]]
@@ -56,13 +56,13 @@ def test_every_labelled_moment_is_there_once_with_its_label(tracks: list[Track])
     assert numbered.counts(classes).tolist() == np.bincount(expected, minlength=classes).tolist()
 
 
-def test_a_clip_is_a_function_of_its_position_and_epoch(tracks: list[Track]) -> None:
+def test_a_clip_is_a_function_of_its_position_and_epoch(tracks: list[LabelTrack]) -> None:
     numbered = samples(tracks, ClipAugmentation())
     one, two, other = (numbered.read(3, rng(epoch)).clips for epoch in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)
 
 
-def test_copies_are_cut_differently_from_one_decoding(tracks: list[Track]) -> None:
+def test_copies_are_cut_differently_from_one_decoding(tracks: list[LabelTrack]) -> None:
     found = samples(tracks, ClipAugmentation(), copies=3).read(2, rng())
     assert found.clips.shape == (3, 1, 4, 48, 48, 3)
     assert not torch.equal(found.clips[0], found.clips[1])
@@ -70,16 +70,16 @@ def test_copies_are_cut_differently_from_one_decoding(tracks: list[Track]) -> No
     assert torch.equal(plain.clips[0], plain.clips[2])
 
 
-def test_all_frames_are_cut_alike(tracks: list[Track]) -> None:
+def test_all_frames_are_cut_alike(tracks: list[LabelTrack]) -> None:
     """At the beginning of a recording one frame is repeated; its crops are equal."""
     clip = samples(tracks, ClipAugmentation()).read(0, rng()).clips[0, 0]
     assert torch.equal(clip[0], clip[3]) and clip.float().std() > 1
 
 
-def test_several_labels_a_sample_and_segments(tracks: list[Track]) -> None:
+def test_several_labels_a_sample_and_segments(tracks: list[LabelTrack]) -> None:
     many = np.array([[1, 0, -1], [0, 1, 1], [-1, -1, -1]])
-    track = Track(tracks[0].recording, np.zeros(3), many, 0, 0, np.full(3, 6.0))
-    sampled = Sampled(track, ClipSampling("dense", frame_rate=5.0, segments=2))
+    track = LabelTrack(tracks[0].recording, np.zeros(3), many, 0, 0, np.full(3, 6.0))
+    sampled = SampledTrack(track, ClipSampling("dense", frame_rate=5.0, segments=2))
     numbered = LabelledSamples([sampled], ENCODER, PLAIN)
     assert len(numbered) == 2 and numbered.counts(3).tolist() == [1, 1, 1]
     found = numbered.read(1, rng())
@@ -87,7 +87,7 @@ def test_several_labels_a_sample_and_segments(tracks: list[Track]) -> None:
 
 
 def test_what_cannot_be_read_is_told_and_replaced_with_its_own_label(
-    tracks: list[Track], tmp_path: Path
+    tracks: list[LabelTrack], tmp_path: Path
 ) -> None:
     gone = replace(tracks[0].recording, path=str(tmp_path / "gone.mp4"))
     numbered = samples([tracks[0]._replace(recording=gone), tracks[1]])
@@ -101,13 +101,15 @@ def test_what_cannot_be_read_is_told_and_replaced_with_its_own_label(
     assert any(torch.equal(each.clips, first.clips) and each.label == first.label for each in same)
 
 
-def test_where_nothing_can_be_read_there_is_nothing(tracks: list[Track], tmp_path: Path) -> None:
+def test_where_nothing_can_be_read_there_is_nothing(
+    tracks: list[LabelTrack], tmp_path: Path
+) -> None:
     gone = replace(tracks[0].recording, path=str(tmp_path / "gone.mp4"))
     found = samples([tracks[0]._replace(recording=gone)]).read(0, rng())
     assert len(found.clips) == 0 and len(found.failures) == 20
 
 
-def test_a_try_that_hung_is_not_made_again_and_changes_no_other(tracks: list[Track]) -> None:
+def test_a_try_that_hung_is_not_made_again_and_changes_no_other(tracks: list[LabelTrack]) -> None:
     found = samples(tracks).read(0, rng(), hung={0})
     assert len(found.failures) == 1 and "hung" in str(found.failures[0])
     both = samples(tracks).read(0, rng(), hung={0, 1})

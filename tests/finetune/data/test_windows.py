@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.data.windows import Window
+from finetune.data.windows import WindowSampling
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_sampling.json").read_text())
 SPACINGS = {0: "exponential", -2: "incremental"}
@@ -21,7 +21,7 @@ def test_frames_are_upstreams(strategy: str) -> None:
     for case in cases:
         kind = "causal" if strategy == "online" else "centred_published"
         spacing = SPACINGS.get(case["rate"], "even")
-        window = Window(kind, float(max(case["rate"], 1)), spacing)
+        window = WindowSampling(kind, float(max(case["rate"], 1)), spacing)
         first = case["index"] - case["frame_id"]
         times = window.times(case["frame_id"], case["clip_len"], case["video_len"] - 1)
         assert (times + first).tolist() == case["sampled"], case
@@ -30,7 +30,7 @@ def test_frames_are_upstreams(strategy: str) -> None:
 @pytest.mark.parametrize("spacing", ["even", "exponential", "incremental"])
 @pytest.mark.parametrize("frames", [1, 7, 16])
 def test_a_causal_window_never_sees_what_comes(spacing: str, frames: int) -> None:
-    window = Window("causal", 0.7, spacing)
+    window = WindowSampling("causal", 0.7, spacing)
     for moment in np.linspace(0, 100, 41):
         times = window.times(moment, frames, 100.0)
         assert len(times) == frames
@@ -40,17 +40,17 @@ def test_a_causal_window_never_sees_what_comes(spacing: str, frames: int) -> Non
 def test_a_window_never_leaves_its_recording() -> None:
     for kind in ("causal", "centred", "centred_published"):
         for moment in (0.0, 1.0, 49.5, 99.0):
-            times = Window(kind, 4.0).times(moment, 16, 99.0)
+            times = WindowSampling(kind, 4.0).times(moment, 16, 99.0)
             assert times.min() >= 0 and times.max() <= 99
             assert (np.diff(times) >= 0).all()
 
 
 def test_a_centred_window_has_its_moment_once_in_the_middle() -> None:
-    times = Window("centred", 1.0).times(50.0, 8, 100.0)
+    times = WindowSampling("centred", 1.0).times(50.0, 8, 100.0)
     assert times.tolist() == [47, 48, 49, 50, 51, 52, 53, 54]
     assert times[8 // 2 - 1] == 50
-    assert Window("centred", 1.0).times(50.0, 7, 100.0).tolist() == list(range(47, 54))
+    assert WindowSampling("centred", 1.0).times(50.0, 7, 100.0).tolist() == list(range(47, 54))
 
 
 def test_a_moment_behind_the_last_frame_is_judged_by_it() -> None:
-    assert Window("causal", 1.0).times(100.4, 2, 100.0).tolist() == [99.0, 100.0]
+    assert WindowSampling("causal", 1.0).times(100.4, 2, 100.0).tolist() == [99.0, 100.0]

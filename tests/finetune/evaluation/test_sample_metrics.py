@@ -53,9 +53,11 @@ def test_samples_without_a_label_count_nowhere() -> None:
     label = given.label.copy()
     label[50:] = -1
     part = given._replace(
-        recording=given.recording[:50], time=given.time[:50], scores=given.scores[:50],
+        recording=given.recording[:50],
+        time=given.time[:50],
+        scores=given.scores[:50],
         label=given.label[:50],
-    )  # fmt: skip
+    )
     assert score_samples(given._replace(label=label)).figures == score_samples(part).figures
 
 

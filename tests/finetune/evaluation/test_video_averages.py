@@ -24,9 +24,13 @@ def recorded() -> Predictions:
     order = np.random.default_rng(0).permutation(len(names))
     scores = np.eye(7, dtype=np.float32)[np.array(predicted)]
     return Predictions(
-        np.array(names)[order], np.array(times, dtype=float)[order], scores[order],
-        np.array(truth)[order], tuple("abcdefg"), {},
-    )  # fmt: skip
+        np.array(names)[order],
+        np.array(times, dtype=float)[order],
+        scores[order],
+        np.array(truth)[order],
+        tuple("abcdefg"),
+        {},
+    )
 
 
 def test_the_published_average_is_phases_first() -> None:

@@ -8,19 +8,19 @@ import pytest
 import torch
 
 from finetune.data.clip_sampling import ClipSampling
-from finetune.data.samples import Sampled
-from finetune.data.windows import Window
+from finetune.data.samples import SampledTrack
+from finetune.data.windows import WindowSampling
 from finetune.inference.multi_view import (
     CLIPS,
     MOMENTS,
-    Question,
-    Viewing,
-    questions_of,
+    MultiViewReader,
+    SampleBatch,
     read_views,
+    sample_batches,
 )
 from launch.distributed.process_group import Processes
-from video.eval_crop import Fitting
-from video.labels.align import Track
+from video.eval_crop import EvalCrop
+from video.labels.align import LabelTrack
 from video.open_source import open_verified
 from video.readers import read_frames
 from video.recording import Recording
@@ -40,14 +40,20 @@ def opened(path: Path) -> Recording:
     return open_verified(str(path), "pyav", 1.0, path.parent / "cache", lambda *_: None)
 
 
-def moments(recording: Recording, kind: str = "causal", frames: int = 8) -> tuple[Sampled, Viewing]:
+def moments(
+    recording: Recording, kind: str = "causal", frames: int = 8
+) -> tuple[SampledTrack, MultiViewReader]:
     times = np.arange(0.0, recording.seconds)
-    track = Track(recording, times, np.zeros(len(times), dtype=np.int64), 0, 0)
-    return Sampled(track, Window(kind, 1.0)), Viewing(Fitting(SIZE, "squeeze"), frames)
+    track = LabelTrack(recording, times, np.zeros(len(times), dtype=np.int64), 0, 0)
+    return SampledTrack(track, WindowSampling(kind, 1.0)), MultiViewReader(
+        EvalCrop(SIZE, "squeeze"), frames
+    )
 
 
-def clips_of(sampled: Sampled, viewing: Viewing, first: int, stop: int) -> torch.Tensor:
-    views = viewing.look(sampled, Question(0, first, stop), 0)
+def clips_of(
+    sampled: SampledTrack, viewing: MultiViewReader, first: int, stop: int
+) -> torch.Tensor:
+    views = viewing.read(sampled, SampleBatch(0, first, stop), 0)
     return views.clips(0, (stop - first) * viewing.views_of(sampled))
 
 
@@ -58,7 +64,9 @@ def test_clips_are_those_of_a_read_for_each(operation: Recording, kind: str) -> 
     apart = [clips_of(sampled, viewing, i, i + 10) for i in range(0, 40, 10)]
     assert torch.equal(clips, torch.cat(apart))
     for moment in (0, 3, 20, 39):
-        times = Window(kind, 1.0).times(float(moment), 8, operation.seconds - 1 / operation.fps)
+        times = WindowSampling(kind, 1.0).times(
+            float(moment), 8, operation.seconds - 1 / operation.fps
+        )
         unique, order = np.unique(times, return_inverse=True)
         frames = torch.from_numpy(read_frames(operation, unique.tolist(), *SIZE))
         assert torch.equal(clips[moment], frames[torch.from_numpy(order)])
@@ -66,7 +74,7 @@ def test_clips_are_those_of_a_read_for_each(operation: Recording, kind: str) -> 
 
 def test_every_frame_of_a_stretch_is_read_once(operation: Recording) -> None:
     sampled, viewing = moments(operation)
-    views = viewing.look(sampled, Question(0, 0, 40), 0)
+    views = viewing.read(sampled, SampleBatch(0, 0, 40), 0)
     assert len(views.frames) == 40 and views.order.shape == (40, 1, 1, 8)
     assert views.readable.all() and not views.failures
 
@@ -106,7 +114,7 @@ def test_a_frame_that_cannot_be_read_costs_its_windows_and_is_told(
     recording = opened(folder)
     (folder / "000004.jpg").write_bytes(b"no picture")
     sampled, viewing = moments(recording, frames=3)
-    questions = [Question(0, 0, 5), Question(0, 5, 12)]
+    questions = [SampleBatch(0, 0, 5), SampleBatch(0, 5, 12)]
     found = list(read_views([sampled], questions, [0, 1], viewing, workers, 60.0, Processes()))
     readable = np.concatenate([views.readable for views in found])
     assert readable.tolist() == [True] * 4 + [False] * 3 + [True] * 5
@@ -117,17 +125,17 @@ def test_a_frame_that_cannot_be_read_costs_its_windows_and_is_told(
 
 def test_a_reading_that_hung_costs_its_question_alone(operation: Recording) -> None:
     sampled, viewing = moments(operation)
-    views = viewing.look(sampled, Question(0, 3, 9), 0, hung=True)
+    views = viewing.read(sampled, SampleBatch(0, 3, 9), 0, hung=True)
     assert not views.readable.any() and len(views.readable) == 6
     assert "hung" in str(views.failures[0])
 
 
 def test_segments_times_crops_are_the_views_of_a_clip(operation: Recording) -> None:
-    track = Track(operation, np.array([2.0]), np.array([1]), 0, 0, np.array([30.0]))
-    sampled = Sampled(track, ClipSampling("dense", frame_rate=5.0))
-    viewing = Viewing(Fitting(SIZE, "centre", crops=3), 8, segments=5)
+    track = LabelTrack(operation, np.array([2.0]), np.array([1]), 0, 0, np.array([30.0]))
+    sampled = SampledTrack(track, ClipSampling("dense", frame_rate=5.0))
+    viewing = MultiViewReader(EvalCrop(SIZE, "centre", crops=3), 8, segments=5)
     assert viewing.views_of(sampled) == 15
-    views = viewing.look(sampled, Question(0, 0, 1), 0)
+    views = viewing.read(sampled, SampleBatch(0, 0, 1), 0)
     clips = views.clips(0, 15)
     assert clips.shape == (15, 8, *SIZE, 3)
     crops = clips.unflatten(0, (3, 5))  # 72 x 96 pixels: crops at the left, the middle, the right
@@ -135,7 +143,9 @@ def test_segments_times_crops_are_the_views_of_a_clip(operation: Recording) -> N
     whole = torch.from_numpy(read_frames(operation, [2.0], 48, 64))[0]
     for crop, left in enumerate((0, 8, 16)):
         assert torch.equal(crops[crop, 0, 0], whole[:, left : left + 48])
-    single = Viewing(Fitting(SIZE, "centre"), 8, segments=5).look(sampled, Question(0, 0, 1), 0)
+    single = MultiViewReader(EvalCrop(SIZE, "centre"), 8, segments=5).read(
+        sampled, SampleBatch(0, 0, 1), 0
+    )
     assert torch.equal(single.clips(0, 5), crops[1])
 
 
@@ -143,12 +153,12 @@ def test_questions_cover_every_sample_once(operation: Recording) -> None:
     times = np.arange(0.0, 300.0)
     labels = np.full(300, -1)
     labels[MOMENTS + 3] = 2
-    long = Sampled(Track(operation, times, labels, 0, 0), Window())
-    parts = Track(operation, times[:9], labels[:9], 0, 0, times[:9] + 1)
-    clips = Sampled(parts, ClipSampling())
-    questions = questions_of([long, clips], labelled_only=False)
+    long = SampledTrack(LabelTrack(operation, times, labels, 0, 0), WindowSampling())
+    parts = LabelTrack(operation, times[:9], labels[:9], 0, 0, times[:9] + 1)
+    clips = SampledTrack(parts, ClipSampling())
+    questions = sample_batches([long, clips], labelled_only=False)
     asked = [(q.sampled, i) for q in questions for i in range(q.first, q.stop)]
     assert asked == [(0, i) for i in range(300)] + [(1, i) for i in range(9)]
     assert max(q.stop - q.first for q in questions if q.sampled == 1) == CLIPS
-    few = questions_of([long, clips], labelled_only=True)
-    assert few == [Question(0, MOMENTS, 2 * MOMENTS)]
+    few = sample_batches([long, clips], labelled_only=True)
+    assert few == [SampleBatch(0, MOMENTS, 2 * MOMENTS)]

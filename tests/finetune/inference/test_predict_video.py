@@ -166,8 +166,11 @@ def test_memory_does_not_grow_with_the_recording(finished: Path, tmp_path: Path)
         words = ["predict", str(recording), "--run", str(finished), "--workers", "0"]
         done = subprocess.run(
             [sys.executable, str(program), *words, "--out", str(tmp_path / f"out{seconds}")],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
             check=True,
-        )  # fmt: skip
+        )
         peaks.append(int(done.stdout.rpartition("peak ")[2]))
     assert peaks[1] < peaks[0] + 20, peaks

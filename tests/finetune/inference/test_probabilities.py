@@ -8,37 +8,37 @@ import torch
 
 from finetune.config import ValidationConfig, ViewsConfig
 from finetune.data.clip_sampling import ClipSampling
-from finetune.data.samples import Sampled
-from finetune.data.windows import Window
+from finetune.data.samples import SampledTrack
+from finetune.data.windows import WindowSampling
 from finetune.evaluation.evaluate import evaluate, evaluation_lines
 from finetune.inference.best_checkpoint import validating_steps
-from finetune.inference.predictor import Answers, names_of
-from finetune.inference.probabilities import figures_of, joining, predictions_of
-from video.labels.align import Track
+from finetune.inference.predictor import ModelOutputs, names_of
+from finetune.inference.probabilities import figures_of, predictions_of, view_averager
+from video.labels.align import LabelTrack
 from video.recording import Recording
 
 LOGITS = torch.tensor([[[2.0, 0.0, -1.0], [0.0, 3.0, 0.0]]])  # one sample, two views
 
 
-def sampled(path: str, labels: list[int], clips: bool = False) -> Sampled:
+def sampled(path: str, labels: list[int], clips: bool = False) -> SampledTrack:
     recording = Recording(path, "pyav", 25.0, 250, 10.0, 64, 64, 0.0)
     times = np.arange(len(labels), dtype=float)
     until = times + 1 if clips else None
-    track = Track(recording, times, np.array(labels), 0, 0, until)
-    return Sampled(track, ClipSampling() if clips else Window())
+    track = LabelTrack(recording, times, np.array(labels), 0, 0, until)
+    return SampledTrack(track, ClipSampling() if clips else WindowSampling())
 
 
-def answers(values: np.ndarray, readable: list[bool], of: list[int]) -> Answers:
+def answers(values: np.ndarray, readable: list[bool], of: list[int]) -> ModelOutputs:
     number = np.array([of[:i].count(of[i]) for i in range(len(of))])
-    return Answers(values.astype(np.float32), np.array(readable), np.array(of), number, ())
+    return ModelOutputs(values.astype(np.float32), np.array(readable), np.array(of), number, ())
 
 
 def test_views_are_joined_as_probabilities_or_as_scores() -> None:
-    shares = joining(ViewsConfig(segments=2), many=False)(LOGITS)
+    shares = view_averager(ViewsConfig(segments=2), many=False)(LOGITS)
     torch.testing.assert_close(shares, LOGITS.softmax(-1).mean(1))
-    scores = joining(ViewsConfig(segments=2, average="scores"), many=False)(LOGITS)
+    scores = view_averager(ViewsConfig(segments=2, average="scores"), many=False)(LOGITS)
     torch.testing.assert_close(scores, LOGITS.mean(1).softmax(-1))
-    many = joining(ViewsConfig(), many=True)(LOGITS)
+    many = view_averager(ViewsConfig(), many=True)(LOGITS)
     torch.testing.assert_close(many, LOGITS.sigmoid().mean(1))
 
 
@@ -75,10 +75,13 @@ def test_names_are_short_where_that_tells_recordings_apart() -> None:
 @pytest.mark.parametrize(
     ("every", "steps", "per_epoch", "expected"),
     [
-        (1.0, 10, 4.0, {4, 8, 10}), (0.5, 6, 3.0, {2, 3, 4, 6}), (100.0, 7, 3.0, {7}),
-        (0.01, 4, 3.0, {1, 2, 3, 4}), (1.0, 9, 2.5, {2, 5, 8, 9}),
+        (1.0, 10, 4.0, {4, 8, 10}),
+        (0.5, 6, 3.0, {2, 3, 4, 6}),
+        (100.0, 7, 3.0, {7}),
+        (0.01, 4, 3.0, {1, 2, 3, 4}),
+        (1.0, 9, 2.5, {2, 5, 8, 9}),
     ],
-)  # fmt: skip
+)
 def test_steps_of_validation(every: float, steps: int, per_epoch: float, expected: set) -> None:
     config = ValidationConfig(every_epochs=every)
     assert validating_steps(config, steps, per_epoch) == expected
@@ -87,10 +90,10 @@ def test_steps_of_validation(every: float, steps: int, per_epoch: float, expecte
 def test_a_run_knows_its_looks_only_with_the_weights_they_chose(
     finished: Path, tmp_path: Path
 ) -> None:
-    from finetune.inference.best_checkpoint import Looks, read_looks
+    from finetune.inference.best_checkpoint import ValidationHistory, read_validation_history
 
-    held = read_looks(finished)
-    whole = Looks(finished, 100, ValidationConfig())
+    held = read_validation_history(finished)
+    whole = ValidationHistory(finished, 100, ValidationConfig())
     assert whole.has(held[-1].step) and whole.best.value == max(look.value for look in held)
     (tmp_path / "validation.jsonl").write_text((finished / "validation.jsonl").read_text())
-    assert Looks(tmp_path, 100, ValidationConfig()).best is None
+    assert ValidationHistory(tmp_path, 100, ValidationConfig()).best is None

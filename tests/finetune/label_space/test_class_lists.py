@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from finetune.label_space.class_lists import read_classes
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.parse import LabelSpaceError
 
 NAMES = ("Preparation", "passing (in game), slowly", "no", "1", "\u00c9cart: large")
 
@@ -101,7 +101,7 @@ def test_every_form_gives_the_names_by_index(tmp_path: Path, name: str) -> None:
 def test_what_is_wrong_is_told_in_one_line(
     tmp_path: Path, name: str, text: str | bytes, message: str
 ) -> None:
-    with pytest.raises(SpaceError, match=message) as caught:
+    with pytest.raises(LabelSpaceError, match=message) as caught:
         read_classes(written(tmp_path, text, name))
     assert "\n" not in str(caught.value) and caught.value.exit_status == 2
 
@@ -112,14 +112,14 @@ def test_no_tag_of_yaml_is_acted_on(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_of_names_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match="is no file"):
+    with pytest.raises(LabelSpaceError, match="is no file"):
         read_classes(tmp_path)
-    with pytest.raises(SpaceError, match="is not there"):
+    with pytest.raises(LabelSpaceError, match="is not there"):
         read_classes(tmp_path / "absent.txt")
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(SpaceError, match="is no file"):
+    with pytest.raises(LabelSpaceError, match="is no file"):
         read_classes(tmp_path / "pipe.txt")
-    with pytest.raises(SpaceError, match="more than 1 MiB"):
+    with pytest.raises(LabelSpaceError, match="more than 1 MiB"):
         read_classes(written(tmp_path, "a\n" * 2**20, "large.txt"))
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
         try:
             names = read_classes(written(tmp_path, damaged, name)).names
             assert names and all(names)
-        except SpaceError as error:
+        except LabelSpaceError as error:
             refused += 1
             assert "\n" not in str(error) and name in str(error)
     assert refused > 15

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from finetune.label_space.head_rows import read_rows, rows_for
-from finetune.label_space.label_space import Space
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.label_space import LabelSpace
+from finetune.label_space.parse import LabelSpaceError
 
-SPACE = Space(
+SPACE = LabelSpace(
     classes=("abseiling", "hugging (not baby)", "smelling feet", "vault", "hugging baby", "yoga"),
     sets={"k4": (0, 1, 2, 3), "k6": (0, 1, 4, 2), "k7": (5, 4, 0)},
     names={
@@ -20,7 +20,7 @@ SPACE = Space(
     sha256={of: "0" * 64 for of in ("k4", "k6", "k7")},
 )
 # `prep` is two classes, as a distinct pair makes it; and b calls `open` what a calls `begin`
-APART = Space(
+APART = LabelSpace(
     classes=("prep (a)", "begin", "prep (b)", "open"),
     sets={"a": (0, 1, 3), "b": (2, 1)},
     names={"a": ("prep", "begin", "open"), "b": ("prep", "open")},
@@ -33,8 +33,9 @@ def test_a_set_of_the_space_takes_its_own_rows(of: str) -> None:
     rows = rows_for(SPACE, SPACE.classes, SPACE.names[of], of)
     assert rows.rows.tolist() == list(SPACE.sets[of])
     assert not rows.fresh and not rows.repeated
-    assert rows.lines() == [f"head: {len(SPACE.sets[of])} of {len(SPACE.sets[of])} classes from "
-                            "the 6 trained"]  # fmt: skip
+    assert rows.lines() == [
+        f"head: {len(SPACE.sets[of])} of {len(SPACE.sets[of])} classes from the 6 trained"
+    ]
 
 
 def test_the_order_of_either_side_is_that_which_is_given() -> None:
@@ -71,17 +72,20 @@ def test_names_that_the_space_has_not_go_by_themselves() -> None:
 
 def test_classes_without_a_row_are_refused_or_fresh() -> None:
     target = ("yoga", "cooking", "abseilign")
-    with pytest.raises(SpaceError, match=r"2 of 3 classes have no row .*'abseilign'; nearest: 'ab"):
+    with pytest.raises(
+        LabelSpaceError, match=r"2 of 3 classes have no row .*'abseilign'; nearest: 'ab"
+    ):
         rows_for(SPACE, SPACE.classes, target)
     rows = rows_for(SPACE, SPACE.classes, target, allow_fresh=True)
     assert rows.rows.tolist() == [5, -1, -1] and rows.fresh == ("cooking", "abseilign")
     assert rows.lines() == [
-        "head: 1 of 3 classes from the 6 trained", "head: fresh: cooking; abseilign",
-    ]  # fmt: skip
-    with pytest.raises(SpaceError, match="1 of 1 classes"):
+        "head: 1 of 3 classes from the 6 trained",
+        "head: fresh: cooking; abseilign",
+    ]
+    with pytest.raises(LabelSpaceError, match="1 of 1 classes"):
         rows_for(SPACE, SPACE.classes, ("yoga",), "k4")  # of k7 only, which is not what was said
     many = tuple(f"class {i}" for i in range(20))
-    with pytest.raises(SpaceError, match="'class 7' and 12 more"):
+    with pytest.raises(LabelSpaceError, match="'class 7' and 12 more"):
         rows_for(SPACE, SPACE.classes, many)
 
 
@@ -89,22 +93,24 @@ def test_a_name_of_two_meanings_wants_its_set() -> None:
     assert rows_for(APART, APART.classes, ("prep", "open"), "a").rows.tolist() == [0, 3]
     assert rows_for(APART, APART.classes, ("prep", "open"), "b").rows.tolist() == [2, 1]
     assert rows_for(APART, APART.classes, APART.classes).rows.tolist() == [0, 1, 2, 3]
-    with pytest.raises(SpaceError, match=r"target: 'prep' may be 'prep \(a\)' and 'prep \(b\)'"):
+    with pytest.raises(
+        LabelSpaceError, match=r"target: 'prep' may be 'prep \(a\)' and 'prep \(b\)'"
+    ):
         rows_for(APART, APART.classes, ("prep",))
-    with pytest.raises(SpaceError, match="target: 'open' may be 'begin' and 'open'"):
+    with pytest.raises(LabelSpaceError, match="target: 'open' may be 'begin' and 'open'"):
         rows_for(APART, APART.classes, ("begin", "open"), allow_fresh=True)
-    with pytest.raises(SpaceError, match="trained: 'prep' may be"):
+    with pytest.raises(LabelSpaceError, match="trained: 'prep' may be"):
         rows_for(APART, APART.names["b"], APART.names["b"], "b")
 
 
 def test_names_that_stand_twice_and_sets_that_are_not_there_are_refused() -> None:
-    with pytest.raises(SpaceError, match="target: 'Yoga' stands twice, as 'yoga'"):
+    with pytest.raises(LabelSpaceError, match="target: 'Yoga' stands twice, as 'yoga'"):
         rows_for(SPACE, SPACE.classes, ("yoga", "Yoga"))
-    with pytest.raises(SpaceError, match="trained: 'A' stands twice, as 'a'"):
+    with pytest.raises(LabelSpaceError, match="trained: 'A' stands twice, as 'a'"):
         rows_for(SPACE, ("a", "A"), ("yoga",))
-    with pytest.raises(SpaceError, match="no set 'k8'"):
+    with pytest.raises(LabelSpaceError, match="no set 'k8'"):
         rows_for(SPACE, SPACE.classes, ("yoga",), "k8")
-    with pytest.raises(SpaceError, match="'sniffing' is both 'sniffing' and 'smelling feet'"):
+    with pytest.raises(LabelSpaceError, match="'sniffing' is both 'sniffing' and 'smelling feet'"):
         rows_for(SPACE, ("sniffing", "smelling feet"), ("sniffing",))
 
 
@@ -140,6 +146,6 @@ def test_published_rows_are_read_and_repeats_told(tmp_path: Path) -> None:
 def test_rows_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "rows.json"
     path.write_text(text)
-    with pytest.raises(SpaceError, match=message) as caught:
+    with pytest.raises(LabelSpaceError, match=message) as caught:
         read_rows(path, trained=6, target=3)
     assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.label_space.label_space import Space, read_space, write_space
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.label_space import LabelSpace, read_label_space, write_label_space
+from finetune.label_space.parse import LabelSpaceError
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
-SPACE = Space(
+SPACE = LabelSpace(
     classes=("no", "1", "x: [y] 'z' # {", "\u00c9cart \u4e2d \U0001f600"),
     sets={"cholec80": (0, 2), "auto-laparo.v1": (3, 1, 0)},
     names={"cholec80": ("no", "x: [y] 'z' # {"), "auto-laparo.v1": ("null", "0x1", "No")},
@@ -19,9 +19,9 @@ SPACE = Space(
 
 
 @pytest.mark.parametrize("space", [SPACE, SPACE._replace(synonyms="")])
-def test_a_space_comes_back_as_it_was_written(tmp_path: Path, space: Space) -> None:
-    write_space(tmp_path / "space.yaml", space)
-    assert read_space(tmp_path / "space.yaml") == space
+def test_a_space_comes_back_as_it_was_written(tmp_path: Path, space: LabelSpace) -> None:
+    write_label_space(tmp_path / "space.yaml", space)
+    assert read_label_space(tmp_path / "space.yaml") == space
 
 
 def test_any_names_come_back(tmp_path: Path) -> None:
@@ -32,9 +32,9 @@ def test_any_names_come_back(tmp_path: Path) -> None:
         for number in range(12):
             inner = "".join(draw.choice(marks, draw.integers(0, 90)))
             names.append(f"{draw.choice(['', *marks])}{inner}{round_}x{number}y{inner}".strip())
-        space = Space(tuple(names), {"s": tuple(range(12))}, {"s": tuple(names)}, {"s": A})
-        write_space(tmp_path / "space.yaml", space)
-        assert read_space(tmp_path / "space.yaml") == space
+        space = LabelSpace(tuple(names), {"s": tuple(range(12))}, {"s": tuple(names)}, {"s": A})
+        write_label_space(tmp_path / "space.yaml", space)
+        assert read_label_space(tmp_path / "space.yaml") == space
 
 
 def test_a_set_in_the_merged_space(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_set_in_the_merged_space(tmp_path: Path) -> None:
     assert SPACE.to_merged("cholec80").dtype == np.int64
     assert SPACE.covers("cholec80").tolist() == [True, False, True, False]
     for ask in (SPACE.to_merged, SPACE.covers):
-        with pytest.raises(SpaceError, match=r"no set 'cholec8', but .*; nearest: 'cholec80'"):
+        with pytest.raises(LabelSpaceError, match=r"no set 'cholec8', but .*; nearest: 'cholec80'"):
             ask("cholec8")
 
 
@@ -94,34 +94,34 @@ def test_a_space_that_does_not_fit_together_is_refused(
 ) -> None:
     path = tmp_path / "space.yaml"
     path.write_text(GOOD)
-    assert read_space(path).names["b"] == ("y", "zet")
+    assert read_label_space(path).names["b"] == ("y", "zet")
     assert old in GOOD
     path.write_text(GOOD.replace(old, new))
-    with pytest.raises(SpaceError, match=message) as caught:
-        read_space(path)
+    with pytest.raises(LabelSpaceError, match=message) as caught:
+        read_label_space(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_space_cut_off_or_damaged_is_refused_or_whole(tmp_path: Path) -> None:
     path, draw = tmp_path / "space.yaml", np.random.default_rng(0)
-    write_space(path, SPACE)
+    write_label_space(path, SPACE)
     whole = path.read_bytes()
     for length in range(len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(SpaceError):
-            read_space(path)
+        with pytest.raises(LabelSpaceError):
+            read_label_space(path)
     for _ in range(300):
         held = bytearray(whole)
         held[int(draw.integers(0, len(held)))] = int(draw.integers(0, 256))
         path.write_bytes(bytes(held))
         try:
-            space = read_space(path)
+            space = read_label_space(path)
             assert [len(space.names[of]) for of in space.sets] == [2, 3]
             assert all(space.to_merged(of).max() < len(space.classes) for of in space.sets)
-        except SpaceError as error:
+        except LabelSpaceError as error:
             assert "\n" not in str(error)
 
 
 def test_a_space_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match="cannot be written"):
-        write_space(tmp_path / "absent" / "space.yaml", SPACE)
+    with pytest.raises(LabelSpaceError, match="cannot be written"):
+        write_label_space(tmp_path / "absent" / "space.yaml", SPACE)

@@ -8,8 +8,8 @@ import pytest
 
 from finetune.label_space.class_lists import ClassList, read_classes
 from finetune.label_space.merge import Group, merge, name_of
-from finetune.label_space.name_matching import key
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.name_matching import normalised_name
+from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.synonyms import read_synonyms
 
 # the structure of three versions of one set: renamed, split, added and dropped classes
@@ -47,18 +47,31 @@ def by_names(sets: dict[str, ClassList], groups: tuple[Group, ...]) -> set[froze
 def test_names_merge_by_themselves_and_nothing_else_does(tmp_path: Path) -> None:
     _, groups = merged(tmp_path, SETS)
     assert [group.name for group in groups] == [
-        "abseiling", "hugging", "TyingTie", "sniffing", "vault", "hugging (not baby)",
-        "hugging baby", "tying necktie", "smelling feet", "yoga",
-    ]  # fmt: skip
+        "abseiling",
+        "hugging",
+        "TyingTie",
+        "sniffing",
+        "vault",
+        "hugging (not baby)",
+        "hugging baby",
+        "tying necktie",
+        "smelling feet",
+        "yoga",
+    ]
     assert [len(group.members) for group in groups] == [3, 1, 1, 1, 1, 2, 2, 2, 1, 1]
 
 
 def test_synonyms_give_the_canonical_name_at_the_first_ones_place(tmp_path: Path) -> None:
     _, groups = merged(tmp_path, SETS, SYNONYMS)
     assert [group.name for group in groups] == [
-        "abseiling", "hugging (not baby)", "tying necktie", "smelling feet", "vault",
-        "hugging baby", "yoga",
-    ]  # fmt: skip
+        "abseiling",
+        "hugging (not baby)",
+        "tying necktie",
+        "smelling feet",
+        "vault",
+        "hugging baby",
+        "yoga",
+    ]
     assert [len(group.members) for group in groups] == [3, 3, 3, 2, 1, 2, 1]
 
 
@@ -80,9 +93,9 @@ def test_random_sets_merge_exactly_what_has_one_key(tmp_path: Path) -> None:
         sets = {}
         for of in "xyz":
             picked = draw.permutation(pool)[: draw.integers(1, len(pool))].tolist()
-            sets[of] = list({key(name): name for name in picked}.values())
+            sets[of] = list({normalised_name(name): name for name in picked}.values())
         held, groups = merged(tmp_path, sets)
-        keys = [{key(name_of(held, m)) for m in group.members} for group in groups]
+        keys = [{normalised_name(name_of(held, m)) for m in group.members} for group in groups]
         assert all(len(of) == 1 for of in keys)
         assert len(set.union(*keys)) == len(groups)
         assert all(len({m.of for m in group.members}) == len(group.members) for group in groups)
@@ -94,9 +107,10 @@ def test_a_synonym_of_one_set_leaves_the_name_to_others(tmp_path: Path) -> None:
     sets = {"a": ["dissection", "closing"], "b": ["dissection", "calot dissection"]}
     held, groups = merged(tmp_path, sets, 'calot dissection: ["a:dissection"]')
     assert by_names(held, groups) == {
-        frozenset({"a:dissection", "b:calot dissection"}), frozenset({"a:closing"}),
+        frozenset({"a:dissection", "b:calot dissection"}),
+        frozenset({"a:closing"}),
         frozenset({"b:dissection"}),
-    }  # fmt: skip
+    }
     assert [group.name for group in groups] == ["calot dissection", "closing", "dissection"]
 
 
@@ -154,7 +168,7 @@ def test_contradictions_are_refused_with_their_line(
     tmp_path: Path, synonyms: str, message: str
 ) -> None:
     for order in permutations(AB):
-        with pytest.raises(SpaceError, match=message) as caught:
+        with pytest.raises(LabelSpaceError, match=message) as caught:
             merged(tmp_path, {of: AB[of] for of in order}, synonyms)
         assert "\n" not in str(caught.value)
         if "sets are" in message or "a set of" in message:
@@ -165,7 +179,7 @@ def test_a_third_set_between_two_distinct_ones_must_be_told(tmp_path: Path) -> N
     sets = {"a": ["prep"], "b": ["prep"], "c": ["prep"]}
     message = "a 'prep' and b 'prep' are distinct, and c 'prep' has the same name"
     for order in permutations(sets):
-        with pytest.raises(SpaceError, match=message):
+        with pytest.raises(LabelSpaceError, match=message):
             merged(tmp_path, {of: sets[of] for of in order}, "distinct: [['a:prep', 'b:prep']]")
 
 
@@ -176,11 +190,11 @@ def test_a_distinct_pair_may_be_of_names_that_differ(tmp_path: Path) -> None:
 
 def test_a_name_that_a_set_would_take_again_wants_another(tmp_path: Path) -> None:
     sets = {"a": ["prep", "prep a"], "b": ["prep"]}
-    with pytest.raises(SpaceError, match=r"'prep \(a\)' and 'prep a' would be the same name"):
+    with pytest.raises(LabelSpaceError, match=r"'prep \(a\)' and 'prep a' would be the same name"):
         merged(tmp_path, sets, "distinct: [['a:prep', 'b:prep']]")
 
 
 def test_a_name_that_its_set_makes_too_long_to_be_read_again_wants_another(tmp_path: Path) -> None:
     sets = {of: [200 * "x"] for of in "ab"}
-    with pytest.raises(SpaceError, match=r"'x+' has 204 characters; .*give it a canonical"):
+    with pytest.raises(LabelSpaceError, match=r"'x+' has 204 characters; .*give it a canonical"):
         merged(tmp_path, sets, f"distinct: [['a:{sets['a'][0]}', 'b:{sets['b'][0]}']]")

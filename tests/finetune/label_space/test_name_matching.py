@@ -6,7 +6,14 @@ import unicodedata
 import numpy as np
 import pytest
 
-from finetune.label_space.name_matching import ALIKE, fault_of, key, likeness, nearest, words
+from finetune.label_space.name_matching import (
+    ALIKE,
+    fault_of,
+    likeness,
+    nearest,
+    normalised_name,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,7 @@ from finetune.label_space.name_matching import ALIKE, fault_of, key, likeness, n
     ],
 )
 def test_names_that_are_one(one: str, other: str) -> None:
-    assert key(one) == key(other)
+    assert normalised_name(one) == normalised_name(other)
 
 
 @pytest.mark.parametrize(
@@ -44,17 +51,19 @@ def test_names_that_are_one(one: str, other: str) -> None:
     ],
 )
 def test_names_that_are_two(one: str, other: str) -> None:
-    assert key(one) != key(other)
+    assert normalised_name(one) != normalised_name(other)
 
 
 def test_a_compared_name_stays_as_it_is() -> None:
     draw = np.random.default_rng(0)
     kinds = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) != "Cs"]
     for c in kinds[:40_000]:
-        assert key(key(c)) == key(c), hex(ord(c))
+        assert normalised_name(normalised_name(c)) == normalised_name(c), hex(ord(c))
     for _ in range(20_000):
         name = "".join(kinds[i] for i in draw.integers(0, 12_000, draw.integers(1, 8)))
-        assert key(key(name)) == key(name), name.encode("unicode_escape")
+        assert normalised_name(normalised_name(name)) == normalised_name(name), name.encode(
+            "unicode_escape"
+        )
 
 
 def test_case_and_separators_never_matter_between_letters() -> None:
@@ -65,7 +74,7 @@ def test_case_and_separators_never_matter_between_letters() -> None:
         for letter in letters[1:]:
             spelt += str(draw.choice(["", " ", "-", "_", " - ", "\u2014", "/"]))
             spelt += letter.upper() if draw.random() < 0.5 else letter
-        assert key(spelt) == letters
+        assert normalised_name(spelt) == letters
 
 
 def test_words_are_split_at_capitals_and_separators() -> None:

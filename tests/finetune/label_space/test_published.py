@@ -12,7 +12,7 @@ import pytest
 
 from finetune.label_space.cli import merge_files
 from finetune.label_space.head_rows import read_rows, rows_for
-from finetune.label_space.label_space import Space, read_space
+from finetune.label_space.label_space import LabelSpace, read_label_space
 
 FOLDER = Path(
     os.environ.get("KINETICS_LISTS", Path(__file__).parents[4] / "shared/labels/kinetics")
@@ -41,13 +41,13 @@ pytestmark = pytest.mark.skipif(bool(missing), reason=f"{FOLDER} has no {', '.jo
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Space:
+def space(tmp_path: Path) -> LabelSpace:
     (tmp_path / "synonyms.yaml").write_text(SYNONYMS)
     merge_files(tmp_path / "space.yaml", LISTS, tmp_path / "synonyms.yaml")
-    return read_space(tmp_path / "space.yaml")
+    return read_label_space(tmp_path / "space.yaml")
 
 
-def test_names_and_synonyms_make_the_published_classes(space: Space) -> None:
+def test_names_and_synonyms_make_the_published_classes(space: LabelSpace) -> None:
     published = MERGED.read_text().splitlines()
     assert set(space.classes) == set(published) and len(space.classes) == 710
     assert space.classes[:400] == tuple(published[:400])
@@ -60,7 +60,7 @@ def test_without_synonyms_the_renamed_classes_are_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("of", LISTS)
-def test_rows_of_the_published_head_are_those_published(space: Space, of: str) -> None:
+def test_rows_of_the_published_head_are_those_published(space: LabelSpace, of: str) -> None:
     published = tuple(MERGED.read_text().splitlines())
     rows = rows_for(space, published, space.names[of], of)
     assert not rows.fresh and not rows.repeated

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.label_space.head_rows import Rows
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.head_rows import HeadRows
+from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.reindex import reindex_head
 
 
@@ -16,11 +16,15 @@ def drawn(rows: list[int], trained: int, width: int = 16, seed: int = 0) -> tupl
     def integers(*shape: int) -> torch.Tensor:
         return torch.randint(-50, 50, shape, generator=draw).float()
 
-    heads = (integers(trained, width), integers(trained)), (
-        integers(len(rows), width), integers(len(rows)),
-    )  # fmt: skip
+    heads = (
+        (integers(trained, width), integers(trained)),
+        (
+            integers(len(rows), width),
+            integers(len(rows)),
+        ),
+    )
     names = tuple(f"class {i}" for i in range(len(rows)))
-    return *heads, Rows(np.asarray(rows, dtype=np.int64), trained, names), integers(200, width)
+    return *heads, HeadRows(np.asarray(rows, dtype=np.int64), trained, names), integers(200, width)
 
 
 def test_the_best_class_is_the_best_of_the_rows_taken() -> None:
@@ -67,12 +71,12 @@ def test_all_rows_in_order_change_nothing_and_twice_is_once() -> None:
 
 def test_heads_that_do_not_fit_are_refused() -> None:
     (weight, bias), fresh, rows, _ = drawn([1, 0], 3)
-    with pytest.raises(SpaceError, match="the trained one has 2 rows, its classes are 3"):
+    with pytest.raises(LabelSpaceError, match="the trained one has 2 rows, its classes are 3"):
         reindex_head(weight[:2], bias[:2], rows, *fresh)
-    with pytest.raises(SpaceError, match="the fresh one has 1 rows, its classes are 2"):
+    with pytest.raises(LabelSpaceError, match="the fresh one has 1 rows, its classes are 2"):
         reindex_head(weight, bias, rows, fresh[0][:1], fresh[1][:1])
     weight[2] = torch.nan
     reindex_head(weight, bias, rows, *fresh)  # a row that nobody takes
     bias[0] = torch.inf
-    with pytest.raises(SpaceError, match="the row of class 1 is not finite"):
+    with pytest.raises(LabelSpaceError, match="the row of class 1 is not finite"):
         reindex_head(weight, bias, rows, *fresh)

@@ -21,10 +21,18 @@ def parsed(**fields) -> BackboneConfig:
 
 def test_a_configuration_written_for_upstream_runs() -> None:
     config = parsed(
-        variant="unified_base_st", all_frames=8, img_size=64, tubelet_size=2, drop_path_rate=0.2,
-        init_values=0.1, use_mean_pooling=True, use_learnable_pos_emb=False,
-        qkv_bias=False, qkv_divided_bias=True, qkv_divided=False,
-    )  # fmt: skip
+        variant="unified_base_st",
+        all_frames=8,
+        img_size=64,
+        tubelet_size=2,
+        drop_path_rate=0.2,
+        init_values=0.1,
+        use_mean_pooling=True,
+        use_learnable_pos_emb=False,
+        qkv_bias=False,
+        qkv_divided_bias=True,
+        qkv_divided=False,
+    )
     with torch.device("meta"):
         encoder = build_backbone(config).encoder
     assert encoder.config.grid == (4, 4, 4) and encoder.config.drop_path == 0.2
@@ -94,8 +102,10 @@ def test_the_wrong_size_is_one_line() -> None:
 @pytest.mark.parametrize("form", ["qkv_bias", "qkv_divided_bias", "qkv_divided"])
 def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path, form: str) -> None:
     names = {
-        "qkv_bias": "attn.qkv.bias", "qkv_divided_bias": "attn.q_bias", "qkv_divided": "attn.q.bias"
-    }  # fmt: skip
+        "qkv_bias": "attn.qkv.bias",
+        "qkv_divided_bias": "attn.q_bias",
+        "qkv_divided": "attn.q.bias",
+    }
     config = parsed(
         variant="as_trained", weights=str(VIDEOMAE), trained=TINY, drop_path=0.0, **{form: True}
     )
@@ -125,9 +135,12 @@ def test_positions_of_an_image_model_can_be_kept() -> None:
     """Upstream drops them for a table; here they may stay, with a fresh term for time."""
     file = CKPT / "public_timm_clip_openai.pth"
     config = parsed(
-        variant="as_trained", weights=str(file), trained={"num_heads": 3}, num_frames=4,
+        variant="as_trained",
+        weights=str(file),
+        trained={"num_heads": 3},
+        num_frames=4,
         positions="separable",
-    )  # fmt: skip
+    )
     encoder, report = build_backbone(config)
     held = torch.load(file, weights_only=True)["pos_embed"][0, 1:]
     assert torch.equal(encoder.pos_embed.space.data, held)

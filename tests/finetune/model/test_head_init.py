@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.parse import find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from finetune.cli import RECIPES
 from finetune.config import FinetuneConfig
 from finetune.label_space.cli import merge_files
-from finetune.label_space.parse import SpaceError
+from finetune.label_space.parse import LabelSpaceError
 from finetune.model.build import build_backbone
 from finetune.model.classifier_file import read_head
-from finetune.model.head_init import start_head
+from finetune.model.head_init import init_head
 from finetune.model.heads import build_head
 from launch.recipe import load_recipe
 
@@ -32,12 +32,12 @@ def started(config: FinetuneConfig, classes: list[str]) -> tuple[torch.nn.Linear
     torch.manual_seed(0)
     backbone = build_backbone(config.backbone)
     head = build_head(config.head, backbone.encoder.config, len(classes))
-    lines = start_head(head, config, classes, backbone.found)
+    lines = init_head(head, config, classes, backbone.found)
     return head.classifier, lines
 
 
 def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
-    whole = read_head(find_encoder(FINETUNED, config_of().backbone.trained))
+    whole = read_head(find_source(FINETUNED, config_of().backbone.trained))
     assert whole.weight.shape[0] == len(whole.bias) and whole.classes is None
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([2, 0]))
@@ -48,7 +48,7 @@ def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
-    whole = read_head(find_encoder(FINETUNED, config_of().backbone.trained))
+    whole = read_head(find_source(FINETUNED, config_of().backbone.trained))
     count = len(whole.weight)
     names = [f"class {chr(97 + i)}" for i in range(count)]
     (tmp_path / "one.txt").write_text("\n".join(names[:2]))
@@ -58,7 +58,7 @@ def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
     target = ["class c", "class a"]
     head, _ = started(config_of(f"head_start.space={space}"), target)
     assert torch.equal(head.weight, whole.weight[[2, 0]])
-    with pytest.raises(SpaceError, match=r"'unheard'.*allow_fresh"):
+    with pytest.raises(LabelSpaceError, match=r"'unheard'.*allow_fresh"):
         started(config_of(f"head_start.space={space}"), ["class a", "unheard"])
     start = f"head_start={{space: {space}, allow_fresh: true}}"
     head, lines = started(config_of(start), ["class a", "unheard"])

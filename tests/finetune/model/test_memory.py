@@ -7,8 +7,8 @@ from encoder.vit import VideoEncoder
 from finetune.model.classifier import Classifier, train_part
 from finetune.model.config import HeadConfig
 from finetune.model.heads import build_head
-from finetune.model.memory import classifier_footprint
-from launch.capacity.model_memory import Footprint
+from finetune.model.memory import classifier_memory
+from launch.capacity.model_memory import ModelMemory
 
 ENCODER = EncoderConfig(embed_dim=64, depth=12, num_heads=2, patch=16, frames=4, image_size=64)
 
@@ -18,8 +18,8 @@ def build(recompute: bool = False) -> Classifier:
     return Classifier(VideoEncoder(ENCODER, recompute), head)
 
 
-def counted(model: Classifier, segments: int = 1) -> Footprint:
-    return classifier_footprint(model, segments, "fp32", on_gpu=False)
+def counted(model: Classifier, segments: int = 1) -> ModelMemory:
+    return classifier_memory(model, segments, "fp32", on_gpu=False)
 
 
 def test_the_classifier_itself_is_left_as_it_is() -> None:

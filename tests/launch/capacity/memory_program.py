@@ -18,7 +18,7 @@ import torch
 import launch.training.deepspeed_config
 from launch.capacity.model_memory import LiveBytes
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import find_processes, start_processes
+from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
 
 STEPS, WIDTH, LAYERS, ACCUMULATION = 2, 512, 40, 2
@@ -42,11 +42,11 @@ def main() -> None:
     precision, buckets = sys.argv[1], int(sys.argv[2])
     values = LAYERS * WIDTH * (WIDTH + 1)
     launch.training.deepspeed_config.REDUCE_BUCKET = values // buckets
-    processes = find_processes(os.environ)
-    start_processes(processes, 60)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 60)
     stages = range(4) if precision == "fp32" else range(1, 4)
     peaks = {stage: peak(stage, precision, processes) for stage in stages}
-    if processes.is_first:
+    if processes.is_rank0:
         print(json.dumps({"values": values, "peaks": peaks}))
     torch.distributed.barrier()
     sys.stdout.flush()

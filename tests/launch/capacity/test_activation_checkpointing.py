@@ -6,8 +6,8 @@ import pytest
 import torch.distributed as dist
 
 import launch.capacity.activation_checkpointing
-from launch.capacity.activation_checkpointing import memory_of, recomputes
-from launch.capacity.model_memory import Footprint
+from launch.capacity.activation_checkpointing import available_memory, use_activation_checkpointing
+from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import CPU_PROGRAM
 from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import Processes
@@ -22,9 +22,9 @@ def alone() -> Iterator[Processes]:
     dist.destroy_process_group()
 
 
-def count(precision: str, on_gpu: bool) -> Footprint:
+def count(precision: str, on_gpu: bool) -> ModelMemory:
     assert precision == "fp32" and not on_gpu
-    return Footprint(1000, 0, CLIP)
+    return ModelMemory(1000, 0, CLIP)
 
 
 @pytest.mark.parametrize(("micro_batch", "expected"), [(4, False), (8, True)])
@@ -37,19 +37,19 @@ def test_auto_recomputes_what_does_not_fit(
     )
     batch, said = BatchConfig(8, micro_batch), []
     engine = EngineConfig(zero_stage=0, recompute="auto")
-    assert recomputes(engine, batch, alone, count, said.append) is expected
+    assert use_activation_checkpointing(engine, batch, alone, count, said.append) is expected
     (line,) = said
     assert line.startswith(f"activations: {'recomputed' if expected else 'kept'}, a step needs")
 
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_what_is_asked_for_is_not_counted(asked: bool) -> None:
-    def never(precision: str, on_gpu: bool) -> Footprint:
+    def never(precision: str, on_gpu: bool) -> ModelMemory:
         raise AssertionError
 
     engine = EngineConfig(recompute=asked)
-    assert recomputes(engine, BatchConfig(), Processes(), never, print) is asked
+    assert use_activation_checkpointing(engine, BatchConfig(), Processes(), never, print) is asked
 
 
 def test_processes_of_a_machine_share_its_memory() -> None:
-    assert memory_of(Processes(1, 4, 1, 2)) == memory_of(Processes()) // 2 > 2**28
+    assert available_memory(Processes(1, 4, 1, 2)) == available_memory(Processes()) // 2 > 2**28

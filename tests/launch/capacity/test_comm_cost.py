@@ -8,8 +8,8 @@ import pytest
 
 from launch.capacity.comm_cost import (
     LIVE_VALUES,
+    BytesSent,
     Links,
-    Sent,
     sent_by_deepspeed,
     sent_by_paper,
     step_time,
@@ -18,9 +18,11 @@ from launch.capacity.comm_cost import (
 PROGRAM = str(Path(__file__).parent / "traffic_program.py")
 # What makes DeepSpeed do as the paper says.
 AS_PAPER = {
-    "use_multi_rank_bucket_allreduce": False, "stage3_max_reuse_distance": 0,
-    "stage3_prefetch_bucket_size": 0, "stage3_param_persistence_threshold": 0,
-}  # fmt: skip
+    "use_multi_rank_bucket_allreduce": False,
+    "stage3_max_reuse_distance": 0,
+    "stage3_prefetch_bucket_size": 0,
+    "stage3_param_persistence_threshold": 0,
+}
 VALUE_BYTES = {"fp32": 4, "bf16": 2}
 
 
@@ -33,7 +35,7 @@ def measured(
     return {int(stage): result for stage, result in results.items()}
 
 
-def assert_sent(sent: dict[str, float], expected: Sent) -> None:
+def assert_sent(sent: dict[str, float], expected: BytesSent) -> None:
     """Within what padding, the norm and the agreement on overflows add."""
     reduced = sum(sent.get(kind, 0) for kind in ("all_reduce", "reduce", "reduce_scatter"))
     assert reduced == pytest.approx(expected.gradients, rel=2e-3)
@@ -90,15 +92,15 @@ def test_weights_above_what_deepspeed_keeps_are_gathered_again() -> None:
 
 
 def test_a_ring_over_nodes_is_as_fast_as_all_adapters_of_a_node() -> None:
-    links = Links(inside=450e9, between=25e9, devices_per_node=8, reached=0.5)
+    links = Links(intra_node=450e9, inter_node=25e9, devices_per_node=8, bus_efficiency=0.5)
     assert links.bandwidth(8) == 225e9
     assert links.bandwidth(9) == 100e9
     assert links._replace(between=100e9).bandwidth(512) == 225e9  # no faster than inside
 
 
 def test_time_is_hidden_at_stage_3_alone_and_never_more_than_computing() -> None:
-    links = Links(inside=1e9, reached=1, overlap=0.5)
-    sent = Sent(3e9, 1e9)
+    links = Links(intra_node=1e9, bus_efficiency=1, overlap=0.5)
+    sent = BytesSent(3e9, 1e9)
     assert step_time(2, 4, sent, links, 8) == (4, 4, 0)
     assert step_time(3, 4, sent, links, 8) == (4, 4, 2)
     assert step_time(3, 1, sent, links, 8).total == 4

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import launch.capacity.zero_memory
-from launch.capacity.model_memory import Footprint
+from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import CPU_PROGRAM, device_memory
 
 PROGRAM = str(Path(__file__).parent / "memory_program.py")
@@ -22,9 +22,12 @@ CASES = [
 @pytest.mark.soak
 @pytest.mark.parametrize(("world_size", "precision", "buckets"), CASES)
 def test_steps_hold_what_is_counted(
-    together: Callable, monkeypatch: pytest.MonkeyPatch, world_size: int, precision: str,
+    together: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    world_size: int,
+    precision: str,
     buckets: int,
-) -> None:  # fmt: skip
+) -> None:
     outcomes = together([PROGRAM, precision, str(buckets)], world_size)
     assert [outcome.returncode for outcome in outcomes] == [0] * world_size, outcomes[0].stderr
     measured = json.loads(outcomes[0].stdout.splitlines()[-1])
@@ -33,14 +36,14 @@ def test_steps_hold_what_is_counted(
     ratios = {}
     for stage, peak in measured["peaks"].items():
         counted = device_memory(
-            Footprint(values, 0, 0), int(stage), precision, world_size, 1, False, on_gpu=False
+            ModelMemory(values, 0, 0), int(stage), precision, world_size, 1, False, on_gpu=False
         )
         ratios[stage] = round((counted.total - CPU_PROGRAM) / peak, 3)
     assert all(0.97 <= ratio <= 1.05 for ratio in ratios.values()), ratios
 
 
 def needs(stage: int, world_size: int, precision: str = "bf16", clips: int = 3) -> tuple[int, ...]:
-    model = Footprint(parameters=1000, buffers=8, activations=5000)
+    model = ModelMemory(parameters=1000, buffers=8, activations=5000)
     return tuple(device_memory(model, stage, precision, world_size, clips, False, on_gpu=False))
 
 
@@ -59,5 +62,5 @@ def test_copies_take_the_place_of_the_activations() -> None:
 
 
 def test_moments_of_adamw_may_be_elsewhere() -> None:
-    model = Footprint(1000, 0, 0)
+    model = ModelMemory(1000, 0, 0)
     assert device_memory(model, 2, "bf16", 1, 1, True, on_gpu=True).optimizer == 0

@@ -19,7 +19,7 @@ import launch.training.engine
 from benchmarks.comm_trace import CountedCollectives
 from launch.capacity.comm_cost import RESIDENT_BELOW
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import find_processes, start_processes
+from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
 
 STEPS, WIDTH, CLIPS = 3, 360, 4
@@ -53,25 +53,25 @@ def counted(stage: int, precision: str, accumulation: int, processes) -> dict:
 
 
 def tell_deepspeed(zero: dict) -> None:
-    ours = launch.training.engine.zero_settings
+    ours = launch.training.engine.build_deepspeed_config
 
     def changed(*arguments) -> dict:
         settings = ours(*arguments)
         settings["zero_optimization"] |= zero
         return settings
 
-    launch.training.engine.zero_settings = changed
+    launch.training.engine.build_deepspeed_config = changed
 
 
 def main() -> None:
     precision, accumulation = sys.argv[1], int(sys.argv[2])
     if len(sys.argv) > 3:
         tell_deepspeed(json.loads(sys.argv[3]))
-    processes = find_processes(os.environ)
-    start_processes(processes, 60)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 60)
     stages = range(4) if precision == "fp32" else range(1, 4)
     results = {stage: counted(stage, precision, accumulation, processes) for stage in stages}
-    if processes.is_first:
+    if processes.is_rank0:
         print(json.dumps(results))
     torch.distributed.barrier()
     sys.stdout.flush()

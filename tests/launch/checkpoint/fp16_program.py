@@ -19,7 +19,7 @@ from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import find_checkpoint
 from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import find_processes, start_processes
+from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
 
 CLIPS, OVERFLOWS, SAVED_AT, STEPS = 8, (2, 3), 4, 8
@@ -47,8 +47,8 @@ def train(engine: Engine, processes, steps: range) -> list[tuple]:
 
 
 def main() -> None:
-    processes = find_processes(os.environ)
-    start_processes(processes, 60)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 60)
     from deepspeed.accelerator import get_accelerator
 
     type(get_accelerator()).is_fp16_supported = lambda self: True
@@ -69,7 +69,7 @@ def main() -> None:
             "resumed": train(again, processes, range(SAVED_AT, STEPS)),
             "scalars": scalars,
         }
-    if processes.is_first:
+    if processes.is_rank0:
         print(json.dumps(results))
     torch.distributed.barrier()
     sys.stdout.flush()

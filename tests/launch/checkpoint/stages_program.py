@@ -20,7 +20,7 @@ from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import find_checkpoint
 from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import find_processes, start_processes, sum_over_processes
+from launch.distributed.process_group import all_reduce_sum, detect_processes, init_process_group
 from launch.training.engine import Engine
 
 STEPS, SAVED_AT, CLIPS, BAD = 24, 4, 16, 2
@@ -53,7 +53,7 @@ def losses(engine: Engine, processes, steps: list[int], bad: int = -1) -> list[f
             engine.step(1e-2, 0.05)
             total += loss.detach()
         assert bool(engine.skipped) == (step == bad), (step, engine.skipped)
-        out.append(float(sum_over_processes(total)) / (CLIPS / 4))
+        out.append(float(all_reduce_sum(total)) / (CLIPS / 4))
     return out
 
 
@@ -84,13 +84,13 @@ MODES = {"save": saved, "resume": resumed, "skip": skip, "skipped": skipped}
 
 def main() -> None:
     root, mode = Path(sys.argv[1]), sys.argv[2]
-    processes = find_processes(os.environ)
-    start_processes(processes, 60)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 60)
     results = {}
     for stage in range(4):
         folder = root / f"stage{sys.argv[3] if len(sys.argv) > 3 else stage}"
         results[stage] = MODES[mode](build(stage, processes), folder, processes)
-    if processes.is_first:
+    if processes.is_rank0:
         file = root / f"losses-{mode}-{processes.world_size}.json"
         file.write_text(json.dumps(results))
     torch.distributed.barrier()

@@ -170,7 +170,7 @@ def test_an_asynchronous_one_appears_when_it_is_finished(
     for _ in range(2):  # the files are written, then made a checkpoint
         while saver.is_busy:
             time.sleep(0.001)
-        saver.advance(busy=False)
+        saver.poll(busy=False)
     assert names(single) == ["step-0000001"]
 
 

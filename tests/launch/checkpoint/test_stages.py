@@ -72,9 +72,12 @@ def test_weights_are_read_whole_without_an_engine(saved: Path) -> None:
         for stage in STAGES
     ]
     assert {name: tuple(tensor.shape) for name, tensor in by_stage[0].items()} == {
-        "0.weight": (70, 30), "0.bias": (70,), "2.bias": (70,),
-        "3.weight": (30, 70), "3.bias": (30,),
-    }  # fmt: skip
+        "0.weight": (70, 30),
+        "0.bias": (70,),
+        "2.bias": (70,),
+        "3.weight": (30, 70),
+        "3.bias": (30,),
+    }
     for weights in by_stage[1:]:
         for name, tensor in weights.items():
             torch.testing.assert_close(tensor, by_stage[0][name], atol=1e-6, rtol=1e-5)
@@ -102,7 +105,10 @@ def test_overflows_of_fp16_are_skipped_and_its_scaler_is_restored(
         assert scales[3:] == (2.0**15,) * 5 and scales[0] == 2.0**16
         assert outcome["resumed"] == outcome["whole"][SAVED_AT:]
         assert outcome["scalars"] == {
-            "optimizer_steps": 2, "cur_scale": 2**15, "cur_iter": 4, "last_overflow_iter": 3,
+            "optimizer_steps": 2,
+            "cur_scale": 2**15,
+            "cur_iter": 4,
+            "last_overflow_iter": 3,
             "cur_hysteresis": 1,
-        }  # fmt: skip
+        }
         assert losses[-1] < losses[0]

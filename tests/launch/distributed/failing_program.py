@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 import torch
 
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import find_processes, start_processes
-from launch.distributed.watchdog import watched
-from launch.entrypoint import leave, run_program
+from launch.distributed.process_group import detect_processes, init_process_group
+from launch.distributed.watchdog import start_watchdog
+from launch.entrypoint import exit_process, run_program
 from launch.recipe import ConfigError
 from launch.training.engine import Engine
 
@@ -53,23 +53,23 @@ def main() -> None:
         "nothing": lambda: None,
     }
     ConfigError.on_every_process = False
-    processes = find_processes(os.environ)
-    start_processes(processes, 1800)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 1800)
     limits = EngineConfig(precision="fp32", lost_seconds=seconds, stall_seconds=seconds)
-    with watched(processes, limits) as monitor:
+    with start_watchdog(processes, limits) as watchdog:
         model = torch.nn.Linear(8, 8)
         batch = BatchConfig(clips=4 * processes.world_size, micro_batch=4)
         engine = Engine(model, batch, OptimizerConfig(), limits, processes)
         for step in range(STEPS):
-            monitor.at(f"step {step}, waiting for data")
+            watchdog.set_status(f"step {step}, waiting for data")
             if step == FAILS_AT and processes.rank == rank:
                 print("fails now", time.time(), flush=True)
                 does[how]()
-            monitor.at(f"step {step}, computing")
+            watchdog.set_status(f"step {step}, computing")
             engine.backward(engine.forward(torch.randn(4, 8)).square().mean())
             engine.step(1e-3, 0.0)
     engine.close()
     print("complete")
 
 
-leave(run_program("failing", main))
+exit_process(run_program("failing", main))

@@ -2,12 +2,12 @@ from collections.abc import Callable
 
 import pytest
 
-from launch.distributed.process_group import Processes, find_processes
+from launch.distributed.process_group import Processes, detect_processes
 from launch.recipe import ConfigError
 
 
 def test_one_plain_process_is_a_world_of_one() -> None:
-    assert find_processes({}) == Processes(0, 1, 0, 1, "one process")
+    assert detect_processes({}) == Processes(0, 1, 0, 1, "one process")
 
 
 MEET = {"MASTER_ADDR": "n1", "MASTER_PORT": "29500"}
@@ -15,51 +15,64 @@ MEET = {"MASTER_ADDR": "n1", "MASTER_PORT": "29500"}
 
 def test_torchrun_and_deepspeed_are_read_alike() -> None:
     torchrun = {
-        "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4",
-        "TORCHELASTIC_RUN_ID": "x", **MEET,
-    }  # fmt: skip
-    assert find_processes(torchrun) == Processes(5, 8, 1, 4, "torchrun", "n1:29500")
+        "RANK": "5",
+        "WORLD_SIZE": "8",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "4",
+        "TORCHELASTIC_RUN_ID": "x",
+        **MEET,
+    }
+    assert detect_processes(torchrun) == Processes(5, 8, 1, 4, "torchrun", "n1:29500")
     deepspeed = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_SIZE": "2", **MEET}
-    assert find_processes(deepspeed) == Processes(1, 2, 1, 2, "deepspeed", "n1:29500")
+    assert detect_processes(deepspeed) == Processes(1, 2, 1, 2, "deepspeed", "n1:29500")
 
 
 BATCH = {"SLURM_JOB_ID": "20007", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}
 TASK = {
-    **BATCH, "SLURM_STEP_ID": "0", "SLURM_PROCID": "3", "SLURM_LOCALID": "1",
-    "SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_STEP_NODELIST": "gpu[07-08]",
-}  # fmt: skip
+    **BATCH,
+    "SLURM_STEP_ID": "0",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2)",
+    "SLURM_STEP_NODELIST": "gpu[07-08]",
+}
 
 
 def test_a_task_of_srun_is_found_and_a_batch_script_is_not() -> None:
-    assert find_processes(BATCH).world_size == 1
-    assert find_processes(TASK) == Processes(3, 4, 1, 2, "srun", "gpu07:20007")
+    assert detect_processes(BATCH).world_size == 1
+    assert detect_processes(TASK) == Processes(3, 4, 1, 2, "srun", "gpu07:20007")
 
 
 @pytest.mark.parametrize(
     ("nodes", "first"),
-    [("n1", "n1"), ("n1,n2", "n1"), ("a-b[3,7-9],c1", "a-b3"), ("x[010-012]", "x010"),
-     ("r1n[5]", "r1n5")],
-)  # fmt: skip
+    [
+        ("n1", "n1"),
+        ("n1,n2", "n1"),
+        ("a-b[3,7-9],c1", "a-b3"),
+        ("x[010-012]", "x010"),
+        ("r1n[5]", "r1n5"),
+    ],
+)
 def test_srun_meets_at_the_first_node(nodes: str, first: str) -> None:
-    assert find_processes({**TASK, "SLURM_STEP_NODELIST": nodes}).address == f"{first}:20007"
+    assert detect_processes({**TASK, "SLURM_STEP_NODELIST": nodes}).address == f"{first}:20007"
 
 
 def test_an_address_that_is_set_goes_before_that_of_slurm() -> None:
-    assert find_processes({**TASK, **MEET}).address == "n1:29500"
+    assert detect_processes({**TASK, **MEET}).address == "n1:29500"
 
 
 def test_a_launcher_inside_a_slurm_job_goes_before_slurm() -> None:
     both = {**TASK, "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", **MEET}
-    assert find_processes(both).world_size == 2
+    assert detect_processes(both).world_size == 2
 
 
 def test_half_an_environment_is_refused_with_the_name() -> None:
     with pytest.raises(ConfigError, match="WORLD_SIZE: None is not a number"):
-        find_processes({"RANK": "0"})
+        detect_processes({"RANK": "0"})
     with pytest.raises(ConfigError, match="RANK: 'zero'"):
-        find_processes({"RANK": "zero", "WORLD_SIZE": "1", "LOCAL_RANK": "0"})
+        detect_processes({"RANK": "zero", "WORLD_SIZE": "1", "LOCAL_RANK": "0"})
     with pytest.raises(ConfigError, match="MASTER_PORT: is not set, though RANK is"):
-        find_processes({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "n1"})
+        detect_processes({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "n1"})
 
 
 FINDS = """

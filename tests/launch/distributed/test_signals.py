@@ -14,12 +14,12 @@ import sys, time
 from launch.distributed.signals import listening
 from launch.entrypoint import leave, run_program
 def main():
-    with listening() as interrupts:
+    with listening() as signals:
         if sys.argv[1] == "training":
-            interrupts.training_begins()
+            signals.training_begins()
         print("ready", flush=True)
         time.sleep(float(sys.argv[2]))
-        print("asked by", interrupts.request)
+        print("asked by", signals.request)
 leave(run_program("waits", main))
 """
 

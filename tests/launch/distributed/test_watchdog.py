@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.distributed.stack_dump import describe_stall
+from launch.distributed.stack_dump import format_stack_dump
 from tests.conftest import free_port, kill_all, launcher_free_environment, start_together
 
 PROGRAM = str(Path(__file__).parent / "failing_program.py")
@@ -89,14 +89,18 @@ def test_a_frozen_process_is_given_up_after_the_limit(rank: int) -> None:
 @pytest.mark.parametrize("launcher", ["torchrun", "deepspeed"])
 def test_a_launcher_ends_with_the_cause_among_its_last_lines(launcher: str) -> None:
     port = f"--master_port={free_port()}"
-    commands = {"torchrun": ("torchrun", "--nproc_per_node=2", port),
-                "deepspeed": ("deepspeed", "--num_accelerators=2", port)}  # fmt: skip
+    commands = {
+        "torchrun": ("torchrun", "--nproc_per_node=2", port),
+        "deepspeed": ("deepspeed", "--num_accelerators=2", port),
+    }
     program, *options = commands[launcher]
     done = subprocess.run(
         [Path(sys.executable).parent / program, *options, PROGRAM, "raise", "1"],
         env={**launcher_free_environment(), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 1
     assert "ArithmeticError: the sum of the parts" in "\n".join(done.stderr.splitlines()[-25:])
     assert done.stderr.count("in burst") == 1 + (launcher == "torchrun")  # which says it again
@@ -127,7 +131,7 @@ def test_processes_at_one_place_are_told_together_and_the_odd_one_last() -> None
         1: ("step 3, waiting for data for 62 s", "read\n"),
         2: ("step 3, computing for 61 s", "all_reduce\n"),
     }
-    assert describe_stall(answers, ["a", "a", "b", "b"], 61).splitlines() == [
+    assert format_stack_dump(answers, ["a", "a", "b", "b"], 61).splitlines() == [
         "stalled: no progress for 61 s; the processes are",
         "  rank 0 on a: step 3, computing for 61 s",
         "  rank 2 on b: step 3, computing for 61 s",

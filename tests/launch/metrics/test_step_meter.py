@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from launch.metrics.nonfinite import SkippedStep
-from launch.metrics.step_meter import Meter, memory_gib, peak_flops
+from launch.metrics.step_meter import StepMeter, memory_gib, peak_flops
 from video.recording import UnreadableVideo
 
 
@@ -20,12 +20,12 @@ def alone() -> Iterator[None]:
 
 
 def test_an_interval_has_means_and_counts_and_starts_afresh() -> None:
-    meter, failure = Meter(), UnreadableVideo("c.mp4", "is empty")
+    meter, failure = StepMeter(), UnreadableVideo("c.mp4", "is empty")
     meter.add(torch.tensor(1.0), ("a", "b"), (), waited=0.0)
     meter.add(torch.tensor(2.0), ("a",), (failure,), waited=0.0)
     meter.end_step(1, skipped=False)
     interval = meter.close_interval(scales_loss=False)
-    assert (interval.loss, interval.reads, interval.waiting) == (1.5, 3, 0.0)
+    assert (interval.loss, interval.reads, interval.data_wait) == (1.5, 3, 0.0)
     assert [str(told) for told in interval.failures] == ["c.mp4: is empty"]
     assert interval.skipped == ()
     meter.add(torch.tensor(4.0), ("a",), (), waited=0.0)
@@ -34,7 +34,7 @@ def test_an_interval_has_means_and_counts_and_starts_afresh() -> None:
 
 
 def test_a_skipped_step_names_the_recordings_whose_loss_was_no_number() -> None:
-    meter = Meter()
+    meter = StepMeter()
     for step, values in ((4, (1.0, 2.0)), (5, (1.0, math.nan)), (6, (math.inf, 3.0))):
         meter.add(torch.tensor(values[0]), ("a.mp4",), (), 0.0)
         meter.add(torch.tensor(values[1]), ("c.mp4", "b.mp4"), (), 0.0)
@@ -49,7 +49,7 @@ def test_a_skipped_step_names_the_recordings_whose_loss_was_no_number() -> None:
 
 @pytest.mark.parametrize("scales_loss", [False, True])
 def test_a_gradient_that_is_no_number_may_be_the_scale_of_fp16(scales_loss: bool) -> None:
-    meter = Meter()
+    meter = StepMeter()
     meter.add(torch.tensor(1.0), ("a", "b"), (), 0.0)
     meter.end_step(7, skipped=True)
     expected = (SkippedStep(7, ("a", "b"), by_scale=scales_loss),)

@@ -54,16 +54,24 @@ def environment() -> dict[str, str]:
 
 def run(chain: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        command(chain, *options), cwd=ROOT, env=environment(), text=True,
-        capture_output=True, timeout=200,
-    )  # fmt: skip
+        command(chain, *options),
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        timeout=200,
+    )
 
 
 def start(words: Sequence[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        words, cwd=ROOT, env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        words,
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def wait_until(happens: Callable[[], bool], process: "subprocess.Popen[str]") -> None:

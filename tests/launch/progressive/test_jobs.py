@@ -21,9 +21,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     started = Cluster(tmp_path_factory.mktemp("slurm"))
     binaries = Path(sys.executable).parent
     started.environment |= {
-        "MASTER_ADDR": "127.0.0.1", "PATH": f"{binaries}:{os.environ['PATH']}",
+        "MASTER_ADDR": "127.0.0.1",
+        "PATH": f"{binaries}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+    }
     yield started
     started.stop()
 

@@ -20,9 +20,17 @@ def test_processes_are_started_as_the_machine_has_them(tmp_path: Path) -> None:
     a, b, c = chain.stages
     several = launch_of(a, chain, {"MASTER_PORT": "7"}, 0).command
     assert several == [
-        sys.executable, "-m", "deepspeed.launcher.runner", "--num_accelerators", "2",
-        "--master_port", "7", "--no_local_rank", "--module", *a.command,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "deepspeed.launcher.runner",
+        "--num_accelerators",
+        "2",
+        "--master_port",
+        "7",
+        "--no_local_rank",
+        "--module",
+        *a.command,
+    ]
     for stage in (b, c):
         assert launch_of(stage, chain, {}, 8).command == [
             sys.executable,
@@ -32,8 +40,11 @@ def test_processes_are_started_as_the_machine_has_them(tmp_path: Path) -> None:
         ]
     job = {"SLURM_JOB_ID": "1"}
     assert launch_of(a, chain, job, 8).command[:4] == [
-        "srun", "--kill-on-bad-exit=0", "--wait=120", sys.executable
-    ]  # fmt: skip
+        "srun",
+        "--kill-on-bad-exit=0",
+        "--wait=120",
+        sys.executable,
+    ]
     shown = {"MASTER_PORT": "7", "CUDA_VISIBLE_DEVICES": "3,5,7"}
     assert launch_of(a, chain, shown, 8).command[3:5] == ["--include", "localhost:3,5"]
     assert "--num_accelerators" in launch_of(a, chain, shown, 0).command

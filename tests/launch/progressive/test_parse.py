@@ -61,16 +61,24 @@ def test_stages_come_behind_those_that_they_take_from(tmp_path: Path) -> None:
 def test_commands_are_what_a_user_would_type(tmp_path: Path) -> None:
     first, second, evaluate = read(tmp_path, WHOLE).stages
     assert first.command == (
-        "pretrain", "demo", "data.source=/videos", "optimizer.base_lr=1.0e-05",
-        "data.augmentation={flip: 0.5}", "run=some where/chain/first",
-    )  # fmt: skip
+        "pretrain",
+        "demo",
+        "data.source=/videos",
+        "optimizer.base_lr=1.0e-05",
+        "data.augmentation={flip: 0.5}",
+        "run=some where/chain/first",
+    )
     assert second.command[2] == "data.source='12'"  # its own, and still text
     assert second.command[-2] == "init_from=some where/chain/first/encoder.safetensors"
     assert second.written[-2:] == ("init_from=${first}/encoder.safetensors", "run")
     assert evaluate.command == (
-        "finetune", "evaluate", "some where/chain/second/predictions.npz", "--out",
-        "some where/chain/evaluate", "1",
-    )  # fmt: skip
+        "finetune",
+        "evaluate",
+        "some where/chain/second/predictions.npz",
+        "--out",
+        "some where/chain/evaluate",
+        "1",
+    )
 
 
 def test_settings_mean_the_same_on_the_command_line(tmp_path: Path) -> None:
@@ -122,7 +130,7 @@ REFUSED = [
     (A + "    arguments: &x [*x]", 4, "an argument is text; this is a list"),
     ("stages: &x\n  <<: *x", 1, "stages is a mapping of keys; this is a mapping"),
     ("a: b: c", 1, "is not YAML (mapping values are not allowed here)"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "line", "message"), REFUSED)

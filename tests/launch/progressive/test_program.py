@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.progressive.locks import chain_held
+from launch.progressive.locks import chain_lock
 from tests.launch.progressive.chains import record_of, run, said, written
 
 DRAW = '{{program: masking, arguments: [--grid, 4, 4, 4, --seed, 1, --out, "${{{name}}}/m.png"]}}'
@@ -68,8 +68,9 @@ def test_a_stage_that_fails_ends_the_chain_with_its_status(tmp_path: Path) -> No
     assert "pretrain: data.source: nowhere does not exist" in done.stdout  # which passed through
     table = done.stdout.splitlines()[-2:]
     assert table[0].startswith("chain: one    failed (2)  2") and table[1].split()[2:4] == [
-        "not", "begun",
-    ]  # fmt: skip
+        "not",
+        "begun",
+    ]
     mended = written(chain, chain.read_text().replace("nowhere", "elsewhere"))
     assert "one is tried again, it ended with 2; 1 process" in run(mended).stdout
 
@@ -111,7 +112,7 @@ def test_a_mistyped_last_stage_is_refused_before_the_first_is_started(tmp_path: 
 
 def test_a_second_chain_in_the_folder_is_refused(tmp_path: Path) -> None:
     chain = drawings(tmp_path)
-    with chain_held(tmp_path / "chain"):
+    with chain_lock(tmp_path / "chain"):
         for options in ((), ("--stage", "one"), ("--redo", "one")):
             done = run(chain, *options)
             assert done.returncode == 2 and done.stderr.count("\n") == 1
@@ -123,8 +124,9 @@ def test_one_stage_needs_those_before_it(tmp_path: Path) -> None:
     chain = drawings(tmp_path, two=two)
     done = run(chain, "--stage", "two")
     assert (done.returncode, done.stderr) == (
-        2, "launch: two comes after one, which is not complete; run that first\n",
-    )  # fmt: skip
+        2,
+        "launch: two comes after one, which is not complete; run that first\n",
+    )
     assert run(chain, "--stage", "one").returncode == 0
     assert run(chain, "--stage", "two").returncode == 2  # a picture is no encoder
     assert record_of(tmp_path / "chain", "two")["inputs"].keys() == {"one/m.png"}

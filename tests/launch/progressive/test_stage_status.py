@@ -12,8 +12,8 @@ from launch.progressive.chain_runner import redone
 from launch.progressive.hashing import Digests
 from launch.progressive.parse import read_chain
 from launch.progressive.stage_runner import put_aside
-from launch.progressive.stage_status import Judge, Verdict
-from launch.progressive.state import Record, read_records, record_stage
+from launch.progressive.stage_status import StageDecision, StagePlanner
+from launch.progressive.state import StageRecord, read_state, record_stage
 from launch.progressive.yaml_lines import ChainError
 from tests.launch.progressive.chains import written
 
@@ -41,30 +41,30 @@ def chain(tmp_path: Path) -> Chain:
         (checkpoint / "manifest.json").write_text(f"sums of {step}")
     (folder / "third/w").write_text("more weights")
     for stage in chain.stages:
-        judge, digests = Judge(chain, Digests()), Digests()
+        judge, digests = StagePlanner(chain, Digests()), Digests()
         outputs = {taken.path: judge.digest_of(taken) for taken in chain.wanted(stage.name)}
         recipe = (str(stage.recipe), digests.of(stage.recipe)) if stage.recipe else (None, None)
         times = {"begun": "2026-01-01T10:00:00+0000", "ended": "2026-01-02T12:30:00+0000"}
-        record = Record(
+        record = StageRecord(
             stage.written, *recipe, judge.inputs(stage), outputs=outputs, exit_status=0, **times
         )
         record_stage(folder, stage.name, record)
     return chain
 
 
-def verdicts(chain: Chain) -> dict[str, Verdict]:
-    judge, records = Judge(chain, Digests()), read_records(chain.folder)
-    return {stage.name: judge.verdict(stage, records) for stage in chain.stages}
+def verdicts(chain: Chain) -> dict[str, StageDecision]:
+    judge, records = StagePlanner(chain, Digests()), read_state(chain.folder)
+    return {stage.name: judge.decide(stage, records) for stage in chain.stages}
 
 
 def change(chain: Chain, name: str, **facts: object) -> None:
-    record = read_records(chain.folder).stages[name]
+    record = read_state(chain.folder).stages[name]
     record_stage(chain.folder, name, replace(record, **facts))
 
 
 def test_what_is_complete_is_skipped(chain: Chain) -> None:
     assert set(verdicts(chain).values()) == {
-        Verdict("skip", "is skipped, complete since 2026-01-02 12:30:00")
+        StageDecision("skip", "is skipped, complete since 2026-01-02 12:30:00")
     }
 
 
@@ -84,9 +84,10 @@ def test_a_chain_that_was_moved_is_complete(chain: Chain) -> None:
 def test_a_stage_that_never_began_begins_and_the_others_come_after_it(chain: Chain) -> None:
     shutil.rmtree(chain.folder)
     assert list(verdicts(chain).values()) == [
-        Verdict("run", "begins"), Verdict("wait", "comes after first"),
-        Verdict("wait", "comes after second"),
-    ]  # fmt: skip
+        StageDecision("run", "begins"),
+        StageDecision("wait", "comes after first"),
+        StageDecision("wait", "comes after second"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,8 @@ def test_what_did_not_end_well_gets_the_same_command_again(
 ) -> None:
     change(chain, "first", exit_status=status, command=("pretrain", "other"))
     judged = verdicts(chain)
-    assert judged["first"] == Verdict("run", why)
-    assert judged["second"] == Verdict(
+    assert judged["first"] == StageDecision("run", why)
+    assert judged["second"] == StageDecision(
         "wait", "comes after first, and is skipped if that leaves what it left before"
     )
 
@@ -114,7 +115,7 @@ def test_an_input_that_changed_is_told_and_a_run_is_not_continued_with_it(chain:
     for status in (0, None, 75, 2):
         change(chain, "second", exit_status=status)
         folder = chain.folder / "second"
-        assert verdicts(chain)["second"] == Verdict(
+        assert verdicts(chain)["second"] == StageDecision(
             "refuse",
             f"first/encoder changed since {folder} was begun; move {folder} away, or give "
             "--redo second",
@@ -127,12 +128,12 @@ def test_a_stage_that_resumes_nothing_runs_again_with_a_changed_input(chain: Cha
     newest = chain.folder / "second/checkpoints/step-0000010/manifest.json"
     newest.write_text("sums of other files")
     change(chain, "second", outputs={"": Digests().of(chain.folder / "second")})
-    assert verdicts(chain)["third"] == Verdict("run", "runs again: second changed", True)
+    assert verdicts(chain)["third"] == StageDecision("run", "runs again: second changed", True)
 
 
 def test_a_changed_command_is_for_the_program_to_judge(chain: Chain) -> None:
     for name, aside in (("second", False), ("third", True)):
-        old = read_records(chain.folder).stages[name]
+        old = read_state(chain.folder).stages[name]
         change(chain, name, command=(*old.command[:1], "x=1", *old.command[2:]))
         verdict = verdicts(chain)[name]
         assert verdict.action == "run" and verdict.puts_aside is aside
@@ -142,27 +143,33 @@ def test_a_changed_command_is_for_the_program_to_judge(chain: Chain) -> None:
 
 def test_a_changed_recipe_is_told(chain: Chain) -> None:
     recipe = written(chain.folder.with_name("chain.recipe"), "{seed: 1}")
-    assert verdicts(chain)["second"] == Verdict("run", f"runs again: its recipe {recipe} changed")
+    assert verdicts(chain)["second"] == StageDecision(
+        "run", f"runs again: its recipe {recipe} changed"
+    )
 
 
 def test_a_recipe_that_is_edited_under_way_does_not_hold_up_what_follows(chain: Chain) -> None:
     written(chain.folder.with_name("chain.recipe"), "{seed: 1}")
     change(chain, "third", exit_status=75)
-    judge, records, third = Judge(chain, Digests()), read_records(chain.folder), chain.stages[2]
-    assert judge.verdict(third, records).why == "comes after second"
-    assert judge.verdict_now(third, records).why == "goes on, it had saved and stopped"
+    judge, records, third = (
+        StagePlanner(chain, Digests()),
+        read_state(chain.folder),
+        chain.stages[2],
+    )
+    assert judge.decide(third, records).why == "comes after second"
+    assert judge.decide_now(third, records).why == "goes on, it had saved and stopped"
     recipe = chain.stages[1].recipe
     assert judge.outdated(third, records) == [f"second: its recipe {recipe} changed"]
     assert judge.outdated(chain.stages[1], records) == []
     shutil.rmtree(chain.folder / "second")
-    assert judge.verdict_now(third, records).action == "wait"
+    assert judge.decide_now(third, records).action == "wait"
     change(chain, "second", exit_status=None)
-    assert judge.verdict_now(third, read_records(chain.folder)).action == "wait"
+    assert judge.decide_now(third, read_state(chain.folder)).action == "wait"
 
 
 def test_an_output_that_is_gone_is_made_again(chain: Chain) -> None:
     (chain.folder / "first/encoder").unlink()
-    assert verdicts(chain)["first"] == Verdict("run", "runs again: first/encoder is gone")
+    assert verdicts(chain)["first"] == StageDecision("run", "runs again: first/encoder is gone")
     shutil.rmtree(chain.folder / "first")
     assert verdicts(chain)["first"].why == f"runs again: {chain.folder}/first is gone"
     shutil.rmtree(chain.folder / "third")  # of which nobody takes anything
@@ -176,17 +183,18 @@ def test_an_output_that_somebody_changed_is_neither_used_nor_replaced(chain: Cha
     assert verdict.why.startswith(
         "first/encoder is not what the stage left; bring it back, or remove it "
     )
-    judge, records = Judge(chain, Digests()), read_records(chain.folder)
-    assert judge.verdict_now(chain.stages[1], records) == verdict  # of a job of this stage alone
+    judge, records = StagePlanner(chain, Digests()), read_state(chain.folder)
+    assert judge.decide_now(chain.stages[1], records) == verdict  # of a job of this stage alone
 
 
 def test_files_of_which_the_chain_knows_nothing_are_refused(chain: Chain) -> None:
     (chain.folder / "chain.json").unlink()
     folder = chain.folder / "first"
-    assert verdicts(chain)["first"] == Verdict(
-        "refuse", f"{folder} holds files of which the chain knows nothing; move {folder} away, or "
+    assert verdicts(chain)["first"] == StageDecision(
+        "refuse",
+        f"{folder} holds files of which the chain knows nothing; move {folder} away, or "
         "give --redo first",
-    )  # fmt: skip
+    )
 
 
 def test_a_file_that_a_complete_stage_has_not_left_is_named_with_its_line(chain: Chain) -> None:
@@ -211,15 +219,15 @@ def test_what_is_put_aside_keeps_folder_log_and_record(chain: Chain) -> None:
         (chain.folder / "second").mkdir(exist_ok=True)
         (chain.folder / "second.log").write_text(f"log {number}")
         record = record_stage(
-            chain.folder, "second", replace(read_records(chain.folder).stages["first"], starts=9)
+            chain.folder, "second", replace(read_state(chain.folder).stages["first"], starts=9)
         )
         put_aside(chain, "second")
         aside = f"second.old-{number}"
         assert (chain.folder / aside).is_dir()
         assert (chain.folder / f"{aside}.log").read_text() == f"log {number}"
-        assert read_records(chain.folder).aside[aside] == record
+        assert read_state(chain.folder).aside[aside] == record
     assert (chain.folder / "second.old-1/checkpoints").is_dir()
-    assert verdicts(chain)["second"] == Verdict("run", "begins")
+    assert verdicts(chain)["second"] == StageDecision("run", "begins")
 
 
 def test_a_run_is_known_by_its_weights_alone(chain: Chain) -> None:

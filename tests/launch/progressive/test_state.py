@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.atomic_io import digest
+from launch.atomic_io import sha256_file
 from launch.progressive.hashing import Digests
-from launch.progressive.state import Records, read_records
+from launch.progressive.state import ChainState, read_state
 from launch.progressive.yaml_lines import ChainError
 
 
@@ -14,12 +14,12 @@ from launch.progressive.yaml_lines import ChainError
 def test_records_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "chain.json").write_text(text, encoding="latin-1")
     with pytest.raises(ChainError, match=r"chain.json: cannot be read .* bring it back") as refused:
-        read_records(tmp_path)
+        read_state(tmp_path)
     assert "\n" not in str(refused.value)
 
 
 def test_no_records_are_those_of_nothing(tmp_path: Path) -> None:
-    assert read_records(tmp_path / "absent") == Records()
+    assert read_state(tmp_path / "absent") == ChainState()
 
 
 def test_a_folder_is_known_by_all_its_files_unless_it_is_a_run(tmp_path: Path) -> None:
@@ -49,4 +49,4 @@ def test_safetensors_are_the_same_in_whatever_order_their_metadata_are(tmp_path:
     assert digest_of('{"__metadata__": {"x": "1", "y": "2"}}', b"date") != known
     for none in (b"", b"\xff" * 8, b"\x02" + 7 * b"\0" + b"[]", b"\x09" + 7 * b"\0" + b"{"):
         (tmp_path / "b.safetensors").write_bytes(none)
-        assert Digests().of(tmp_path / "b.safetensors") == digest(tmp_path / "b.safetensors")
+        assert Digests().of(tmp_path / "b.safetensors") == sha256_file(tmp_path / "b.safetensors")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from launch.distributed.signals import Stopped
-from launch.progressive.launchers import Launch
-from launch.progressive.locks import CHAIN_LOCK, RECORDS_LOCK, chain_held, is_held, stage_held
-from launch.progressive.log_writer import HELD_BYTES, Keeper
-from launch.progressive.signals import Relay, relaying
-from launch.progressive.subprocess_log import run_logged, wait_for_stranger
+from launch.progressive.launchers import LaunchCommand
+from launch.progressive.locks import CHAIN_LOCK, RECORDS_LOCK, chain_lock, is_locked, stage_lock
+from launch.progressive.log_writer import HELD_BYTES, LogWriter
+from launch.progressive.signals import SignalForwarder, forward_signals
+from launch.progressive.subprocess_log import run_logged, wait_for_orphaned_stage
 from launch.progressive.yaml_lines import ChainError
 from tests.conftest import fill
 
@@ -41,15 +41,15 @@ sys.exit(child.wait())
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
+def relay() -> Iterator[SignalForwarder]:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
-    with relaying() as relay:
+    with forward_signals() as relay:
         yield relay
     signal.signal(signal.SIGHUP, before)
 
 
-def run(log: Path, relay: Relay, *words: str, levels: int = 0) -> int:
-    launch = Launch([sys.executable, "-c", *words], 1, levels)
+def run(log: Path, relay: SignalForwarder, *words: str, levels: int = 0) -> int:
+    launch = LaunchCommand([sys.executable, "-c", *words], 1, levels)
     return run_logged(launch, log, relay, lambda leader: None, print)
 
 
@@ -71,7 +71,7 @@ def holds(log: Path, text: str) -> Callable[[], bool]:
 
 
 def test_output_passes_through_and_is_kept(
-    tmp_path: Path, relay: Relay, capfdbinary: pytest.CaptureFixture[bytes]
+    tmp_path: Path, relay: SignalForwarder, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     log = tmp_path / "a.log"
     code = "import sys; print('to both'); sys.stdout.flush(); sys.stderr.write('ä'); sys.exit(3)"
@@ -88,19 +88,19 @@ def test_output_passes_through_and_is_kept(
     ("code", "status"), [("pass", 0), ("import os; os.kill(os.getpid(), 9)", 137)]
 )
 def test_a_status_is_that_of_the_program(
-    tmp_path: Path, relay: Relay, code: str, status: int
+    tmp_path: Path, relay: SignalForwarder, code: str, status: int
 ) -> None:
     assert run(tmp_path / "a.log", relay, code) == status
 
 
-def test_what_cannot_be_started_is_told(tmp_path: Path, relay: Relay) -> None:
+def test_what_cannot_be_started_is_told(tmp_path: Path, relay: SignalForwarder) -> None:
     with pytest.raises(ChainError, match="absent: cannot be started"):
-        launch = Launch([str(tmp_path / "absent")], 1)
+        launch = LaunchCommand([str(tmp_path / "absent")], 1)
         run_logged(launch, tmp_path / "a.log", relay, lambda leader: None, print)
 
 
 def test_a_stage_outlives_a_full_disk_and_its_output_is_kept(
-    small_disk: Callable[[int], Path], relay: Relay
+    small_disk: Callable[[int], Path], relay: SignalForwarder
 ) -> None:
     disk = small_disk(1)
     filler = fill(disk, leaving=4096)
@@ -116,7 +116,7 @@ def test_a_stage_outlives_a_full_disk_and_its_output_is_kept(
 def test_output_that_never_finds_room_is_counted() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # a pipe is a disk that is full after 64 KiB
-    keeper = Keeper(writing)
+    keeper = LogWriter(writing)
     sent = 3 * HELD_BYTES
     for _ in range(3):
         keeper.add(HELD_BYTES * b"x")
@@ -135,7 +135,7 @@ def test_output_that_never_finds_room_is_counted() -> None:
     [("SIGTERM", "SIGTERM"), ("SIGUSR1", "SIGUSR1"), ("SIGINT", "SIGINT"), ("SIGHUP", "SIGTERM")],
 )
 def test_signals_are_handed_on_and_the_chain_waits(
-    tmp_path: Path, relay: Relay, sent: str, heard: str
+    tmp_path: Path, relay: SignalForwarder, sent: str, heard: str
 ) -> None:
     log = tmp_path / "a.log"
     thread = signal_when(holds(log, "\nready\n"), signal.Signals[sent])
@@ -148,14 +148,16 @@ def test_signals_are_handed_on_and_the_chain_waits(
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 75), ("SIGINT", 130)])
 def test_a_program_that_does_not_listen_was_stopped_too(
-    tmp_path: Path, relay: Relay, name: str, status: int
+    tmp_path: Path, relay: SignalForwarder, name: str, status: int
 ) -> None:
     thread = signal_when(holds(tmp_path / "a.log", "\nready\n"), signal.Signals[name])
     assert run(tmp_path / "a.log", relay, DEAF) == status
     thread.join()
 
 
-def test_below_launchers_only_the_program_is_signalled(tmp_path: Path, relay: Relay) -> None:
+def test_below_launchers_only_the_program_is_signalled(
+    tmp_path: Path, relay: SignalForwarder
+) -> None:
     log = tmp_path / "a.log"
     thread = signal_when(holds(log, "\nready\n"), signal.SIGTERM)
     assert run(log, relay, LAUNCHER, LAUNCHER, LISTENS, levels=2) == 75
@@ -163,7 +165,9 @@ def test_below_launchers_only_the_program_is_signalled(tmp_path: Path, relay: Re
     assert "heard SIGTERM" in log.read_text()
 
 
-def test_a_stage_ends_when_the_last_of_its_processes_does(tmp_path: Path, relay: Relay) -> None:
+def test_a_stage_ends_when_the_last_of_its_processes_does(
+    tmp_path: Path, relay: SignalForwarder
+) -> None:
     log = tmp_path / "a.log"
     slow = "import time; time.sleep(1); print('last', flush=True)"
     code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
@@ -189,22 +193,22 @@ run_logged(launch, Path({str(log)!r}), Relay(), lambda leader: print(leader, flu
 
 
 def test_a_stage_without_its_chain_is_waited_for_and_can_be_stopped(
-    tmp_path: Path, relay: Relay
+    tmp_path: Path, relay: SignalForwarder
 ) -> None:
     log = tmp_path / "a.log"
     killed = start_stranger(log, LISTENS)
     killed.kill()
     out, _ = killed.communicate()
     leader = int(out.split()[0])
-    assert is_held(log)
+    assert is_locked(log)
     thread = signal_when(lambda: True, signal.SIGUSR1)
-    wait_for_stranger(log, leader, 0, relay)
+    wait_for_orphaned_stage(log, leader, 0, relay)
     thread.join()
-    assert not is_held(log) and log.read_text().endswith("heard SIGUSR1\n")
+    assert not is_locked(log) and log.read_text().endswith("heard SIGUSR1\n")
 
 
 def test_below_a_launcher_without_its_chain_only_the_program_is_signalled(
-    tmp_path: Path, relay: Relay
+    tmp_path: Path, relay: SignalForwarder
 ) -> None:
     log = tmp_path / "a.log"
     saves = LISTENS.replace('print("heard', 'time.sleep(1); print("heard')
@@ -212,26 +216,26 @@ def test_below_a_launcher_without_its_chain_only_the_program_is_signalled(
     killed.kill()
     out, _ = killed.communicate()
     thread = signal_when(lambda: True, signal.SIGTERM)
-    wait_for_stranger(log, int(out.split()[0]), 1, relay)
+    wait_for_orphaned_stage(log, int(out.split()[0]), 1, relay)
     thread.join()
     assert log.read_text().endswith("heard SIGTERM\n")
 
 
 def test_two_chains_and_two_jobs_of_a_stage_keep_out_of_each_others_way(tmp_path: Path) -> None:
     folder = tmp_path / "chain"
-    with chain_held(folder):
-        for held in (chain_held(folder), stage_held(folder, "a")):
+    with chain_lock(folder):
+        for held in (chain_lock(folder), stage_lock(folder, "a")):
             with pytest.raises(ChainError, match=rf"{folder} is in use by process {os.getpid()} "):
                 held.__enter__()
-    with stage_held(folder, "a"), stage_held(folder, "b"):
-        for held in (chain_held(folder), stage_held(folder, "a")):
+    with stage_lock(folder, "a"), stage_lock(folder, "b"):
+        for held in (chain_lock(folder), stage_lock(folder, "a")):
             with pytest.raises(ChainError, match="is in use by"):
                 held.__enter__()
-    with chain_held(folder):
+    with chain_lock(folder):
         pass
 
 
 @pytest.mark.parametrize("name", ["chain", "records"])
 def test_a_stages_lock_is_no_other_lock_whatever_its_name(tmp_path: Path, name: str) -> None:
-    with stage_held(tmp_path, name):
-        assert is_held(tmp_path / CHAIN_LOCK) and not is_held(tmp_path / RECORDS_LOCK)
+    with stage_lock(tmp_path, name):
+        assert is_locked(tmp_path / CHAIN_LOCK) and not is_locked(tmp_path / RECORDS_LOCK)

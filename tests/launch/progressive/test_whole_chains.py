@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.progressive.locks import is_held
+from launch.progressive.locks import is_locked
 from tests.launch.progressive.chains import (
     command,
     record_of,
@@ -84,7 +84,7 @@ def test_a_chain_that_was_stopped_and_killed_is_the_unbroken_one(
     started.kill()  # the chain alone; its stage goes on
     out, _ = started.communicate()
     assert "first goes on, it had saved and stopped; " in out and "resume: weights" in out
-    running = is_held(folder / "second.log")
+    running = is_locked(folder / "second.log")
     done = run(chain)
     assert done.returncode == 0, done.stderr
     if running:  # it may have ended meanwhile
@@ -185,7 +185,7 @@ def test_several_processes_of_a_stage_are_stopped_and_go_on(
     assert started.returncode == 75, out + err
     assert f"pretrain: stopped by {sent.name} after step " in out
     assert "on: 2 processes (deepspeed)" in out
-    assert not is_held(folder / "first.log")
+    assert not is_locked(folder / "first.log")
     done = run(chain)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "first goes on, it had saved and stopped; 2 processes" in done.stdout

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from launch.report.run_data import RunFacts, gather
+from launch.report.run_data import RunFacts, collect_runs
 
 PRETRAIN = {
     "data": {"source": "/videos", "exclude": None},
@@ -37,10 +37,13 @@ def curve(step: int, steps: int = 600, learned: float = 0.25) -> dict[str, float
     """A line of a pretraining that has learned so much at its end."""
     loss = 1 - learned * min(1.0, step / (0.5 * steps))
     return {
-        "loss/train": 0.9 * loss, "loss/trivial": 0.9,
-        "optimizer/lr": 1e-3 * min(step / 60, 1), "optimizer/skipped": 0.0,
-        "speed/clips_per_second": 64.0, "speed/data_wait": 0.02,
-    }  # fmt: skip
+        "loss/train": 0.9 * loss,
+        "loss/trivial": 0.9,
+        "optimizer/lr": 1e-3 * min(step / 60, 1),
+        "optimizer/skipped": 0.0,
+        "speed/clips_per_second": 64.0,
+        "speed/data_wait": 0.02,
+    }
 
 
 def lines_of(steps: Iterable[int], **more: float) -> list[dict[str, Any]]:
@@ -53,17 +56,28 @@ STEPS = range(20, 601, 20)
 
 def start(from_step: int = 0, **facts: Any) -> dict[str, Any]:
     return {
-        "time": "2026-01-02T03:04:05+0000", "from_step": from_step, "git_commit": "abc1234",
+        "time": "2026-01-02T03:04:05+0000",
+        "from_step": from_step,
+        "git_commit": "abc1234",
         "command": ["/code/pretrain/__main__.py", "--local_rank=0", "demo", "data.source=/videos"],
-        "python": "3.11.7", "packages": {"torch": "2.6.0"}, "host": "node7", "device": "H200",
-        "launcher": "deepspeed", "processes": 2, "slurm_job": "4711", **facts,
-    }  # fmt: skip
+        "python": "3.11.7",
+        "packages": {"torch": "2.6.0"},
+        "host": "node7",
+        "device": "H200",
+        "launcher": "deepspeed",
+        "processes": 2,
+        "slurm_job": "4711",
+        **facts,
+    }
 
 
 def write_run(
-    folder: Path, config: Mapping[str, Any] = PRETRAIN, lines: Iterable[Mapping[str, Any]] = (),
-    starts: Iterable[Mapping[str, Any]] = (start(),), recordings: Iterable[str] = (),
-) -> Path:  # fmt: skip
+    folder: Path,
+    config: Mapping[str, Any] = PRETRAIN,
+    lines: Iterable[Mapping[str, Any]] = (),
+    starts: Iterable[Mapping[str, Any]] = (start(),),
+    recordings: Iterable[str] = (),
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({"run": str(folder), **config}))
     (folder / "environment.json").write_text(json.dumps(list(starts)))
@@ -102,4 +116,4 @@ def write_evaluation(folder: Path, part: str, top_1: float) -> None:
 
 
 def facts_of(folder: Path) -> RunFacts:
-    return gather([folder])[0]
+    return collect_runs([folder])[0]

@@ -81,8 +81,11 @@ def browse(*options: str) -> str:
     quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     done = subprocess.run(
         [BROWSER, *quiet, "--host-resolver-rules=MAP * ~NOTFOUND", *options],
-        capture_output=True, text=True, timeout=90, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    )
     return done.stdout
 
 

@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from launch.report.diagnosis import Verdict, judge
-from launch.report.reference_runs import Reference, Target
+from launch.report.diagnosis import Diagnosis, diagnose
+from launch.report.reference_runs import Reference, ReferenceTarget
 from tests.launch.report.run_folders import PRETRAIN, STEPS, facts_of, lines_of, start, write_run
 
-TARGET = Target("normalised_pixels", 4e-4)
+TARGET = ReferenceTarget("normalised_pixels", 4e-4)
 
 
-def reference(learned: float, recipe: str = "demo", target: Target = TARGET) -> Reference:
+def reference(learned: float, recipe: str = "demo", target: ReferenceTarget = TARGET) -> Reference:
     steps = tuple(range(0, 601, 20))
     loss = tuple(1 - learned * step / 600 for step in steps)
     return Reference(
@@ -20,8 +20,10 @@ def reference(learned: float, recipe: str = "demo", target: Target = TARGET) -> 
 
 def judged(
     tmp_path: Path, lines: list[dict[str, Any]], *references: Reference, **config: Any
-) -> Verdict:
-    return judge(facts_of(write_run(tmp_path / "run", {**PRETRAIN, **config}, lines)), references)
+) -> Diagnosis:
+    return diagnose(
+        facts_of(write_run(tmp_path / "run", {**PRETRAIN, **config}, lines)), references
+    )
 
 
 def test_a_loss_that_falls_as_the_reference_does_is_normal(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_a_run_behind_the_reference_of_its_recipe_is_worth_a_look(tmp_path: Path
     assert (verdict.level, "behind it" in verdict.sentences[1]) == ("look", True)
     other = judged(tmp_path, lines, reference(0.4, recipe="base"))
     assert (other.level, "behind it" in other.sentences[1]) == ("good", True)
-    pixels = judged(tmp_path, lines, reference(0.4, target=Target("pixels", 0)))
+    pixels = judged(tmp_path, lines, reference(0.4, target=ReferenceTarget("pixels", 0)))
     assert pixels.level == "good"
     assert "another one (pixels), so this is a rough comparison" in pixels.sentences[1]
 
@@ -121,4 +123,4 @@ def test_a_loss_that_rises_again_is_worth_a_look(tmp_path: Path) -> None:
 
 def test_a_run_whose_recipe_is_unknown_is_judged_too(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", lines=lines_of(STEPS), starts=[start(command=[])])
-    assert judge(facts_of(folder), [reference(0.25)]).level == "good"
+    assert diagnose(facts_of(folder), [reference(0.25)]).level == "good"

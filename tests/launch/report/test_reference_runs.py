@@ -7,7 +7,7 @@ from launch.recipe import ConfigError
 from launch.report.reference_runs import (
     REFERENCES,
     Reference,
-    Target,
+    ReferenceTarget,
     nearest,
     read_references,
     write_reference,
@@ -23,10 +23,10 @@ from tests.launch.report.run_folders import (
 )
 
 RECIPES = Path(__file__).parents[3] / "pretrain" / "recipes"
-TARGET, PIXELS = Target("normalised_pixels", 4e-4), Target("pixels", 0.0)
+TARGET, PIXELS = ReferenceTarget("normalised_pixels", 4e-4), ReferenceTarget("pixels", 0.0)
 
 
-def reference(recipe: str, target: Target, clips: int) -> Reference:
+def reference(recipe: str, target: ReferenceTarget, clips: int) -> Reference:
     return Reference(recipe, "data", "", {}, clips, target, (1, 2), (1.0, 0.5), (1.0, 1.0))
 
 
@@ -76,15 +76,28 @@ def test_what_is_no_pretraining_with_curves_is_no_reference(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "change",
-    [{"loss": [1.0]}, {"steps": [2, 1]}, {"trivial": [1.0, 0.0]}, {"steps": []}, {"more": 1},
-     {"loss": [1.0, float("nan")]}, {"clips": 0}],
-)  # fmt: skip
+    [
+        {"loss": [1.0]},
+        {"steps": [2, 1]},
+        {"trivial": [1.0, 0.0]},
+        {"steps": []},
+        {"more": 1},
+        {"loss": [1.0, float("nan")]},
+        {"clips": 0},
+    ],
+)
 def test_a_damaged_reference_is_told(tmp_path: Path, change: dict[str, object]) -> None:
     held = {
-        "recipe": "demo", "data": "", "command": "", "versions": {}, "clips": 16,
-        "target": {"kind": "pixels", "variance_floor": 0}, "steps": [1, 2], "loss": [1.0, 0.5],
+        "recipe": "demo",
+        "data": "",
+        "command": "",
+        "versions": {},
+        "clips": 16,
+        "target": {"kind": "pixels", "variance_floor": 0},
+        "steps": [1, 2],
+        "loss": [1.0, 0.5],
         "trivial": [1.0, 1.0],
-    }  # fmt: skip
+    }
     told: list[str] = []
     (tmp_path / "x.json").write_text(json.dumps(held))
     assert len(read_references(told.append, tmp_path)) == 1 and told == []

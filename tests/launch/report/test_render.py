@@ -9,7 +9,7 @@ import pytest
 from launch.report.panels import charts_of
 from launch.report.reference_runs import read_references
 from launch.report.render import render
-from launch.report.run_data import gather
+from launch.report.run_data import collect_runs
 from tests.launch.report.run_folders import (
     FINETUNE,
     PRETRAIN,
@@ -58,7 +58,7 @@ class Elements(HTMLParser):
 
 
 def page_of(*folders: Path) -> str:
-    return render(gather(folders), read_references(print))
+    return render(collect_runs(folders), read_references(print))
 
 
 def require_alone(page: str) -> Elements:
@@ -86,12 +86,27 @@ def test_a_page_of_a_pretraining_has_all_parts_in_order(tmp_path: Path) -> None:
     (folder / "unreadable.jsonl").write_text('{"path": "c", "reason": "torn", "during": "reads"}\n')
     elements = require_alone(page_of(folder))
     assert elements.headings == [
-        "Is this loss normal?", "Curves", "Pictures", "Throughput and restarts", "Data",
+        "Is this loss normal?",
+        "Curves",
+        "Pictures",
+        "Throughput and restarts",
+        "Data",
         "Configuration",
-    ]  # fmt: skip
-    for said in ("complete: it has left encoder.safetensors", "of 600", "25 % below the trivial",
-                 "recipe demo on", "torch 2.6.0 became 2.7.0", "SLURM job 4711", "abc1234",
-                 "1.0 h", "30 min", "1.5 h", "torn", "variance_floor: 0.0004"):  # fmt: skip
+    ]
+    for said in (
+        "complete: it has left encoder.safetensors",
+        "of 600",
+        "25 % below the trivial",
+        "recipe demo on",
+        "torch 2.6.0 became 2.7.0",
+        "SLURM job 4711",
+        "abc1234",
+        "1.0 h",
+        "30 min",
+        "1.5 h",
+        "torn",
+        "variance_floor: 0.0004",
+    ):
         assert said in elements.text, said
     assert sum(tag == "img" for tag, _ in elements.found) == 1
 
@@ -150,8 +165,15 @@ def test_a_page_of_a_finetuning_shows_what_it_was_worth(tmp_path: Path) -> None:
     write_evaluation(folder, "test", 0.32)
     elements = require_alone(page_of(folder))
     assert elements.headings[0] == "Validation and test"
-    for said in ("top-1, test", "0.320", "commonest class 0.230", "operation06", "runs/first",
-                 "Validation, by sample", "other/figure 4"):  # fmt: skip
+    for said in (
+        "top-1, test",
+        "0.320",
+        "commonest class 0.230",
+        "operation06",
+        "runs/first",
+        "Validation, by sample",
+        "other/figure 4",
+    ):
         assert said in elements.text, said
     assert "Is this loss normal?" not in elements.text
 
@@ -159,8 +181,9 @@ def test_a_page_of_a_finetuning_shows_what_it_was_worth(tmp_path: Path) -> None:
 def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     other = {**PRETRAIN, "seed": 1, "optimizer": {"base_lr": 0.01, "betas": [0.9, 0.95]}}
     a = write_run(tmp_path / "a" / "run", lines=lines_of(STEPS))
-    b = write_run(tmp_path / "b" / "run", other, lines_of(STEPS, loss__train=0.89),
-                  [start(), start(300)])  # fmt: skip
+    b = write_run(
+        tmp_path / "b" / "run", other, lines_of(STEPS, loss__train=0.89), [start(), start(300)]
+    )
     c = write_run(tmp_path / "c", FINETUNE, [{"step": 9, "loss/train": 1.0}])
     write_picture(a / "reconstruction.png")
     text = require_alone(page_of(a, b)).text
@@ -179,7 +202,7 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
 def test_a_run_has_the_same_colour_in_every_chart(tmp_path: Path) -> None:
     first = write_run(tmp_path / "a", lines=[{"step": s, "x/y": float(s)} for s in (1, 2)])
     second = write_run(tmp_path / "b", lines=lines_of(STEPS, x__y=1.0))
-    charts, _ = charts_of(gather([first, second]))
+    charts, _ = charts_of(collect_runs([first, second]))
     colours = {line.name: set[str]() for chart in charts for line in chart.lines if line.name}
     for chart in charts:
         for line in chart.lines:

@@ -8,7 +8,7 @@ from PIL import Image
 from launch.recipe import ConfigError
 from launch.report.headline import figures_of
 from launch.report.images import read_pictures
-from launch.report.run_data import gather, names_of
+from launch.report.run_data import collect_runs, names_of
 from launch.report.start_history import package_changes, recipe_of
 from tests.launch.report.run_folders import (
     FINETUNE,
@@ -26,21 +26,21 @@ from tests.launch.report.run_folders import (
 
 def test_a_folder_that_is_no_run_is_refused_with_a_cure(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no folder"):
-        gather([tmp_path / "nowhere"])
+        collect_runs([tmp_path / "nowhere"])
     with pytest.raises(ConfigError, match=r"is no run, .* give the folder that run= named"):
-        gather([tmp_path])
+        collect_runs([tmp_path])
     write_run(tmp_path / "pretrain")
     with pytest.raises(ConfigError, match=r"give those in it: .*pretrain"):
-        gather([tmp_path])
+        collect_runs([tmp_path])
 
 
 def test_a_run_given_twice_or_too_many_are_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a")
     with pytest.raises(ConfigError, match="given twice"):
-        gather([run, tmp_path / "b" / ".." / "a"])
+        collect_runs([run, tmp_path / "b" / ".." / "a"])
     runs = [write_run(tmp_path / str(i)) for i in range(8)]
     with pytest.raises(ConfigError, match="give no more"):
-        gather(runs)
+        collect_runs(runs)
 
 
 def test_runs_of_one_name_are_told_apart_by_what_is_above() -> None:
@@ -179,8 +179,13 @@ def test_when_a_finetuning_is_complete(tmp_path: Path) -> None:
 
 def test_pictures_of_the_run_and_of_no_other(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
-    for name in ("a.png", "reconstruction.png", "evaluation_test/confusion.png",
-                 "checkpoints/no.png", "inner/no.png"):  # fmt: skip
+    for name in (
+        "a.png",
+        "reconstruction.png",
+        "evaluation_test/confusion.png",
+        "checkpoints/no.png",
+        "inner/no.png",
+    ):
         write_picture(folder / name)
     write_run(folder / "inner")
     names = [picture.name for picture in facts_of(folder).pictures]
@@ -227,14 +232,14 @@ def test_a_configuration_without_batch_has_no_training_time(tmp_path: Path) -> N
 def test_a_run_of_so_many_epochs_tells_its_steps_when_it_starts(tmp_path: Path) -> None:
     config = {**PRETRAIN, "schedule": {"steps": None, "epochs": 3.0, "warmup": 0.1}}
     starts = [start(to_step=900), start(300, to_step=1200)]
-    (run,) = gather([write_run(tmp_path / "run", config, lines_of([300]), starts)])
+    (run,) = collect_runs([write_run(tmp_path / "run", config, lines_of([300]), starts)])
     assert (run.state.step, run.state.planned_steps) == (300, 1200)
-    (old,) = gather([write_run(tmp_path / "old", config, lines_of([300]))])
+    (old,) = collect_runs([write_run(tmp_path / "old", config, lines_of([300]))])
     assert old.state.planned_steps is None and old.state.planned_epochs == 3
 
 
 def test_words_with_blanks_are_no_recipe_and_can_be_typed_again(tmp_path: Path) -> None:
     words = ["/code/pretrain/__main__.py", "probe={source: a, k: 3}", "small", "run=r"]
-    (run,) = gather([write_run(tmp_path / "run", starts=[start(command=words)])])
+    (run,) = collect_runs([write_run(tmp_path / "run", starts=[start(command=words)])])
     assert recipe_of(run.starts) == "small"
     assert run.starts[0].command == "python -m pretrain 'probe={source: a, k: 3}' small run=r"

@@ -8,19 +8,19 @@ import torch
 from torch.utils.data import Dataset
 
 from launch.distributed.process_group import Processes
-from launch.training.dataloader import Read, Schedule, load_batches, on_device
+from launch.training.dataloader import ReadIndex, ReadSampler, iterate_batches, to_device
 
 ITEMS = 39  # of an epoch
 
 
-def schedule(micro_batches: range, micro: int, processes: Processes, seed: int = 5) -> Schedule:
+def schedule(micro_batches: range, micro: int, processes: Processes, seed: int = 5) -> ReadSampler:
     def order(epoch: int) -> np.ndarray:
         return np.random.default_rng([seed, epoch]).permutation(ITEMS)
 
-    return Schedule(ITEMS, order, micro_batches, micro, processes)
+    return ReadSampler(ITEMS, order, micro_batches, micro, processes)
 
 
-def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[Read]]:
+def reads(steps: range, world_size: int, micro: int, accumulation: int) -> list[set[ReadIndex]]:
     """What all processes together read at each step."""
     micro_batches = range(steps.start * accumulation, steps.stop * accumulation)
     ranks = [
@@ -63,7 +63,7 @@ def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
 
 
 class Positions(Dataset[int]):
-    def __getitem__(self, read: Read) -> int:
+    def __getitem__(self, read: ReadIndex) -> int:
         return read.position
 
 
@@ -71,11 +71,11 @@ class Positions(Dataset[int]):
 def test_loading_draws_nothing_that_training_would_draw(workers: int) -> None:
     """Else dropout in a run that goes on would differ at its first step."""
 
-    def batches(done: int) -> Schedule:
+    def batches(done: int) -> ReadSampler:
         return schedule(range(done, 4), 2, Processes())
 
     before = torch.get_rng_state()
-    loaded = load_batches(Positions(), batches, list, workers, Processes(), lambda: False)
+    loaded = iterate_batches(Positions(), batches, list, workers, Processes(), lambda: False)
     assert len(list(loaded)) == 4
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -88,7 +88,7 @@ class Clips(NamedTuple):
 
 def test_on_a_cpu_batches_pass_as_they_are() -> None:
     batches = [Clips(torch.full((2,), number), str(number)) for number in range(3)]
-    moved = list(on_device(iter(batches), torch.device("cpu"), ("clip",)))
+    moved = list(to_device(iter(batches), torch.device("cpu"), ("clip",)))
     assert all(there is batch for there, batch in zip(moved, batches, strict=True))
 
 
@@ -100,7 +100,7 @@ def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
         for number in range(20)
     ]
     busy, found = torch.randn(4096, 4096, device=device), []
-    for batch in on_device(iter(batches), device, ("clip",)):
+    for batch in to_device(iter(batches), device, ("clip",)):
         busy = (busy @ busy).tanh()
         found.append((batch.name, batch.clip.clone()))
     for batch, (name, clip) in zip(batches, found, strict=True):

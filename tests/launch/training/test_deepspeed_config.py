@@ -31,9 +31,13 @@ engine.close()
 @pytest.mark.parametrize("stage", ["2", pytest.param("3", marks=pytest.mark.soak)])
 def test_an_engine_starts_without_the_compiler(stage: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, stage], cwd=ROOT, env=launcher_free_environment(),
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM, stage],
+        cwd=ROOT,
+        env=launcher_free_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "False"
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from launch.training.engine import parameter_groups
+from launch.training.optimizer import parameter_groups
 
 
 def model() -> torch.nn.Module:
@@ -35,5 +35,9 @@ def test_frozen_parameters_are_in_no_group() -> None:
     built = model()
     built[0].requires_grad_(False)
     assert set().union(*named(built).values()) == {
-        "positions", "1.weight", "1.bias", "2.weight", "2.bias",
-    }  # fmt: skip
+        "positions",
+        "1.weight",
+        "1.bias",
+        "2.weight",
+        "2.bias",
+    }

@@ -20,9 +20,12 @@ def found(together: Callable, *arguments: str, world_size: int = 1) -> list[dict
 def left_out(each: dict) -> bool:
     """Whether a bad step alone changed nothing."""
     return (
-        each["skipped"] and each["bad"] == 0 and each["steps"] == 4
-        and each["well"] and each["good"] > 0
-    )  # fmt: skip
+        each["skipped"]
+        and each["bad"] == 0
+        and each["steps"] == 4
+        and each["well"]
+        and each["good"] > 0
+    )
 
 
 @pytest.mark.parametrize(("stage", "precision"), QUIET)

@@ -16,15 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 import torch
 
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
-from launch.distributed.process_group import find_processes, start_processes
+from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
 from tests.launch.training.waits import waits_of
 
 
 def main() -> None:
     stage, precision = int(sys.argv[1]), sys.argv[2]
-    processes = find_processes(os.environ)
-    start_processes(processes, 60)
+    processes = detect_processes(os.environ)
+    init_process_group(processes, 60)
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.Linear(70, 30))
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=0.01)
@@ -47,11 +47,19 @@ def main() -> None:
     step(math.inf)
     skipped, after, steps = bool(engine.skipped), weights(), engine.scalars()["optimizer_steps"]
     step()
-    print(json.dumps({
-        "waits": waits, "norm": norm, "skipped": skipped, "steps": steps,
-        "bad": float((after - before).abs().max()),
-        "good": float((weights() - after).abs().max()), "well": not bool(engine.skipped),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "waits": waits,
+                "norm": norm,
+                "skipped": skipped,
+                "steps": steps,
+                "bad": float((after - before).abs().max()),
+                "good": float((weights() - after).abs().max()),
+                "well": not bool(engine.skipped),
+            }
+        )
+    )
     engine.close()
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from encoder.checkpoint.native_format import load_strictly
-from encoder.checkpoint.overrides import Told
+from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
@@ -21,7 +21,7 @@ CONFIG = PretrainConfig(
     encoder=EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16),
     decoder=DecoderConfig(embed_dim=24, depth=2, num_heads=3),
 )
-TOLD = Told(num_heads=3)
+TOLD = CheckpointOverrides(num_heads=3)
 
 
 def model_without_zeros() -> MaskedAutoencoder:

@@ -5,15 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoder.checkpoint.overrides import Told
-from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.checkpoint.parse import find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from launch.checkpoint.consolidate import consolidate
 from launch.recipe import load_recipe
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, autoencoder_of
-from pretrain.checkpoint.infer_config import Geometry, ToldOfDecoder, measure_autoencoder
+from pretrain.checkpoint.infer_config import (
+    DecoderOverrides,
+    InferredConfig,
+    infer_autoencoder_config,
+)
 from pretrain.config import DataConfig, DecoderConfig, PretrainConfig, TargetConfig
 
 ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
@@ -29,17 +33,17 @@ def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig
     return out
 
 
-def measured(path: Path, *of_decoder: int | str) -> Geometry:
-    said = Told(num_heads=3, frames=4, image_size=(64, 64))
-    found = find_encoder(path, said)
-    return measure_autoencoder(found, *autoencoder_of(found), ToldOfDecoder(*of_decoder))
+def measured(path: Path, *of_decoder: int | str) -> InferredConfig:
+    said = CheckpointOverrides(num_heads=3, frames=4, image_size=(64, 64))
+    found = find_source(path, said)
+    return infer_autoencoder_config(found, *autoencoder_of(found), DecoderOverrides(*of_decoder))
 
 
 def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
     target = TargetConfig("pixels", variance_floor=0.01)
     odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, positions="separable", class_token=True)
     found = measured(written("own", tmp_path / "a.safetensors", target, odd))
-    assert found == Geometry(ENCODER, odd, target, ())
+    assert found == InferredConfig(ENCODER, odd, target, ())
     with pytest.raises(CheckpointMismatch, match="says all of itself; leave out --decoder-heads"):
         measured(tmp_path / "a.safetensors", 4)
 
@@ -65,14 +69,14 @@ def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
 
 def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
     file = SEEDS / "public_mae_st_mae.safetensors"
-    encoder = find_encoder(file, Told(4))
+    encoder = find_source(file, CheckpointOverrides(4))
     read = autoencoder_of(encoder)
-    found = measure_autoencoder(encoder, *read, ToldOfDecoder(4))
+    found = infer_autoencoder_config(encoder, *read, DecoderOverrides(4))
     assert found.target.kind == "standardised_pixels"
     assert found.decoder.positions == "separable" and found.decoder.class_token
     assert found.decoder.predicted_frames is None
     with pytest.raises(CheckpointMismatch, match="num_heads 16 does not divide"):
-        measure_autoencoder(encoder, *read, ToldOfDecoder())
+        infer_autoencoder_config(encoder, *read, DecoderOverrides())
 
 
 def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
 def test_a_consolidated_run_says_all_of_itself(finished: Path, tmp_path: Path) -> None:
     """Its decoder has two heads of 16, where a file of VideoMAE's would have one."""
     consolidate(finished, tmp_path / "whole.safetensors", None)
-    encoder = find_encoder(tmp_path / "whole.safetensors")
-    found = measure_autoencoder(encoder, *autoencoder_of(encoder), ToldOfDecoder())
+    encoder = find_source(tmp_path / "whole.safetensors")
+    found = infer_autoencoder_config(encoder, *autoencoder_of(encoder), DecoderOverrides())
     config = load_recipe(PretrainConfig, str(finished / "config.yaml"), (), finished)
-    assert found == Geometry(config.encoder, config.decoder, config.target, ())
+    assert found == InferredConfig(config.encoder, config.decoder, config.target, ())

@@ -8,15 +8,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from encoder.checkpoint.native_format import load_strictly
-from encoder.checkpoint.overrides import Told
-from encoder.checkpoint.parse import find_encoder
+from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.checkpoint.parse import find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, read_autoencoder
-from pretrain.checkpoint.infer_config import ToldOfDecoder
+from pretrain.checkpoint.infer_config import DecoderOverrides
 from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
 from pretrain.reconstruction.load import open_autoencoder
-from pretrain.reconstruction.reconstruct import complete
+from pretrain.reconstruction.reconstruct import reconstruct
 
 SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
 FILE = SEEDS / "public_mae_st_mae.safetensors"
@@ -26,8 +26,8 @@ DECODER = DecoderConfig(
 
 
 def model() -> MaskedAutoencoder:
-    built = MaskedAutoencoder(find_encoder(FILE, Told(4)).config, DECODER)
-    layout, tensors = read_autoencoder(FILE, Told(4))
+    built = MaskedAutoencoder(find_source(FILE, CheckpointOverrides(4)).config, DECODER)
+    layout, tensors = read_autoencoder(FILE, CheckpointOverrides(4))
     assert layout == "mae_st"
     load_strictly(built, tensors, FILE)
     return built.eval()
@@ -88,7 +88,9 @@ def test_predictions_and_loss_of_a_file_as_it_is_opened(
 ) -> None:
     """The loss of its own code is met only by its own target: pixels, frames and normalisation."""
     recorded = np.load(SEEDS / f"{name}.npz")
-    opened = open_autoencoder(SEEDS / f"{name}.safetensors", Told(4), ToldOfDecoder(4, kind))
+    opened = open_autoencoder(
+        SEEDS / f"{name}.safetensors", CheckpointOverrides(4), DecoderOverrides(4, kind)
+    )
     assert opened.model.decoder.config.predicted_frames == predicted
     mean, std = (torch.tensor(x) for x in (opened.encoder.mean, opened.encoder.std))
     clip = torch.from_numpy(recorded["x"]).permute(0, 2, 3, 4, 1) * std + mean
@@ -100,7 +102,7 @@ def test_predictions_and_loss_of_a_file_as_it_is_opened(
         predictions.append(opened.model(*inputs))
         return predictions[0]
 
-    completion = complete(predict, clip, visible, opened.encoder, opened.target, predicted)
+    completion = reconstruct(predict, clip, visible, opened.encoder, opened.target, predicted)
     expected = torch.from_numpy(recorded["random/pred"])[hidden].reshape(predictions[0].shape)
     torch.testing.assert_close(predictions[0], expected, atol=2e-5, rtol=1e-4)
     assert float(completion.error.mean()) == pytest.approx(float(recorded["random/loss"]), rel=1e-4)
@@ -114,4 +116,4 @@ def test_a_decoder_with_joint_positions_is_refused(tmp_path: Path) -> None:
     tensors["decoder_pos_embed"] = torch.zeros(1, 33, 24)
     save_file(tensors, tmp_path / "joint.safetensors")
     with pytest.raises(CheckpointMismatch, match="decoder_pos_embed is of no decoder that is"):
-        read_autoencoder(tmp_path / "joint.safetensors", Told(4))
+        read_autoencoder(tmp_path / "joint.safetensors", CheckpointOverrides(4))

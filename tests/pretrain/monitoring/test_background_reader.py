@@ -13,8 +13,8 @@ import torch
 
 import pretrain.monitoring.background_reader
 from launch.distributed.process_group import Processes
-from pretrain.monitoring.background_reader import Reading
-from pretrain.monitoring.probe_clips import Moments
+from pretrain.monitoring.background_reader import BackgroundReader
+from pretrain.monitoring.probe_clips import ProbeClips
 from pretrain.monitoring.read_clips import read_share
 from tests.conftest import ROOT
 from video.discover import find_recordings
@@ -23,15 +23,15 @@ from video.readers.probe import probe
 SIZE = (64, 64)
 
 
-def moments_of(operations: Path, clips: int) -> Moments:
+def moments_of(operations: Path, clips: int) -> ProbeClips:
     recordings = [probe(path) for path in find_recordings(operations)]
     of = [number % len(recordings) for number in range(clips)]
     times = [(0.1 * number, 0.1 * number + 0.2) for number in range(clips)]
-    return Moments(recordings, of, times, None, ())
+    return ProbeClips(recordings, of, times, None, ())
 
 
-def begin(moments: Moments, rank: int = 0, world_size: int = 1) -> Reading:
-    return Reading(moments, Processes(rank, world_size), SIZE, 2, 60.0)
+def begin(moments: ProbeClips, rank: int = 0, world_size: int = 1) -> BackgroundReader:
+    return BackgroundReader(moments, Processes(rank, world_size), SIZE, 2, 60.0)
 
 
 def test_clips_are_those_that_reading_at_once_gives(operations: Path, tmp_path: Path) -> None:

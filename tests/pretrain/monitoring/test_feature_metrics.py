@@ -5,29 +5,29 @@ import math
 import pytest
 import torch
 
-from pretrain.monitoring.feature_metrics import probe_neighbours, rank_me, spread
+from pretrain.monitoring.feature_metrics import feature_std, knn_probe, rankme
 
 
 def test_rank_is_that_of_equal_directions() -> None:
-    assert rank_me(torch.eye(8)) == pytest.approx(8, rel=1e-4)
-    assert rank_me(torch.eye(8)[:3] * 7) == pytest.approx(3, rel=1e-4)
-    assert rank_me(torch.ones(9, 4)) == pytest.approx(1, rel=1e-4)
+    assert rankme(torch.eye(8)) == pytest.approx(8, rel=1e-4)
+    assert rankme(torch.eye(8)[:3] * 7) == pytest.approx(3, rel=1e-4)
+    assert rankme(torch.ones(9, 4)) == pytest.approx(1, rel=1e-4)
 
 
 def test_rank_is_the_exponential_of_the_entropy() -> None:
     shares = [0.5, 0.25, 0.25]
     entropy = -sum(share * math.log(share) for share in shares)
-    assert rank_me(torch.diag(torch.tensor(shares)) * 3) == pytest.approx(
+    assert rankme(torch.diag(torch.tensor(shares)) * 3) == pytest.approx(
         math.exp(entropy), rel=1e-4
     )
 
 
 def test_spread_is_1_on_the_sphere_and_0_where_all_is_one() -> None:
     torch.manual_seed(0)
-    assert spread(torch.randn(4000, 32)) == pytest.approx(1, abs=0.02)
-    assert spread(torch.ones(10, 32)) == pytest.approx(0, abs=1e-9)
-    assert spread(torch.randn(4000, 32) * 5) == pytest.approx(1, abs=0.02)
-    assert spread(torch.randn(400, 32) + 50) < 0.05
+    assert feature_std(torch.randn(4000, 32)) == pytest.approx(1, abs=0.02)
+    assert feature_std(torch.ones(10, 32)) == pytest.approx(0, abs=1e-9)
+    assert feature_std(torch.randn(4000, 32) * 5) == pytest.approx(1, abs=0.02)
+    assert feature_std(torch.randn(400, 32) + 50) < 0.05
 
 
 def test_the_probe_asks_other_recordings_only() -> None:
@@ -35,15 +35,15 @@ def test_the_probe_asks_other_recordings_only() -> None:
     recordings = torch.arange(4).repeat_interleave(10)
     labels = torch.arange(2).repeat(20)
     by_label = torch.eye(8)[labels] + 0.01 * torch.randn(40, 8)
-    told = probe_neighbours(by_label, labels, recordings, 2, 5, 0.07)
-    assert told.right == 1 and told.commonest == 0.5 and told.chance == 0.5
+    told = knn_probe(by_label, labels, recordings, 2, 5, 0.07)
+    assert told.accuracy == 1 and told.majority == 0.5 and told.chance == 0.5
     # features that tell the recording alone, each of which has one label that no other has
     of_recording = torch.eye(8)[recordings] + 0.01 * torch.randn(40, 8)
-    assert probe_neighbours(of_recording, recordings, recordings, 4, 5, 0.07).right == 0
+    assert knn_probe(of_recording, recordings, recordings, 4, 5, 0.07).accuracy == 0
 
 
 def test_fewer_neighbours_than_asked_for_are_enough() -> None:
     labels, recordings = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])
-    told = probe_neighbours(torch.eye(3), labels, recordings, 3, 50, 0.07)
-    assert 0 <= told.right <= 1 and told.commonest == pytest.approx(2 / 3)
+    told = knn_probe(torch.eye(3), labels, recordings, 3, 50, 0.07)
+    assert 0 <= told.accuracy <= 1 and told.majority == pytest.approx(2 / 3)
     assert told.chance == pytest.approx(1 / 3)

@@ -10,9 +10,9 @@ from launch.distributed.process_group import Processes
 from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.monitoring.features import Watched, figures_of
-from pretrain.monitoring.probe_clips import Moments, labelled_moments, training_moments
-from pretrain.monitoring.read_clips import Share, read_share
+from pretrain.monitoring.features import ProbeShare, feature_metrics
+from pretrain.monitoring.probe_clips import ProbeClips, labelled_clips, training_clips
+from pretrain.monitoring.read_clips import ClipShare, read_share
 from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import looks_of, losses, run_alone, words
 from video.clip_sampler import ClipSampler
@@ -32,9 +32,9 @@ def _split(given: list[str]) -> tuple[str, list[str]]:
     return given[0], given[1:]
 
 
-def moments_of(config: PretrainConfig) -> Moments:
+def moments_of(config: PretrainConfig) -> ProbeClips:
     assert config.probe is not None
-    return labelled_moments(config, config.probe)
+    return labelled_clips(config, config.probe)
 
 
 def test_moments_are_evenly_chosen_and_labelled(operations: Path, tmp_path: Path) -> None:
@@ -59,9 +59,9 @@ def test_a_probe_that_would_say_nothing_is_refused(operations: Path, tmp_path: P
     assert config.probe is not None
     one = sorted(operations.glob("*.mp4"))[0]
     with pytest.raises(LabelError, match="give two of each or more"):
-        labelled_moments(config, replace(config.probe, source=str(one)))
+        labelled_clips(config, replace(config.probe, source=str(one)))
     with pytest.raises(LabelError, match=f"{one.stem}: has no labels; looked for"):
-        labelled_moments(config, replace(config.probe, labels=tmp_path))
+        labelled_clips(config, replace(config.probe, labels=tmp_path))
 
 
 def test_clips_of_the_run_itself_are_looked_at_without_a_probe(
@@ -72,9 +72,9 @@ def test_clips_of_the_run_itself_are_looked_at_without_a_probe(
     plans = plans_of(config.data)
     sampler = ClipSampler(recordings, config.encoder.frames, plans)
     sources = Sources(recordings, sampler, plans, "", 0)
-    found = training_moments(config, sources)
+    found = training_clips(config, sources)
     assert found.labels is None and len(found.times) == 5
-    assert found == training_moments(config, sources)
+    assert found == training_clips(config, sources)
 
 
 def test_processes_share_the_clips(operations: Path, tmp_path: Path) -> None:
@@ -103,16 +103,17 @@ def test_what_cannot_be_read_is_left_out_and_named(operations: Path, tmp_path: P
 def test_moments_of_one_recording_have_no_probe(operations: Path, tmp_path: Path) -> None:
     config = config_of(operations, tmp_path, "log.feature_clips=6")
     found = moments_of(config)
-    watched = Watched(found, Share([], torch.empty(0), []))
+    watched = ProbeShare(found, ClipShare([], torch.empty(0), []))
     rows = {number: torch.randn(8, generator=torch.manual_seed(number)) for number in range(6)}
-    assert "probe/knn" in figures_of(watched, rows, config)
+    assert "probe/knn" in feature_metrics(watched, rows, config)
     alone = {number: row for number, row in rows.items() if found.of[number] == found.of[0]}
-    assert set(figures_of(watched, alone, config)) == {"features/rankme", "features/std"}
+    assert set(feature_metrics(watched, alone, config)) == {"features/rankme", "features/std"}
 
 
 def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path) -> None:
-    looks = ("log={every_steps: 1, features_every_steps: 3, pictures_every_steps: 2, "
-             "feature_clips: 6}")  # fmt: skip
+    looks = (
+        "log={every_steps: 1, features_every_steps: 3, pictures_every_steps: 2, feature_clips: 6}"
+    )
     drop = "encoder.drop_path=0.2"
     probe = PROBE.format(operations)
     looked = run_alone(words(operations, tmp_path / "looked", looks, probe, drop))

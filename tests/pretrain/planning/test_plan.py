@@ -35,10 +35,18 @@ def test_memory_is_within_a_tenth_of_what_a_run_takes(
     planned = plan("small", "--cpus", "1", "--memory", "16", *SMALL)
     assert planned.returncode == 0, planned.stderr
     assert "say how long these are: --hours" in planned.stdout
-    done = run_alone([
-        "small", f"data.source={operations}", f"run={tmp_path}", "data.sampling={frame_rate: 12.5}",
-        "data.workers=1", "schedule={steps: 2, warmup: 0}", f"engine.zero_stage={stage}", *SMALL,
-    ])  # fmt: skip
+    done = run_alone(
+        [
+            "small",
+            f"data.source={operations}",
+            f"run={tmp_path}",
+            "data.sampling={frame_rate: 12.5}",
+            "data.workers=1",
+            "schedule={steps: 2, warmup: 0}",
+            f"engine.zero_stage={stage}",
+            *SMALL,
+        ]
+    )
     assert done.returncode == 0, done.stderr
     last = log_of(tmp_path)[-1]
     predicted = float(rows(planned.stdout)[stage, "no"]["total"])
@@ -116,8 +124,20 @@ def test_more_gpus_share_the_step_and_are_less_efficient(giant: str) -> None:
 
 
 def test_slower_links_are_what_one_says() -> None:
-    slow = plan("small", "--node", "4", "--inside", "100", "--between", "80", "--reached", "0.5",
-                "--overlap", "0", "batch.clips=1024")  # fmt: skip
+    slow = plan(
+        "small",
+        "--node",
+        "4",
+        "--inside",
+        "100",
+        "--between",
+        "80",
+        "--reached",
+        "0.5",
+        "--overlap",
+        "0",
+        "batch.clips=1024",
+    )
     assert "50 and 20 GB/s around a ring of all" in slow.stdout, slow.stderr
     row = list(map(float, scaled(slow.stdout)[64, 3][3:7]))
     assert row[2] == pytest.approx(row[0] / 20, rel=0.02)

@@ -63,11 +63,15 @@ def test_a_run_is_shown_as_it_was_trained(
         (("--ratio", 0.5), "tube 0.5, 16 of 32"),
         (("--mask", "random"), "random 0.9, 29 of 32"),
     ],
-)  # fmt: skip
+)
 def test_what_is_hidden_can_be_chosen(
-    published: Path, operations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    words: tuple[object, ...], hidden: str,
-) -> None:  # fmt: skip
+    published: Path,
+    operations: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[object, ...],
+    hidden: str,
+) -> None:
     video = sorted(operations.glob("*.mp4"))[0]
     called(published, video, *TOLD, *words, "--out", tmp_path, "--style", "classic")
     assert f"hidden: {hidden}" in capsys.readouterr().out
@@ -80,9 +84,17 @@ def test_mae_st_is_shown(
 ) -> None:
     for name in ("public_mae_st_mae", "public_normpix_pred8_mae_st_mae"):
         called(
-            SEEDS / f"{name}.safetensors", sorted(operations.glob("*.mp4"))[0], "--at", 0,
-            "--told", "num_heads=4", "--decoder-heads", 4, "--out", tmp_path / name,
-        )  # fmt: skip
+            SEEDS / f"{name}.safetensors",
+            sorted(operations.glob("*.mp4"))[0],
+            "--at",
+            0,
+            "--told",
+            "num_heads=4",
+            "--decoder-heads",
+            4,
+            "--out",
+            tmp_path / name,
+        )
         (picture,) = (tmp_path / name).glob("*.png")
         assert np.asarray(Image.open(picture)).std() > 20
     assert "predicts standardised_pixels" in capsys.readouterr().out
@@ -107,22 +119,42 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(
         (("{file}", "{video}", *TOLD, "--mask", "center"), "2 token frames, and this mask needs 3"),
         (("{file}", "{broken}", *TOLD), r"broken\.mp4: "),
         (("{run}/encoder.safetensors", "{video}"), "an encoder without a decoder"),
-        (("{mae_st}", "{video}", "--told", "num_heads=4", "--told", "frames=8",
-          "--decoder-heads", "4"), "frames 8 is told, its positions are for 16; leave it out"),
+        (
+            (
+                "{mae_st}",
+                "{video}",
+                "--told",
+                "num_heads=4",
+                "--told",
+                "frames=8",
+                "--decoder-heads",
+                "4",
+            ),
+            "frames 8 is told, its positions are for 16; leave it out",
+        ),
         (("{run}", "{video}", "--at", "999"), "--at 999: .*ends at"),
         (("{video}", "{video}"), "."),
         (("{run}", "{video}", "--out", "{broken}"), r"--out .*broken\.mp4: cannot be written"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_shown_is_one_line(
-    finished: Path, published: Path, operations: Path, tmp_path: Path, words: tuple[str, ...],
+    finished: Path,
+    published: Path,
+    operations: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
     message: str,
-) -> None:  # fmt: skip
+) -> None:
     video = sorted(operations.glob("*.mp4"))[0]
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(video.read_bytes()[:2000])
-    places = {"file": published, "video": video, "broken": broken, "run": finished,
-              "mae_st": SEEDS / "public_mae_st_mae.safetensors"}  # fmt: skip
+    places = {
+        "file": published,
+        "video": video,
+        "broken": broken,
+        "run": finished,
+        "mae_st": SEEDS / "public_mae_st_mae.safetensors",
+    }
     command = [word.format(**places) for word in words]
     with pytest.raises(Exception, match=message) as raised:
         called("--out", tmp_path / "out", *command)

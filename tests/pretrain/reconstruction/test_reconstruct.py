@@ -7,8 +7,13 @@ from torch import Tensor
 from encoder.config import EncoderConfig
 from encoder.patchify import gather_tokens, split_tubelets, unit_pixels
 from pretrain.config import TargetConfig
-from pretrain.reconstruction.reconstruct import GREY, borrowed_statistics, complete, hidden_tokens
-from pretrain.reconstruction.render import classic_sheet, completion_sheet, strips_of
+from pretrain.reconstruction.reconstruct import (
+    GREY,
+    hidden_indices,
+    neighbour_statistics,
+    reconstruct,
+)
+from pretrain.reconstruction.render import classic_sheet, reconstruction_sheet, strips_of
 from pretrain.targets import TARGETS, Statistics, build_target
 
 ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
@@ -35,7 +40,7 @@ def silent(clip: Tensor, visible: Tensor, decoded: Tensor) -> Tensor:
 
 
 def test_hidden_tokens_are_the_others() -> None:
-    hidden = hidden_tokens(VISIBLE, 32)
+    hidden = hidden_indices(VISIBLE, 32)
     assert hidden.shape == (2, 28)
     for seen, rest in zip(VISIBLE.tolist(), hidden.tolist(), strict=True):
         assert sorted(seen + rest) == list(range(32)) and rest == sorted(rest)
@@ -44,8 +49,8 @@ def test_hidden_tokens_are_the_others() -> None:
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_perfect_prediction_gives_the_original_back(clip: Tensor, kind: str) -> None:
     target = TargetConfig(kind=kind)  # type: ignore[arg-type]
-    completion = complete(perfect(target), clip, VISIBLE, ENCODER, target)
-    filled = completion.with_truth if kind.startswith("normalised") else completion.completed
+    completion = reconstruct(perfect(target), clip, VISIBLE, ENCODER, target)
+    filled = completion.with_truth if kind.startswith("normalised") else completion.reconstructed
     torch.testing.assert_close(filled, completion.original, atol=1e-4, rtol=0)
     torch.testing.assert_close(completion.original, clip / 255)
     assert (completion.with_truth is None) == (not kind.startswith("normalised"))
@@ -54,13 +59,13 @@ def test_a_perfect_prediction_gives_the_original_back(clip: Tensor, kind: str) -
     shown = gather_tokens(tubelets, VISIBLE)
     expected = gather_tokens(split_tubelets(clip, ENCODER.tubelet_shape), VISIBLE)
     torch.testing.assert_close(shown, unit_pixels(expected))
-    assert (gather_tokens(tubelets, hidden_tokens(VISIBLE, 32)) == GREY).all()
+    assert (gather_tokens(tubelets, hidden_indices(VISIBLE, 32)) == GREY).all()
 
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_nothing_hidden_leaks_into_the_completion(clip: Tensor, kind: str) -> None:
     target = TargetConfig(kind=kind)  # type: ignore[arg-type]
-    hidden = hidden_tokens(VISIBLE, 32)
+    hidden = hidden_indices(VISIBLE, 32)
     tubelets = split_tubelets(clip, ENCODER.tubelet_shape)
     index = hidden.unsqueeze(-1).expand(-1, -1, tubelets.shape[-1])
     other = torch.randint(0, 60, index.shape, dtype=torch.uint8)
@@ -68,8 +73,8 @@ def test_nothing_hidden_leaks_into_the_completion(clip: Tensor, kind: str) -> No
     from encoder.patchify import join_tubelets
 
     another = join_tubelets(changed, ENCODER.tubelet_shape, ENCODER.grid)
-    first, second = (complete(silent, c, VISIBLE, ENCODER, target) for c in (clip, another))
-    assert torch.equal(first.completed, second.completed)
+    first, second = (reconstruct(silent, c, VISIBLE, ENCODER, target) for c in (clip, another))
+    assert torch.equal(first.reconstructed, second.reconstructed)
     assert not torch.equal(first.original, second.original)
     if first.with_truth is not None:
         assert (first.with_truth - second.with_truth).abs().max() > 0.1, "the truth should leak"
@@ -79,7 +84,7 @@ def test_statistics_are_borrowed_from_near_tubelets() -> None:
     grid = (1, 1, 5)
     visible, hidden = torch.tensor([[0, 4]]), torch.tensor([[1, 2, 3]])
     offset = torch.tensor([0.2, 0.8]).view(1, 2, 1, 1)
-    borrowed = borrowed_statistics(Statistics(offset, offset * 2), visible, hidden, grid)
+    borrowed = neighbour_statistics(Statistics(offset, offset * 2), visible, hidden, grid)
     near = [(1 * 0.2 + 3**-4 * 0.8) / (1 + 3**-4), 0.5, (1 * 0.8 + 3**-4 * 0.2) / (1 + 3**-4)]
     assert borrowed.offset.flatten().tolist() == pytest.approx(near)
     torch.testing.assert_close(borrowed.scale, borrowed.offset * 2)
@@ -87,23 +92,23 @@ def test_statistics_are_borrowed_from_near_tubelets() -> None:
 
 def test_a_decoder_of_fewer_frames_is_shown_in_those(clip: Tensor) -> None:
     target = TargetConfig(kind="pixels")
-    completion = complete(perfect(target, 1), clip, VISIBLE, ENCODER, target, 1)
+    completion = reconstruct(perfect(target, 1), clip, VISIBLE, ENCODER, target, 1)
     torch.testing.assert_close(completion.original, clip[:, [0, 3]] / 255)
-    torch.testing.assert_close(completion.completed, completion.original)
+    torch.testing.assert_close(completion.reconstructed, completion.original)
 
 
 def test_pictures_have_a_row_for_each_part(clip: Tensor) -> None:
     target = TargetConfig()
-    completion = complete(silent, clip, VISIBLE, ENCODER, target)
+    completion = reconstruct(silent, clip, VISIBLE, ENCODER, target)
     strips = strips_of(completion, 1, 0.125)
     assert list(strips) == ["original", "seen", "completed", "with_truth", "difference"]
     assert "12%" in strips["seen"].caption and "leak" in strips["with_truth"].caption
     assert all(strip.frames.shape == (4, 64, 64, 3) for strip in strips.values())
-    plain = strips_of(complete(silent, clip, VISIBLE, ENCODER, TargetConfig("pixels")), 0, 0.125)
+    plain = strips_of(reconstruct(silent, clip, VISIBLE, ENCODER, TargetConfig("pixels")), 0, 0.125)
     assert list(plain) == ["original", "seen", "completed", "difference"]
     classic = classic_sheet(strips)
     assert classic.shape == (3 * 65 + 1, 4 * 65 + 1, 3)
     assert (classic[1:65, 1:65] == strips["original"].frames[0]).all()
     assert (classic[131:195, 196:260] == strips["completed"].frames[3]).all()
-    sheet = completion_sheet(completion, 0.125, "step 7")
+    sheet = reconstruction_sheet(completion, 0.125, "step 7")
     assert sheet.shape[1] >= 4 * 128 and len(sheet) > 2 * 5 * 128

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from video.check.black_frozen_motion import MOST_KEPT, Looks
+from video.check.black_frozen_motion import MOST_KEPT, Thumbnails
 
 
-def looks(pictures: list[np.ndarray]) -> Looks:
-    seen = Looks()
+def looks(pictures: list[np.ndarray]) -> Thumbnails:
+    seen = Thumbnails()
     for n, picture in enumerate(pictures):
         time = n * 0.25
         if seen.is_due(time):

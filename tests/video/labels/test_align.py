@@ -5,8 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from video.labels.align import Track, classes_of, join, join_many, moments, report
-from video.labels.segments import LabelError, ManyFile, ManyMark, Mark
+from video.labels.align import (
+    LabelTrack,
+    align_labels,
+    align_multi_labels,
+    classes_of,
+    report,
+    timestamps,
+)
+from video.labels.segments import LabelError, LabelSegment, MultiLabelFile, MultiLabelSegment
 from video.labels.single_label import read_labels
 from video.recording import Recording
 
@@ -18,22 +25,22 @@ def recording(seconds: float = 10.0, fps: float = 25.0, **more) -> Recording:
     return Recording("a.mp4", "pyav", fps, frames, seconds, 64, 64, 0.0, **more)
 
 
-def joined(marks: list[Mark], classes=("x", "y"), rate: float = 1.0, **more):
+def joined(marks: list[LabelSegment], classes=("x", "y"), rate: float = 1.0, **more):
     given = recording(**more)
-    return join(given, moments(given, rate), marks, classes, "labels.csv")
+    return align_labels(given, timestamps(given, rate), marks, classes, "labels.csv")
 
 
 def test_each_moment_has_the_label_that_holds_then() -> None:
-    track = joined([Mark(0.0, 4.0, "x", 2), Mark(4.0, 8.0, "y", 3)])
+    track = joined([LabelSegment(0.0, 4.0, "x", 2), LabelSegment(4.0, 8.0, "y", 3)])
     assert track.times.tolist() == list(range(10))
     assert track.labels.tolist() == [0] * 4 + [1] * 4 + [-1] * 2
-    assert (track.labelled, track.unlabelled, track.surplus, track.disputed) == (8, 2, 0, 0)
+    assert (track.labelled, track.unlabelled, track.out_of_range, track.conflicting) == (8, 2, 0, 0)
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, 5.0, 25.0])
 def test_a_label_of_every_frame_gives_every_moment_one(rate: float) -> None:
     """Cholec80's numbers count frames at 25 a second; written times are rounded."""
-    marks = [Mark(i / 25, (i + 1) / 25, "x" if i < 100 else "y", i + 2) for i in range(250)]
+    marks = [LabelSegment(i / 25, (i + 1) / 25, "x" if i < 100 else "y", i + 2) for i in range(250)]
     track = joined(marks, rate=rate)
     assert len(track.times) == 10 * rate and track.unlabelled == 0
     assert (track.labels == (track.times >= 4 - 1e-9)).all()
@@ -41,69 +48,92 @@ def test_a_label_of_every_frame_gives_every_moment_one(rate: float) -> None:
 
 def test_moments_are_where_there_are_frames() -> None:
     given = recording(holes=((3.0, 6.0),))
-    assert moments(given, 1.0).tolist() == [0, 1, 2, 6, 7, 8, 9]
+    assert timestamps(given, 1.0).tolist() == [0, 1, 2, 6, 7, 8, 9]
 
 
 def test_marks_that_disagree_give_no_label_and_are_counted() -> None:
-    track = joined([Mark(0.0, 5.0, "x", 2), Mark(4.0, 8.0, "y", 3), Mark(6.0, 7.0, "y", 4)])
-    assert track.disputed == 1 and track.labels[4] == -1 and track.labels[6] == 1
+    track = joined(
+        [
+            LabelSegment(0.0, 5.0, "x", 2),
+            LabelSegment(4.0, 8.0, "y", 3),
+            LabelSegment(6.0, 7.0, "y", 4),
+        ]
+    )
+    assert track.conflicting == 1 and track.labels[4] == -1 and track.labels[6] == 1
 
 
 def test_labels_a_little_behind_the_end_are_counted_and_far_behind_it_refused() -> None:
-    assert joined([Mark(0.0, 10.0, "x", 2), Mark(10.0, 11.0, "x", 3)]).surplus == 1
+    assert (
+        joined([LabelSegment(0.0, 10.0, "x", 2), LabelSegment(10.0, 11.0, "x", 3)]).out_of_range
+        == 1
+    )
     with pytest.raises(LabelError, match=r"labels\.csv:3: a label at 250 s, a\.mp4 ends at 10 s"):
-        joined([Mark(0.0, 10.0, "x", 2), Mark(250.0, 251.0, "x", 3)])
+        joined([LabelSegment(0.0, 10.0, "x", 2), LabelSegment(250.0, 251.0, "x", 3)])
 
 
 def test_a_class_that_is_not_known_names_the_nearest() -> None:
     with pytest.raises(LabelError, match=r"labels\.csv:7: 'Clippin' is none of .*'Clipping'"):
-        joined([Mark(0.0, 1.0, "Clippin", 7)], classes=("Clipping", "Cutting"))
+        joined([LabelSegment(0.0, 1.0, "Clippin", 7)], classes=("Clipping", "Cutting"))
 
 
 def test_classes_come_in_the_order_of_time() -> None:
-    first = [Mark(5.0, 6.0, "b", 2), Mark(0.0, 1.0, "a", 3)]
-    assert classes_of([first, [Mark(0.0, 1.0, "c", 2)]]) == ("a", "b", "c")
+    first = [LabelSegment(5.0, 6.0, "b", 2), LabelSegment(0.0, 1.0, "a", 3)]
+    assert classes_of([first, [LabelSegment(0.0, 1.0, "c", 2)]]) == ("a", "b", "c")
 
 
 def test_the_report_counts_everything() -> None:
-    track = joined([Mark(0.0, 4.0, "x", 2), Mark(4.0, 6.0, "y", 3), Mark(10.0, 11.0, "y", 4)])
+    track = joined(
+        [
+            LabelSegment(0.0, 4.0, "x", 2),
+            LabelSegment(4.0, 6.0, "y", 3),
+            LabelSegment(10.0, 11.0, "y", 4),
+        ]
+    )
     lines = report([track], ("x", "y"))
     assert lines[0] == "a.mp4: 6 labelled moments (4 without label, 1 labels behind its end)"
     assert lines[1] == "6 labelled moments of 1 recordings: x 67%, y 33%"
 
 
-def joined_many(marks: list[ManyMark], of=("x", "y"), classes=("x", "y", "z"), **more) -> Track:
+def joined_many(
+    marks: list[MultiLabelSegment], of=("x", "y"), classes=("x", "y", "z"), **more
+) -> LabelTrack:
     given = recording(**more)
-    file = ManyFile("tools.csv", of, {"a": marks})
-    return join_many(given, moments(given, 1.0), marks, classes, file)
+    file = MultiLabelFile("tools.csv", of, {"a": marks})
+    return align_multi_labels(given, timestamps(given, 1.0), marks, classes, file)
 
 
 def test_several_labels_a_moment() -> None:
-    track = joined_many([ManyMark(0, 2, (1, 0), 2), ManyMark(2, 3, (-1, 1), 3)], ("z", "x"))
+    track = joined_many(
+        [MultiLabelSegment(0, 2, (1, 0), 2), MultiLabelSegment(2, 3, (-1, 1), 3)], ("z", "x")
+    )
     assert track.labels[:4].tolist() == [[0, -1, 1], [0, -1, 1], [1, -1, -1], [-1, -1, -1]]
-    assert track.many_labels and track.known.tolist() == [True] * 3 + [False] * 7
-    assert (track.labelled, track.unlabelled, track.disputed) == (3, 7, 0)
+    assert track.is_multi_label and track.known.tolist() == [True] * 3 + [False] * 7
+    assert (track.labelled, track.unlabelled, track.conflicting) == (3, 7, 0)
 
 
 def test_a_label_in_dispute_is_not_known_and_those_beside_it_are() -> None:
-    marks = [ManyMark(0, 2, (1, 0), 2), ManyMark(1, 3, (0, -1), 3), ManyMark(1, 2, (1, 1), 4)]
+    marks = [
+        MultiLabelSegment(0, 2, (1, 0), 2),
+        MultiLabelSegment(1, 3, (0, -1), 3),
+        MultiLabelSegment(1, 2, (1, 1), 4),
+    ]
     track = joined_many(marks, seconds=3.0)
     assert track.labels.tolist() == [[1, 0, -1], [-1, -1, -1], [0, -1, -1]]
-    assert track.disputed == 2
+    assert track.conflicting == 2
     lines = report([track], ("x", "y", "z"))
     assert lines[0] == "a.mp4: 2 labelled moments (1 without label, 2 labels in dispute)"
 
 
 def test_several_labels_have_the_errors_of_one() -> None:
     with pytest.raises(LabelError, match=r"tools\.csv: 'Hok' is none of the 1 classes.*'Hook'"):
-        joined_many([ManyMark(0, 1, (1,), 2)], ("Hok",), ("Hook",))
+        joined_many([MultiLabelSegment(0, 1, (1,), 2)], ("Hok",), ("Hook",))
     with pytest.raises(LabelError, match=r"tools\.csv:2: a label at 250 s, a\.mp4 ends at 10 s"):
-        joined_many([ManyMark(250, 251, (1, 1), 2)])
-    assert joined_many([ManyMark(11, 12, (1, 1), 2)]).surplus == 1
+        joined_many([MultiLabelSegment(250, 251, (1, 1), 2)])
+    assert joined_many([MultiLabelSegment(11, 12, (1, 1), 2)]).out_of_range == 1
 
 
 def test_the_report_of_several_labels_is_of_what_is_known() -> None:
-    marks = [ManyMark(0, 3, (1, 0), 2), ManyMark(3, 4, (0, -1), 3)]
+    marks = [MultiLabelSegment(0, 3, (1, 0), 2), MultiLabelSegment(3, 4, (0, -1), 3)]
     lines = report([joined_many(marks, seconds=5.0)], ("x", "y", "z"))
     assert lines == [
         "a.mp4: 4 labelled moments (1 without label)",
@@ -114,7 +144,7 @@ def test_the_report_of_several_labels_is_of_what_is_known() -> None:
 
 def test_the_report_of_stretches_counts_clips_together() -> None:
     given, begins = recording(), np.array([0.0, 5.0])
-    track = Track(given, begins, np.array([1, -1]), 0, 0, begins + 5)
+    track = LabelTrack(given, begins, np.array([1, -1]), 0, 0, begins + 5)
     lines = report([track, track._replace(labels=np.array([0, 1]))], ("x", "y"))
     assert lines == ["3 labelled clips of 2 recordings (1 without label): x 33%, y 67%"]
 
@@ -122,11 +152,17 @@ def test_the_report_of_stretches_counts_clips_together() -> None:
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="the real recordings are not at hand")
 @pytest.mark.parametrize("name", ["VID68", "VID70", "VID73", "VID74", "VID75"])
 def test_real_labels_of_cholect50_agree_in_both_forms(name: str) -> None:
-    table = read_labels(VIDEOS / "phases.csv", name).marks[name]
-    theirs = read_labels(VIDEOS / f"labels/{name}.json", name).marks[name]
-    numbers = ("preparation", "carlot-triangle-dissection", "clipping-and-cutting",
-               "gallbladder-dissection", "gallbladder-packaging", "cleaning-and-coagulation",
-               "gallbladder-extraction")  # fmt: skip
+    table = read_labels(VIDEOS / "phases.csv", name).segments[name]
+    theirs = read_labels(VIDEOS / f"labels/{name}.json", name).segments[name]
+    numbers = (
+        "preparation",
+        "carlot-triangle-dissection",
+        "clipping-and-cutting",
+        "gallbladder-dissection",
+        "gallbladder-packaging",
+        "cleaning-and-coagulation",
+        "gallbladder-extraction",
+    )
     by_second = {mark.begin: mark.label for mark in theirs}
     assert len(by_second) > 90
     for mark in table:

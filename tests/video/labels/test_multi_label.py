@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from video.labels.multi_label import read_many
-from video.labels.segments import LabelError, ManyMark
+from video.labels.multi_label import read_multi_labels
+from video.labels.segments import LabelError, MultiLabelSegment
 
 VIDEOS = Path(__file__).parents[4] / "shared/videos/cholect50_challenge_val"
 NAMES = {
@@ -28,54 +28,65 @@ def annotated(**seconds: list[int]) -> str:
 
 def test_cholec80s_tools_hold_until_the_next_row(tmp_path: Path) -> None:
     text = "Frame\tGrasper\tSpecimen bag\n0\t1\t0\n25\t0\t0\n50\t0\t1\n"
-    file = read_many(written(tmp_path, text), "video01")
+    file = read_multi_labels(written(tmp_path, text), "video01")
     assert file.classes == ("Grasper", "Specimen bag")
-    assert file.marks == {
+    assert file.segments == {
         "video01": [
-            ManyMark(0, 1, (1, 0), 2), ManyMark(1, 2, (0, 0), 3), ManyMark(2, 3, (0, 1), 4),
+            MultiLabelSegment(0, 1, (1, 0), 2),
+            MultiLabelSegment(1, 2, (0, 0), 3),
+            MultiLabelSegment(2, 3, (0, 1), 4),
         ]
-    }  # fmt: skip
-    slower = read_many(written(tmp_path, text), "video01", label_fps=5.0).marks["video01"]
+    }
+    slower = read_multi_labels(written(tmp_path, text), "video01", label_fps=5.0).segments[
+        "video01"
+    ]
     assert [(mark.begin, mark.end) for mark in slower] == [(0, 5), (5, 10), (10, 15)]
 
 
 def test_a_gap_between_rows_of_tools_stays_without_labels(tmp_path: Path) -> None:
     rows = "".join(f"{frame}\t1\n" for frame in (0, 25, 50, 500, 525))
-    marks = read_many(written(tmp_path, "Frame\tHook\n" + rows), "a").marks["a"]
+    marks = read_multi_labels(written(tmp_path, "Frame\tHook\n" + rows), "a").segments["a"]
     assert [mark.end for mark in marks] == [1, 2, 3, 21, 22]
 
 
 def test_rows_of_one_frame_all_hold_and_may_disagree(tmp_path: Path) -> None:
-    marks = read_many(written(tmp_path, "Frame\tHook\n0\t1\n0\t0\n25\t1\n"), "a").marks["a"]
+    marks = read_multi_labels(written(tmp_path, "Frame\tHook\n0\t1\n0\t0\n25\t1\n"), "a").segments[
+        "a"
+    ]
     assert [(mark.begin, mark.end, mark.values) for mark in marks] == [
-        (0, 1, (1,)), (0, 1, (0,)), (1, 2, (1,)),
-    ]  # fmt: skip
+        (0, 1, (1,)),
+        (0, 1, (0,)),
+        (1, 2, (1,)),
+    ]
 
 
 def test_cholect50s_categories_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     path = written(tmp_path, annotated(s8=[10, 0, 0], s9=[-1], s12=[]))
-    file = read_many(path, "VID70", category="instrument")
+    file = read_multi_labels(path, "VID70", category="instrument")
     assert file.classes == ("grasper", "hook", "clipper")
-    assert file.marks["VID70"] == [
-        ManyMark(8, 9, (1, 0, 1), 0), ManyMark(9, 10, (0, 0, 0), 0), ManyMark(12, 13, (0, 0, 0), 0),
-    ]  # fmt: skip
+    assert file.segments["VID70"] == [
+        MultiLabelSegment(8, 9, (1, 0, 1), 0),
+        MultiLabelSegment(9, 10, (0, 0, 0), 0),
+        MultiLabelSegment(12, 13, (0, 0, 0), 0),
+    ]
     with pytest.raises(LabelError, match="'phase' is not several labels a moment; give one of"):
-        read_many(path, "VID70", category="phase")
+        read_multi_labels(path, "VID70", category="phase")
     with pytest.raises(LabelError, match=r"not CholecT50's \(KeyError: 7\)"):
-        read_many(written(tmp_path, annotated(s1=[7])), "VID70", category="instrument")
+        read_multi_labels(written(tmp_path, annotated(s1=[7])), "VID70", category="instrument")
 
 
 def test_a_wide_table_of_moments_or_stretches(tmp_path: Path) -> None:
     path = written(tmp_path, "video,second,C1,C2\na,3,1,\nb,4,-1,0\na,5,0.0,1.0\n")
-    file = read_many(path, "unused")
-    assert file.classes == ("C1", "C2") and file.marks == {
-        "a": [ManyMark(3, 4, (1, -1), 2), ManyMark(5, 6, (0, 1), 4)],
-        "b": [ManyMark(4, 5, (-1, 0), 3)],
+    file = read_multi_labels(path, "unused")
+    assert file.classes == ("C1", "C2") and file.segments == {
+        "a": [MultiLabelSegment(3, 4, (1, -1), 2), MultiLabelSegment(5, 6, (0, 1), 4)],
+        "b": [MultiLabelSegment(4, 5, (-1, 0), 3)],
     }
     path = written(tmp_path, "\ufeffstart, end, C1\n0, 12.5, 1\n\n12.5, 60, 0\n")
-    assert read_many(path, "a").marks["a"] == [
-        ManyMark(0, 12.5, (1,), 2), ManyMark(12.5, 60, (0,), 4),
-    ]  # fmt: skip
+    assert read_multi_labels(path, "a").segments["a"] == [
+        MultiLabelSegment(0, 12.5, (1,), 2),
+        MultiLabelSegment(12.5, 60, (0,), 4),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +113,7 @@ def test_a_wide_table_of_moments_or_stretches(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LabelError, match=message) as caught:
-        read_many(written(tmp_path, text), "a")
+        read_multi_labels(written(tmp_path, text), "a")
     assert "\n" not in str(caught.value)
 
 
@@ -114,13 +125,13 @@ def test_real_triplets_are_made_of_their_parts() -> None:
     seconds = 0
     for name in ("VID68", "VID70", "VID73", "VID74", "VID75"):
         path = VIDEOS / f"labels/{name}.json"
-        triplets = read_many(path, name, category="triplet")
+        triplets = read_multi_labels(path, name, category="triplet")
         assert len(triplets.classes) == 100 and triplets.classes[82] == "irrigator,aspirate,fluid"
-        seconds += len(triplets.marks[name])
+        seconds += len(triplets.segments[name])
         for place, category in enumerate(("instrument", "verb", "target")):
-            parts = read_many(path, name, category=category)
+            parts = read_multi_labels(path, name, category=category)
             assert len(parts.classes) == (6, 10, 15)[place]
-            for triplet, part in zip(triplets.marks[name], parts.marks[name], strict=True):
+            for triplet, part in zip(triplets.segments[name], parts.segments[name], strict=True):
                 held = {part_of[i][place] for i, value in enumerate(triplet.values) if value}
                 assert held <= {i for i, value in enumerate(part.values) if value}
                 assert (triplet.begin, triplet.end) == (part.begin, part.end)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from video.labels.segments import LabelError, Mark
+from video.labels.segments import LabelError, LabelSegment
 from video.labels.single_label import label_files, read_labels
 
 
@@ -16,11 +16,11 @@ def written(folder: Path, text: str, name: str = "labels.txt") -> Path:
 
 def test_cholec80s_text(tmp_path: Path) -> None:
     path = written(tmp_path, "Frame\tPhase\n0\tPreparation\n1\tPreparation\n25\tClipping\n")
-    marks = read_labels(path, "video01").marks["video01"]
-    assert marks[0] == Mark(0.0, 0.04, "Preparation", 2)
-    assert marks[2] == Mark(1.0, 1.04, "Clipping", 4)
-    slower = read_labels(path, "video01", label_fps=1.0).marks["video01"]
-    assert slower[2] == Mark(25.0, 26.0, "Clipping", 4)
+    marks = read_labels(path, "video01").segments["video01"]
+    assert marks[0] == LabelSegment(0.0, 0.04, "Preparation", 2)
+    assert marks[2] == LabelSegment(1.0, 1.04, "Clipping", 4)
+    slower = read_labels(path, "video01", label_fps=1.0).segments["video01"]
+    assert slower[2] == LabelSegment(25.0, 26.0, "Clipping", 4)
 
 
 def test_cholect50s_json(tmp_path: Path) -> None:
@@ -30,16 +30,19 @@ def test_cholect50s_json(tmp_path: Path) -> None:
         "annotations": {"8": [[*row, 0], [*row, 0]], "16": [[*row, 1]], "17": [[*row, -1]]},
     }
     path = written(tmp_path, json.dumps(held))
-    assert read_labels(path, "VID70").marks["VID70"] == [
-        Mark(8.0, 9.0, "preparation", 0), Mark(16.0, 17.0, "clipping", 0),
-    ]  # fmt: skip
+    assert read_labels(path, "VID70").segments["VID70"] == [
+        LabelSegment(8.0, 9.0, "preparation", 0),
+        LabelSegment(16.0, 17.0, "clipping", 0),
+    ]
 
 
 def test_another_category_of_cholect50(tmp_path: Path) -> None:
     rows = [[0, 2, *[0] * 12, 0], [-1, -1, *[0] * 12, 0]]
     names = {"phase": {"0": "preparation"}, "instrument": {"2": "hook"}}
     path = written(tmp_path, json.dumps({"categories": names, "annotations": {"8": rows}}))
-    assert read_labels(path, "a", category="instrument").marks["a"] == [Mark(8.0, 9.0, "hook", 0)]
+    assert read_labels(path, "a", category="instrument").segments["a"] == [
+        LabelSegment(8.0, 9.0, "hook", 0)
+    ]
     with pytest.raises(LabelError, match=r"category: 'instruments' is none of .*'instrument'"):
         read_labels(path, "a", category="instruments")
     rows[0][1] = 1.5
@@ -50,17 +53,19 @@ def test_another_category_of_cholect50(tmp_path: Path) -> None:
 
 def test_a_table_of_moments_of_several_recordings(tmp_path: Path) -> None:
     path = written(tmp_path, "video,frame_1fps,phase\na,3,x\nb,4,y\na,5,y\n")
-    marks = read_labels(path, "unused").marks
+    marks = read_labels(path, "unused").segments
     assert marks == {
-        "a": [Mark(3.0, 4.0, "x", 2), Mark(5.0, 6.0, "y", 4)], "b": [Mark(4.0, 5.0, "y", 3)],
-    }  # fmt: skip
+        "a": [LabelSegment(3.0, 4.0, "x", 2), LabelSegment(5.0, 6.0, "y", 4)],
+        "b": [LabelSegment(4.0, 5.0, "y", 3)],
+    }
 
 
 def test_a_table_of_segments(tmp_path: Path) -> None:
     path = written(tmp_path, "start,end,label\n0,12.5,x\n12.5,60,y\n")
-    assert read_labels(path, "a").marks["a"] == [
-        Mark(0.0, 12.5, "x", 2), Mark(12.5, 60.0, "y", 3),
-    ]  # fmt: skip
+    assert read_labels(path, "a").segments["a"] == [
+        LabelSegment(0.0, 12.5, "x", 2),
+        LabelSegment(12.5, 60.0, "y", 3),
+    ]
 
 
 @pytest.mark.parametrize(

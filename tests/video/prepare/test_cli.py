@@ -182,9 +182,12 @@ def test_a_kill_leaves_nothing_half_written_and_the_rest_is_made_later(
     whole = prepared(videos, tmp_path / "whole", "--form", form)
     for _ in range(3):
         started = subprocess.Popen(
-            [sys.executable, "-m", "video", *command], cwd=ROOT, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-m", "video", *command],
+            cwd=ROOT,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         ends = time.monotonic() + 60
         seen = len(list(out.rglob("*.json")))
         while len(list(out.rglob("*.json"))) == seen and time.monotonic() < ends:
@@ -215,9 +218,14 @@ def test_a_full_disk_is_one_line_and_the_rest_goes_on_later(
     (tmp_path / "cache").mkdir()
     command = [sys.executable, "-m", "video", "prepare", str(videos), str(out), "--form", form]
     done = subprocess.run(
-        command, cwd=ROOT, preexec_fn=limit, capture_output=True, text=True, check=False,
+        command,
+        cwd=ROOT,
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-    )  # fmt: skip
+    )
     assert done.returncode == 2, done.stderr
     line = done.stderr.strip().splitlines()[-1]
     assert "File too large; make room and give the same command again; what is complete" in line

@@ -13,7 +13,7 @@ from video.recording import UnreadableVideo
 from video.synthetic import synthesize
 from video.visualize.contact_sheet import SIDE, draw_sheet, stack_sheets
 from video.visualize.film import write_film
-from video.visualize.select_clips import Choice, NoSuchClip, find_chosen, names_of, read_clips
+from video.visualize.select_clips import ClipChoice, NoSuchClip, find_chosen, names_of, read_clips
 from video.visualize.strips import Strip, line_of_text, to_bytes
 
 
@@ -29,9 +29,9 @@ def strip(caption: str, *grey: int) -> Strip:
     return Strip(caption, frames)
 
 
-def choice(*sources: Path, **other: object) -> Choice:
+def choice(*sources: Path, **other: object) -> ClipChoice:
     values = {"recordings": None, "at": None, "seed": 0, "folder_fps": 1.0, **other}
-    return Choice(sources, **values)  # type: ignore[arg-type]
+    return ClipChoice(sources, **values)  # type: ignore[arg-type]
 
 
 def test_one_scale_holds_for_every_frame() -> None:
