@@ -28,7 +28,7 @@ WIDTH = 1024
 def build(millions: float) -> Engine:
     layers = max(1, round(millions * 1e6 / WIDTH**2))
     model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(layers)))
-    batch, config = BatchConfig(clips=4, micro_batch=4), EngineConfig(precision="fp32")
+    batch, config = BatchConfig(global_batch_size=4, micro_batch_size=4), EngineConfig(precision="fp32")
     return Engine(model, batch, OptimizerConfig(), config, Processes())
 
 
@@ -51,7 +51,7 @@ class Ways:
         self._step = 0
         blocking, background = (
             CheckpointConfig(keep_last=1),
-            CheckpointConfig(keep_last=1, asynchronous=True),
+            CheckpointConfig(keep_last=1, async_save=True),
         )
         self._blocking = Saver(folder / "blocking", Processes(), blocking, print)
         self._background = Saver(folder / "background", Processes(), background, print)

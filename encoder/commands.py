@@ -56,7 +56,7 @@ def convert(options: argparse.Namespace) -> None:
     print(report)
     config = encoder.config
     again = load_encoder(
-        out, told=CheckpointOverrides(config.num_heads, config.frames, config.image_size)
+        out, told=CheckpointOverrides(config.num_heads, config.num_frames, config.image_size)
     ).encoder
     tensors = again.state_dict()
     same = all(tensors[name].equal(value) for name, value in encoder.state_dict().items())

@@ -90,15 +90,15 @@ class EncoderConfig:
     depth: Positive = 12
     num_heads: Positive = 12
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
-    patch: Positive = 16  # rows and columns of a tubelet, in pixels
-    tubelet: Positive = 2  # frames of a tubelet
-    frames: Positive = 16
+    patch_size: Positive = 16  # rows and columns of a tubelet, in pixels
+    tubelet_size: Positive = 2  # frames of a tubelet
+    num_frames: Positive = 16
     image_size: Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)] = (224, 224)
     channels: Positive = 3
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of pixels in 0..1
     std: tuple[Annotated[float, Field(gt=0)], ...] = (0.229, 0.224, 0.225)
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the last block; linear from 0
-    positions: Positions = "sinusoid"
+    pos_embed: Positions = "sinusoid"
     trained_grid: Annotated[Grid, BeforeValidator(_triple)] | None = None  # of computed positions
     class_token: bool = False
     pre_norm: bool = False  # a LayerNorm before the first block (CLIP)
@@ -119,23 +119,23 @@ class EncoderConfig:
     def _fits(self) -> "EncoderConfig":
         require_whole_heads(self.embed_dim, self.num_heads)
         for side, name in zip(self.image_size, ("rows", "columns"), strict=True):
-            if side % self.patch:
-                below = side // self.patch * self.patch
+            if side % self.patch_size:
+                below = side // self.patch_size * self.patch_size
                 raise ValueError(
-                    f"image_size {side} ({name}) is not divisible by patch {self.patch}; "
-                    f"take {below or self.patch} or {below + self.patch}"
+                    f"image_size {side} ({name}) is not divisible by patch {self.patch_size}; "
+                    f"take {below or self.patch_size} or {below + self.patch_size}"
                 )
-        if self.frames % self.tubelet:
+        if self.num_frames % self.tubelet_size:
             raise ValueError(
-                f"frames {self.frames} is not divisible by tubelet {self.tubelet}; "
-                f"take {self.frames // self.tubelet * self.tubelet or self.tubelet}"
+                f"frames {self.num_frames} is not divisible by tubelet {self.tubelet_size}; "
+                f"take {self.num_frames // self.tubelet_size * self.tubelet_size or self.tubelet_size}"
             )
-        if self.positions == "sincos3d" and self.embed_dim % 16:
+        if self.pos_embed == "sincos3d" and self.embed_dim % 16:
             raise ValueError(
                 f"positions sincos3d need an embed_dim that 16 divides, not {self.embed_dim}"
             )
-        if self.trained_grid and self.positions not in COMPUTED:
-            raise ValueError(f"trained_grid is for {COMPUTED} positions, not {self.positions}")
+        if self.trained_grid and self.pos_embed not in COMPUTED:
+            raise ValueError(f"trained_grid is for {COMPUTED} positions, not {self.pos_embed}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
                 raise ValueError(
@@ -146,7 +146,7 @@ class EncoderConfig:
     @property
     def grid(self) -> Grid:
         rows, columns = self.image_size
-        return self.frames // self.tubelet, rows // self.patch, columns // self.patch
+        return self.num_frames // self.tubelet_size, rows // self.patch_size, columns // self.patch_size
 
     @property
     def tokens(self) -> int:
@@ -155,16 +155,16 @@ class EncoderConfig:
 
     @property
     def tubelet_shape(self) -> Tubelet:
-        return self.tubelet, self.patch, self.patch
+        return self.tubelet_size, self.patch_size, self.patch_size
 
     @property
     def tubelet_values(self) -> int:
         """Pixel values of one tubelet, all channels: the axis `p`."""
-        return self.tubelet * self.patch * self.patch * self.channels
+        return self.tubelet_size * self.patch_size * self.patch_size * self.channels
 
     @property
     def positions_learned(self) -> bool:
-        return self.positions not in COMPUTED
+        return self.pos_embed not in COMPUTED
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for a file's metadata."""

@@ -25,7 +25,7 @@ from launch.config import (
     LogConfig,
     OptimizerConfig,
     ScheduleConfig,
-    patience_problem,
+    read_timeout_problem,
 )
 
 STRICT = ConfigDict(extra="forbid")
@@ -42,7 +42,7 @@ class TimestampsConfig:
     split: Path  # which recordings are train, val and test
     kind: Literal["moments"] = "moments"
     classes: tuple[str, ...] | None = None  # in their order; None: those of all labels
-    targets: Literal["one", "many"] = "one"  # classes a moment may have
+    multi_label: Literal["one", "many"] = "one"  # classes a moment may have
     category: Literal["phase", "instrument", "verb", "target", "triplet"] = "phase"  # of CholecT50
     rate: PositiveFloat = 1.0  # moments a second
     label_fps: PositiveFloat = 25.0  # that labels count which count frames
@@ -62,20 +62,20 @@ class ClipsConfig:
     sampling: ClipSampling = field(default_factory=ClipSampling)
 
 
-LabelledConfig = Annotated[TimestampsConfig | ClipsConfig, Field(discriminator="kind")]
+DatasetConfig = Annotated[TimestampsConfig | ClipsConfig, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, config=STRICT)
-class DataConfig:
+class FinetuneDataConfig:
     """Labelled recordings, and how they become clips."""
 
-    set: LabelledConfig | None = None
-    sets: dict[str, LabelledConfig] = field(default_factory=dict)  # several by name, with `space`
-    space: Path | None = None  # their merged classes, of `python -m finetune merge`
-    few: Positive | None = None  # labelled samples of each class that training keeps
+    dataset: DatasetConfig | None = None
+    datasets: dict[str, DatasetConfig] = field(default_factory=dict)  # several by name, with `space`
+    label_space: Path | None = None  # their merged classes, of `python -m finetune merge`
+    shots_per_class: Positive | None = None  # labelled samples of each class that training keeps
     augmentation: ClipAugmentation = field(default_factory=ClipAugmentation)
     clips_per_read: Positive = 1  # differently augmented clips of one decoded stretch
-    fitting: Literal["centre", "squeeze"] = "centre"  # of the picture in a test
+    eval_crop: Literal["centre", "squeeze"] = "centre"  # of the picture in a test
     workers: Annotated[int, Field(ge=0)] = 4  # reading processes of each rank
     reader: Literal["pyav", "decord"] = "pyav"
     folder_fps: PositiveFloat = 1.0  # of folders of pictures, which do not say it
@@ -83,26 +83,26 @@ class DataConfig:
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
 
     @model_validator(mode="after")
-    def _somewhere(self) -> "DataConfig":
-        if (self.set is None) == (not self.sets):
+    def _somewhere(self) -> "FinetuneDataConfig":
+        if (self.dataset is None) == (not self.datasets):
             raise ValueError("give either set, or sets, several by their names")
-        if bool(self.sets) != (self.space is not None):
+        if bool(self.datasets) != (self.label_space is not None):
             raise ValueError("sets and space belong together: whose classes are one and the same?")
-        if self.few is not None and self.sets:
+        if self.shots_per_class is not None and self.datasets:
             raise ValueError("few: samples are chosen of one set; give set")
         return self
 
     @property
-    def named(self) -> dict[str, LabelledConfig]:
+    def named(self) -> dict[str, DatasetConfig]:
         """All sets by name; that of a single one is empty."""
-        return self.sets if self.set is None else {"": self.set}
+        return self.datasets if self.dataset is None else {"": self.dataset}
 
 
 @dataclass(frozen=True, config=STRICT)
-class ViewsConfig:
+class TestViewsConfig:
     """What of a sample a test looks at: `segments` in time times `crops` along the longer side."""
 
-    segments: Positive = 1
+    clips: Positive = 1
     crops: Literal[1, 3] = 1
     average: Literal["probabilities", "scores"] = "probabilities"
 
@@ -128,15 +128,15 @@ class FinetuneConfig:
     """A finetuning run."""
 
     run: str  # the run folder
-    data: DataConfig
+    data: FinetuneDataConfig
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
-    head_start: HeadInitConfig = field(default_factory=HeadInitConfig)
-    mode: Tuning = field(default_factory=Full)
+    head_init: HeadInitConfig = field(default_factory=HeadInitConfig)
+    tuning: Tuning = field(default_factory=Full)
     loss: LossConfig = field(default_factory=LossConfig)
-    mixing: MixupConfig = field(default_factory=MixupConfig)
-    views: ViewsConfig = field(default_factory=ViewsConfig)
+    mixup: MixupConfig = field(default_factory=MixupConfig)
+    test_views: TestViewsConfig = field(default_factory=TestViewsConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -148,7 +148,7 @@ class FinetuneConfig:
     log: LogConfig = field(default_factory=LogConfig)
 
     @property
-    def many(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether a sample may have several classes."""
         return any(getattr(each, "targets", "one") == "many" for each in self.data.named.values())
 
@@ -162,39 +162,39 @@ class FinetuneConfig:
 
     def _of_task(self) -> str:
         sets = self.data.named.values()
-        if self.many and len(sets) > 1:
+        if self.multi_label and len(sets) > 1:
             return "data.sets: sets whose samples have many labels cannot be merged; take data.set"
-        if self.many != (self.loss.kind == "binary"):
+        if self.multi_label != (self.loss.kind == "binary"):
             return (
                 f"loss.kind: {self.loss.kind} with data.set.targets "
-                f"{'many' if self.many else 'one'}; one class a sample wants cross_entropy, many "
+                f"{'many' if self.multi_label else 'one'}; one class a sample wants cross_entropy, many "
                 "want binary"
             )
-        if self.views.crops > 1 and self.data.fitting == "squeeze":
+        if self.test_views.crops > 1 and self.data.eval_crop == "squeeze":
             return "views.crops: a picture that is squeezed has one; set it to 1, or fitting centre"
-        if self.views.segments > 1 and any(each.kind == "moments" for each in sets):
+        if self.test_views.clips > 1 and any(each.kind == "moments" for each in sets):
             return "views.segments: a moment has one window in time; set it to 1"
         return ""
 
     def _of_metric(self) -> str:
         metric = self.validation.metric
         clips = any(each.kind == "clips" for each in self.data.named.values())
-        if self.many and metric not in ("mAP", "F1 macro", "F1 micro"):
+        if self.multi_label and metric not in ("mAP", "F1 macro", "F1 micro"):
             return f"validation.metric: {metric} of many labels; take mAP, F1 macro or F1 micro"
         if clips and metric.startswith("phase"):
             return f"validation.metric: {metric} of clips, which have no order in time; take top-1"
         return ""
 
     def _of_batch(self) -> str:
-        copies, at_once = self.data.clips_per_read, self.batch.micro_batch
+        copies, at_once = self.data.clips_per_read, self.batch.micro_batch_size
         if at_once % copies:
             return f"batch.micro_batch {at_once} is not a multiple of data.clips_per_read {copies}"
-        if self.mixing.on and (at_once // copies) % 2:
+        if self.mixup.on and (at_once // copies) % 2:
             return (
                 f"mixing: takes pairs of samples, and batch.micro_batch {at_once} has "
                 f"{at_once // copies}; make it even, or switch off with mixing.prob=0"
             )
-        return patience_problem(self.data.read_timeout, self.engine)
+        return read_timeout_problem(self.data.read_timeout, self.engine)
 
     @property
     def segments(self) -> int:
@@ -207,16 +207,16 @@ class FinetuneConfig:
         return {each.segments for each in samplings if isinstance(each, ClipSampling)}
 
     def _of_head(self) -> str:
-        wanted = HEAD_OF.get(self.mode.kind)
+        wanted = HEAD_OF.get(self.tuning.kind)
         if wanted and self.head.kind != wanted:
-            return f"head.kind: {self.head.kind} in mode {self.mode.kind}, which is {wanted}"
+            return f"head.kind: {self.head.kind} in mode {self.tuning.kind}, which is {wanted}"
         segments = self._segments
         if len(segments | {1}) > 1 and self.head.kind not in SEGMENTED:
             return f"head.kind: {self.head.kind} takes no segments; take tsn, or segments 1"
         if len(segments) > 1:
             return "data.sets: segments differ; clips of one batch have the same"
-        if self.backbone.weights is None and self.head_start.from_file:
+        if self.backbone.weights is None and self.head_init.from_file:
             return "head_start: backbone.weights is not given, whose head it would take"
-        if self.mode.kind == "neighbours" and self.many:
+        if self.tuning.kind == "neighbours" and self.multi_label:
             return "mode: neighbours vote for one class; take targets one"
         return ""

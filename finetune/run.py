@@ -66,7 +66,7 @@ def finetune(config: FinetuneConfig) -> None:
         config.run, config, config.batch, config.engine, config.checkpoint, HARMLESS
     ) as opened:
         sets = open_datasets(config, opened.folder, opened.processes)
-        if config.mode.kind == "neighbours":
+        if config.tuning.kind == "neighbours":
             built = build_network(config, sets, None, opened.folder, opened.processes)
             knn_classify(config, opened, sets, built)
             leave = destroy_process_group
@@ -95,14 +95,14 @@ def prepare(
     encoder = built.spec.encoder
     copies = config.data.clips_per_read
     samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
-    per_epoch = len(samples) * copies / config.batch.clips
+    per_epoch = len(samples) * copies / config.batch.global_batch_size
     last = total_steps(config.schedule, per_epoch)
     steps = range(min(resumed.step if resumed else 0, last), last)
 
     counters = resumed.counters if resumed else {}
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
-    skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
+    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     reporter = FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
     described = describe_run(config, sets, built, engine, samples, resumed, steps, opened)
     for line in (*notes, *sets.lines, *described):
@@ -120,7 +120,7 @@ def prepare(
         built.model,
         open_batches(config, samples, processes, steps, engine.accumulation),
         build_loss(config.loss, counts),
-        *build_schedules(config.optimizer, config.schedule, config.batch.clips, last),
+        *build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last),
         reporter,
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
         opened.watchdog,
@@ -157,12 +157,12 @@ def build_engine(
     say: Callable[[str], None],
 ) -> Engine:
     """Under the learning rates of the recipe's mode, with the state of a checkpoint."""
-    mode, depth = config.mode, model.encoder.config.depth
+    mode, depth = config.tuning, model.encoder.config.depth
     if mode.kind == "neighbours":
         raise ConfigError("mode: neighbours train nothing")
 
     def scale(name: str) -> float:
-        return learning_rate_scale(name, depth, mode.layer_decay, mode.backbone_lr)
+        return learning_rate_scale(name, depth, mode.layer_decay, mode.backbone_lr_scale)
 
     def count(precision: str, on_gpu: bool) -> ModelMemory:
         return classifier_memory(model, config.segments, precision, on_gpu)

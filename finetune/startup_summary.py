@@ -52,7 +52,7 @@ def _model(config: FinetuneConfig, built: BuiltModel) -> str:
     total = sum(p.numel() for p in parameters)
     return (
         f"model: {describe_encoder(built.spec.encoder)}; head {config.head.kind}, "
-        f"{len(built.spec.classes)} classes; mode {config.mode.kind}: {trained / 1e6:.2f} of "
+        f"{len(built.spec.classes)} classes; mode {config.tuning.kind}: {trained / 1e6:.2f} of "
         f"{total / 1e6:.2f} M parameters are trained"
     )
 
@@ -60,11 +60,11 @@ def _model(config: FinetuneConfig, built: BuiltModel) -> str:
 def _step(
     config: FinetuneConfig, samples: LabelledSamples, engine: Engine, steps: range, processes: int
 ) -> str:
-    clips, base = config.batch.clips, config.optimizer.base_lr
+    clips, base = config.batch.global_batch_size, config.optimizer.base_lr
     epochs = steps.stop * clips / config.data.clips_per_read / len(samples)
     peak = peak_learning_rate(config.optimizer, clips)
     return (
-        f"step: {clips} clips = {config.batch.micro_batch} x {processes} processes x "
+        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes} processes x "
         f"{engine.accumulation} accumulated, of {len(samples):,} labelled samples; learning rate "
         f"{base:g} x {clips} / 256 = {peak:.3g}; {steps.stop} steps = {epochs:.3g} epochs"
     )

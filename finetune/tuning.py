@@ -17,7 +17,7 @@ class Full:
 
     kind: Literal["full"] = "full"
     layer_decay: Decay = 0.75
-    backbone_lr: Multiplier = 1.0
+    backbone_lr_scale: Multiplier = 1.0
     blocks: None = None
 
 
@@ -28,7 +28,7 @@ class Partial:
     blocks: Annotated[int, Field(gt=0)]
     kind: Literal["partial"] = "partial"
     layer_decay: Decay = 0.75
-    backbone_lr: Multiplier = 1.0
+    backbone_lr_scale: Multiplier = 1.0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,7 +37,7 @@ class LinearProbe:
 
     kind: Literal["linear_probe"] = "linear_probe"
     layer_decay: Literal[1] = 1
-    backbone_lr: Literal[1] = 1
+    backbone_lr_scale: Literal[1] = 1
     blocks: Literal[0] = 0
 
 
@@ -47,7 +47,7 @@ class AttentiveProbe:
 
     kind: Literal["attentive_probe"] = "attentive_probe"
     layer_decay: Literal[1] = 1
-    backbone_lr: Literal[1] = 1
+    backbone_lr_scale: Literal[1] = 1
     blocks: Literal[0] = 0
 
 

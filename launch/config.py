@@ -14,8 +14,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class BatchConfig:
     """One optimizer step; the number of processes follows, it does not enter the recipe."""
 
-    clips: Positive = 256  # of a step, all processes together
-    micro_batch: Positive = 8  # of one forward pass on one process
+    global_batch_size: Positive = 256  # of a step, all processes together
+    micro_batch_size: Positive = 8  # of one forward pass on one process
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,12 +59,12 @@ class EngineConfig:
         False  # optimizer states in main memory; compiles DeepSpeed's CPU Adam
     )
     # activation checkpointing of every block; auto: where activations would not fit the memory
-    recompute: bool | Literal["auto"] = False
+    activation_checkpointing: bool | Literal["auto"] = False
     compile: bool = False  # every block by torch.compile: minutes at the start, faster on a GPU
-    timeout_seconds: Positive = 1800  # a process that waits longer for the others gives up
-    stall_seconds: Positive = 300  # without a step, then every process tells where it is
-    lost_seconds: Positive = 60  # of silence, then a process counts as lost and the others end
-    max_skipped: Annotated[int, Field(ge=0)] = 10  # steps whose gradient was not finite
+    collective_timeout: Positive = 1800  # a process that waits longer for the others gives up
+    hang_timeout: Positive = 300  # without a step, then every process tells where it is
+    heartbeat_timeout: Positive = 60  # of silence, then a process counts as lost and the others end
+    max_nonfinite_steps: Annotated[int, Field(ge=0)] = 10  # steps whose gradient was not finite
 
     @model_validator(mode="after")
     def _known_to_work(self) -> "EngineConfig":
@@ -83,13 +83,13 @@ class EngineConfig:
         return self
 
 
-def patience_problem(read_timeout: float, engine: EngineConfig) -> str:
+def read_timeout_problem(read_timeout: float, engine: EngineConfig) -> str:
     """What is wrong where a read may outlast the processes' patience with each other; else ""."""
-    if read_timeout < engine.timeout_seconds:
+    if read_timeout < engine.collective_timeout:
         return ""
     return (
         f"data.read_timeout {read_timeout:g} is not below engine.timeout_seconds "
-        f"{engine.timeout_seconds}, after which processes give each other up"
+        f"{engine.collective_timeout}, after which processes give each other up"
     )
 
 
@@ -100,7 +100,7 @@ class CheckpointConfig:
     every_steps: Positive = 500
     keep_last: Positive = 2
     keep_every: Positive | None = None  # checkpoints of multiples of it are kept for good
-    asynchronous: bool = False  # the run waits for a copy in memory only, not for the disk
+    async_save: bool = False  # the run waits for a copy in memory only, not for the disk
     resume: Literal["auto", "never"] = "auto"
 
 

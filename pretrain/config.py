@@ -14,7 +14,7 @@ from launch.config import (
     EngineConfig,
     OptimizerConfig,
     ScheduleConfig,
-    patience_problem,
+    read_timeout_problem,
 )
 from masking import DualMasking
 from video.config import Augmentation, Sampling
@@ -41,7 +41,7 @@ class DecoderConfig:
     num_heads: Annotated[int, Field(gt=0)] = 6
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    positions: Literal["sinusoid", "separable"] = "sinusoid"  # separable: mae_st's, learned
+    pos_embed: Literal["sinusoid", "separable"] = "sinusoid"  # separable: mae_st's, learned
     class_token: bool = False
     embed_bias: bool = False
     # of each tubelet, all where None; fewer are evenly chosen from the clip (mae_st's pred_t_dim)
@@ -59,7 +59,7 @@ class DecoderConfig:
 
     def values(self, encoder: EncoderConfig) -> int:
         """Pixel values that are predicted of one tubelet, all channels: the axis `p`."""
-        return (self.predicted_frames or encoder.tubelet) * encoder.patch**2 * encoder.channels
+        return (self.predicted_frames or encoder.tubelet_size) * encoder.patch_size**2 * encoder.channels
 
 
 TargetKind = Literal["normalised_pixels", "pixels", "standardised_pixels", "normalised_patches"]
@@ -88,7 +88,7 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class DataConfig:
+class PretrainDataConfig:
     """Where recordings come from and how they become clips."""
 
     # a folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines
@@ -102,11 +102,11 @@ class DataConfig:
     reader: Literal["pyav", "decord"] = "pyav"  # of video files that no manifest tells a reader of
     folder_fps: Annotated[float, Field(gt=0)] = 1.0  # of folders of pictures, which do not say it
     read_timeout: Annotated[float, Field(gt=0)] = 120.0  # seconds, then a read counts as failed
-    inside_view: bool = False  # decode no token outside the field of view that `check` found
+    mask_inside_fov: bool = False  # decode no token outside the field of view that `check` found
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
 
     @model_validator(mode="after")
-    def _somewhere(self) -> "DataConfig":
+    def _somewhere(self) -> "PretrainDataConfig":
         if (self.source is None) == (not self.sources):
             raise ValueError(
                 "give either source, a folder of recordings, or sources, several by their names"
@@ -120,17 +120,17 @@ class DataConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class LogConfig:
+class PretrainLogConfig:
     """How often the run speaks, and shows what it makes of the same clips."""
 
     every_steps: Annotated[int, Field(gt=0)] = 10
-    pictures_every_steps: Annotated[int, Field(gt=0)] = 500
+    images_every_steps: Annotated[int, Field(gt=0)] = 500
     features_every_steps: Annotated[int, Field(gt=0)] = 500
     feature_clips: Annotated[int, Field(ge=2)] = 64  # whose features are looked at
 
 
 @dataclass(frozen=True, config=STRICT)
-class ProbeConfig:
+class KnnProbeConfig:
     """A small labelled set, on which the features are tried while the run trains.
 
     Each of its moments is told by the nearest ones of other recordings; nothing is trained by it.
@@ -150,7 +150,7 @@ class PretrainConfig:
     """A pretraining run."""
 
     run: str  # the run folder
-    data: DataConfig
+    data: PretrainDataConfig
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(size="base"))
     decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(size="base"))
@@ -162,24 +162,24 @@ class PretrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    log: LogConfig = field(default_factory=LogConfig)
-    probe: ProbeConfig | None = None
+    log: PretrainLogConfig = field(default_factory=PretrainLogConfig)
+    knn_probe: KnnProbeConfig | None = None
 
     @property
     def cells(self) -> tuple[int, int]:
         """The parts of a clip of which is asked whether they are inside the field of view."""
-        return self.encoder.grid[1:] if self.data.inside_view else (1, 1)
+        return self.encoder.grid[1:] if self.data.mask_inside_fov else (1, 1)
 
     @property
     def least_inside(self) -> float:
         """The share of a clip that must be inside the field of view; 0 where it is all one."""
-        return self.masking.least_inside(self.encoder.grid) if self.data.inside_view else 0.0
+        return self.masking.least_inside(self.encoder.grid) if self.data.mask_inside_fov else 0.0
 
     @model_validator(mode="after")
     def _fits(self) -> "PretrainConfig":
-        if self.batch.micro_batch % self.data.clips_per_read:
+        if self.batch.micro_batch_size % self.data.clips_per_read:
             raise ValueError(
-                f"batch.micro_batch {self.batch.micro_batch} is not a multiple of "
+                f"batch.micro_batch {self.batch.micro_batch_size} is not a multiple of "
                 f"data.clips_per_read {self.data.clips_per_read}; change one of them"
             )
         if self.encoder.attention == "divided" or self.encoder.norm == "pooled":
@@ -187,16 +187,16 @@ class PretrainConfig:
                 "encoder: attention divided and norm pooled see all tokens of a clip, and a masked "
                 "autoencoder's encoder does not; leave them at joint and tokens"
             )
-        if (self.decoder.predicted_frames or 0) > self.encoder.tubelet:
+        if (self.decoder.predicted_frames or 0) > self.encoder.tubelet_size:
             raise ValueError(
                 f"decoder.predicted_frames {self.decoder.predicted_frames} is more than "
-                f"encoder.tubelet {self.encoder.tubelet}; drop it to predict all"
+                f"encoder.tubelet {self.encoder.tubelet_size}; drop it to predict all"
             )
-        if problem := patience_problem(self.data.read_timeout, self.engine):
+        if problem := read_timeout_problem(self.data.read_timeout, self.engine):
             raise ValueError(problem)
         try:
             self.masking.counts(self.encoder.grid)
-            if self.data.inside_view:
+            if self.data.mask_inside_fov:
                 self.masking.least_inside(self.encoder.grid)
         except ValueError as error:  # a ratio that this grid cannot have
             raise ValueError(f"masking: {error}") from None

@@ -115,14 +115,14 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     beginning = resolve_initial_weights(config, folder, processes, notes.append)
     engine = build_engine(config, processes, beginning, notes.append)
     start = beginning.step
-    reads_per_step = config.batch.clips // config.data.clips_per_read
+    reads_per_step = config.batch.global_batch_size // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = range(min(start, last), last)
 
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     counters = beginning.resumed.counters if beginning.resumed else {}
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
-    skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
+    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
     reporter = PretrainReporter(
@@ -136,7 +136,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     if processes.is_rank0:
         record_start(folder, processes, steps, manifest_sha256=sources.manifest_sha256)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
-    schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
+    schedules = build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last)
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
     monitor = TrainingMonitor(config, folder, reporter.logger, fixed_clips, probe, steps)
     return PretrainRun(

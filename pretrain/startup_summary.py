@@ -84,7 +84,7 @@ def _data(config: PretrainConfig, sources: Sources) -> list[str]:
         f"{sources.sampler.reads_per_epoch} reads an epoch, {config.data.clips_per_read} "
         f"clip{'s' * (config.data.clips_per_read > 1)} a read; "
     )
-    frames, clips = config.encoder.frames, []
+    frames, clips = config.encoder.num_frames, []
     for name, plan in sources.plans.items():
         mine = [recording for recording in sources.recordings if recording.source == name]
         steps = {round(plan.sampling.step_seconds(recording.fps), 6) for recording in mine}
@@ -102,10 +102,10 @@ def _data(config: PretrainConfig, sources: Sources) -> list[str]:
 def _batch(
     config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources, steps: range
 ) -> str:
-    clips, base = config.batch.clips, config.optimizer.base_lr
+    clips, base = config.batch.global_batch_size, config.optimizer.base_lr
     epochs = steps.stop * clips / config.data.clips_per_read / sources.sampler.reads_per_epoch
     return (
-        f"step: {clips} clips = {config.batch.micro_batch} x {processes.world_size} processes x "
+        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes.world_size} processes x "
         f"{engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
         f"{peak_learning_rate(config.optimizer, clips):.3g}; "
         f"{steps.stop} steps = {epochs:.3g} epochs"

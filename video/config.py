@@ -18,11 +18,11 @@ class Sampling:
     # an epoch reads each so many seconds of a recording once; None: the time span of a clip
     seconds_per_clip: Annotated[float, Field(gt=0)] | None = None
     # a recording shorter than a clip is left out by name, or its last frame stays, or it repeats
-    short: Literal["error", "clamp", "loop"] = "error"
-    avoid: tuple[Literal["black", "frozen"], ...] = ("black", "frozen")  # where `check` found them
+    short_videos: Literal["error", "clamp", "loop"] = "error"
+    skip_segments: tuple[Literal["black", "frozen"], ...] = ("black", "frozen")  # where `check` found them
     margin: Annotated[float, Field(ge=0)] = 0.0  # seconds between a clip and what it avoids
     # clips are drawn in proportion to this power of the motion that `check` found; 0: evenly
-    motion: Annotated[float, Field(ge=0, le=4)] = 0.0
+    motion_weight: Annotated[float, Field(ge=0, le=4)] = 0.0
 
     @model_validator(mode="after")
     def _one_way(self) -> "Sampling":

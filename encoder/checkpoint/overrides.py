@@ -15,12 +15,12 @@ class CheckpointOverrides:
     """Facts about how the weights in a file were trained; None leaves them to its family."""
 
     num_heads: Positive | None = None
-    frames: Positive | None = None  # of the clips
+    num_frames: Positive | None = None  # of the clips
     image_size: Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)] | None = None
     normalisation: Literal["imagenet", "half", "clip", "kinetics"] | None = None
     activation: Literal["gelu", "quick_gelu"] | None = None
     norm_eps: Annotated[float, Field(gt=0)] | None = None
-    positions: Literal["sinusoid", "sincos3d"] | None = None  # of a file that stores none
+    pos_embed: Literal["sinusoid", "sincos3d"] | None = None  # of a file that stores none
 
     def given(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}

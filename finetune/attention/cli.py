@@ -34,12 +34,12 @@ def run_attention(options: argparse.Namespace) -> None:
     print(f"{options.checkpoint}: {_clip(config)}, {_pace(sampling)} ({how})", flush=True)
     device = Processes().device
     encoder = opened.encoder.to(device)
-    clips = read_clips(chosen.recordings, choice, sampling, config.frames, config.image_size)
+    clips = read_clips(chosen.recordings, choice, sampling, config.num_frames, config.image_size)
     for shown in clips:
         maps = attention_maps(encoder, shown.clip[None].to(device), asked)
         drawn = draw(shown.clip.numpy(), maps, config, options.style)
         title = f"{shown.name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
-        written = write(options.out, title, drawn, shown, config.tubelet)
+        written = write(options.out, title, drawn, shown, config.tubelet_size)
         print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
 
 
@@ -64,7 +64,7 @@ def _span(shown: ShownClip) -> str:
 
 def _clip(config: EncoderConfig) -> str:
     frames, rows, columns = config.grid
-    of = f"{config.frames} frame{'s' if config.frames > 1 else ''}"
+    of = f"{config.num_frames} frame{'s' if config.num_frames > 1 else ''}"
     return f"{frames}x{rows}x{columns} tokens of {of}"
 
 

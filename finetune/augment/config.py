@@ -31,11 +31,11 @@ WITHOUT_REPLACEMENT = {"tweights": 15, "t3aw": 14}  # sets of which an operation
 class ClipAugmentation:
     """Random resized crops, a mirror, RandAugment and random erasing: one draw for a whole clip."""
 
-    area: tuple[Share, Share] = (0.08, 1.0)  # of the crop, as a share of the picture
+    scale: tuple[Share, Share] = (0.08, 1.0)  # of the crop, as a share of the picture
     ratio: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)  # width over height of the crop, in pixels
     flip: bool = True  # left to right, every second clip
     rand_augment: str | None = None  # timm's word for it, such as rand-m7-n4-mstd0.5-inc1
-    erasing: Probability = 0.0  # of a box of noise in all frames
+    random_erasing: Probability = 0.0  # of a box of noise in all frames
 
     @field_validator("area", "ratio")
     @classmethod
@@ -56,15 +56,15 @@ class ClipAugmentation:
 class MixupConfig:
     """Mixup (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019); both at 0: off."""
 
-    mixup: Alpha = 0.8  # alpha of the Beta distribution that shares are drawn from
-    cutmix: Alpha = 1.0  # as well
+    mixup_alpha: Alpha = 0.8  # alpha of the Beta distribution that shares are drawn from
+    cutmix_alpha: Alpha = 1.0  # as well
     prob: Probability = 1.0  # that two clips are mixed
     switch_prob: Probability = 0.5  # of CutMix, where there are both
 
     @property
     def on(self) -> bool:
         """Whether clips are ever mixed."""
-        return self.prob > 0 and (self.mixup > 0 or self.cutmix > 0)
+        return self.prob > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
 
 
 def require_rand_augment(word: str) -> None:

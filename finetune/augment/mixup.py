@@ -57,8 +57,8 @@ def _mix_pair(
     # frames as channels, for CutMix takes the last two axes for rows and columns
     pictures = rearrange(unit_pixels(clips), "b t h w c -> b (t c) h w").contiguous()
     mixup = Mixup(
-        mixup_alpha=config.mixup,
-        cutmix_alpha=config.cutmix,
+        mixup_alpha=config.mixup_alpha,
+        cutmix_alpha=config.cutmix_alpha,
         prob=config.prob if config.on else 0.0,
         switch_prob=config.switch_prob,
         mode="batch",

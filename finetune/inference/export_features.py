@@ -72,7 +72,7 @@ def export_features(
         raise ConfigError(f"source: two recordings are called {twice}; export them apart")
     out.mkdir(parents=True, exist_ok=True)
     encoder.to(Processes().device)
-    size, frames = encoder.config.image_size, encoder.config.frames
+    size, frames = encoder.config.image_size, encoder.config.num_frames
     asking = Predictor(
         MultiViewReader(EvalCrop(size), frames), reading.at_once, reading.workers, reading.patience
     )

@@ -117,7 +117,7 @@ def read_frozen(folder: Path) -> dict[str, Tensor]:
 
 
 def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
-    train_part(model, config.mode.blocks if config.mode.kind != "neighbours" else 0)
+    train_part(model, config.tuning.blocks if config.tuning.kind != "neighbours" else 0)
     return model
 
 

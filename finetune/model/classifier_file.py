@@ -26,11 +26,11 @@ class ClassifierMetadata(NamedTuple):
 
     classes: tuple[str, ...]
     head: HeadConfig
-    many: bool  # whether a sample may have several classes
+    multi_label: bool  # whether a sample may have several classes
     step: int
     recordings: list[dict[str, Any]]  # that encoder or head were trained on
     sampling: dict[str, Any]  # how frames were chosen, the first set's
-    fitting: Literal["centre", "squeeze"]  # of the picture in a test
+    eval_crop: Literal["centre", "squeeze"]  # of the picture in a test
     validation: dict[str, Any]  # metric, value; empty without one
 
 

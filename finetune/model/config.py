@@ -12,7 +12,7 @@ from encoder.config import both_sides
 from encoder.variants import Variant, find_variant
 
 STRICT = ConfigDict(extra="forbid")
-AS_TRAINED = "as_trained"
+NATIVE = "as_trained"
 Positive = Annotated[int, Field(gt=0)]
 Sides = Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)]
 
@@ -33,10 +33,10 @@ class BackboneConfig:
 
     variant: str = "unified_base"  # or as_trained: the encoder that the file holds, unchanged
     weights: str | None = None  # a file, a folder, a published model's name; None: from scratch
-    frames: Positive | None = _named("frames", "all_frames", "num_frames")
+    num_frames: Positive | None = _named("frames", "all_frames", "num_frames")
     image_size: Sides | None = _named("image_size", "img_size", "input_size")
-    tubelet: Positive | None = _named("tubelet", "tubelet_size")
-    patch: Positive | None = _named("patch", "patch_size")  # this and the next three: from scratch
+    tubelet_size: Positive | None = _named("tubelet", "tubelet_size")
+    patch_size: Positive | None = _named("patch", "patch_size")  # this and the next three: from scratch
     embed_dim: Positive | None = None
     depth: Positive | None = None
     num_heads: Positive | None = None
@@ -48,15 +48,15 @@ class BackboneConfig:
     learned_positions: bool = Field(
         default=False, validation_alias=AliasChoices("learned_positions", "use_learnable_pos_emb")
     )
-    positions: Literal["sinusoid", "sincos3d", "learned", "separable"] | None = None
+    pos_embed: Literal["sinusoid", "sincos3d", "learned", "separable"] | None = None
     qkv_bias: bool | None = None
     qkv_divided_bias: bool | None = None
     qkv_divided: bool | None = None
     patch_embed_2d: bool | None = None
     inflation: Literal["average", "center"] = "average"  # of patches of one frame to several
     keep_norm: bool = False  # a LayerNorm of all tokens becomes that of the pooled ones
-    allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh
-    trained: CheckpointOverrides = field(
+    allow_missing: tuple[str, ...] = ()  # patterns of tensors that may stay fresh
+    overrides: CheckpointOverrides = field(
         default_factory=CheckpointOverrides
     )  # what the file does not say of itself
 
@@ -64,15 +64,15 @@ class BackboneConfig:
     def _fits(self) -> "BackboneConfig":
         if self.weights is not None and self.custom():
             raise ValueError(f"{', '.join(self.custom())}: the file has them; drop them")
-        if self.variant == AS_TRAINED:
+        if self.variant == NATIVE:
             if self.weights is None:
                 raise ValueError("variant as_trained is the encoder of a file; give weights")
             return self
         row = self.row
         if self.patch_embed_2d is not None:
-            tubelet = self.tubelet or row.fields["tubelet"]
-            if self.patch_embed_2d and self.tubelet not in (None, 1):
-                raise ValueError(f"patch_embed_2d cuts single frames, tubelet is {self.tubelet}")
+            tubelet = self.tubelet_size or row.fields["tubelet"]
+            if self.patch_embed_2d and self.tubelet_size not in (None, 1):
+                raise ValueError(f"patch_embed_2d cuts single frames, tubelet is {self.tubelet_size}")
             if not self.patch_embed_2d and tubelet == 1:
                 raise ValueError(f"patch_embed_2d false, but {self.variant} cuts single frames")
         return self
@@ -91,22 +91,22 @@ class BackboneConfig:
         """How upstream's files hold the attention: the flags in the order it looks at them."""
         flags = (self.qkv_divided, self.qkv_bias, self.qkv_divided_bias)
         if all(flag is None for flag in flags):
-            return "q_v" if self.variant == AS_TRAINED else self.row.attention_form
+            return "q_v" if self.variant == NATIVE else self.row.attention_form
         forms = zip(flags, ("split", "fused", "q_v"), strict=True)
         return next((form for flag, form in forms if flag), "plain")
 
     def asked(self) -> dict[str, Any]:
         """Fields of EncoderConfig that are asked for instead of the variant's."""
-        tubelet = 1 if self.patch_embed_2d else self.tubelet
-        given = {"frames": self.frames, "image_size": self.image_size, "tubelet": tubelet}
+        tubelet = 1 if self.patch_embed_2d else self.tubelet_size
+        given = {"frames": self.num_frames, "image_size": self.image_size, "tubelet": tubelet}
         changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
         if self.layer_scale:
             changes["layer_scale"] = self.layer_scale
         if self.mean_pooling is not None:
             pooled = {True: ("mean", "pooled"), False: ("first", "tokens")}
             changes["pooling"], changes["norm"] = pooled[self.mean_pooling]
-        if self.learned_positions or self.positions:
-            changes["positions"] = self.positions or "learned"
+        if self.learned_positions or self.pos_embed:
+            changes["positions"] = self.pos_embed or "learned"
             changes["trained_grid"] = None
         return {**changes, "drop_path": self.drop_path}
 
@@ -130,17 +130,17 @@ class HeadInitConfig:
     """Where the classifier's matrix begins: fresh, or as rows of the one in the weights' file."""
 
     rows: Path | None = None  # a JSON list: the file's row for each class
-    space: Path | None = None  # a merged label space, whose names say the rows
-    set: str | None = None  # the set of the space that the classes are of
+    label_space: Path | None = None  # a merged label space, whose names say the rows
+    dataset: str | None = None  # the set of the space that the classes are of
     allow_fresh: bool = False  # classes that the file does not know
 
     @property
     def from_file(self) -> bool:
-        return self.rows is not None or self.space is not None
+        return self.rows is not None or self.label_space is not None
 
     @model_validator(mode="after")
     def _one_way(self) -> "HeadInitConfig":
-        if self.rows and self.space:
+        if self.rows and self.label_space:
             raise ValueError("rows and space are both given; drop one")
         return self
 

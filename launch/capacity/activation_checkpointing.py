@@ -26,8 +26,8 @@ def use_activation_checkpointing(
     `count(precision, on_gpu)` is what the model needs without. The same on every process, for
     weights of ZeRO 3 are gathered once more where activations are made again.
     """
-    if engine.recompute != "auto":
-        return engine.recompute
+    if engine.activation_checkpointing != "auto":
+        return engine.activation_checkpointing
     on_gpu = processes.device.type == "cuda"
     precision = resolve_precision(engine, processes.device)
     needed = device_memory(
@@ -35,7 +35,7 @@ def use_activation_checkpointing(
         engine.zero_stage,
         precision,
         processes.world_size,
-        batch.micro_batch,
+        batch.micro_batch_size,
         engine.offload_optimizer,
         on_gpu,
     ).total

@@ -48,7 +48,7 @@ def session(
     micro_batches_per_step(batch, processes)
     folder = Path(run)
     with handle_signals() as signals:
-        init_process_group(processes, engine.timeout_seconds)
+        init_process_group(processes, engine.collective_timeout)
         with start_watchdog(processes, engine) as watchdog, run_lock(folder, processes):
             goes_on, changes = checkpoint.resume == "auto", list[str]()
             run_on_rank0(

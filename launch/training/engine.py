@@ -35,14 +35,14 @@ SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # De
 
 def micro_batches_per_step(batch: BatchConfig, processes: Processes) -> int:
     """How often gradients are accumulated; raises ConfigError where the step cannot be split."""
-    at_once = batch.micro_batch * processes.world_size
-    if batch.clips % at_once:
+    at_once = batch.micro_batch_size * processes.world_size
+    if batch.global_batch_size % at_once:
         raise ConfigError(
-            f"batch.clips: {batch.clips} is not a multiple of batch.micro_batch "
-            f"{batch.micro_batch} x {processes.world_size} processes; take batch.clips="
-            f"{max(1, round(batch.clips / at_once)) * at_once} or another batch.micro_batch"
+            f"batch.clips: {batch.global_batch_size} is not a multiple of batch.micro_batch "
+            f"{batch.micro_batch_size} x {processes.world_size} processes; take batch.clips="
+            f"{max(1, round(batch.global_batch_size / at_once)) * at_once} or another batch.micro_batch"
         )
-    return batch.clips // at_once
+    return batch.global_batch_size // at_once
 
 
 def resolve_precision(config: EngineConfig, device: torch.device) -> str:

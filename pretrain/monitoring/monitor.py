@@ -43,7 +43,7 @@ class TrainingMonitor:
     def after_step(self, step: int, engine: Engine) -> None:
         """What is due after a step."""
         log = self._config.log
-        draws = step % log.pictures_every_steps == 0 or step == self._last
+        draws = step % log.images_every_steps == 0 or step == self._last
         encodes = step == 1 or step % log.features_every_steps == 0 or step == self._last
         if not (draws or encodes):
             return

@@ -33,7 +33,7 @@ HEAD = (
 
 def plan(config: PretrainConfig, machine: Hardware, hours: float | None) -> list[str]:
     """The plan as lines; raises ConfigError where the step cannot be shared so."""
-    clips, copies = config.batch.clips, config.data.clips_per_read
+    clips, copies = config.batch.global_batch_size, config.data.clips_per_read
     if clips % (machine.devices * copies):
         raise ConfigError(
             f"batch.clips: {clips} cannot be shared among {machine.name(machine.devices)} in reads "
@@ -63,7 +63,7 @@ def _memory(
     """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
     rows: list[tuple[str, ...]] = [HEAD]
     for (stage, recompute), needed in footprints.items():
-        fit = largest_fit(config, machine, stage, needed, config.batch.clips)
+        fit = largest_fit(config, machine, stage, needed, config.batch.global_batch_size)
         sizes = [f"{size / GIB:.2f}" for size in (*fit.memory, fit.memory.total)]
         sizes[-1] += "" if fit.fits else "  does not fit"
         precision = stage_precision(config, machine, stage)
@@ -79,12 +79,12 @@ def _time(
     if config.schedule.steps is None and reads is None:
         yield "time: schedule.epochs are epochs of your recordings; say how long these are: --hours"
         return
-    reads_per_step = config.batch.clips / config.data.clips_per_read
+    reads_per_step = config.batch.global_batch_size / config.data.clips_per_read
     steps = total_steps(config.schedule, (reads or 0) / reads_per_step)
-    total = steps * config.batch.clips * flops
+    total = steps * config.batch.global_batch_size * flops
     epochs = f" = {steps * reads_per_step / reads:.4g} epochs of {hours:g} h" if reads else ""
     yield (
-        f"time: {steps} steps{epochs}, {config.batch.clips} clips each, {flops / 1e12:.3f} TFLOP a "
+        f"time: {steps} steps{epochs}, {config.batch.global_batch_size} clips each, {flops / 1e12:.3f} TFLOP a "
         f"clip: {total / 1e18:.3g} EFLOP"
     )
     if machine.teraflops is None:
@@ -92,7 +92,7 @@ def _time(
     seconds = total / (machine.devices * machine.teraflops * 1e12 * machine.mfu)
     yield (
         f"  at {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s on "
-        f"{machine.name(machine.devices)}: {steps * config.batch.clips / seconds:.0f} clips/s, "
+        f"{machine.name(machine.devices)}: {steps * config.batch.global_batch_size / seconds:.0f} clips/s, "
         f"{seconds / steps:.3g} s a step, {seconds / 3600:.3g} h in all"
     )
 
@@ -111,4 +111,4 @@ def _reads_per_epoch(config: PretrainConfig, hours: float) -> int:
         first=0.0,
         source=next(iter(config.data.named)),
     )
-    return ClipSampler([recording], config.encoder.frames, plans_of(config.data)).reads_per_epoch
+    return ClipSampler([recording], config.encoder.num_frames, plans_of(config.data)).reads_per_epoch

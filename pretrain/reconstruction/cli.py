@@ -56,7 +56,7 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     choice = choice_of(options)
     found = find_chosen(choice)
     encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
-    clips = read_clips(found.recordings, choice, sampling, encoder.frames, encoder.image_size)
+    clips = read_clips(found.recordings, choice, sampling, encoder.num_frames, encoder.image_size)
     device = Processes().device
     opened.model.to(device)
     for number, shown in enumerate(clips):
@@ -110,7 +110,7 @@ def _described(opened: LoadedAutoencoder, hidden: Hidden) -> Iterator[str]:
     encoder = opened.encoder
     yield (
         f"model: {opened.described}; {encoder.embed_dim} wide, {encoder.depth} blocks, "
-        f"{encoder.frames} frames of {'x'.join(map(str, encoder.image_size))}, predicts "
+        f"{encoder.num_frames} frames of {'x'.join(map(str, encoder.image_size))}, predicts "
         f"{opened.target.kind}"
     )
     for assumption in opened.assumed:

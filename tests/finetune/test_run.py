@@ -28,7 +28,7 @@ def test_a_run_leaves_all_that_is_needed(finished: Path) -> None:
     for name in ("metrics.json", "confusion.png", "timeline_operation04.png"):
         assert (finished / "evaluation_test" / name).is_file()
     model, about = load_classifier(finished)
-    assert about.classes == predictions.classes and not about.many
+    assert about.classes == predictions.classes and not about.multi_label
     assert [Path(each["path"]).stem for each in about.recordings] == ["operation01", "operation02"]
     again, _ = load_encoder(finished)  # a file of the field like any other
     clip = torch.zeros(1, 4, 32, 32, 3, dtype=torch.uint8)

@@ -77,7 +77,7 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     predictions = load_predictions(run / "predictions_test.npz")
     assert predictions.many_labels and predictions.classes == ("grasper", "hook")
     assert predictions.label[:4, 1].tolist() == [-1] * 4 and predictions.label[8:, 1].all()
-    assert load_classifier(run)[1].many and "mAP" in done.stdout
+    assert load_classifier(run)[1].multi_label and "mAP" in done.stdout
 
 
 @pytest.mark.soak

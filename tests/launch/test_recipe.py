@@ -57,7 +57,7 @@ def refused(tmp_path: Path, text: str, *overrides: str) -> str:
 def test_overrides_replace_nested_keys(tmp_path: Path) -> None:
     recipe = write(tmp_path, "name: a\nshape: {kind: square, side: 2}\n")
     config = load_recipe(Config, recipe, ["shape.side=3", "batch.clips=12", "count=5"], tmp_path)
-    assert config == Config("a", Square(side=3), BatchConfig(clips=12), 5)
+    assert config == Config("a", Square(side=3), BatchConfig(global_batch_size=12), 5)
 
 
 def test_a_float_with_an_exponent_is_a_number(tmp_path: Path) -> None:

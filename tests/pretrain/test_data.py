@@ -34,7 +34,7 @@ def batches(
 
 def sources(config: PretrainConfig, recordings: list[Recording]) -> Sources:
     plans = plans_of(config.data)
-    return Sources(recordings, ClipSampler(recordings, config.encoder.frames, plans), plans, "", 0)
+    return Sources(recordings, ClipSampler(recordings, config.encoder.num_frames, plans), plans, "", 0)
 
 
 def test_workers_change_nothing(operations: Path) -> None:

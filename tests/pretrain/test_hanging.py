@@ -30,7 +30,7 @@ def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[Pr
     if hanging:
         recordings[0] = replace(recordings[0], path=str(hanging))
     plans = plans_of(config.data)
-    sampler = ClipSampler(recordings, config.encoder.frames, plans)
+    sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
     sources = Sources(recordings, sampler, plans, "", 0)
     found, _ = open_batches(config, sources, Processes(), range(4), 1)
     return list(found)

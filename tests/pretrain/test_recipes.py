@@ -54,7 +54,7 @@ def test_a_recipe_states_its_command_and_its_cost(name: str) -> None:
 )
 def test_learning_rates_are_upstreams(name: str, clips: int, peak: float, least: float) -> None:
     config = load(name)
-    assert config.batch.clips == clips
+    assert config.batch.global_batch_size == clips
     assert peak_learning_rate(config.optimizer, clips) == pytest.approx(peak)
     assert config.optimizer.min_lr * clips / 256 == pytest.approx(least)
 

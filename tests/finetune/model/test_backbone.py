@@ -36,7 +36,7 @@ def test_a_configuration_written_for_upstream_runs() -> None:
     with torch.device("meta"):
         encoder = build_backbone(config).encoder
     assert encoder.config.grid == (4, 4, 4) and encoder.config.drop_path == 0.2
-    assert encoder.config.positions == "sincos3d" and encoder.config.layer_scale == 0.1
+    assert encoder.config.pos_embed == "sincos3d" and encoder.config.layer_scale == 0.1
     assert encoder.config.norm == "pooled" and config.attention_form == "q_v"
 
 
@@ -63,7 +63,7 @@ def test_patches_of_single_frames_by_flag() -> None:
     config = parsed(variant="unified_small_st", patch_embed_2d=True, frames=8, image_size=32)
     with torch.device("meta"):
         encoder = build_backbone(config).encoder
-    assert encoder.config.tubelet == 1 and encoder.config.grid == (8, 2, 2)
+    assert encoder.config.tubelet_size == 1 and encoder.config.grid == (8, 2, 2)
 
 
 @pytest.mark.parametrize(

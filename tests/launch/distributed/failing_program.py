@@ -55,10 +55,10 @@ def main() -> None:
     ConfigError.on_every_process = False
     processes = detect_processes(os.environ)
     init_process_group(processes, 1800)
-    limits = EngineConfig(precision="fp32", lost_seconds=seconds, stall_seconds=seconds)
+    limits = EngineConfig(precision="fp32", heartbeat_timeout=seconds, hang_timeout=seconds)
     with start_watchdog(processes, limits) as watchdog:
         model = torch.nn.Linear(8, 8)
-        batch = BatchConfig(clips=4 * processes.world_size, micro_batch=4)
+        batch = BatchConfig(global_batch_size=4 * processes.world_size, micro_batch_size=4)
         engine = Engine(model, batch, OptimizerConfig(), limits, processes)
         for step in range(STEPS):
             watchdog.set_status(f"step {step}, waiting for data")
