@@ -13,7 +13,7 @@ from benchmarks.recordings import prepared, raw_recordings
 from encoder.config import EncoderConfig
 from launch.distributed.process_group import Processes
 from masking import DualMasking
-from pretrain.config import PretrainDataConfig, DecoderConfig, PretrainConfig
+from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig
 from pretrain.data import open_batches
 from pretrain.flops import forward_cost
 from pretrain.sources import Sources, plans_of

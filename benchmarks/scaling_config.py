@@ -15,7 +15,7 @@ class Setting(NamedTuple):
     size: str
     image: int  # pixels of a side
     clips: int  # of a step
-    micro_batch: int
+    micro_batch_size: int
     steps: int
     recompute: bool
 

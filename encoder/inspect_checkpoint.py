@@ -78,7 +78,7 @@ def outcomes(found: SourceEncoder) -> dict[str, str]:
     for row, variant in VARIANTS.items():
         size, known, _ = describe_size(found.config).partition(": ")
         name = row.format(size if known else "*")
-        clip = {"frames": variant.frames, "image_size": found.config.image_size}
+        clip = {"num_frames": variant.frames, "image_size": found.config.image_size}
         try:
             adapted = adapt(found, as_variant(variant, found.config, **clip), DEFAULTS)
             told[name] = _summary(found, adapted)

@@ -50,7 +50,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 def run_labels(options: argparse.Namespace) -> None:
     """Joins labels to recordings and tells what fits; fails where something cannot be meant."""
     classes = [name.strip() for name in options.classes.split(",")] if options.classes else None
-    labelled = {"moments": _moments, "clips": _clips}[options.kind](options, classes)
+    labelled = {"timestamps": _moments, "clips": _clips}[options.kind](options, classes)
     for line in labelled.lines():
         print(line)
 
@@ -69,7 +69,7 @@ def _moments(options: argparse.Namespace, classes: list[str] | None) -> Labelled
         options.rate,
         options.label_fps,
         classes,
-        options.targets,
+        options.multi_label,
         options.category,
     )
 

@@ -7,7 +7,7 @@ from finetune.config import FinetuneConfig
 from finetune.data.datasets import LabelledSets
 from finetune.data.samples import LabelledSamples
 from finetune.model.build import BuiltModel
-from finetune.model.classifier_file import CLASSIFIER_FILE, read_metadata
+from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_metadata
 from launch.checkpoint.store import Checkpoint
 from launch.metrics.run_log import EVENTS_FOLDER
 from launch.run.run_folder import device_name
@@ -72,7 +72,7 @@ def _step(
 
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
-    about = read_metadata(folder / CLASSIFIER_FILE)
+    about = read_classifier_metadata(folder / CLASSIFIER_FILE)
     chosen = "the last step; there is no val to choose a better one by"
     if about.validation:
         chosen = f"the best by val {about.validation['metric']} {about.validation['value']:.4f}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from launch.atomic_io import sha256_file
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, run_on_rank0
-from pretrain.config import PretrainDataConfig, PretrainConfig
+from pretrain.config import PretrainConfig, PretrainDataConfig
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling
@@ -101,7 +101,7 @@ def _no_room(
     reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
     if recording.seconds >= needed:
         reason = f"shows nothing for {needed:.2f} s, the length of a clip"
-    return UnreadableVideo(recording.path, f"{reason}; data.sampling.short says what to do")
+    return UnreadableVideo(recording.path, f"{reason}; data.sampling.short_videos says what to do")
 
 
 def _too_little_view(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
@@ -114,7 +114,7 @@ def _too_little_view(recording: Recording, config: PretrainConfig) -> Unreadable
         return None
     return UnreadableVideo(
         recording.path,
-        f"shows the patient in {inside:.0%} of a crop, data.inside_view needs "
+        f"shows the patient in {inside:.0%} of a crop, data.mask_inside_fov needs "
         f"{config.least_inside:.0%}; prepare it with --crop-view, or mask more",
     )
 

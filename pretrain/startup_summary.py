@@ -46,12 +46,12 @@ def describe_run(
 
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
-    last = [line for line in read_log(folder) if "loss/trivial" in line][-1]
-    loss, trivial = last.get("loss/train", math.nan), last.get("loss/trivial", math.nan)
-    gap = f"{abs(1 - loss / trivial):.0%} {'below' if loss <= trivial else 'above'}"
+    last = [line for line in read_log(folder) if "loss/constant_baseline" in line][-1]
+    loss, baseline = last.get("loss/train", math.nan), last.get("loss/constant_baseline", math.nan)
+    gap = f"{abs(1 - loss / baseline):.0%} {'below' if loss <= baseline else 'above'}"
     return [
-        f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the trivial predictor's "
-        f"{trivial:.3f}",
+        f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the constant baseline's "
+        f"{baseline:.3f}",
         f"encoder: {folder / ENCODER_FILE}",
         f"pictures: {folder / PICTURE_FILE}",
         f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
@@ -105,8 +105,8 @@ def _batch(
     clips, base = config.batch.global_batch_size, config.optimizer.base_lr
     epochs = steps.stop * clips / config.data.clips_per_read / sources.sampler.reads_per_epoch
     return (
-        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes.world_size} processes x "
-        f"{engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
+        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes.world_size} processes "
+        f"x {engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
         f"{peak_learning_rate(config.optimizer, clips):.3g}; "
         f"{steps.stop} steps = {epochs:.3g} epochs"
     )

@@ -42,7 +42,7 @@ def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
 def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Span]:
     """The usable spans that are as long as a clip; nothing where the recording has no room for one.
 
-    Where none is so long, the longest may do by `sampling.short`.
+    Where none is so long, the longest may do by `sampling.short_videos`.
     """
     needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
     spans = usable_spans(recording, sampling)

@@ -94,15 +94,15 @@ def _patches(
     native = found.config
     if target.patch_size != native.patch_size or target.channels != native.channels:
         raise CheckpointMismatch(
-            f"{found.file.path}: patches of {native.patch_size} pixels and {native.channels} channels; "
-            f"wanted are {target.patch_size} and {target.channels}, so take another file"
+            f"{found.file.path}: patches of {native.patch_size} pixels and {native.channels} "
+            f"channels; wanted are {target.patch_size} and {target.channels}, so take another file"
         )
     if target.tubelet_size == native.tubelet_size:
         return
     if native.tubelet_size != 1:
         raise CheckpointMismatch(
-            f"{found.file.path}: tubelets of {native.tubelet_size} frames cannot become tubelets of "
-            f"{target.tubelet_size}; only those of 1 frame can"
+            f"{found.file.path}: tubelets of {native.tubelet_size} frames cannot become tubelets "
+            f"of {target.tubelet_size}; only those of 1 frame can"
         )
     frames = target.tubelet_size
     parts["embed.weight"] = parts["embed.weight"].then(

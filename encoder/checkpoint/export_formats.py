@@ -19,7 +19,7 @@ Tensors = Mapping[str, Tensor]
 
 # What a program cannot hold: fields of the configuration with the only value it knows.
 VIDEOMAE_ONLY = {
-    "positions": "sinusoid",
+    "pos_embed": "sinusoid",
     "trained_grid": None,
     "class_token": False,
     "pre_norm": False,
@@ -34,7 +34,7 @@ CANNOT: dict[str, dict[str, Any]] = {
         "std": IMAGENET.std,
     },
     "hf": {**VIDEOMAE_ONLY, "layer_scale": None},
-    "timm": {"frames": 1, "tubelet": 1, "attention": "joint"},
+    "timm": {"num_frames": 1, "tubelet_size": 1, "attention": "joint"},
     "unified": {"activation": "gelu", "norm_eps": 1e-6, "trained_grid": None},
 }
 

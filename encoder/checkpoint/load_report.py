@@ -80,7 +80,8 @@ def describe_size(config: EncoderConfig) -> str:
     for name, row in ENCODER_SIZES.items():
         if numbers == (row["embed_dim"], row["depth"], row["num_heads"]):
             size = f"{name}: {size}"
-    return f"{size}, patches of {config.patch_size}x{config.patch_size} pixels, {frames(config.tubelet_size)}"
+    patch = f"{config.patch_size}x{config.patch_size} pixels"
+    return f"{size}, patches of {patch}, {frames(config.tubelet_size)}"
 
 
 def frames(count: int) -> str:

@@ -8,7 +8,7 @@ from encoder.config import EncoderConfig
 from finetune.attention.figure import AttentionFigure, draw, sheet
 from finetune.attention.load import open_encoder, trained_sampling
 from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from video.config import Sampling
 from video.visualize.cli_args import sampling_of
 from video.visualize.save import write_shown
@@ -17,7 +17,7 @@ from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read
 
 def run_attention(options: argparse.Namespace) -> None:
     """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
-    opened = open_encoder(options.checkpoint, options.told)
+    opened = open_encoder(options.checkpoint, options.overrides)
     config = opened.encoder.config
     asked = resolve_query(
         AttentionQuery(options.layer, options.query, options.heads == "each", options.rollout),

@@ -35,7 +35,7 @@ def mixup(
     """
     if len(clips) % 2 or len(rngs) != len(clips) // 2:
         raise ValueError(
-            f"mixing: {len(clips)} clips and {len(rngs)} generators; clips are mixed in pairs, "
+            f"mixup: {len(clips)} clips and {len(rngs)} generators; clips are mixed in pairs, "
             "give an even number, and a generator for each two"
         )
     hard = _hard_targets(labels, classes, smoothing).to(clips.device, non_blocking=True)
@@ -82,9 +82,9 @@ def _hard_targets(labels: Labels, classes: int, smoothing: float) -> Float[Tenso
     wrong = (labels < least) | (labels > most)
     if wrong.any():
         clip, label = int(wrong.nonzero()[0, 0]), int(labels[wrong][0])
-        raise ValueError(f"mixing: label {label} of clip {clip} is not within {least} to {most}")
+        raise ValueError(f"mixup: label {label} of clip {clip} is not within {least} to {most}")
     if labels.ndim == 1:
         return F.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes
     if labels.shape[1] != classes:
-        raise ValueError(f"mixing: {labels.shape[1]} labels a clip, of {classes} classes")
+        raise ValueError(f"mixup: {labels.shape[1]} labels a clip, of {classes} classes")
     return labels.float()

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from finetune.config import ClipsConfig, FinetuneDataConfig, FinetuneConfig, DatasetConfig
+from finetune.config import FinetuneConfig, FinetuneDataConfig
 from finetune.data.clip_labels import label_clips
 from finetune.data.clip_lists import Entries, paths_of, read_parts
+from finetune.data.config import ClipsConfig, DatasetConfig
 from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
 from finetune.data.labelled_set import LabelledSet, label_recordings
 from finetune.data.samples import SampledTrack
@@ -18,7 +19,7 @@ from finetune.data.splits import find_split
 from finetune.label_space.label_space import read_label_space
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, compute_on_rank0
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.rng import sample_rng
 from video.failure_log import FailureLog
 from video.labels.align import LabelTrack
@@ -117,7 +118,9 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     return LabelledSets(space.classes if space else one.classes, parts, lines)
 
 
-def _open_recordings(each: DatasetConfig, entries: Entries, data: FinetuneDataConfig) -> OpenedSource:
+def _open_recordings(
+    each: DatasetConfig, entries: Entries, data: FinetuneDataConfig
+) -> OpenedSource:
     settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
     if each.source is not None:
         return open_source(Path(each.source), *settings)
@@ -152,7 +155,9 @@ def _few(config: FinetuneConfig, labelled: dict[str, LabelledSet], folder: Path)
     file = folder / FEW_FILE
     if file.is_file():
         return load_few_shot(file, whole)
-    chosen = choose_few_shot(whole, config.data.shots_per_class, sample_rng(config.seed, 0, 0, "few"))
+    chosen = choose_few_shot(
+        whole, config.data.shots_per_class, sample_rng(config.seed, 0, 0, "few")
+    )
     save_few_shot(file, chosen)
     return chosen
 

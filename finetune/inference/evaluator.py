@@ -21,7 +21,7 @@ from finetune.model.classifier_file import (
     CLASSIFIER_FILE,
     ClassifierMetadata,
     load_classifier,
-    read_metadata,
+    read_classifier_metadata,
     sampling_as_dict,
 )
 from finetune.reporter import FinetuneReporter
@@ -124,7 +124,7 @@ class Evaluator:
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 return kept(clips)
 
-        step = read_metadata(folder / CLASSIFIER_FILE).step
+        step = read_classifier_metadata(folder / CLASSIFIER_FILE).step
         for part in ("val", "test"):
             if part in self._sets.parts:
                 answers = self._ask(part, forward, f"predicting {part}", False)

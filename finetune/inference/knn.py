@@ -36,7 +36,7 @@ def knn_classify(
         ask = build_predictor(config, built, opened, f"features of {part}")
         answers = ask.all(
             lambda clips: model.encoder(clips).pooled,
-            lambda views: views.mean(1),
+            lambda test_views: test_views.mean(1),
             sets.parts[part],
             opened.processes,
             part == "train",

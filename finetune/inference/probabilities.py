@@ -17,14 +17,14 @@ from finetune.evaluation.predictions import Predictions
 from finetune.inference.predictor import ModelOutputs, ViewAverager, names_of
 
 
-def view_averager(views: TestViewsConfig, many: bool) -> ViewAverager:
+def view_averager(test_views: TestViewsConfig, many: bool) -> ViewAverager:
     """How the logits of a sample's views become its probabilities."""
 
     def probabilities(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return logits.sigmoid() if many else logits.softmax(-1)
 
     def join(logits: Float[Tensor, "m v k"]) -> Float[Tensor, "m k"]:
-        if views.average == "scores":
+        if test_views.average == "logits":
             return probabilities(logits.mean(1))
         return probabilities(logits).mean(1)
 
@@ -74,10 +74,10 @@ def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str
         "run": config.run,
         "part": part,
         "step": step,
-        "mode": config.tuning.kind,
+        "tuning": config.tuning.kind,
         "weights": config.backbone.weights or "from scratch",
         "seed": config.seed,
-        "views": f"{views.clips} segments x {views.crops} crops, {views.average} averaged",
+        "views": f"{views.clips} clips x {views.crops} crops, {views.average} averaged",
         **more,
     }
 

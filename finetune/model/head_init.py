@@ -33,7 +33,7 @@ def init_head(
     if found.weight.shape[1] != fresh.weight.shape[1]:
         raise LabelSpaceError(
             f"{source}: its head reads {found.weight.shape[1]} features, this one "
-            f"{fresh.weight.shape[1]}; drop head_start"
+            f"{fresh.weight.shape[1]}; drop head_init"
         )
     rows = _rows(start, found, classes, source)
     with torch.no_grad():
@@ -53,7 +53,8 @@ def _rows(
     trained = found.classes or space.classes
     if len(trained) != len(found.weight):
         raise LabelSpaceError(
-            f"{source}: its head has {len(found.weight)} classes, the space {start.label_space} has "
-            f"{len(trained)}; give head_start.rows, or the space that it was trained on"
+            f"{source}: its head has {len(found.weight)} classes, "
+            f"{start.label_space} has {len(trained)}; give head_init.rows, or the label space that "
+            "it was trained on"
         )
     return rows_for(space, trained, classes, start.dataset, start.allow_fresh)

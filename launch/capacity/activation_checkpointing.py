@@ -21,7 +21,7 @@ def use_activation_checkpointing(
     count: Callable[[str, bool], ModelMemory],
     say: Callable[[str], None],
 ) -> bool:
-    """What `engine.recompute` says; `auto` is true where the activations would not fit.
+    """The value of the key, where `auto` is true if the activations would not fit in memory.
 
     `count(precision, on_gpu)` is what the model needs without. The same on every process, for
     weights of ZeRO 3 are gathered once more where activations are made again.

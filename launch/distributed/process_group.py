@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from launch.distributed.malloc import disable_malloc_trim
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 
 Found = TypeVar("Found")
 

@@ -102,7 +102,7 @@ def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path)
         "embed_dim": width,
         "depth": len({name.split(".")[1] for name in shapes if name.startswith("blocks.")}),
         "mlp_ratio": inner / width,
-        "positions": "separable" if "positions.space" in shapes else "sinusoid",
+        "pos_embed": "separable" if "positions.space" in shapes else "sinusoid",
         "class_token": "class_token.token" in shapes,
         "embed_bias": "embed.bias" in shapes,
         "predicted_frames": None if frames == encoder.tubelet_size else frames,

@@ -94,7 +94,7 @@ def feature_metrics(
         )
         figures |= {
             "probe/knn": told.accuracy,
-            "probe/commonest": told.majority,
+            "probe/majority": told.majority,
             "probe/chance": told.chance,
         }
     return figures

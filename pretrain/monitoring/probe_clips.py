@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from launch.rng import sample_rng
-from pretrain.config import PretrainConfig, KnnProbeConfig
+from pretrain.config import KnnProbeConfig, PretrainConfig
 from pretrain.sources import Sources
 from video.config import Sampling
 from video.labels.align import LabelTrack, align_labels, classes_of, timestamps

@@ -122,7 +122,11 @@ def _assumptions(
     config: PretrainConfig, machine: Hardware, footprints: dict[tuple[int, bool], ModelMemory]
 ) -> Iterator[str]:
     links = machine.links
-    more = ", a third more work where activations are recomputed" if config.engine.activation_checkpointing else ""
+    more = (
+        ", a third more work where activations are recomputed"
+        if config.engine.activation_checkpointing
+        else ""
+    )
     yield (
         f"assumed: {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s at every micro-batch{more}; "
         f"largest micro-batch that fits in {machine.memory_gib:g} GiB"
@@ -143,7 +147,7 @@ def _assumptions(
     if any(shared_clips(config, devices) != config.batch.global_batch_size for devices in DEVICES):
         yield (
             f"*: {config.batch.global_batch_size} clips cannot be shared in reads of "
-            f"{config.data.clips_per_read}; this is the next batch.clips that can"
+            f"{config.data.clips_per_read}; this is the next batch.global_batch_size that can"
         )
 
 

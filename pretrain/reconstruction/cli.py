@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from encoder.commands import overrides_of
 from encoder.config import first_error
 from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from masking import GENERATORS, DualMasking, Grid, MaskGenerator
 from pretrain.checkpoint.infer_config import DecoderOverrides
 from pretrain.reconstruction.load import LoadedAutoencoder, open_autoencoder
@@ -49,7 +49,7 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     """
     _require_known(options.mask)
     of_decoder = DecoderOverrides(options.decoder_heads, options.target)
-    opened = open_autoencoder(Path(options.model), overrides_of(options.told), of_decoder)
+    opened = open_autoencoder(Path(options.model), overrides_of(options.overrides), of_decoder)
     hidden = chosen_mask(opened.hides, options, opened.encoder.grid)
     for line in _described(opened, hidden):
         print(line, flush=True)

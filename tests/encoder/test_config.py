@@ -6,7 +6,12 @@ from encoder.config import ENCODER_SIZES, EncoderConfig
 
 def test_a_size_fills_in_its_numbers() -> None:
     config = EncoderConfig(size="giant")
-    assert (config.embed_dim, config.depth, config.num_heads, config.patch_size) == (1408, 40, 16, 14)
+    assert (config.embed_dim, config.depth, config.num_heads, config.patch_size) == (
+        1408,
+        40,
+        16,
+        14,
+    )
     assert config.grid == (8, 16, 16)
     assert int(config.embed_dim * config.mlp_ratio) == 6144
 

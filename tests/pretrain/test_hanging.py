@@ -24,7 +24,7 @@ from video.recording import Recording
 
 
 def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[PretrainBatch]:
-    arguments = words(operations, Path("unused"), "batch.clips=2", *overrides)
+    arguments = words(operations, Path("unused"), "batch.global_batch_size=2", *overrides)
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     recordings = [probe(path) for path in find_recordings(operations)]
     if hanging:

@@ -6,7 +6,8 @@ import pytest
 import torch
 import yaml
 
-from launch.recipe import ConfigError, dump_recipe, key_paths, load_recipe, validate
+from launch.errors import ConfigError
+from launch.recipe import dump_recipe, key_paths, load_recipe, validate
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.cli import RECIPES
@@ -77,7 +78,10 @@ def test_every_configuration_class_refuses_unknown_keys() -> None:
         ("masking.encoder.kind=tubes", "masking.encoder"),
         ("masking.encoder.random_phase=true", "masking.encoder.random_phase: no such key"),
         ("masking.encoder.ratio=0.001", "masking: "),
-        ("batch.micro_batch=3", "batch.micro_batch 3 is not a multiple of data.clips_per_read"),
+        (
+            "batch.micro_batch_size=3",
+            "batch.micro_batch_size 3 is not a multiple of data.clips_per_read",
+        ),
         ("data.sampling.stride=4", "stride"),
         ("engine.zero_stage=4", "engine.zero_stage: 4 is refused"),
         ("schedule.epochs=3", "steps and epochs are both given"),

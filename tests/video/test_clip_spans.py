@@ -28,7 +28,10 @@ def test_what_is_missing_black_or_frozen_is_not_usable() -> None:
     )
     everything = Sampling(skip_segments=())
     assert usable_spans(recording, everything) == [(0.0, 10.0), (20.0, 95.0)]
-    assert usable_spans(recording, Sampling(skip_segments=("black",))) == [(1.0, 10.0), (25.0, 95.0)]
+    assert usable_spans(recording, Sampling(skip_segments=("black",))) == [
+        (1.0, 10.0),
+        (25.0, 95.0),
+    ]
     spans = [(2.0, 10.0), (26.0, 49.0), (52.0, 95.0)]
     assert usable_spans(recording, Sampling(margin=1.0)) == spans
     assert usable_seconds(recording, 4, Sampling(margin=1.0)) == pytest.approx(74.0)

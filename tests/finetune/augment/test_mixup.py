@@ -111,7 +111,9 @@ def test_clips_and_targets_are_timms(config: MixupConfig) -> None:
     assert changed == 20 if config.prob == 1 else 0 < changed < 20
 
 
-@pytest.mark.parametrize("config", [MixupConfig(mixup_alpha=0, cutmix_alpha=0), MixupConfig(prob=0)])
+@pytest.mark.parametrize(
+    "config", [MixupConfig(mixup_alpha=0, cutmix_alpha=0), MixupConfig(prob=0)]
+)
 def test_nothing_is_mixed_where_it_is_off(config: MixupConfig) -> None:
     found, targets = mixed(config, smoothing=0.1)
     assert not config.on and MixupConfig().on

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.config import ValidationConfig, TestViewsConfig
+from finetune.config import TestViewsConfig, ValidationConfig
 from finetune.data.clip_sampling import ClipSampling
 from finetune.data.samples import SampledTrack
 from finetune.data.windows import WindowSampling

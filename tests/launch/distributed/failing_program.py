@@ -22,7 +22,7 @@ from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.distributed.watchdog import start_watchdog
 from launch.entrypoint import exit_process, run_program
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.training.engine import Engine
 
 STEPS, FAILS_AT = 6, 3

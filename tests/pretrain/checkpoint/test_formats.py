@@ -13,12 +13,14 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, read_autoencoder
-from pretrain.config import PretrainDataConfig, DecoderConfig, PretrainConfig
+from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig
 
 CONFIG = PretrainConfig(
     run="r",
     data=PretrainDataConfig(source="s"),
-    encoder=EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16),
+    encoder=EncoderConfig(
+        embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
+    ),
     decoder=DecoderConfig(embed_dim=24, depth=2, num_heads=3),
 )
 TOLD = CheckpointOverrides(num_heads=3)

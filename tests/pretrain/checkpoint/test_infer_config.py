@@ -18,16 +18,22 @@ from pretrain.checkpoint.infer_config import (
     InferredConfig,
     infer_autoencoder_config,
 )
-from pretrain.config import PretrainDataConfig, DecoderConfig, PretrainConfig, TargetConfig
+from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig, TargetConfig
 
-ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16)
+ENCODER = EncoderConfig(
+    embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
+)
 DECODER = DecoderConfig(embed_dim=128, depth=2, num_heads=2, mlp_ratio=3)
 SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
 
 
 def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig = DECODER) -> Path:
     config = PretrainConfig(
-        run="r", data=PretrainDataConfig(source="s"), encoder=ENCODER, decoder=decoder, target=target
+        run="r",
+        data=PretrainDataConfig(source="s"),
+        encoder=ENCODER,
+        decoder=decoder,
+        target=target,
     )
     WRITERS[layout](out, MaskedAutoencoder(ENCODER, decoder).state_dict(), config)
     return out

@@ -20,7 +20,7 @@ from video.labels.segments import LabelError
 from video.open_source import open_source
 from video.progress import show_progress
 
-PROBE = "probe={{source: {0}, labels: {0}}}"
+PROBE = "knn_probe={{source: {0}, labels: {0}}}"
 
 
 def config_of(operations: Path, run: Path, *overrides: str) -> PretrainConfig:
@@ -111,9 +111,7 @@ def test_moments_of_one_recording_have_no_probe(operations: Path, tmp_path: Path
 
 
 def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path) -> None:
-    looks = (
-        "log={every_steps: 1, features_every_steps: 3, pictures_every_steps: 2, feature_clips: 6}"
-    )
+    looks = "log={every_steps: 1, features_every_steps: 3, images_every_steps: 2, feature_clips: 6}"
     drop = "encoder.drop_path=0.2"
     probe = PROBE.format(operations)
     looked = run_alone(words(operations, tmp_path / "looked", looks, probe, drop))
@@ -130,7 +128,7 @@ def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path
 
 
 def test_a_probe_without_labels_ends_the_run_in_one_line(operations: Path, tmp_path: Path) -> None:
-    probe = f"probe={{source: {operations}, labels: {tmp_path}}}"
+    probe = f"knn_probe={{source: {operations}, labels: {tmp_path}}}"
     done = run_alone(words(operations, tmp_path / "run", probe))
     assert done.returncode == 2
     assert "has no labels; looked for" in done.stderr.strip().splitlines()[-1]
@@ -144,7 +142,7 @@ def test_looks_are_the_same_on_two_processes(
     looks = "log={every_steps: 1, features_every_steps: 2, feature_clips: 5}"
     given = (
         looks,
-        "log.pictures_every_steps=3",
+        "log.images_every_steps=3",
         PROBE.format(operations),
         f"engine.zero_stage={stage}",
     )
