@@ -13,8 +13,9 @@ from benchmarks.recordings import prepared, raw_recordings
 from encoder.config import EncoderConfig
 from launch.distributed.process_group import Processes
 from masking import DualMasking
-from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig
+from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data import open_batches
+from pretrain.data_config import PretrainDataConfig
 from pretrain.flops import forward_cost
 from pretrain.sources import Sources, plans_of
 from video.clip_sampler import ClipSampler

@@ -9,8 +9,8 @@ from finetune.data.samples import LabelledSamples
 from finetune.model.build import BuiltModel
 from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_metadata
 from launch.checkpoint.store import Checkpoint
+from launch.distributed.process_group import device_name
 from launch.metrics.run_log import EVENTS_FOLDER
-from launch.run.run_folder import device_name
 from launch.run.session import Session
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from launch.atomic_io import sha256_file
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, run_on_rank0
-from pretrain.config import PretrainConfig, PretrainDataConfig
+from pretrain.config import PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling

@@ -3,9 +3,8 @@
 import math
 from pathlib import Path
 
-from launch.distributed.process_group import Processes
+from launch.distributed.process_group import Processes, device_name
 from launch.metrics.run_log import EVENTS_FOLDER, read_log
-from launch.run.run_folder import device_name
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig

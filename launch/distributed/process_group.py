@@ -39,6 +39,11 @@ class Processes:
         return torch.device("cuda", self.local_rank % torch.cuda.device_count())
 
 
+def device_name(device: torch.device) -> str:
+    """The name of a GPU's model, or CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
 def detect_processes(environment: Mapping[str, str]) -> Processes:
     """Reads what torchrun, deepspeed or srun have set, or that none of them has.
 

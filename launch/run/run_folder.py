@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import TypeAdapter
 
 from launch.atomic_io import write_atomic
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
-from launch.distributed.process_group import Processes
+from launch.distributed.process_group import Processes, device_name
 from launch.errors import ConfigError
 from launch.keys import all_keys
 from launch.recipe import dump_recipe, read_resolved
@@ -107,10 +106,6 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
         }
     )
     write_atomic(file, json.dumps(starts, indent=1) + "\n")
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def _git_commit() -> str | None:

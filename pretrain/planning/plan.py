@@ -67,7 +67,7 @@ def _memory(
         sizes = [f"{size / GIB:.2f}" for size in (*fit.memory, fit.memory.total)]
         sizes[-1] += "" if fit.fits else "  does not fit"
         precision = stage_precision(config, machine, stage)
-        counts = str(fit.micro_batch), str(fit.accumulation)
+        counts = str(fit.micro_batch_size), str(fit.accumulation)
         rows.append((str(stage), "yes" if recompute else "no", precision, *counts, *sizes))
     yield from (f"  {line}" for line in table(rows))
 

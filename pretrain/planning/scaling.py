@@ -64,7 +64,7 @@ def _rows(
             str(machine.devices),
             str(stage),
             f"{clips}{'*' * (clips != config.batch.global_batch_size)}",
-            str(fit.micro_batch),
+            str(fit.micro_batch_size),
             str(fit.accumulation),
             *_times(
                 config,
@@ -97,7 +97,7 @@ def _times(
     config: PretrainConfig, machine: Hardware, stage: int, fit: Fit, values: int, flops: float
 ) -> tuple[str, ...]:
     """Columns from the bytes on."""
-    share = fit.micro_batch * fit.accumulation
+    share = fit.micro_batch_size * fit.accumulation
     computing = share * flops / ((machine.teraflops or 0) * 1e12 * machine.mfu)
     value_bytes = VALUE_BYTES[stage_precision(config, machine, stage)]
     sent = sent_by_deepspeed(stage, values, machine.devices, value_bytes, fit.accumulation)

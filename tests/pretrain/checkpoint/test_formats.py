@@ -13,7 +13,8 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, read_autoencoder
-from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 
 CONFIG = PretrainConfig(
     run="r",

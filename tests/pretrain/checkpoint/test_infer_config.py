@@ -18,7 +18,8 @@ from pretrain.checkpoint.infer_config import (
     InferredConfig,
     infer_autoencoder_config,
 )
-from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig, TargetConfig
+from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
+from pretrain.data_config import PretrainDataConfig
 
 ENCODER = EncoderConfig(
     embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16

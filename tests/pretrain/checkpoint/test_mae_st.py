@@ -14,7 +14,8 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, read_autoencoder
 from pretrain.checkpoint.infer_config import DecoderOverrides
-from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from pretrain.reconstruction.load import open_autoencoder
 from pretrain.reconstruction.reconstruct import reconstruct
 

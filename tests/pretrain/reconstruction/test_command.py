@@ -13,7 +13,8 @@ from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS
 from pretrain.cli import main
-from pretrain.config import DecoderConfig, PretrainConfig, PretrainDataConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from tests.conftest import ROOT
 from video.readers.probe import probe
 
