@@ -180,8 +180,8 @@ def main() -> None:
     assert first
     print(
         f"{options.size}, {first.values / 1e6:.2f} M parameters, {options.image} x "
-        f"{options.image}, {options.clips} clips a step, micro-batches of {options.micro_batch_size}, "
-        f"{options.precision}; of step {options.steps}, by each process"
+        f"{options.image}, {options.clips} clips a step, micro-batches of "
+        f"{options.micro_batch_size}, {options.precision}; of step {options.steps}, by each process"
     )
     print("\nsent", *table(sent), sep="\n")
     bucket = VALUE_BYTES[options.precision] * min(REDUCE_BUCKET, first.values)
