@@ -166,7 +166,7 @@ def main() -> None:
                 options.size,
                 options.image,
                 options.clips,
-                options.micro_batch_size,
+                options.micro_batch,
                 options.steps,
                 options.recompute,
             )
@@ -181,7 +181,7 @@ def main() -> None:
     print(
         f"{options.size}, {first.values / 1e6:.2f} M parameters, {options.image} x "
         f"{options.image}, {options.clips} clips a step, micro-batches of "
-        f"{options.micro_batch_size}, {options.precision}; of step {options.steps}, by each process"
+        f"{options.micro_batch}, {options.precision}; of step {options.steps}, by each process"
     )
     print("\nsent", *table(sent), sep="\n")
     bucket = VALUE_BYTES[options.precision] * min(REDUCE_BUCKET, first.values)
