@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from launch.errors import ConfigError
 from launch.keys import Key, all_keys, classes_in, keys_of, mapped_type
-from launch.recipe import nearest
+from launch.nearest import nearest
 
 PLAIN: dict[Any, str] = {
     type(None): "null",
@@ -71,6 +71,8 @@ def type_text(key: Key) -> str:
 
 def _name_of(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if classes_in(hint) and type(None) not in arguments:
+        return "mapping"
     if origin is typing.Annotated:
         return _name_of(arguments[0])
     if classes_in(mapped_type(hint)):
@@ -87,8 +89,6 @@ def _name_of(hint: Any) -> str:
         return f"list of {' or '.join(inner)}"
     if origin is dict:
         return f"mapping from names to {_name_of(arguments[1])}"
-    if classes_in(hint):
-        return "mapping"
     return PLAIN.get(hint) or str(getattr(hint, "__name__", hint)).lower()
 
 

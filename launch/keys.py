@@ -51,7 +51,7 @@ class Key(NamedTuple):
 
 def keys_of(cls: Any, prefix: str = "", kind: str = "") -> list[Key]:
     """The keys of one configuration class, without those of its parts."""
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = cls.__pydantic_fields__
     return [
         Key(f"{prefix}{field.name}", hints[field.name], fields[field.name], cls, kind)
@@ -79,14 +79,21 @@ def kind_of(cls: Any) -> str:
 
 
 def classes_in(hint: Any) -> list[type]:
-    """The configuration classes of a type, of all members where it is a union."""
-    if dataclasses.is_dataclass(hint):
-        return [typing.cast(type, hint)]
-    if typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Annotated):
-        return [part for argument in typing.get_args(hint) for part in classes_in(argument)]
+    """The configuration classes of a type: of all members of a union, of all rows of a table."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return [hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        tables = [mark.table for mark in hint.__metadata__ if hasattr(mark, "table")]
+        rows = [row for table in tables for row in table.values()]
+        return rows or classes_in(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return [part for argument in arguments for part in classes_in(argument)]
     return []
 
 
 def mapped_type(hint: Any) -> Any:
     """The type of the values of `dict[str, X]`, or None."""
+    if typing.get_origin(hint) is typing.Annotated:
+        return mapped_type(typing.get_args(hint)[0])
     return typing.get_args(hint)[1] if typing.get_origin(hint) is dict else None

@@ -1,9 +1,8 @@
 """Recipes: a YAML file plus `key.path=value`, checked against a configuration class."""
 
-import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 from launch.errors import ConfigError
 from launch.former_keys import translate, translate_path
 from launch.keys import key_paths
+from launch.nearest import nearest
 from launch.yaml_file import dump_yaml, parse_yaml
 
 Config = TypeVar("Config")
@@ -104,12 +104,13 @@ def _apply(cls: type, values: dict[str, Any], override: str) -> list[str]:
 
 
 def _explain(details: ErrorDetails, known: list[str]) -> str:
-    path = _key_path(details["loc"], known)
+    path, _ = _locate(details["loc"], known)
     value, message = details["input"], details["msg"].removeprefix("Value error, ")
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        group = _key_path(details["loc"][:-1], known)  # another variant may have this key
+        group, pattern = _locate(details["loc"][:-1], known)  # another kind may have this key
         unknown = f"{group}.{details['loc'][-1]}".removeprefix(".")
-        siblings = [key for key in known if key.rpartition(".")[0] == group]
+        names = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == pattern]
+        siblings = [f"{group}.{name}".removeprefix(".") for name in names]
         return f"{unknown}: no such key{nearest(unknown, siblings)}"
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."
@@ -118,16 +119,15 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
     return f"{path}: {message}".removeprefix(": ")
 
 
-def _key_path(location: tuple[str | int, ...], known: list[str]) -> str:
-    """The longest known key path of an error's location, which holds union tags as well."""
-    path = ""
+def _locate(location: tuple[str | int, ...], known: list[str]) -> tuple[str, str]:
+    """The longest known key path of an error's location, which holds union tags as well.
+
+    As it stands in the recipe, and with NAME where a mapping's names are free.
+    """
+    path = pattern = ""
     for part in map(str, location):
-        longer = f"{path}.{part}".removeprefix(".")
-        path = longer if longer in known else path
-    return path
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing where no candidate is near."""
-    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+        for name in (part, "NAME"):
+            if (longer := f"{pattern}.{name}".removeprefix(".")) in known:
+                path, pattern = f"{path}.{part}".removeprefix("."), longer
+                break
+    return path, pattern

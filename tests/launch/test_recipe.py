@@ -76,8 +76,8 @@ def test_the_resolved_recipe_gives_the_same_configuration(tmp_path: Path) -> Non
 
 
 def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
-    assert refused(tmp_path, "name: a\nbatch: {clip: 3}\n") == (
-        "batch.clip: no such key; did you mean batch.global_batch_size?"
+    assert refused(tmp_path, "name: a\nbatch: {global_batch: 3}\n") == (
+        "batch.global_batch: no such key; did you mean batch.global_batch_size?"
     )
     assert (
         refused(tmp_path, "name: a\n", "bach.clips=3") == "bach: no such key; did you mean batch?"

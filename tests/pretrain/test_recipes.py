@@ -61,7 +61,7 @@ def test_learning_rates_are_upstreams(name: str, clips: int, peak: float, least:
 
 
 def test_every_configuration_class_refuses_unknown_keys() -> None:
-    groups = [key for key in key_paths(PretrainConfig) if "." in key]
+    groups = [key.replace("NAME", "a") for key in key_paths(PretrainConfig) if "." in key]
     for group in sorted({key.rpartition(".")[0] for key in groups}):
         with pytest.raises(ConfigError, match=rf"{group}\.nonsense: no such key"):
             load("demo", f"{group}.nonsense=1")

@@ -86,7 +86,7 @@ def test_time_follows_from_operations_and_the_share_of_the_peak(giant: str) -> N
         (["surgery_base", "--gpus", "3"], "1024 cannot be shared among 3 GPUs"),
         (["surgery_bse"], "surgery_base?"),
         (["base", "--gpus", "0"], "'0' is not a number of at least 1"),
-        (["base", "batch.clip=3"], "did you mean batch.global_batch_size?"),
+        (["base", "batch.global_batch=3"], "did you mean batch.global_batch_size?"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(arguments: list[str], message: str) -> None:
