@@ -127,7 +127,8 @@ def _locate(location: tuple[str | int, ...], known: list[str]) -> tuple[str, str
     path = pattern = ""
     for part in map(str, location):
         for name in (part, "NAME"):
-            if (longer := f"{pattern}.{name}".removeprefix(".")) in known:
+            longer = f"{pattern}.{name}".removeprefix(".")
+            if any(key == longer or key.startswith(f"{longer}.") for key in known):
                 path, pattern = f"{path}.{part}".removeprefix("."), longer
                 break
     return path, pattern
