@@ -11,16 +11,16 @@ from tests.conftest import ROOT
 
 WAITS = """
 import sys, time
-from launch.distributed.signals import listening
-from launch.entrypoint import leave, run_program
+from launch.distributed.signals import handle_signals
+from launch.entrypoint import exit_process, run_program
 def main():
-    with listening() as signals:
+    with handle_signals() as signals:
         if sys.argv[1] == "training":
             signals.training_begins()
         print("ready", flush=True)
         time.sleep(float(sys.argv[2]))
         print("asked by", signals.request)
-leave(run_program("waits", main))
+exit_process(run_program("waits", main))
 """
 
 

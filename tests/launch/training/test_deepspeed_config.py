@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.training.engine import Engine
-from launch.distributed.process_group import Processes, start_processes
+from launch.distributed.process_group import Processes, init_process_group
 
-start_processes(Processes(), 60)
+init_process_group(Processes(), 60)
 batch, config = BatchConfig(clips=1, micro_batch=1), EngineConfig(zero_stage=int(sys.argv[1]))
 engine = Engine(nn.Linear(2, 2), batch, OptimizerConfig(), config, Processes())
 engine.backward(engine.forward(torch.ones(1, 2)).sum())
