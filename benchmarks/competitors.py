@@ -60,7 +60,7 @@ def inputs(task: Task, masking: DualMasking) -> Inputs:
     visible, decoded = (torch.from_numpy(index).to(task.device) for index in masks)
     generator = torch.Generator(task.device).manual_seed(0)
     encoder = task.configs[0]
-    shape = (task.clips, encoder.frames, *encoder.image_size, encoder.channels)
+    shape = (task.clips, encoder.num_frames, *encoder.image_size, encoder.channels)
     clips = [
         torch.randint(0, 256, shape, dtype=torch.uint8, device=task.device, generator=generator)
         for _ in range(INPUTS)
@@ -126,7 +126,7 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
     init_process_group(processes, 600)
     model = MaskedAutoencoder(*task.configs).train()
     config = EngineConfig(zero_stage=stage, precision=task.precision)
-    batch = BatchConfig(clips=task.clips, micro_batch=task.clips)
+    batch = BatchConfig(global_batch_size=task.clips, micro_batch_size=task.clips)
     engine = Engine(model, batch, OptimizerConfig(), config, processes)
     loss = _our_loss(engine.forward, task, inputs(task, masking))
 

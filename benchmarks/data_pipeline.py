@@ -13,8 +13,9 @@ from benchmarks.recordings import prepared, raw_recordings
 from encoder.config import EncoderConfig
 from launch.distributed.process_group import Processes
 from masking import DualMasking
-from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
+from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data import open_batches
+from pretrain.data_config import PretrainDataConfig
 from pretrain.flops import forward_cost
 from pretrain.sources import Sources, plans_of
 from video.clip_sampler import ClipSampler
@@ -110,7 +111,7 @@ def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
 
 def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
     """Clips a second by the clock, after the first batches."""
-    data = DataConfig(
+    data = PretrainDataConfig(
         source="unused",
         sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
         clips_per_read=clips_per_read,

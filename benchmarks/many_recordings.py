@@ -62,7 +62,7 @@ def make_manifest(folder: Path, number: int) -> Path:
 
 
 def draw_microseconds(recordings: list[Recording]) -> float:
-    sampler = ClipSampler(recordings, 16, {"": SamplingPlan(Sampling(motion=1.0))})
+    sampler = ClipSampler(recordings, 16, {"": SamplingPlan(Sampling(motion_weight=1.0))})
     positions = np.random.default_rng(0).integers(0, sampler.reads_per_epoch, DRAWS).tolist()
     rngs = [sample_rng(0, 0, position, "clip") for position in positions]
     began = time.process_time()

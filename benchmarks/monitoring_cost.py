@@ -24,11 +24,11 @@ ROOT = Path(__file__).parent.parent
 
 def seconds(recordings: Path, run: Path, steps: int, every: int | None) -> float:
     """From the first step to the last of a run of two processes."""
-    log = f"log={{every_steps: {steps}, pictures_every_steps: {every or 10 * steps}, "
+    log = f"log={{every_steps: {steps}, images_every_steps: {every or 10 * steps}, "
     log += f"features_every_steps: {every or 10 * steps}}}"
     words = ["demo", f"data.source={recordings}", f"run={run}", f"schedule.steps={steps}", log]
     if every:
-        words.append(f"probe={{source: {recordings}, labels: {recordings}}}")
+        words.append(f"knn_probe={{source: {recordings}, labels: {recordings}}}")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = subprocess.Popen(
@@ -65,7 +65,7 @@ def main() -> None:
             looked = seconds(recordings, run, options.steps, options.every)
             ratios.append(looked / plain)
             lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-            own.append([line["speed/looking"] for line in lines if "speed/looking" in line][-1])
+            own.append([line["time/monitoring"] for line in lines if "time/monitoring" in line][-1])
             print(f"without {plain:.1f} s, with {looked:.1f} s: {looked / plain:.3f}", flush=True)
     print(
         f"looks every {options.every} of {options.steps} steps: {statistics.median(ratios):.3f} "

@@ -42,12 +42,12 @@ def steps_of(folder: Path, size: str, clips: int, steps: int) -> list[Parts]:
         f"run={folder / 'run'}",
         f"encoder={{size: {size}}}",
         f"decoder={{size: {size}, depth: 4}}",
-        f"batch={{clips: {clips}, micro_batch: {clips}}}",
+        f"batch={{global_batch_size: {clips}, micro_batch_size: {clips}}}",
         "data.clips_per_read=1",
         "data.workers=0",
         "schedule={steps: 100000, epochs: null}",
         "checkpoint.every_steps=100000",
-        f"log={{every_steps: {EVERY}, pictures_every_steps: 100000, "
+        f"log={{every_steps: {EVERY}, images_every_steps: 100000, "
         "features_every_steps: 100000, feature_clips: 2}",
     ]
     command = [sys.executable, "-m", "benchmarks.profiled_pretrain", str(steps), *words]

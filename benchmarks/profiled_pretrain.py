@@ -94,9 +94,9 @@ class Clock:
 
 def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
     """Always the same one."""
-    encoder, clips = config.encoder, config.batch.micro_batch
+    encoder, clips = config.encoder, config.batch.micro_batch_size
     masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
-    shape = (clips, encoder.frames, *encoder.image_size, encoder.channels)
+    shape = (clips, encoder.num_frames, *encoder.image_size, encoder.channels)
     clip = torch.randint(0, 256, shape, dtype=torch.uint8)
     visible, decoded = (torch.from_numpy(index) for index in masks)
     reads = clips // config.data.clips_per_read

@@ -3,7 +3,7 @@
 `python -m benchmarks.saving [--parameters 24] [--rounds 9] [--folder F]` saves a real DeepSpeed
 engine (ZeRO stage 2, float32) with that many million parameters into F, a temporary folder if it is
 not given: in turns the bare copy, `torch.save` with fsync as the forerunners' programs block on it,
-our save, and our save with checkpoint.asynchronous. The wait of the latter is that of the call;
+our save, and our save with checkpoint.async_save. The wait of the latter is that of the call;
 what the disk takes meanwhile, and what a matrix product is slowed down by it, is told beside.
 """
 
@@ -28,7 +28,10 @@ WIDTH = 1024
 def build(millions: float) -> Engine:
     layers = max(1, round(millions * 1e6 / WIDTH**2))
     model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(layers)))
-    batch, config = BatchConfig(clips=4, micro_batch=4), EngineConfig(precision="fp32")
+    batch, config = (
+        BatchConfig(global_batch_size=4, micro_batch_size=4),
+        EngineConfig(precision="fp32"),
+    )
     return Engine(model, batch, OptimizerConfig(), config, Processes())
 
 
@@ -51,7 +54,7 @@ class Ways:
         self._step = 0
         blocking, background = (
             CheckpointConfig(keep_last=1),
-            CheckpointConfig(keep_last=1, asynchronous=True),
+            CheckpointConfig(keep_last=1, async_save=True),
         )
         self._blocking = Saver(folder / "blocking", Processes(), blocking, print)
         self._background = Saver(folder / "background", Processes(), background, print)
@@ -109,7 +112,7 @@ def main() -> None:
             "a copy in memory": ways.copy,
             "torch.save with fsync": ways.torch_save,
             "checkpoint": ways.blocking,
-            "checkpoint.asynchronous": ways.background,
+            "checkpoint.async_save": ways.background,
         }
         waits: dict[str, list[float]] = {name: [] for name in named}
         for number in range(options.rounds + 1):  # the first round makes buffers

@@ -84,7 +84,7 @@ def run(setting: Setting, world_size: int) -> Measured:
 
 def sent_row(setting: Setting, world_size: int, measured: Measured, first: Measured) -> list[str]:
     """What was sent, against both counts; the loss against that of the first row."""
-    accumulation = setting.clips // setting.micro_batch // world_size
+    accumulation = setting.clips // setting.micro_batch_size // world_size
     size = VALUE_BYTES[setting.precision]
     step = setting.stage, measured.values, world_size, size, accumulation
     paper, known = sent_by_paper(*step), sent_by_deepspeed(*step, measured.resident)
@@ -136,7 +136,7 @@ def held_row(
         setting.stage,
         setting.precision,
         world_size,
-        setting.micro_batch,
+        setting.micro_batch_size,
         offload=False,
         on_gpu=False,
     )
@@ -180,8 +180,8 @@ def main() -> None:
     assert first
     print(
         f"{options.size}, {first.values / 1e6:.2f} M parameters, {options.image} x "
-        f"{options.image}, {options.clips} clips a step, micro-batches of {options.micro_batch}, "
-        f"{options.precision}; of step {options.steps}, by each process"
+        f"{options.image}, {options.clips} clips a step, micro-batches of "
+        f"{options.micro_batch}, {options.precision}; of step {options.steps}, by each process"
     )
     print("\nsent", *table(sent), sep="\n")
     bucket = VALUE_BYTES[options.precision] * min(REDUCE_BUCKET, first.values)

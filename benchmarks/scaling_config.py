@@ -15,7 +15,7 @@ class Setting(NamedTuple):
     size: str
     image: int  # pixels of a side
     clips: int  # of a step
-    micro_batch: int
+    micro_batch_size: int
     steps: int
     recompute: bool
 
@@ -25,12 +25,15 @@ class Setting(NamedTuple):
             "data": {"source": "unused"},
             "encoder": {"size": self.size, "image_size": self.image},
             "decoder": {"size": self.size},
-            "batch": {"clips": self.clips, "micro_batch": self.micro_batch},
+            "batch": {
+                "global_batch_size": self.clips,
+                "micro_batch_size": self.micro_batch_size,
+            },
             "engine": {
                 "zero_stage": self.stage,
                 "precision": self.precision,
                 "clip_grad_norm": 1.0,
-                "recompute": self.recompute,
+                "activation_checkpointing": self.recompute,
             },
         }
         return TypeAdapter(PretrainConfig).validate_python(values)

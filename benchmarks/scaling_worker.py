@@ -45,7 +45,7 @@ class Rank:
         }  # ids of the living stay theirs
         torch.manual_seed(config.seed)
         model = MaskedAutoencoder(
-            config.encoder, config.decoder, recompute=config.engine.recompute is True
+            config.encoder, config.decoder, recompute=config.engine.activation_checkpointing is True
         )
         sizes = [parameter.numel() for parameter in model.parameters()]
         self.values = sum(sizes)
@@ -55,7 +55,7 @@ class Rank:
 
     def step(self, number: int) -> float:
         """Trains on the clips of a step; returns their mean loss, that of all processes."""
-        encoder, micro_batch = self.config.encoder, self.config.batch.micro_batch
+        encoder, micro_batch = self.config.encoder, self.config.batch.micro_batch_size
         total = torch.zeros(())
         for part in range(self.engine.accumulation):
             first = (self.processes.rank * self.engine.accumulation + part) * micro_batch
@@ -102,8 +102,8 @@ def _tensors() -> list[Tensor]:
 def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tensor, Tensor]:
     """Clips of a step from a number on, the same whichever process takes them."""
     encoder = config.encoder
-    numbers = range(first, first + config.batch.micro_batch)
-    shape = (encoder.frames, *encoder.image_size, encoder.channels)
+    numbers = range(first, first + config.batch.micro_batch_size)
+    shape = (encoder.num_frames, *encoder.image_size, encoder.channels)
     clips = [
         np.random.default_rng((config.seed, step, number)).integers(0, 256, shape, np.uint8)
         for number in numbers

@@ -66,7 +66,7 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
         f"run={folder / 'run'}",
         "log.every_steps=1",
         f"data.workers={len(os.sched_getaffinity(0))}",
-        "batch={clips: 2, micro_batch: 2}",
+        "batch={global_batch_size: 2, micro_batch_size: 2}",
     ]
     began = time.monotonic()
     program = subprocess.Popen(

@@ -31,7 +31,7 @@ def together(recording: Recording, moments: np.ndarray) -> int:
     track = LabelTrack(recording, moments, np.zeros(len(moments), dtype=np.int64), 0, 0)
     sampled, viewing = (
         SampledTrack(track, WINDOW),
-        MultiViewReader(EvalCrop(SIZE, "squeeze"), FRAMES),
+        MultiViewReader(EvalCrop(SIZE, "resize"), FRAMES),
     )
     asked = 0
     for question in sample_batches([sampled], labelled_only=False):

@@ -1,7 +1,6 @@
 """The command line of `python -m encoder`."""
 
 import argparse
-import runpy
 import sys
 from collections.abc import Sequence
 
@@ -12,10 +11,8 @@ LAYOUTS = ("own", "videomae", "hf", "timm", "unified")
 def main(arguments: Sequence[str]) -> int:
     """Runs a command; returns its exit status."""
     if arguments[:1] == ["attention"]:
-        # it reads recordings, which an encoder knows nothing of, so it is another program's
-        sys.argv = ["finetune", *arguments]
-        runpy.run_module("finetune", run_name="__main__")
-        return 0
+        sys.stderr.write("encoder: attention moved: python -m finetune attention\n")
+        return 2
     options = parse(arguments)
     from encoder.commands import PROGRAMS, run  # torch only after --help was answered
 
@@ -27,10 +24,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     built = parser()
     options, rest = built.parse_known_args(arguments)
     behind = [word for word in rest if "=" in word and not word.startswith("-")]
-    if behind != rest or (behind and "told" not in options):
+    if behind != rest or (behind and "overrides" not in options):
         built.error(f"unrecognized arguments: {' '.join(rest)}")
     if behind:
-        options.told = [*options.told, *behind]
+        options.overrides = [*options.overrides, *behind]
     return options
 
 
@@ -44,22 +41,19 @@ def parser() -> argparse.ArgumentParser:
         "inspect", help="what a file holds, and what of it each variant would load"
     )
     inspect.add_argument("file", metavar="FILE", help=FILE)
-    _add_told(inspect)
+    _add_overrides(inspect)
     inspect.add_argument("--variant", metavar="NAME", help="the report of one variant, whole")
     _add_choices(inspect)
     inspect.add_argument("--json", action="store_true", help="as JSON, tensor by tensor")
     convert = commands.add_parser("convert", help="write the encoder of a file in another layout")
     convert.add_argument("file", metavar="FILE", help=FILE)
     convert.add_argument("out", metavar="OUT", help="a new file; a new folder --to hf")
-    _add_told(convert)
+    _add_overrides(convert)
     convert.add_argument("--to", choices=LAYOUTS, default="own", dest="layout", help="(own)")
     convert.add_argument("--variant", metavar="NAME", help="as a variant, else as the file has it")
     _add_choices(convert)
     models = commands.add_parser("models", help="published models by name")
     models.add_argument("name", nargs="?", help="where this one comes from")
-    commands.add_parser(
-        "attention", help="where an encoder looks in recordings, as pictures", add_help=False
-    )
     return parser
 
 
@@ -84,10 +78,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_told_option(parser: argparse.ArgumentParser) -> None:
+def add_override_option(parser: argparse.ArgumentParser) -> None:
     """The same words as an option, of commands that take other words behind the file."""
     parser.add_argument(
+        "--override",
         "--told",
+        dest="overrides",
         action="append",
         default=[],
         metavar="key=value",
@@ -95,11 +91,11 @@ def add_told_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_told(parser: argparse.ArgumentParser) -> None:
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "told",
+        "overrides",
         nargs="*",
         metavar="key=value",
-        help="what the file does not say: num_heads, frames, image_size, normalisation, "
-        "activation, norm_eps, positions",
+        help="what the file does not say: num_heads, num_frames, image_size, normalisation, "
+        "activation, norm_eps, pos_embed",
     )

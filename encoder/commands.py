@@ -22,6 +22,7 @@ from encoder.inspect_checkpoint import as_json, inspect_lines
 from encoder.model_zoo import available_models, find_card, find_weights
 from encoder.variants import variant_config
 
+FORMER_OVERRIDES = ("frames", "positions")
 COLOURS = 3  # channels of a recording
 
 
@@ -36,7 +37,7 @@ def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespa
 
 
 def inspect(options: argparse.Namespace) -> None:
-    found = find_with_overrides(options.file, options.told)
+    found = find_with_overrides(options.file, options.overrides)
     report = None
     if options.variant:
         report = LoadReport(found, adapt(found, _wanted(options, found), _choices(options)))
@@ -47,7 +48,7 @@ def inspect(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    found = find_with_overrides(options.file, options.told)
+    found = find_with_overrides(options.file, options.overrides)
     wanted = _wanted(options, found) if options.variant else None
     encoder, report = load_source(found, wanted, _choices(options))
     out = Path(options.out)
@@ -56,7 +57,7 @@ def convert(options: argparse.Namespace) -> None:
     print(report)
     config = encoder.config
     again = load_encoder(
-        out, told=CheckpointOverrides(config.num_heads, config.frames, config.image_size)
+        out, told=CheckpointOverrides(config.num_heads, config.num_frames, config.image_size)
     ).encoder
     tensors = again.state_dict()
     same = all(tensors[name].equal(value) for name, value in encoder.state_dict().items())
@@ -106,11 +107,11 @@ def require_colours(found: SourceEncoder) -> None:
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     """`key=value` words as fields of Told; raises CheckpointMismatch with the nearest key."""
-    known = CheckpointOverrides.__dataclass_fields__
+    known = list(CheckpointOverrides.__dataclass_fields__)
     told: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in known:
+        if not equals or key not in (*known, *FORMER_OVERRIDES):
             near = get_close_matches(key, known, n=1)
             raise CheckpointMismatch(
                 f"{word}: is not one of {', '.join(f'{k}=' for k in known)}"

@@ -3,17 +3,30 @@
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 # VideoMAE V2 (Wang et al., CVPR 2023), appendix: tables of architectures.
 ENCODER_SIZES: dict[str, dict[str, int | float]] = {
-    "small": {"embed_dim": 384, "depth": 12, "num_heads": 6, "mlp_ratio": 4, "patch": 16},
-    "base": {"embed_dim": 768, "depth": 12, "num_heads": 12, "mlp_ratio": 4, "patch": 16},
-    "large": {"embed_dim": 1024, "depth": 24, "num_heads": 16, "mlp_ratio": 4, "patch": 16},
-    "huge": {"embed_dim": 1280, "depth": 32, "num_heads": 16, "mlp_ratio": 4, "patch": 16},
-    "giant": {"embed_dim": 1408, "depth": 40, "num_heads": 16, "mlp_ratio": 48 / 11, "patch": 14},
+    "small": {"embed_dim": 384, "depth": 12, "num_heads": 6, "mlp_ratio": 4, "patch_size": 16},
+    "base": {"embed_dim": 768, "depth": 12, "num_heads": 12, "mlp_ratio": 4, "patch_size": 16},
+    "large": {"embed_dim": 1024, "depth": 24, "num_heads": 16, "mlp_ratio": 4, "patch_size": 16},
+    "huge": {"embed_dim": 1280, "depth": 32, "num_heads": 16, "mlp_ratio": 4, "patch_size": 16},
+    "giant": {
+        "embed_dim": 1408,
+        "depth": 40,
+        "num_heads": 16,
+        "mlp_ratio": 48 / 11,
+        "patch_size": 14,
+    },
 }
 Size = Literal["small", "base", "large", "huge", "giant", "custom"]
 
@@ -72,70 +85,104 @@ def _triple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+# Unknown keys are refused, former names are read, and a string below a field is its help text.
+STRICT = ConfigDict(
+    extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
+)
 Positive = Annotated[int, Field(gt=0)]
 Positions = Literal["sinusoid", "sincos3d", "learned", "separable"]
 COMPUTED = ("sinusoid", "sincos3d")  # positions that are no parameters
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class EncoderConfig:
-    """A vision transformer and its clips; `size` fills the numbers that are not given.
+def former(*names: str) -> Any:
+    """Marks a key that had other names, which recipes and files may still use."""
+    return Field(validation_alias=AliasChoices(*names))
 
-    The defaults are VideoMAE's encoder. The fields from `positions` on are where the encoders of
-    the field differ; a file of weights brings those that its family was trained with.
+
+@dataclass(frozen=True, config=STRICT)
+class EncoderConfig:
+    """A vision transformer and the geometry of its clips.
+
+    The defaults are VideoMAE's encoder. From `pos_embed` on, the fields are where the encoders of
+    the field differ; a checkpoint brings the values that its family was trained with.
     """
 
     size: Size = "custom"
+    """Fills embed_dim, depth, num_heads, mlp_ratio and patch_size where they are not given."""
     embed_dim: Positive = 768
+    """Width of the tokens."""
     depth: Positive = 12
+    """Transformer blocks."""
     num_heads: Positive = 12
+    """Attention heads."""
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
-    patch: Positive = 16  # rows and columns of a tubelet, in pixels
-    tubelet: Positive = 2  # frames of a tubelet
-    frames: Positive = 16
+    """Width of the MLP's hidden layer as a multiple of embed_dim."""
+    patch_size: Annotated[Positive, former("patch")] = 16
+    """Rows and columns of a tubelet, in pixels."""
+    tubelet_size: Annotated[Positive, former("tubelet")] = 2
+    """Frames of a tubelet."""
+    num_frames: Annotated[Positive, former("frames")] = 16
+    """Frames of a clip."""
     image_size: Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)] = (224, 224)
+    """Rows and columns of a clip, in pixels; one number for both."""
     channels: Positive = 3
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of pixels in 0..1
+    """Colour channels."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Mean of the pixels, in 0..1, that the input is normalised with."""
     std: tuple[Annotated[float, Field(gt=0)], ...] = (0.229, 0.224, 0.225)
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the last block; linear from 0
-    positions: Positions = "sinusoid"
-    trained_grid: Annotated[Grid, BeforeValidator(_triple)] | None = None  # of computed positions
+    """Standard deviation of the pixels that the input is normalised with."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Stochastic depth of the last block; it rises linearly from 0 in the first."""
+    pos_embed: Annotated[Positions, former("positions")] = "sinusoid"
+    """Position embedding: 1-D sinusoid over the flat index, 3-D sin-cos, learned, or learned
+    separately for space and time."""
+    trained_grid: Annotated[Grid, BeforeValidator(_triple)] | None = None
+    """Token grid that computed position embeddings are interpolated from; null: this grid."""
     class_token: bool = False
-    pre_norm: bool = False  # a LayerNorm before the first block (CLIP)
-    attention: Literal["joint", "divided"] = "joint"  # divided: time, then space (TimeSformer)
+    """Prepend a class token."""
+    pre_norm: bool = False
+    """LayerNorm before the first block, as CLIP has it."""
+    attention: Literal["joint", "divided"] = "joint"
+    """divided: attention over time, then over space (TimeSformer)."""
     activation: Literal["gelu", "quick_gelu"] = "gelu"
+    """Activation of the MLP; quick_gelu is OpenAI CLIP's."""
     norm_eps: Annotated[float, Field(gt=0)] = 1e-6
-    layer_scale: Annotated[float, Field(gt=0)] | None = None  # where the factors start
-    norm: Literal["tokens", "pooled"] = "tokens"  # what the last LayerNorm works on
-    pooling: Literal["mean", "first"] = "mean"  # first: class token, or first patch without one
+    """Epsilon of every LayerNorm."""
+    layer_scale: Annotated[float, Field(gt=0)] | None = None
+    """Initial value of LayerScale; null: none."""
+    norm: Literal["tokens", "pooled"] = "tokens"
+    """What the last LayerNorm normalises: every token, or the pooled feature."""
+    pooling: Literal["mean", "first"] = "mean"
+    """mean of the tokens, or the first: the class token, or the first patch without one."""
 
     @model_validator(mode="before")
     @classmethod
     def _size(cls, values: Any) -> Any:
-        fields = {"embed_dim", "depth", "num_heads", "mlp_ratio", "patch"}
+        fields = {"embed_dim", "depth", "num_heads", "mlp_ratio", "patch_size"}
         return fill_from_size(values, ENCODER_SIZES, fields)
 
     @model_validator(mode="after")
     def _fits(self) -> "EncoderConfig":
         require_whole_heads(self.embed_dim, self.num_heads)
         for side, name in zip(self.image_size, ("rows", "columns"), strict=True):
-            if side % self.patch:
-                below = side // self.patch * self.patch
+            if side % self.patch_size:
+                below = side // self.patch_size * self.patch_size
                 raise ValueError(
-                    f"image_size {side} ({name}) is not divisible by patch {self.patch}; "
-                    f"take {below or self.patch} or {below + self.patch}"
+                    f"image_size {side} ({name}) is not divisible by patch_size {self.patch_size}; "
+                    f"take {below or self.patch_size} or {below + self.patch_size}"
                 )
-        if self.frames % self.tubelet:
+        frames, size = self.num_frames, self.tubelet_size
+        if frames % size:
             raise ValueError(
-                f"frames {self.frames} is not divisible by tubelet {self.tubelet}; "
-                f"take {self.frames // self.tubelet * self.tubelet or self.tubelet}"
+                f"num_frames {frames} is not divisible by tubelet_size {size}; "
+                f"take {frames // size * size or size}"
             )
-        if self.positions == "sincos3d" and self.embed_dim % 16:
+        if self.pos_embed == "sincos3d" and self.embed_dim % 16:
             raise ValueError(
-                f"positions sincos3d need an embed_dim that 16 divides, not {self.embed_dim}"
+                f"pos_embed sincos3d needs an embed_dim that 16 divides, not {self.embed_dim}"
             )
-        if self.trained_grid and self.positions not in COMPUTED:
-            raise ValueError(f"trained_grid is for {COMPUTED} positions, not {self.positions}")
+        if self.trained_grid and self.pos_embed not in COMPUTED:
+            raise ValueError(f"trained_grid is for {COMPUTED} positions, not {self.pos_embed}")
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
                 raise ValueError(
@@ -146,7 +193,11 @@ class EncoderConfig:
     @property
     def grid(self) -> Grid:
         rows, columns = self.image_size
-        return self.frames // self.tubelet, rows // self.patch, columns // self.patch
+        return (
+            self.num_frames // self.tubelet_size,
+            rows // self.patch_size,
+            columns // self.patch_size,
+        )
 
     @property
     def tokens(self) -> int:
@@ -155,16 +206,16 @@ class EncoderConfig:
 
     @property
     def tubelet_shape(self) -> Tubelet:
-        return self.tubelet, self.patch, self.patch
+        return self.tubelet_size, self.patch_size, self.patch_size
 
     @property
     def tubelet_values(self) -> int:
         """Pixel values of one tubelet, all channels: the axis `p`."""
-        return self.tubelet * self.patch * self.patch * self.channels
+        return self.tubelet_size * self.patch_size * self.patch_size * self.channels
 
     @property
     def positions_learned(self) -> bool:
-        return self.positions not in COMPUTED
+        return self.pos_embed not in COMPUTED
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for a file's metadata."""

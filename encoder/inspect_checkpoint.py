@@ -41,7 +41,7 @@ def facts(found: SourceEncoder) -> dict[str, str]:
     values = sum(shape_of(part, tensors).numel() for part in found.parts.values())
     kinds = sorted({str(t.dtype).removeprefix("torch.") for t in tensors.values()})
     height, width = config.image_size
-    kind = "computed" if config.positions in COMPUTED else "learned"
+    kind = "computed" if config.pos_embed in COMPUTED else "learned"
     last = "the pooled token" if config.norm == "pooled" else "all tokens"
     where = f", under {found.file.wrapper!r}" if found.file.wrapper else ""
     root = f", prefix {known.root}" if known.root else ""
@@ -53,8 +53,8 @@ def facts(found: SourceEncoder) -> dict[str, str]:
         "size": f"{describe_size(config)}, MLP ratio {config.mlp_ratio:.4g}",
         "weights": f"{len(found.parts)} tensors, {values / 1e6:.1f} M values, {', '.join(kinds)}",
         "names": f"those of {known.layout.name}{where}{root}",
-        "clip": f"{frames(config.frames)} of {height}x{width}: {grid_text(config.grid)} tokens",
-        "positions": f"{config.positions}, {kind}",
+        "clip": f"{frames(config.num_frames)} of {height}x{width}: {grid_text(config.grid)} tokens",
+        "positions": f"{config.pos_embed}, {kind}",
         "class token": "yes" if config.class_token else "no",
         "attention": f"{config.attention}, stored as {_stored(found)}",
         "block": f"{config.activation}, LayerNorm eps {config.norm_eps:g}"
@@ -78,7 +78,7 @@ def outcomes(found: SourceEncoder) -> dict[str, str]:
     for row, variant in VARIANTS.items():
         size, known, _ = describe_size(found.config).partition(": ")
         name = row.format(size if known else "*")
-        clip = {"frames": variant.frames, "image_size": found.config.image_size}
+        clip = {"num_frames": variant.frames, "image_size": found.config.image_size}
         try:
             adapted = adapt(found, as_variant(variant, found.config, **clip), DEFAULTS)
             told[name] = _summary(found, adapted)

@@ -23,24 +23,24 @@ VARIANTS = {
     "unified_{}": Variant(
         "tubelets of 2 frames, 1-D sinusoid positions, mean of the tokens",
         16,
-        {"tubelet": 2, "positions": "sinusoid", "norm": "pooled"},
+        {"tubelet_size": 2, "pos_embed": "sinusoid", "norm": "pooled"},
     ),
     "unified_{}_st": Variant(
         "the same with 3-D sin-cos positions (MVD, SurgVISTA)",
         16,
-        {"tubelet": 2, "positions": "sincos3d", "norm": "pooled"},
+        {"tubelet_size": 2, "pos_embed": "sincos3d", "norm": "pooled"},
     ),
     "unified_{}_2D": Variant(
         "every frame cut by itself, half the frames for the same tokens",
         8,
-        {"tubelet": 1, "positions": "sinusoid", "norm": "pooled"},
+        {"tubelet_size": 1, "pos_embed": "sinusoid", "norm": "pooled"},
         "fused",
         image=True,
     ),
     "unified_{}_2D_3D": Variant(
         "tubelets of 2 frames from an image model's patches",
         16,
-        {"tubelet": 2, "positions": "sinusoid", "norm": "pooled"},
+        {"tubelet_size": 2, "pos_embed": "sinusoid", "norm": "pooled"},
         "fused",
         image=True,
     ),
@@ -48,8 +48,8 @@ VARIANTS = {
         "every frame cut by itself, learned positions and class token",
         8,
         {
-            "tubelet": 1,
-            "positions": "separable",
+            "tubelet_size": 1,
+            "pos_embed": "separable",
             "class_token": True,
             "norm": "tokens",
             "pooling": "first",
@@ -61,8 +61,8 @@ VARIANTS = {
         "the same with attention divided into time and space",
         8,
         {
-            "tubelet": 1,
-            "positions": "separable",
+            "tubelet_size": 1,
+            "pos_embed": "separable",
             "class_token": True,
             "norm": "tokens",
             "pooling": "first",
@@ -100,7 +100,7 @@ def variant_config(name: str, trained: EncoderConfig | None = None, **asked: Any
     if trained:
         _require_size(name, size, trained)
     numbers: dict[str, Any] = dict(ENCODER_SIZES[size])
-    clip = {"frames": variant.frames, "image_size": (SIDE, SIDE)}
+    clip = {"num_frames": variant.frames, "image_size": (SIDE, SIDE)}
     return as_variant(variant, trained or EncoderConfig(**numbers), **{**clip, **asked})
 
 

@@ -45,7 +45,7 @@ class VideoEncoder(nn.Module):
         # torch's default initialisation of a linear layer is that of upstream's convolution
         self.embed = nn.Linear(config.tubelet_values, config.embed_dim)
         self.positions = build_positions(
-            config.positions, config.grid, config.embed_dim, config.trained_grid
+            config.pos_embed, config.grid, config.embed_dim, config.trained_grid
         )
         self.class_token = (
             ClassToken(config.embed_dim, placed=config.positions_learned)
@@ -106,7 +106,7 @@ class VideoEncoder(nn.Module):
         return Features(tokens, class_token, pooled, self.config.grid, maps)
 
     def _require_shape(self, clip: Tensor) -> None:
-        expected = (self.config.frames, *self.config.image_size, self.config.channels)
+        expected = (self.config.num_frames, *self.config.image_size, self.config.channels)
         if tuple(clip.shape[1:]) != expected:
             raise ValueError(
                 f"the clip is {tuple(clip.shape[1:])} (frames, rows, columns, channels), "

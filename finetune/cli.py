@@ -10,8 +10,8 @@ RECIPES = Path(__file__).parent / "recipes"
 DESCRIPTION = """\
 Trains a classifier on labelled recordings, from any encoder of the field.
 
-  python -m finetune phases_base data.set.source=/videos data.set.labels=/labels \\
-      data.set.split=split.yaml backbone.weights=runs/first run=runs/phases
+  python -m finetune phases_base data.dataset.source=/videos data.dataset.labels=/labels \\
+      data.dataset.split=split.yaml backbone.weights=runs/first run=runs/phases
 
   python -m finetune labels /videos /labels               do the labels fit the recordings?
   python -m finetune merge space.yaml a=a.txt b=b.txt     classes of several sets as one space

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from encoder.cli import add_told_option
+from encoder.cli import add_override_option
 from video.visualize.cli_args import add_choice
 
 
@@ -55,16 +55,13 @@ def _add_labels(labels: argparse.ArgumentParser) -> None:
     )
     labels.add_argument(
         "--kind",
-        choices=("moments", "clips"),
-        default="moments",
-        help="labels in time, or of clips with a label each (moments)",
+        choices=("timestamps", "clips"),
+        default="timestamps",
+        help="labels in time, or labelled clips (timestamps)",
     )
     labels.add_argument("--split", type=Path, help="a YAML file of train, val and test")
     labels.add_argument(
-        "--targets",
-        choices=("one", "many"),
-        default="one",
-        help="classes that a moment may have (one)",
+        "--multi-label", action="store_true", help="a timestamp may have several classes"
     )
     labels.add_argument(
         "--category",
@@ -131,7 +128,7 @@ def _add_attention(attention: argparse.ArgumentParser) -> None:
         help="an encoder: a file, a run's folder, a published name",
     )
     add_choice(attention)
-    add_told_option(attention)
+    add_override_option(attention)
     attention.add_argument(
         "--layer", type=int, default=-1, metavar="N", help="from 0, or from the last: -1, -2 (-1)"
     )

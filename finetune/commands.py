@@ -20,7 +20,7 @@ from finetune.inference.export_features import export_features, open_encoder
 from finetune.inference.predict_video import PredictOptions, predict
 from finetune.label_space.cli import merge_files
 from finetune.label_space.parse import LabelSpaceError
-from finetune.model.config import AS_TRAINED, BackboneConfig
+from finetune.model.config import NATIVE, BackboneConfig
 from launch.recipe import validate
 from video.labels.segments import LabelError
 from video.manifest import ManifestError
@@ -50,7 +50,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 def run_labels(options: argparse.Namespace) -> None:
     """Joins labels to recordings and tells what fits; fails where something cannot be meant."""
     classes = [name.strip() for name in options.classes.split(",")] if options.classes else None
-    labelled = {"moments": _moments, "clips": _clips}[options.kind](options, classes)
+    labelled = {"timestamps": _moments, "clips": _clips}[options.kind](options, classes)
     for line in labelled.lines():
         print(line)
 
@@ -69,7 +69,7 @@ def _moments(options: argparse.Namespace, classes: list[str] | None) -> Labelled
         options.rate,
         options.label_fps,
         classes,
-        options.targets,
+        options.multi_label,
         options.category,
     )
 
@@ -146,7 +146,7 @@ def run_features(options: argparse.Namespace) -> None:
     """Features of every recording of a source that has none yet."""
     words = [f"weights={options.weights}", *options.backbone]
     values = {word.partition("=")[0]: yaml.safe_load(word.partition("=")[2]) for word in words}
-    backbone = validate(BackboneConfig, {"variant": AS_TRAINED, **values})
+    backbone = validate(BackboneConfig, {"variant": NATIVE, **values})
     encoder, facts = open_encoder(backbone)
     opened = open_source(options.source, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
     _tell(opened)

@@ -1,15 +1,14 @@
 """The configuration of a finetuning run, composed of the parts that it configures."""
 
 from dataclasses import field
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from finetune.augment.config import ClipAugmentation, MixupConfig
+from finetune.augment.config import MixupConfig
 from finetune.data.clip_sampling import ClipSampling
-from finetune.data.windows import WindowSampling
+from finetune.data.config import FinetuneDataConfig
 from finetune.model.config import (
     SEGMENTED,
     BackboneConfig,
@@ -19,99 +18,45 @@ from finetune.model.config import (
 )
 from finetune.tuning import HEAD_OF, Full, Tuning
 from launch.config import (
+    MAY_CHANGE,
+    STRICT,
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
+    FormerValues,
     LogConfig,
     OptimizerConfig,
+    Positive,
     ScheduleConfig,
-    patience_problem,
+    former,
+    read_timeout_problem,
 )
 
-STRICT = ConfigDict(extra="forbid")
-Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, config=STRICT)
-class TimestampsConfig:
-    """Labels in time of recordings of any length."""
+class TestViewsConfig:
+    """Views of a sample at test time: `clips` in time times `crops` along the longer side."""
 
-    source: str  # recordings: a folder, a manifest, a CSV file or a list
-    labels: Path  # one file for all, a pattern with {name}, or a folder with one for each
-    split: Path  # which recordings are train, val and test
-    kind: Literal["moments"] = "moments"
-    classes: tuple[str, ...] | None = None  # in their order; None: those of all labels
-    targets: Literal["one", "many"] = "one"  # classes a moment may have
-    category: Literal["phase", "instrument", "verb", "target", "triplet"] = "phase"  # of CholecT50
-    rate: PositiveFloat = 1.0  # moments a second
-    label_fps: PositiveFloat = 25.0  # that labels count which count frames
-    sampling: WindowSampling = field(default_factory=WindowSampling)
+    __test__ = False  # no test class of pytest
 
-
-@dataclass(frozen=True, config=STRICT)
-class ClipsConfig:
-    """Clips, or parts of recordings, with a label each."""
-
-    clips: Path | dict[str, Path]  # a list, a CSV file or class folders; or one for each part
-    kind: Literal["clips"] = "clips"
-    source: str | None = None  # where recordings are that were prepared from those listed
-    split: Path | None = None  # where `clips` does not say it
-    classes: tuple[str, ...] | None = None
-    allow_shared_recordings: bool = False  # parts of one recording in train and test; is told
-    sampling: ClipSampling = field(default_factory=ClipSampling)
-
-
-LabelledConfig = Annotated[TimestampsConfig | ClipsConfig, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True, config=STRICT)
-class DataConfig:
-    """Labelled recordings, and how they become clips."""
-
-    set: LabelledConfig | None = None
-    sets: dict[str, LabelledConfig] = field(default_factory=dict)  # several by name, with `space`
-    space: Path | None = None  # their merged classes, of `python -m finetune merge`
-    few: Positive | None = None  # labelled samples of each class that training keeps
-    augmentation: ClipAugmentation = field(default_factory=ClipAugmentation)
-    clips_per_read: Positive = 1  # differently augmented clips of one decoded stretch
-    fitting: Literal["centre", "squeeze"] = "centre"  # of the picture in a test
-    workers: Annotated[int, Field(ge=0)] = 4  # reading processes of each rank
-    reader: Literal["pyav", "decord"] = "pyav"
-    folder_fps: PositiveFloat = 1.0  # of folders of pictures, which do not say it
-    read_timeout: PositiveFloat = 120.0  # seconds, then a read counts as failed
-    max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> "DataConfig":
-        if (self.set is None) == (not self.sets):
-            raise ValueError("give either set, or sets, several by their names")
-        if bool(self.sets) != (self.space is not None):
-            raise ValueError("sets and space belong together: whose classes are one and the same?")
-        if self.few is not None and self.sets:
-            raise ValueError("few: samples are chosen of one set; give set")
-        return self
-
-    @property
-    def named(self) -> dict[str, LabelledConfig]:
-        """All sets by name; that of a single one is empty."""
-        return self.sets if self.set is None else {"": self.set}
-
-
-@dataclass(frozen=True, config=STRICT)
-class ViewsConfig:
-    """What of a sample a test looks at: `segments` in time times `crops` along the longer side."""
-
-    segments: Positive = 1
+    clips: Annotated[Positive, former("segments")] = 1
+    """Clips in time."""
     crops: Literal[1, 3] = 1
-    average: Literal["probabilities", "scores"] = "probabilities"
+    """Crops along the longer side of the frame."""
+    average: Annotated[Literal["probabilities", "logits"], FormerValues({"scores": "logits"})] = (
+        "probabilities"
+    )
+    """What is averaged over the views."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class ValidationConfig:
-    """How often the part `val` is looked at, and by what the best step is known."""
+    """How often `val` is evaluated, and which metric selects the best step."""
 
-    every_epochs: PositiveFloat = 1.0
+    every_epochs: Annotated[PositiveFloat, MAY_CHANGE] = 1.0
+    """Epochs between two validations."""
     metric: Literal[
         "top-1",
         "mean class accuracy",
@@ -121,36 +66,58 @@ class ValidationConfig:
         "phase accuracy",
         "phase jaccard",
     ] = "top-1"
+    """Metric that selects the best step."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class FinetuneConfig:
     """A finetuning run."""
 
-    run: str  # the run folder
-    data: DataConfig
+    run: Annotated[str, MAY_CHANGE]
+    """The run folder."""
+    data: FinetuneDataConfig
+    """Labelled recordings and clips."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of new weights, order and augmentation."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    """The encoder and where its weights come from."""
     head: HeadConfig = field(default_factory=HeadConfig)
-    head_start: HeadInitConfig = field(default_factory=HeadInitConfig)
-    mode: Tuning = field(default_factory=Full)
+    """Pooling and classifier."""
+    head_init: Annotated[HeadInitConfig, former("head_start")] = field(
+        default_factory=HeadInitConfig
+    )
+    """Initial weights of the classifier."""
+    tuning: Annotated[Tuning, former("mode")] = field(default_factory=Full)
+    """Which part of the network is trained."""
     loss: LossConfig = field(default_factory=LossConfig)
-    mixing: MixupConfig = field(default_factory=MixupConfig)
-    views: ViewsConfig = field(default_factory=ViewsConfig)
+    """The loss."""
+    mixup: Annotated[MixupConfig, former("mixing")] = field(default_factory=MixupConfig)
+    """Mixup and CutMix."""
+    test_views: Annotated[TestViewsConfig, former("views"), MAY_CHANGE] = field(
+        default_factory=TestViewsConfig
+    )
+    """Clips and crops of a sample at test time."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    """Selection of the best step."""
     batch: BatchConfig = field(default_factory=BatchConfig)
+    """Clips per step."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """Length of the run and course of the learning rate."""
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(5e-4, 1e-6, betas=(0.9, 0.999))
     )
+    """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    log: LogConfig = field(default_factory=LogConfig)
+    """DeepSpeed, precision and memory."""
+    checkpoint: Annotated[CheckpointConfig, MAY_CHANGE] = field(default_factory=CheckpointConfig)
+    """Saving and resuming."""
+    log: Annotated[LogConfig, MAY_CHANGE] = field(default_factory=LogConfig)
+    """Logging."""
 
     @property
-    def many(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether a sample may have several classes."""
-        return any(getattr(each, "targets", "one") == "many" for each in self.data.named.values())
+        return any(getattr(each, "multi_label", False) for each in self.data.named.values())
 
     @model_validator(mode="after")
     def _fits(self) -> "FinetuneConfig":
@@ -162,39 +129,47 @@ class FinetuneConfig:
 
     def _of_task(self) -> str:
         sets = self.data.named.values()
-        if self.many and len(sets) > 1:
-            return "data.sets: sets whose samples have many labels cannot be merged; take data.set"
-        if self.many != (self.loss.kind == "binary"):
+        if self.multi_label and len(sets) > 1:
+            return "data.datasets: multi-label sets cannot be merged; take data.dataset"
+        if self.multi_label != (self.loss.kind == "bce"):
+            fitting = "bce" if self.multi_label else "cross_entropy"
             return (
-                f"loss.kind: {self.loss.kind} with data.set.targets "
-                f"{'many' if self.many else 'one'}; one class a sample wants cross_entropy, many "
-                "want binary"
+                f"loss.kind: {self.loss.kind} does not fit multi_label "
+                f"{str(self.multi_label).lower()}; take {fitting}"
             )
-        if self.views.crops > 1 and self.data.fitting == "squeeze":
-            return "views.crops: a picture that is squeezed has one; set it to 1, or fitting centre"
-        if self.views.segments > 1 and any(each.kind == "moments" for each in sets):
-            return "views.segments: a moment has one window in time; set it to 1"
+        if self.test_views.crops > 1 and self.data.eval_crop == "resize":
+            return (
+                "test_views.crops: eval_crop resize has one crop; take crops 1, or eval_crop center"
+            )
+        if self.test_views.clips > 1 and any(each.kind == "timestamps" for each in sets):
+            return "test_views.clips: a timestamp has one window in time; set it to 1"
         return ""
 
     def _of_metric(self) -> str:
         metric = self.validation.metric
         clips = any(each.kind == "clips" for each in self.data.named.values())
-        if self.many and metric not in ("mAP", "F1 macro", "F1 micro"):
-            return f"validation.metric: {metric} of many labels; take mAP, F1 macro or F1 micro"
+        if self.multi_label and metric not in ("mAP", "F1 macro", "F1 micro"):
+            return (
+                f"validation.metric: {metric} is not for multi_label; "
+                "take mAP, F1 macro or F1 micro"
+            )
         if clips and metric.startswith("phase"):
-            return f"validation.metric: {metric} of clips, which have no order in time; take top-1"
+            return f"validation.metric: {metric} needs labels in time, these are clips; take top-1"
         return ""
 
     def _of_batch(self) -> str:
-        copies, at_once = self.data.clips_per_read, self.batch.micro_batch
+        copies, at_once = self.data.clips_per_read, self.batch.micro_batch_size
         if at_once % copies:
-            return f"batch.micro_batch {at_once} is not a multiple of data.clips_per_read {copies}"
-        if self.mixing.on and (at_once // copies) % 2:
             return (
-                f"mixing: takes pairs of samples, and batch.micro_batch {at_once} has "
-                f"{at_once // copies}; make it even, or switch off with mixing.prob=0"
+                f"batch.micro_batch_size {at_once} is not a multiple of "
+                f"data.clips_per_read {copies}"
             )
-        return patience_problem(self.data.read_timeout, self.engine)
+        if self.mixup.on and (at_once // copies) % 2:
+            return (
+                f"mixup: mixes pairs of samples, and batch.micro_batch_size {at_once} has "
+                f"{at_once // copies}; make it even, or disable it with mixup.prob=0"
+            )
+        return read_timeout_problem(self.data.read_timeout, self.engine)
 
     @property
     def segments(self) -> int:
@@ -207,16 +182,18 @@ class FinetuneConfig:
         return {each.segments for each in samplings if isinstance(each, ClipSampling)}
 
     def _of_head(self) -> str:
-        wanted = HEAD_OF.get(self.mode.kind)
+        wanted = HEAD_OF.get(self.tuning.kind)
         if wanted and self.head.kind != wanted:
-            return f"head.kind: {self.head.kind} in mode {self.mode.kind}, which is {wanted}"
+            return (
+                f"head.kind: {self.head.kind} is not for tuning {self.tuning.kind}; take {wanted}"
+            )
         segments = self._segments
         if len(segments | {1}) > 1 and self.head.kind not in SEGMENTED:
             return f"head.kind: {self.head.kind} takes no segments; take tsn, or segments 1"
         if len(segments) > 1:
-            return "data.sets: segments differ; clips of one batch have the same"
-        if self.backbone.weights is None and self.head_start.from_file:
-            return "head_start: backbone.weights is not given, whose head it would take"
-        if self.mode.kind == "neighbours" and self.many:
-            return "mode: neighbours vote for one class; take targets one"
+            return "data.datasets: sampling.segments differ between the sets; make them equal"
+        if self.backbone.weights is None and self.head_init.from_file:
+            return "head_init: needs the head of backbone.weights, which is not given"
+        if self.tuning.kind == "knn" and self.multi_label:
+            return "tuning: knn predicts one class; set multi_label to false"
         return ""

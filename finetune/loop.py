@@ -87,8 +87,8 @@ def train(run: FinetuneRun, validate: Callable[[int], None]) -> None:
 def clips_and_targets(run: FinetuneRun, batch: FinetuneBatch) -> tuple[Tensor, Tensor]:
     """Bytes and labels, or, where clips are mixed, pixels in 0..1 and shares."""
     config = run.config
-    if not config.mixing.on:
+    if not config.mixup.on:
         return batch.clip, batch.label.to(run.engine.device, non_blocking=True)
     rngs = pair_rngs(batch, config.data.clips_per_read, config.seed)
     classes = run.model.head.classifier.out_features
-    return mixup(batch.clip, batch.label, config.mixing, classes, 0.0, rngs)  # the loss smooths
+    return mixup(batch.clip, batch.label, config.mixup, classes, 0.0, rngs)  # the loss smooths

@@ -30,7 +30,7 @@ class FinetuneReporter:
         steps: range,
     ) -> None:
         self._config, self._failure_log, self._skipped = config, failure_log, skipped
-        self._flops = training_flops(encoder, config.mode.kind)
+        self._flops = training_flops(encoder, config.tuning.kind)
         self.logger = RunLogger(
             config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
         )

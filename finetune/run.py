@@ -25,8 +25,8 @@ from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
 from launch.distributed.process_group import Processes, destroy_process_group
+from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
-from launch.recipe import ConfigError
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
@@ -34,39 +34,12 @@ from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, total_steps
 from video.failure_log import FailureLog
 
-# Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
-HARMLESS = (
-    "run",
-    "log.",
-    "checkpoint.",
-    "schedule.steps",
-    "schedule.epochs",
-    "data.workers",
-    "data.max_unreadable",
-    "data.read_timeout",
-    "data.set.source",
-    "data.set.labels",
-    "batch.micro_batch",
-    "engine.zero_stage",
-    "engine.offload_optimizer",
-    "engine.recompute",
-    "engine.compile",
-    "engine.timeout_seconds",
-    "engine.stall_seconds",
-    "engine.lost_seconds",
-    "engine.max_skipped",
-    "views.",
-    "validation.every_epochs",
-)
-
 
 def finetune(config: FinetuneConfig) -> None:
     """Runs, or goes on with, a finetuning; every process of the run calls it."""
-    with session(
-        config.run, config, config.batch, config.engine, config.checkpoint, HARMLESS
-    ) as opened:
+    with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
         sets = open_datasets(config, opened.folder, opened.processes)
-        if config.mode.kind == "neighbours":
+        if config.tuning.kind == "knn":
             built = build_network(config, sets, None, opened.folder, opened.processes)
             knn_classify(config, opened, sets, built)
             leave = destroy_process_group
@@ -95,14 +68,14 @@ def prepare(
     encoder = built.spec.encoder
     copies = config.data.clips_per_read
     samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
-    per_epoch = len(samples) * copies / config.batch.clips
+    per_epoch = len(samples) * copies / config.batch.global_batch_size
     last = total_steps(config.schedule, per_epoch)
     steps = range(min(resumed.step if resumed else 0, last), last)
 
     counters = resumed.counters if resumed else {}
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
-    skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
+    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     reporter = FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
     described = describe_run(config, sets, built, engine, samples, resumed, steps, opened)
     for line in (*notes, *sets.lines, *described):
@@ -120,7 +93,7 @@ def prepare(
         built.model,
         open_batches(config, samples, processes, steps, engine.accumulation),
         build_loss(config.loss, counts),
-        *build_schedules(config.optimizer, config.schedule, config.batch.clips, last),
+        *build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last),
         reporter,
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
         opened.watchdog,
@@ -156,13 +129,13 @@ def build_engine(
     processes: Processes,
     say: Callable[[str], None],
 ) -> Engine:
-    """Under the learning rates of the recipe's mode, with the state of a checkpoint."""
-    mode, depth = config.mode, model.encoder.config.depth
-    if mode.kind == "neighbours":
-        raise ConfigError("mode: neighbours train nothing")
+    """Under the learning rates of the recipe, with the state of a checkpoint."""
+    tuning, depth = config.tuning, model.encoder.config.depth
+    if tuning.kind == "knn":
+        raise ConfigError("tuning: knn trains nothing")
 
     def scale(name: str) -> float:
-        return learning_rate_scale(name, depth, mode.layer_decay, mode.backbone_lr)
+        return learning_rate_scale(name, depth, tuning.layer_decay, tuning.backbone_lr_scale)
 
     def count(precision: str, on_gpu: bool) -> ModelMemory:
         return classifier_memory(model, config.segments, precision, on_gpu)

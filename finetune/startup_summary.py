@@ -7,10 +7,10 @@ from finetune.config import FinetuneConfig
 from finetune.data.datasets import LabelledSets
 from finetune.data.samples import LabelledSamples
 from finetune.model.build import BuiltModel
-from finetune.model.classifier_file import CLASSIFIER_FILE, read_metadata
+from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_metadata
 from launch.checkpoint.store import Checkpoint
+from launch.distributed.process_group import device_name
 from launch.metrics.run_log import EVENTS_FOLDER
-from launch.run.run_folder import device_name
 from launch.run.session import Session
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
@@ -52,7 +52,7 @@ def _model(config: FinetuneConfig, built: BuiltModel) -> str:
     total = sum(p.numel() for p in parameters)
     return (
         f"model: {describe_encoder(built.spec.encoder)}; head {config.head.kind}, "
-        f"{len(built.spec.classes)} classes; mode {config.mode.kind}: {trained / 1e6:.2f} of "
+        f"{len(built.spec.classes)} classes; mode {config.tuning.kind}: {trained / 1e6:.2f} of "
         f"{total / 1e6:.2f} M parameters are trained"
     )
 
@@ -60,11 +60,11 @@ def _model(config: FinetuneConfig, built: BuiltModel) -> str:
 def _step(
     config: FinetuneConfig, samples: LabelledSamples, engine: Engine, steps: range, processes: int
 ) -> str:
-    clips, base = config.batch.clips, config.optimizer.base_lr
+    clips, base = config.batch.global_batch_size, config.optimizer.base_lr
     epochs = steps.stop * clips / config.data.clips_per_read / len(samples)
     peak = peak_learning_rate(config.optimizer, clips)
     return (
-        f"step: {clips} clips = {config.batch.micro_batch} x {processes} processes x "
+        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes} processes x "
         f"{engine.accumulation} accumulated, of {len(samples):,} labelled samples; learning rate "
         f"{base:g} x {clips} / 256 = {peak:.3g}; {steps.stop} steps = {epochs:.3g} epochs"
     )
@@ -72,7 +72,7 @@ def _step(
 
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
-    about = read_metadata(folder / CLASSIFIER_FILE)
+    about = read_classifier_metadata(folder / CLASSIFIER_FILE)
     chosen = "the last step; there is no val to choose a better one by"
     if about.validation:
         chosen = f"the best by val {about.validation['metric']} {about.validation['value']:.4f}"

@@ -1,64 +1,85 @@
-"""How much of the network a stage trains: a row of a union each."""
+"""Which part of the network is trained: each kind of tuning is a row of a union."""
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid")
+from launch.config import STRICT, FormerValues, former
+
 Decay = Annotated[float, Field(gt=0, le=1)]
-Multiplier = Annotated[float, Field(gt=0)]
+Multiplier = Annotated[float, Field(gt=0), former("backbone_lr")]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Full:
-    """All of it. `layer_decay` multiplies the learning rate for each layer away from the output,
-    `backbone_lr` that of the whole encoder."""
+    """Train the whole network."""
 
     kind: Literal["full"] = "full"
+    """full, partial, linear_probe, attentive_probe or knn."""
     layer_decay: Decay = 0.75
-    backbone_lr: Multiplier = 1.0
+    """Factor of the learning rate for each layer away from the output."""
+    backbone_lr_scale: Multiplier = 1.0
+    """Factor of the learning rate of the whole encoder."""
     blocks: None = None
+    """Blocks of the encoder that are trained; only partial has a number."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Partial:
-    """The last `blocks` blocks of the encoder, its last norm, and the head."""
+    """Train the last blocks of the encoder, its last norm, and the head."""
 
     blocks: Annotated[int, Field(gt=0)]
+    """Blocks of the encoder that are trained, counted from the last."""
     kind: Literal["partial"] = "partial"
+    """full, partial, linear_probe, attentive_probe or knn."""
     layer_decay: Decay = 0.75
-    backbone_lr: Multiplier = 1.0
+    """Factor of the learning rate for each layer away from the output."""
+    backbone_lr_scale: Multiplier = 1.0
+    """Factor of the learning rate of the whole encoder."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class LinearProbe:
-    """One matrix on the pooled features of a frozen encoder."""
+    """Train a linear classifier on the pooled features of a frozen encoder."""
 
     kind: Literal["linear_probe"] = "linear_probe"
+    """full, partial, linear_probe, attentive_probe or knn."""
     layer_decay: Literal[1] = 1
-    backbone_lr: Literal[1] = 1
+    """Has no effect: the encoder is frozen."""
+    backbone_lr_scale: Annotated[Literal[1], former("backbone_lr")] = 1
+    """Has no effect: the encoder is frozen."""
     blocks: Literal[0] = 0
+    """No block of the encoder is trained."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class AttentiveProbe:
-    """A learned query over all tokens of a frozen encoder, and one matrix."""
+    """Train a cross-attention pooling over all tokens of a frozen encoder, and a classifier."""
 
     kind: Literal["attentive_probe"] = "attentive_probe"
+    """full, partial, linear_probe, attentive_probe or knn."""
     layer_decay: Literal[1] = 1
-    backbone_lr: Literal[1] = 1
+    """Has no effect: the encoder is frozen."""
+    backbone_lr_scale: Annotated[Literal[1], former("backbone_lr")] = 1
+    """Has no effect: the encoder is frozen."""
     blocks: Literal[0] = 0
+    """No block of the encoder is trained."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class KnnClassifier:
-    """Nothing is trained: the labels of the `k` nearest training samples by the cosine of frozen
-    features, weighted by exp(cosine / temperature) (Wu et al., CVPR 2018, section 3.4)."""
+    """Train nothing: weighted k-nearest neighbours in frozen features.
 
-    kind: Literal["neighbours"] = "neighbours"
+    A neighbour's vote weighs exp(cosine / temperature) (Wu et al., CVPR 2018, section 3.4).
+    """
+
+    kind: Annotated[Literal["knn"], FormerValues({"neighbours": "knn"})] = "knn"
+    """full, partial, linear_probe, attentive_probe or knn."""
     k: Annotated[int, Field(gt=0)] = 20
+    """Neighbours."""
     temperature: Annotated[float, Field(gt=0)] = 0.07
+    """Temperature of the weights of the neighbours' votes."""
 
 
 Tuning = Annotated[

@@ -1,15 +1,14 @@
 """The command line for what is done with runs, before and after them, and with chains of them."""
 
 import argparse
-import runpy
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from launch.errors import ConfigError
 
 DESCRIPTION = """\
 What is done with runs, before and after them, and with chains of them.
 
-  python -m launch plan surgery_base --gpus 8 --memory 80    does it fit, how long will it take?
   python -m launch progressive chain.yaml                    stages one after the other, resumable
   python -m launch report runs/first runs/second             an HTML page on runs
   python -m launch consolidate runs/first weights.safetensors"""
@@ -29,9 +28,6 @@ def parser() -> argparse.ArgumentParser:
     one_file.add_argument("out", type=Path, help="the file to write; must not exist")
     one_file.add_argument("--step", type=int, help="of the checkpoint; the newest if not given")
     commands.add_parser(
-        "plan", help="memory, steps and time of a recipe (python -m pretrain plan)", add_help=False
-    )
-    commands.add_parser(
         "progressive",
         help="pretraining, finetuning, evaluation as one resumable chain",
         add_help=False,
@@ -45,10 +41,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Runs the command; raises errors with `exit_status` for what the user can mend."""
     if arguments[:1] == ["plan"]:
-        # what a stage needs is the stage's to know, and it is another program
-        sys.argv = ["pretrain", *arguments]
-        runpy.run_module("pretrain", run_name="__main__")
-        return
+        raise ConfigError("plan moved: python -m pretrain plan")
     if arguments[:1] == ["progressive"]:
         from launch.progressive.cli import main as progressive
 

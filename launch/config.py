@@ -1,30 +1,60 @@
-"""Settings of a run that do not depend on what is trained."""
+"""Settings that every training run has, whatever it trains."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid")
+# Unknown keys are refused, former names are read, and a string below a field is its help text.
+STRICT = ConfigDict(
+    extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
+)
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
+@plain_dataclass(frozen=True)
+class MayChange:
+    """Marks a key that may differ when a run resumes: data and arithmetic stay the same."""
+
+
+@plain_dataclass(frozen=True)
+class FormerValues:
+    """Marks a key whose values had other names; `launch.former_keys` translates them."""
+
+    names: dict[str, Any] = field(hash=False)
+
+
+MAY_CHANGE = MayChange()
+
+
+def former(*names: str) -> Any:
+    """Marks a key that had other names, which recipes and files may still use."""
+    return Field(validation_alias=AliasChoices(*names))
+
+
 @dataclass(frozen=True, config=STRICT)
 class BatchConfig:
-    """One optimizer step; the number of processes follows, it does not enter the recipe."""
+    """The clips of one optimizer step. The number of processes is not part of a recipe."""
 
-    clips: Positive = 256  # of a step, all processes together
-    micro_batch: Positive = 8  # of one forward pass on one process
+    global_batch_size: Annotated[Positive, former("clips")] = 256
+    """Clips per optimizer step, over all processes."""
+    micro_batch_size: Annotated[Positive, former("micro_batch"), MAY_CHANGE] = 8
+    """Clips per forward pass on one process; gradients are accumulated over the rest."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class ScheduleConfig:
-    """How long, and the course of the learning rate; give `steps` or `epochs`."""
+    """Length of the run and course of the learning rate. Give `steps` or `epochs`."""
 
-    steps: Positive | None = None
-    epochs: Annotated[float, Field(gt=0)] | None = None
-    warmup: Share = 0.05  # of all steps
+    steps: Annotated[Positive | None, MAY_CHANGE] = None
+    """Optimizer steps."""
+    epochs: Annotated[Annotated[float, Field(gt=0)] | None, MAY_CHANGE] = None
+    """Passes over the data; 1 where `steps` is not given either."""
+    warmup: Share = 0.05
+    """Share of all steps in which the learning rate rises linearly from 0."""
 
     @model_validator(mode="after")
     def _one_length(self) -> "ScheduleConfig":
@@ -35,36 +65,48 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class OptimizerConfig:
-    """AdamW. Learning rates are for 256 clips a step and scale with `batch.clips`."""
+    """AdamW. Learning rates are for 256 clips per step and scale with batch.global_batch_size."""
 
     base_lr: Annotated[float, Field(gt=0)] = 1.5e-4
+    """Peak learning rate for 256 clips per step."""
     min_lr: Annotated[float, Field(ge=0)] = 1e-5
+    """Final learning rate for 256 clips per step."""
     betas: tuple[Share, Share] = (0.9, 0.95)
+    """Decay rates of the first and second moment."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the denominator of the update."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    weight_decay_end: Annotated[float, Field(ge=0)] | None = (
-        None  # cosine towards it; None: constant
-    )
+    """Decoupled weight decay; biases, norms, tokens and position embeddings have none."""
+    weight_decay_end: Annotated[float, Field(ge=0)] | None = None
+    """Final weight decay of a cosine schedule; null: constant."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class EngineConfig:
-    """DeepSpeed."""
+    """DeepSpeed, precision, memory and failure detection."""
 
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
-    # auto: bf16 on a GPU, fp32 on a CPU; fp16, with a scaled loss, for GPUs without bf16
+    zero_stage: Annotated[int, Field(ge=0, le=3), MAY_CHANGE] = 2
+    """DeepSpeed ZeRO stage: 1 shards optimizer states, 2 gradients too, 3 weights too."""
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    """auto: bf16 on a GPU, fp32 on a CPU. fp16 (with loss scaling) is for GPUs without bf16."""
     clip_grad_norm: Annotated[float, Field(gt=0)] | None = None
-    offload_optimizer: bool = (
-        False  # optimizer states in main memory; compiles DeepSpeed's CPU Adam
+    """Largest norm of the gradient; null: no clipping."""
+    offload_optimizer: Annotated[bool, MAY_CHANGE] = False
+    """Keep optimizer states in main memory; compiles DeepSpeed's CPU Adam."""
+    activation_checkpointing: Annotated[bool | Literal["auto"], former("recompute"), MAY_CHANGE] = (
+        False
     )
-    # activation checkpointing of every block; auto: where activations would not fit the memory
-    recompute: bool | Literal["auto"] = False
-    compile: bool = False  # every block by torch.compile: minutes at the start, faster on a GPU
-    timeout_seconds: Positive = 1800  # a process that waits longer for the others gives up
-    stall_seconds: Positive = 300  # without a step, then every process tells where it is
-    lost_seconds: Positive = 60  # of silence, then a process counts as lost and the others end
-    max_skipped: Annotated[int, Field(ge=0)] = 10  # steps whose gradient was not finite
+    """Recompute the activations of every block; auto: only if they would not fit in memory."""
+    compile: Annotated[bool, MAY_CHANGE] = False
+    """Compile every block with torch.compile: minutes at the start, faster steps on a GPU."""
+    collective_timeout: Annotated[Positive, former("timeout_seconds"), MAY_CHANGE] = 1800
+    """Seconds that a process waits for the others in a collective operation."""
+    hang_timeout: Annotated[Positive, former("stall_seconds"), MAY_CHANGE] = 300
+    """Seconds without progress after which every rank's stack is printed."""
+    heartbeat_timeout: Annotated[Positive, former("lost_seconds"), MAY_CHANGE] = 60
+    """Seconds without a heartbeat after which a process counts as lost and the run ends."""
+    max_nonfinite_steps: Annotated[int, Field(ge=0), former("max_skipped"), MAY_CHANGE] = 10
+    """Steps with a non-finite gradient that are skipped before the run ends."""
 
     @model_validator(mode="after")
     def _known_to_work(self) -> "EngineConfig":
@@ -83,29 +125,35 @@ class EngineConfig:
         return self
 
 
-def patience_problem(read_timeout: float, engine: EngineConfig) -> str:
-    """What is wrong where a read may outlast the processes' patience with each other; else ""."""
-    if read_timeout < engine.timeout_seconds:
+def read_timeout_problem(read_timeout: float, engine: EngineConfig) -> str:
+    """The error where a read may outlast the processes' wait for each other, else ""."""
+    if read_timeout < engine.collective_timeout:
         return ""
     return (
-        f"data.read_timeout {read_timeout:g} is not below engine.timeout_seconds "
-        f"{engine.timeout_seconds}, after which processes give each other up"
+        f"data.read_timeout {read_timeout:g} is not below engine.collective_timeout "
+        f"{engine.collective_timeout}; a slow read would end the run"
     )
 
 
 @dataclass(frozen=True, config=STRICT)
 class CheckpointConfig:
-    """When the run saves, what it keeps, and whether it goes on from what it finds."""
+    """When checkpoints are saved, which are kept, and whether a run resumes from them."""
 
     every_steps: Positive = 500
+    """Steps between two checkpoints."""
     keep_last: Positive = 2
-    keep_every: Positive | None = None  # checkpoints of multiples of it are kept for good
-    asynchronous: bool = False  # the run waits for a copy in memory only, not for the disk
+    """Newest checkpoints that are kept."""
+    keep_every: Positive | None = None
+    """Checkpoints at multiples of this step are kept for good."""
+    async_save: Annotated[bool, former("asynchronous")] = False
+    """Write to disk in the background; training waits only for a copy in memory."""
     resume: Literal["auto", "never"] = "auto"
+    """auto: resume from the newest valid checkpoint; never: refuse a folder that has one."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class LogConfig:
-    """How often the run speaks."""
+    """How often metrics are logged."""
 
     every_steps: Positive = 10
+    """Steps between two lines of log.jsonl."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A program on the GPUs of one machine, under the deepspeed launcher:
 #   launch/local.sh pretrain surgery_base data.source=/videos run=runs/first
-#   launch/local.sh finetune phases_base data.set.source=/videos ... run=runs/phases
+#   launch/local.sh finetune phases_base data.dataset.source=/videos ... run=runs/phases
 # PROCESSES=N sets their number; it is that of the GPUs, or 1 where there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,45 +1,56 @@
 """Recipes: a YAML file plus `key.path=value`, checked against a configuration class."""
 
-import dataclasses
-import difflib
-import types
-import typing
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
+
+from launch.errors import ConfigError
+from launch.former_keys import translate, translate_path
+from launch.keys import key_paths
+from launch.nearest import nearest
+from launch.yaml_file import dump_yaml, parse_yaml
 
 Config = TypeVar("Config")
 
 
-class ConfigError(ValueError):
-    """A setting that cannot be used; the message names it, its value and the cure."""
-
-    exit_status = 2
-    on_every_process = True
-
-
 def load_recipe(
-    cls: type[Config], recipe: str, overrides: Sequence[str], folder: Path, **defaults: Any
+    cls: type[Config],
+    recipe: str,
+    overrides: Sequence[str],
+    folder: Path,
+    warn: Callable[[str], None] | None = None,
+    **defaults: Any,
 ) -> Config:
     """Reads a recipe, a path or a name in `folder`, and validates it with its overrides.
 
-    `defaults` stand for top-level keys that the recipe does not name. Raises ConfigError.
+    `defaults` stand for top-level keys that the recipe does not name. `warn` is given one line on
+    former names of keys; None prints it, once for a run. Raises ConfigError.
     """
     path = find_recipe(recipe, folder)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML ({_one_line(error)})") from None
+        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of keys; this holds {values!r}")
-    values = {**defaults, **values}
+    values, renamed = translate(cls, {**defaults, **values})
     for override in overrides:
-        _apply(values, override)
+        renamed += _apply(cls, values, override)
+    if renamed:
+        (warn or _print_warning)(
+            f"warning: renamed keys: {', '.join(dict.fromkeys(renamed))}; the old names still work"
+        )
     return validate(cls, values)
+
+
+def _print_warning(line: str) -> None:
+    if (os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0") == "0":
+        sys.stderr.write(f"{line}\n")
 
 
 def find_recipe(recipe: str, folder: Path) -> Path:
@@ -60,7 +71,7 @@ def validate(cls: type[Config], values: dict[str, Any]) -> Config:
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
-        known = list(key_paths(cls))
+        known = key_paths(cls)
         lines = [_explain(details, known) for details in error.errors()]
         raise ConfigError("; ".join(dict.fromkeys(lines))) from None
 
@@ -68,35 +79,20 @@ def validate(cls: type[Config], values: dict[str, Any]) -> Config:
 def dump_recipe(config: Any) -> str:
     """The resolved configuration as YAML; reading it back gives the same configuration."""
     values = TypeAdapter(type(config)).dump_python(config, mode="json")
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return dump_yaml(values)
 
 
-def key_paths(cls: Any, prefix: str = "") -> Iterator[str]:
-    """Every key path that a configuration class accepts, mappings before their keys."""
-    hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        path = f"{prefix}{field.name}"
-        yield path
-        for part in _dataclasses_in(hints[field.name]):
-            yield from key_paths(part, f"{path}.")
+def read_resolved(cls: type[Config], file: Path) -> Config:
+    """The configuration that a run wrote, of this or an earlier version. Raises ConfigError."""
+    return load_recipe(cls, str(file), (), file.parent, warn=lambda line: None)
 
 
-def _dataclasses_in(hint: Any) -> list[Any]:
-    if dataclasses.is_dataclass(hint):
-        return [hint]
-    if typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Annotated):
-        return [part for argument in typing.get_args(hint) for part in _dataclasses_in(argument)]
-    return []
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
+def _apply(cls: type, values: dict[str, Any], override: str) -> list[str]:
+    """Sets a key; returns what was renamed."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"{override!r}: an override is written key.path=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {text!r} is not YAML ({_one_line(error)})") from None
+    path, value, renamed = translate_path(cls, path, parse_yaml(text, path))
     *parents, last = path.split(".")
     for depth, parent in enumerate(parents, 1):
         inner = values.setdefault(parent, {})
@@ -104,15 +100,17 @@ def _apply(values: dict[str, Any], override: str) -> None:
             raise ConfigError(f"{path}: {'.'.join(parents[:depth])} is {inner!r}, not a mapping")
         values[parent] = values = dict(inner)
     values[last] = value
+    return renamed
 
 
 def _explain(details: ErrorDetails, known: list[str]) -> str:
-    path = _key_path(details["loc"], known)
+    path, _ = _locate(details["loc"], known)
     value, message = details["input"], details["msg"].removeprefix("Value error, ")
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        group = _key_path(details["loc"][:-1], known)  # another variant may have this key
+        group, pattern = _locate(details["loc"][:-1], known)  # another kind may have this key
         unknown = f"{group}.{details['loc'][-1]}".removeprefix(".")
-        siblings = [key for key in known if key.rpartition(".")[0] == group]
+        names = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == pattern]
+        siblings = [f"{group}.{name}".removeprefix(".") for name in names]
         return f"{unknown}: no such key{nearest(unknown, siblings)}"
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."
@@ -121,20 +119,16 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
     return f"{path}: {message}".removeprefix(": ")
 
 
-def _key_path(location: tuple[str | int, ...], known: list[str]) -> str:
-    """The longest known key path of an error's location, which holds union tags as well."""
-    path = ""
+def _locate(location: tuple[str | int, ...], known: list[str]) -> tuple[str, str]:
+    """The longest known key path of an error's location, which holds union tags as well.
+
+    As it stands in the recipe, and with NAME where a mapping's names are free.
+    """
+    path = pattern = ""
     for part in map(str, location):
-        longer = f"{path}.{part}".removeprefix(".")
-        path = longer if longer in known else path
-    return path
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing where no candidate is near."""
-    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        for name in (part, "NAME"):
+            longer = f"{pattern}.{name}".removeprefix(".")
+            if any(key == longer or key.startswith(f"{longer}.") for key in known):
+                path, pattern = f"{path}.{part}".removeprefix("."), longer
+                break
+    return path, pattern

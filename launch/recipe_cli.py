@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.recipe import Config, key_paths, load_recipe
+from launch.key_help import key_lines, section_lines
+from launch.key_reference import reference_lines
+from launch.recipe import Config, load_recipe
+
+HELP = ("-h", "--help")
 
 
 class StageProgram(NamedTuple):
@@ -19,34 +23,42 @@ class StageProgram(NamedTuple):
 def parse_recipe_command(
     program: StageProgram, cls: type[Config], arguments: Sequence[str]
 ) -> Config | None:
-    """The configuration that is to be run; None, and a line, where it was only to be checked.
+    """The configuration to run; None where help was printed or the recipe only checked.
 
     Raises ConfigError.
     """
-    options = recipe_parser(program, cls).parse_args(arguments)
+    if len(arguments) == 2 and arguments[0] in HELP:
+        print("\n".join(key_lines(cls, arguments[1])))
+        return None
+    if list(arguments) == ["reference"]:
+        print("\n".join(reference_lines(program.name, cls)))
+        return None
+    options = recipe_parser(program, cls).parse_intermixed_args(arguments)
     run = f"runs/{Path(options.recipe).stem}"
     config = load_recipe(cls, options.recipe, options.overrides, program.recipes, run=run)
     if options.check:
-        print(f"{options.recipe}: can be used")
+        print(f"{options.recipe}: valid")
         return None
     return config
 
 
 def recipe_parser(program: StageProgram, cls: type) -> argparse.ArgumentParser:
     recipes = ", ".join(sorted(path.stem for path in program.recipes.glob("*.yaml")))
-    keys = "\n".join(f"  {key}" for key in key_paths(cls))
+    sections = "\n".join(section_lines(cls))
     parser = argparse.ArgumentParser(
         prog=f"python -m {program.name}",
         description=program.description,
-        epilog=f"recipes: {recipes}\n\nkeys:\n{keys}",
+        epilog=f"recipes: {recipes}\n\nkeys (`--help KEY` explains one and those below it):\n"
+        f"{sections}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recipe(parser)
-    parser.add_argument("--check", action="store_true", help="only whether the recipe can be used")
+    parser.add_argument("--check", action="store_true", help="only check the recipe")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """The recipe and its overrides as positional arguments."""
     parser.add_argument("recipe", help="name of a shipped recipe, or a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a key")

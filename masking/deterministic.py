@@ -6,13 +6,12 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from masking.grid import Grid, Ratio, require_both, token_count
+from masking.grid import STRICT, Grid, Ratio, require_both, token_count
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class Temporal:
     """Keeps the first part of a clip and hides the rest: the model has to foretell.
 
@@ -22,7 +21,9 @@ class Temporal:
 
     kind: Literal["temporal"] = field(default="temporal", kw_only=True)
     ratio: Ratio = 0.5
+    """Share of the tokens that is hidden."""
     snap: bool = True
+    """Round to whole token frames."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         tokens = token_count(grid)
@@ -32,7 +33,7 @@ class Temporal:
         return _hidden_count(self.ratio, self.snap, 1, grid)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class Center:
     """Keeps both ends of a clip and hides the middle: the model has to fill in.
 
@@ -42,7 +43,9 @@ class Center:
 
     kind: Literal["center"] = field(default="center", kw_only=True)
     ratio: Ratio = 0.5
+    """Share of the tokens that is hidden."""
     snap: bool = True
+    """Round to whole token frames."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         tokens, hidden = token_count(grid), self.hidden_count(grid)

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from masking.exact_counts import flip_to_count, indices_of
-from masking.grid import Grid, token_count
+from masking.grid import STRICT, Grid, token_count
 from masking.registry import AnyGenerator
 from masking.running_cell import RunningCell
 from masking.uniform import Tube
@@ -31,7 +30,7 @@ class Counts(NamedTuple):
     loss: int  # decoded and hidden from the encoder
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class DualMasking:
     """One mask for the encoder and an independent one for the decoder.
 
@@ -41,8 +40,11 @@ class DualMasking:
     """
 
     encoder: AnyGenerator = Tube(ratio=0.9)
+    """Tokens that are hidden from the encoder."""
     decoder: AnyGenerator | None = RunningCell(ratio=0.5)
-    decode_visible: bool = True  # as VideoMAE V2; off: tokens that the encoder saw are left out
+    """Tokens that are not decoded; null: all that are hidden from the encoder are decoded."""
+    decode_visible: bool = True
+    """Decode visible tokens too, as VideoMAE V2 does; they are not part of the loss."""
 
     def counts(self, grid: Grid) -> Counts:
         """What every sample will have; the loss tokens are the decoder's share of the hidden ones.

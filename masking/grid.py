@@ -3,7 +3,10 @@
 from math import prod
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict
+
+# Unknown keys are refused, and a string below a field is its help text.
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Grid = tuple[int, int, int]
 """Tokens of a clip: (frames, rows, columns)."""

@@ -1,13 +1,12 @@
 """The table of mask generators, and what each of them offers."""
 
-from collections.abc import Sequence
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import Field
+from pydantic import GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import core_schema
 
 from masking.deterministic import Center, Temporal
 from masking.grid import Grid
@@ -50,7 +49,29 @@ GENERATORS: dict[str, type[MaskGenerator]] = {
     "center": Center,
 }
 
-if TYPE_CHECKING:
-    AnyGenerator = MaskGenerator
-else:  # pydantic reads its union from the table, so that a new generator is one line there
-    AnyGenerator = Annotated[reduce(or_, GENERATORS.values()), Field(discriminator="kind")]
+
+class OneGenerator:
+    """Validates `{kind: NAME, ...}` with the row of a table, which is read at that moment."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.table = table
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        dump = core_schema.plain_serializer_function_ser_schema(
+            lambda value: TypeAdapter(type(value)).dump_python(value)
+        )
+        return core_schema.no_info_plain_validator_function(self.read, serialization=dump)
+
+    def read(self, value: Any) -> Any:
+        """The generator of a mapping; a generator stays as it is."""
+        if isinstance(value, tuple(self.table.values())):
+            return value
+        kind = str(value.get("kind")) if isinstance(value, Mapping) else ""
+        if kind not in self.table:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(self.table)}")
+        return TypeAdapter(self.table[kind]).validate_python(dict(value))
+
+
+AnyGenerator = Annotated[MaskGenerator, OneGenerator(GENERATORS)]

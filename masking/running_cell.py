@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from masking.exact_counts import flip_to_count
-from masking.grid import Grid, require_both, token_count
+from masking.grid import STRICT, Grid, require_both, token_count
 
 CELL_TOKENS = 4
 RATIOS = (0.25, 0.5, 0.75)
@@ -23,7 +23,7 @@ def _require_quarters(ratio: float) -> float:
     return ratio
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class RunningCell:
     """Hides a quarter, half or three quarters of every 2x2 cell, moving on in each token frame.
 
@@ -37,7 +37,9 @@ class RunningCell:
 
     kind: Literal["running_cell"] = field(default="running_cell", kw_only=True)
     ratio: Annotated[float, AfterValidator(_require_quarters)] = 0.5
-    random_phase: bool = False  # shifts the cells in space too; off: the four maps of VideoMAE V2
+    """Share of each 2x2 cell that is hidden: 0.25, 0.5 or 0.75."""
+    random_phase: bool = False
+    """Shift the cells in space as well; false: the four maps of VideoMAE V2."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         count = self.hidden_count(grid)

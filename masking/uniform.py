@@ -6,14 +6,13 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from masking.exact_counts import choose
-from masking.grid import Grid, Ratio, require_both, token_count, units_hidden
+from masking.grid import STRICT, Grid, Ratio, require_both, token_count, units_hidden
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class Tube:
     """Hides the same random positions in every token frame.
 
@@ -23,6 +22,7 @@ class Tube:
 
     kind: Literal["tube"] = field(default="tube", kw_only=True)
     ratio: Ratio = 0.9
+    """Share of the positions that is hidden."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         frames, rows, columns = grid
@@ -36,7 +36,7 @@ class Tube:
         return units_hidden(self.ratio, token_count(grid) // grid[0], "positions", grid)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class Random:
     """Hides tokens anywhere in space and time.
 
@@ -47,7 +47,9 @@ class Random:
 
     kind: Literal["random"] = field(default="random", kw_only=True)
     ratio: Ratio = 0.9
+    """Share of the tokens that is hidden."""
     cut: Literal["hidden", "visible"] = "hidden"
+    """Which count is rounded down where the ratio gives no whole number of tokens."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         return choose(token_count(grid), self.hidden_count(grid), rngs)
@@ -60,7 +62,7 @@ class Random:
         return require_both(hidden, self.ratio, tokens, "tokens", grid)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class Frame:
     """Hides whole token frames.
 
@@ -69,6 +71,7 @@ class Frame:
 
     kind: Literal["frame"] = field(default="frame", kw_only=True)
     ratio: Ratio = 0.5
+    """Share of the token frames that is hidden."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         frames, rows, columns = grid

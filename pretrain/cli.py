@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from launch.errors import ConfigError
 from launch.recipe import load_recipe
 from launch.recipe_cli import StageProgram, add_recipe, parse_recipe_command
 from pretrain.config import PretrainConfig
@@ -16,7 +17,8 @@ Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
   python -m pretrain surgery_base data.source=/videos run=runs/first
   deepspeed --module pretrain surgery_base data.source=/videos
   torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
-  python -m pretrain completion runs/first VIDEO      what does it make of what it does not see?
+  python -m pretrain plan surgery_base --gpus 8       memory, steps and time
+  python -m pretrain reconstruct runs/first VIDEO     pictures of reconstructed masked clips
   python -m pretrain export runs/first encoder.pth --layout videomae"""
 
 
@@ -33,7 +35,7 @@ def export_parser() -> argparse.ArgumentParser:
 
 def plan_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m launch plan",
+        prog="python -m pretrain plan",
         description="Memory, steps and time of a recipe, without the machine it is for.",
     )
     add_recipe(parser)
@@ -105,24 +107,36 @@ def plan_recipe(arguments: Sequence[str]) -> None:
     print("\n".join(plan(config, machine, options.hours)))
 
 
+def export_command(arguments: Sequence[str]) -> None:
+    """Writes the autoencoder of a run for other programs."""
+    options = export_parser().parse_args(arguments)
+    from pretrain.checkpoint.export import export_run
+
+    export_run(options.run, options.out, options.layout)
+
+
+def reconstruct(arguments: Sequence[str]) -> None:
+    """Draws reconstructions of masked clips."""
+    from pretrain.reconstruction.cli_args import reconstruct_parser
+
+    options = reconstruct_parser().parse_args(arguments)
+    from pretrain.reconstruction.cli import reconstruct_command
+
+    reconstruct_command(options)
+
+
+COMMANDS = {"plan": plan_recipe, "export": export_command, "reconstruct": reconstruct}
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Runs the command; raises errors with `exit_status` for what the user can mend."""
-    if arguments[:1] == ["plan"]:
-        plan_recipe(arguments[1:])
-        return
-    if arguments[:1] == ["export"]:
-        options = export_parser().parse_args(arguments[1:])
-        from pretrain.checkpoint.export import export_run
+    """Runs a command or trains a recipe; heavy libraries are imported only after --help.
 
-        export_run(options.run, options.out, options.layout)
-        return
+    Raises errors with `exit_status` for what the user can mend.
+    """
     if arguments[:1] == ["completion"]:
-        from pretrain.reconstruction.cli_args import reconstruct_parser
-
-        options = reconstruct_parser().parse_args(arguments[1:])
-        from pretrain.reconstruction.cli import reconstruct_command
-
-        reconstruct_command(options)
+        raise ConfigError("completion was renamed: python -m pretrain reconstruct")
+    if arguments and arguments[0] in COMMANDS:
+        COMMANDS[arguments[0]](arguments[1:])
         return
     program = StageProgram("pretrain", DESCRIPTION, RECIPES)
     config = parse_recipe_command(program, PretrainConfig, arguments)

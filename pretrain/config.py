@@ -4,22 +4,23 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from encoder.config import EncoderConfig, fill_from_size, require_whole_heads
 from launch.config import (
+    MAY_CHANGE,
+    STRICT,
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
     OptimizerConfig,
     ScheduleConfig,
-    patience_problem,
+    former,
+    read_timeout_problem,
 )
 from masking import DualMasking
-from video.config import Augmentation, Sampling
-
-STRICT = ConfigDict(extra="forbid")
+from pretrain.data_config import PretrainDataConfig
 
 # VideoMAE V2's decoder widths by the size of the encoder; giant's MLP ratio is its encoder's.
 DECODER_SIZES: dict[str, dict[str, int | float]] = {
@@ -33,19 +34,29 @@ DECODER_SIZES: dict[str, dict[str, int | float]] = {
 
 @dataclass(frozen=True, config=STRICT)
 class DecoderConfig:
-    """The decoder; `size` is that of the encoder it belongs to and fills width and heads."""
+    """The decoder of the masked autoencoder."""
 
     size: Literal["small", "base", "large", "huge", "giant", "custom"] = "custom"
+    """Size of the encoder; fills embed_dim, num_heads and mlp_ratio where they are not given."""
     embed_dim: Annotated[int, Field(gt=0)] = 384
+    """Width of the tokens."""
     depth: Annotated[int, Field(gt=0)] = 4
+    """Transformer blocks."""
     num_heads: Annotated[int, Field(gt=0)] = 6
+    """Attention heads."""
     mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
+    """Width of the MLP's hidden layer as a multiple of embed_dim."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    positions: Literal["sinusoid", "separable"] = "sinusoid"  # separable: mae_st's, learned
+    """Stochastic depth of the last block; it rises linearly from 0 in the first."""
+    pos_embed: Annotated[Literal["sinusoid", "separable"], former("positions")] = "sinusoid"
+    """Position embedding; separable is mae_st's, learned for space and time."""
     class_token: bool = False
+    """Decode a class token too, as mae_st does."""
     embed_bias: bool = False
-    # of each tubelet, all where None; fewer are evenly chosen from the clip (mae_st's pred_t_dim)
+    """Bias of the projection from the encoder's width."""
     predicted_frames: Annotated[int, Field(gt=0)] | None = None
+    """Frames of each tubelet that are predicted, evenly spaced in the clip (mae_st's pred_t_dim);
+    null: all."""
 
     @model_validator(mode="before")
     @classmethod
@@ -59,7 +70,11 @@ class DecoderConfig:
 
     def values(self, encoder: EncoderConfig) -> int:
         """Pixel values that are predicted of one tubelet, all channels: the axis `p`."""
-        return (self.predicted_frames or encoder.tubelet) * encoder.patch**2 * encoder.channels
+        return (
+            (self.predicted_frames or encoder.tubelet_size)
+            * encoder.patch_size**2
+            * encoder.channels
+        )
 
 
 TargetKind = Literal["normalised_pixels", "pixels", "standardised_pixels", "normalised_patches"]
@@ -69,117 +84,103 @@ TargetKind = Literal["normalised_pixels", "pixels", "standardised_pixels", "norm
 class TargetConfig:
     """What the decoder predicts."""
 
-    # standardised_pixels and normalised_patches are mae_st's, by the encoder's mean and deviation
     kind: TargetKind = "normalised_pixels"
-    variance_floor: Annotated[float, Field(ge=0)] = 0.0  # of pixels in 0..1; 0 is upstream's target
-    field_of_view_darkness: Annotated[float, Field(ge=0, le=1)] = (
-        0.06  # only splits the logged loss
-    )
+    """Pixels of the tubelet, normalised or not; standardised_pixels and normalised_patches are
+    mae_st's, by the encoder's mean and standard deviation."""
+    variance_floor: Annotated[float, Field(ge=0)] = 0.0
+    """Least variance, of pixels in 0..1, that a patch is normalised by; 0 is VideoMAE's target."""
+    field_of_view_darkness: Annotated[float, Field(ge=0, le=1)] = 0.06
+    """Patches darker than this count as outside the field of view; it only splits the logged
+    loss."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class SourceConfig:
-    """One of several sources of recordings."""
-
-    path: str
-    weight: Annotated[float, Field(gt=0)] = 1.0  # clips of a second of it, relative to the others
-    sampling: Sampling | None = None  # data.sampling where it has none of its own
-    folder_fps: Annotated[float, Field(gt=0)] | None = None  # as well
-
-
-@dataclass(frozen=True, config=STRICT)
-class DataConfig:
-    """Where recordings come from and how they become clips."""
-
-    # a folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines
-    source: str | None = None
-    sources: dict[str, SourceConfig] = field(default_factory=dict)  # by name, instead of one
-    exclude: Path | None = None  # a list of recordings, by path or name, that are never used
-    sampling: Sampling = field(default_factory=Sampling)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    clips_per_read: Annotated[int, Field(gt=0)] = 1  # crops and masks of one decoded clip
-    workers: Annotated[int, Field(ge=0)] = 4  # reading processes of each rank
-    reader: Literal["pyav", "decord"] = "pyav"  # of video files that no manifest tells a reader of
-    folder_fps: Annotated[float, Field(gt=0)] = 1.0  # of folders of pictures, which do not say it
-    read_timeout: Annotated[float, Field(gt=0)] = 120.0  # seconds, then a read counts as failed
-    inside_view: bool = False  # decode no token outside the field of view that `check` found
-    max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of reads, then the run ends
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> "DataConfig":
-        if (self.source is None) == (not self.sources):
-            raise ValueError(
-                "give either source, a folder of recordings, or sources, several by their names"
-            )
-        return self
-
-    @property
-    def named(self) -> dict[str, SourceConfig]:
-        """All sources by name; that of a single one is empty."""
-        return self.sources if self.source is None else {"": SourceConfig(self.source)}
-
-
-@dataclass(frozen=True, config=STRICT)
-class LogConfig:
-    """How often the run speaks, and shows what it makes of the same clips."""
+class PretrainLogConfig:
+    """How often metrics, reconstructions and features are logged."""
 
     every_steps: Annotated[int, Field(gt=0)] = 10
-    pictures_every_steps: Annotated[int, Field(gt=0)] = 500
+    """Steps between two lines of log.jsonl."""
+    images_every_steps: Annotated[int, Field(gt=0), former("pictures_every_steps")] = 500
+    """Steps between two reconstructions of the same clips."""
     features_every_steps: Annotated[int, Field(gt=0)] = 500
-    feature_clips: Annotated[int, Field(ge=2)] = 64  # whose features are looked at
+    """Steps between two evaluations of the features of the same clips."""
+    feature_clips: Annotated[int, Field(ge=2)] = 64
+    """Clips whose features are evaluated."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class ProbeConfig:
-    """A small labelled set, on which the features are tried while the run trains.
+class KnnProbeConfig:
+    """A small labelled set for k-NN accuracy during pretraining; nothing is trained on it.
 
-    Each of its moments is told by the nearest ones of other recordings; nothing is trained by it.
+    Each labelled timestamp is classified by its nearest neighbours in other recordings.
     """
 
-    source: str  # recordings, as data.source
-    labels: Path  # one file, a pattern with {name}, or a folder, as of finetuning
-    category: str = "phase"  # of CholecT50's labels
-    label_fps: Annotated[float, Field(gt=0)] = 25.0  # frames a second that text labels count
-    folder_fps: Annotated[float, Field(gt=0)] = 1.0  # of folders of pictures
-    k: Annotated[int, Field(gt=0)] = 10  # neighbours
+    source: str
+    """Recordings, in any form that data.source takes."""
+    labels: Path
+    """One label file, a pattern with {name}, or a folder, as in finetuning."""
+    category: str = "phase"
+    """Category of CholecT50's labels."""
+    label_fps: Annotated[float, Field(gt=0)] = 25.0
+    """Frames per second that the labels count in."""
+    folder_fps: Annotated[float, Field(gt=0)] = 1.0
+    """Frame rate of folders of images."""
+    k: Annotated[int, Field(gt=0)] = 10
+    """Neighbours."""
     temperature: Annotated[float, Field(gt=0)] = 0.07
+    """Temperature of the weights of the neighbours' votes."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class PretrainConfig:
     """A pretraining run."""
 
-    run: str  # the run folder
-    data: DataConfig
+    run: Annotated[str, MAY_CHANGE]
+    """The run folder."""
+    data: PretrainDataConfig
+    """Recordings and clips."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of weights, order, crops and masks."""
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(size="base"))
+    """The encoder."""
     decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(size="base"))
+    """The decoder."""
     masking: DualMasking = field(default_factory=DualMasking)
+    """Masks of encoder and decoder."""
     target: TargetConfig = field(default_factory=TargetConfig)
-    init_from: Path | None = None  # weights of an autoencoder, any known layout; else fresh
+    """What the decoder predicts."""
+    init_from: Path | None = None
+    """Weights to start from: an autoencoder in any known format; null: random."""
     batch: BatchConfig = field(default_factory=BatchConfig)
+    """Clips per step."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """Length of the run and course of the learning rate."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    log: LogConfig = field(default_factory=LogConfig)
-    probe: ProbeConfig | None = None
+    """DeepSpeed, precision and memory."""
+    checkpoint: Annotated[CheckpointConfig, MAY_CHANGE] = field(default_factory=CheckpointConfig)
+    """Saving and resuming."""
+    log: Annotated[PretrainLogConfig, MAY_CHANGE] = field(default_factory=PretrainLogConfig)
+    """Logging and monitoring."""
+    knn_probe: Annotated[KnnProbeConfig | None, former("probe"), MAY_CHANGE] = None
+    """A labelled set for k-NN accuracy during pretraining."""
 
     @property
     def cells(self) -> tuple[int, int]:
         """The parts of a clip of which is asked whether they are inside the field of view."""
-        return self.encoder.grid[1:] if self.data.inside_view else (1, 1)
+        return self.encoder.grid[1:] if self.data.mask_inside_fov else (1, 1)
 
     @property
     def least_inside(self) -> float:
         """The share of a clip that must be inside the field of view; 0 where it is all one."""
-        return self.masking.least_inside(self.encoder.grid) if self.data.inside_view else 0.0
+        return self.masking.least_inside(self.encoder.grid) if self.data.mask_inside_fov else 0.0
 
     @model_validator(mode="after")
     def _fits(self) -> "PretrainConfig":
-        if self.batch.micro_batch % self.data.clips_per_read:
+        if self.batch.micro_batch_size % self.data.clips_per_read:
             raise ValueError(
-                f"batch.micro_batch {self.batch.micro_batch} is not a multiple of "
+                f"batch.micro_batch_size {self.batch.micro_batch_size} is not a multiple of "
                 f"data.clips_per_read {self.data.clips_per_read}; change one of them"
             )
         if self.encoder.attention == "divided" or self.encoder.norm == "pooled":
@@ -187,16 +188,16 @@ class PretrainConfig:
                 "encoder: attention divided and norm pooled see all tokens of a clip, and a masked "
                 "autoencoder's encoder does not; leave them at joint and tokens"
             )
-        if (self.decoder.predicted_frames or 0) > self.encoder.tubelet:
+        if (self.decoder.predicted_frames or 0) > self.encoder.tubelet_size:
             raise ValueError(
                 f"decoder.predicted_frames {self.decoder.predicted_frames} is more than "
-                f"encoder.tubelet {self.encoder.tubelet}; drop it to predict all"
+                f"encoder.tubelet_size {self.encoder.tubelet_size}; drop it to predict all"
             )
-        if problem := patience_problem(self.data.read_timeout, self.engine):
+        if problem := read_timeout_problem(self.data.read_timeout, self.engine):
             raise ValueError(problem)
         try:
             self.masking.counts(self.encoder.grid)
-            if self.data.inside_view:
+            if self.data.mask_inside_fov:
                 self.masking.least_inside(self.encoder.grid)
         except ValueError as error:  # a ratio that this grid cannot have
             raise ValueError(f"masking: {error}") from None

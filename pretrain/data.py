@@ -64,7 +64,7 @@ class Collate:
 
     def __init__(self, config: PretrainConfig) -> None:
         self._masking, self._grid, self._seed = config.masking, config.encoder.grid, config.seed
-        self._copies, self._inside_view = config.data.clips_per_read, config.data.inside_view
+        self._copies, self._inside_view = config.data.clips_per_read, config.data.mask_inside_fov
 
     def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
         clip = _joined([item.clips.clips for item in items])
@@ -109,7 +109,7 @@ def open_batches(
     timeout = ReadTimeout(config.data.workers, config.data.read_timeout)
     dataset = ClipDataset(reader, config.seed, timeout)
     collate = Collate(config)
-    reads = config.batch.micro_batch // config.data.clips_per_read
+    reads = config.batch.micro_batch_size // config.data.clips_per_read
 
     def order(epoch: int) -> np.ndarray:
         return sources.sampler.order(sample_rng(config.seed, epoch, 0, "order"))
@@ -125,7 +125,7 @@ def open_batches(
     batches = iterate_batches(
         dataset, schedule, collate, config.data.workers, processes, timeout.collect_timeouts
     )
-    whole = require_full_batches(batches, config.batch.micro_batch)
+    whole = require_full_batches(batches, config.batch.micro_batch_size)
     return to_device(whole, processes.device, TENSORS), fixed
 
 

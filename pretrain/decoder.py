@@ -25,8 +25,8 @@ class Decoder(nn.Module):
         self.embed = nn.Linear(encoder.embed_dim, config.embed_dim, bias=config.embed_bias)
         self.mask_token = nn.Parameter(torch.empty(1, 1, config.embed_dim))
         nn.init.trunc_normal_(self.mask_token, std=0.02, a=-0.02, b=0.02)
-        self.positions = build_positions(config.positions, encoder.grid, config.embed_dim)
-        learned = config.positions == "separable"
+        self.positions = build_positions(config.pos_embed, encoder.grid, config.embed_dim)
+        learned = config.pos_embed == "separable"
         self.class_token = (
             ClassToken(config.embed_dim, placed=learned) if config.class_token else nn.Identity()
         )

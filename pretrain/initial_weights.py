@@ -39,7 +39,7 @@ def resolve_initial_weights(
     if config.init_from is None:
         return InitialWeights(None, None, f"start: step 0, fresh weights, seed {config.seed}")
     encoder = config.encoder
-    told = CheckpointOverrides(encoder.num_heads, encoder.frames, encoder.image_size)
+    told = CheckpointOverrides(encoder.num_heads, encoder.num_frames, encoder.image_size)
     layout, weights = read_autoencoder(config.init_from, told)
     whose = "this project's" if layout == OWN else f"{layout}'s"
     return InitialWeights(

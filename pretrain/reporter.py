@@ -76,24 +76,24 @@ class PretrainReporter:
             **self.logger.speed_metrics(interval, copies, flops),
             "data/unreadable": float(self._failure_log.failures),
         }
-        losses = f"loss {interval.loss:.4f} (trivial {parts['loss/trivial']:.3f})"
+        losses = f"loss {interval.loss:.4f} (baseline {parts['loss/constant_baseline']:.3f})"
         self.logger.log_step(step, figures, losses)
 
     def _loss_parts(
         self, batch: PretrainBatch, target: Target, errors: TokenErrors
     ) -> dict[str, float]:
-        """The loss of a step's last micro-batch by place and source, and the trivial predictor's.
+        """The loss of a step's last micro-batch by place and source, and the constant baseline's.
 
         What the micro-batch has nothing of, on no process, is not a number.
         """
         config = self._config
         darkness = config.target.field_of_view_darkness
         outside = outside_view(batch.clip, batch.decoded, config.encoder, darkness)
-        trivial = constant_baseline_error(target.values, config.encoder.channels)
+        baseline = constant_baseline_error(target.values, config.encoder.channels)
         chosen = {
-            "loss/trivial": (trivial, errors.hidden),
-            "loss/inside_view": (errors.error, errors.hidden & ~outside),
-            "loss/outside_view": (errors.error, errors.hidden & outside),
+            "loss/constant_baseline": (baseline, errors.hidden),
+            "loss/inside_fov": (errors.error, errors.hidden & ~outside),
+            "loss/outside_fov": (errors.error, errors.hidden & outside),
         }
         for name in self._named:
             mine = self._clips_of(name, batch).unsqueeze(1)

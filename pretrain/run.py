@@ -17,8 +17,8 @@ from launch.checkpoint.store import (
     open_checkpoint,
 )
 from launch.distributed.process_group import Processes, run_on_rank0
+from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
-from launch.recipe import ConfigError
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
@@ -38,34 +38,10 @@ from pretrain.sources import FAILURE_LOG_FILE, Sources, open_sources
 from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
 from video.failure_log import FailureLog
 
-# Key paths that may differ when a run goes on: they change neither the data nor the arithmetic.
-HARMLESS = (
-    "run",
-    "log.",
-    "probe",
-    "checkpoint.",
-    "schedule.steps",
-    "schedule.epochs",
-    "data.workers",
-    "data.max_unreadable",
-    "data.read_timeout",
-    "batch.micro_batch",
-    "engine.zero_stage",
-    "engine.offload_optimizer",
-    "engine.recompute",
-    "engine.compile",
-    "engine.timeout_seconds",
-    "engine.stall_seconds",
-    "engine.lost_seconds",
-    "engine.max_skipped",
-)
-
 
 def pretrain(config: PretrainConfig) -> None:
     """Runs, or goes on with, a pretraining; every process of the run calls it."""
-    with session(
-        config.run, config, config.batch, config.engine, config.checkpoint, HARMLESS
-    ) as opened:
+    with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
         folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
         run = prepare(config, opened, sources)
@@ -115,14 +91,14 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     beginning = resolve_initial_weights(config, folder, processes, notes.append)
     engine = build_engine(config, processes, beginning, notes.append)
     start = beginning.step
-    reads_per_step = config.batch.clips // config.data.clips_per_read
+    reads_per_step = config.batch.global_batch_size // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = range(min(start, last), last)
 
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     counters = beginning.resumed.counters if beginning.resumed else {}
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
-    skipped = SkippedSteps(config.engine.max_skipped, checkpoints, counters)
+    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
     reporter = PretrainReporter(
@@ -136,7 +112,9 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     if processes.is_rank0:
         record_start(folder, processes, steps, manifest_sha256=sources.manifest_sha256)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
-    schedules = build_schedules(config.optimizer, config.schedule, config.batch.clips, last)
+    schedules = build_schedules(
+        config.optimizer, config.schedule, config.batch.global_batch_size, last
+    )
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
     monitor = TrainingMonitor(config, folder, reporter.logger, fixed_clips, probe, steps)
     return PretrainRun(

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from launch.atomic_io import sha256_file
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, run_on_rank0
-from pretrain.config import DataConfig, PretrainConfig
+from pretrain.config import PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling
@@ -38,7 +39,7 @@ class Sources(NamedTuple):
         return sum(recording.seconds for recording in self.recordings) / 3600
 
 
-def plans_of(data: DataConfig) -> dict[str, SamplingPlan]:
+def plans_of(data: PretrainDataConfig) -> dict[str, SamplingPlan]:
     """How each source is sampled, by its name; a single source has none."""
     return {
         name: SamplingPlan(source.sampling or data.sampling, source.weight)
@@ -56,7 +57,7 @@ def open_sources(config: PretrainConfig, folder: Path, processes: Processes) -> 
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
     run_on_rank0(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
     recordings, plans = read_manifest(manifest), plans_of(config.data)
-    sampler = ClipSampler(recordings, config.encoder.frames, plans)
+    sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
     unusable = count_failures(folder / FAILURE_LOG_FILE, RECORDINGS)
     return Sources(recordings, sampler, plans, sha256_file(manifest), unusable)
 
@@ -95,18 +96,18 @@ def _no_room(
     recording: Recording, sampling: Sampling, config: PretrainConfig
 ) -> UnreadableVideo | None:
     """Why no clip can be taken from a recording."""
-    if clip_spans(recording, config.encoder.frames, sampling):
+    if clip_spans(recording, config.encoder.num_frames, sampling):
         return _too_little_view(recording, config)
-    needed = clip_seconds(recording, config.encoder.frames, sampling)
+    needed = clip_seconds(recording, config.encoder.num_frames, sampling)
     reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
     if recording.seconds >= needed:
         reason = f"shows nothing for {needed:.2f} s, the length of a clip"
-    return UnreadableVideo(recording.path, f"{reason}; data.sampling.short says what to do")
+    return UnreadableVideo(recording.path, f"{reason}; data.sampling.short_videos says what to do")
 
 
 def _too_little_view(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
     """Why no crop shows enough of the patient for masks inside the field of view."""
-    if not config.data.inside_view or recording.view is None:
+    if not config.data.mask_inside_fov or recording.view is None:
         return None
     box = centred_crop(recording.view, *recording.shape, *config.encoder.image_size)
     inside = inside_cells(recording.view, *recording.shape, box, config.encoder.grid[1:]).mean()
@@ -114,12 +115,12 @@ def _too_little_view(recording: Recording, config: PretrainConfig) -> Unreadable
         return None
     return UnreadableVideo(
         recording.path,
-        f"shows the patient in {inside:.0%} of a crop, data.inside_view needs "
+        f"shows the patient in {inside:.0%} of a crop, data.mask_inside_fov needs "
         f"{config.least_inside:.0%}; prepare it with --crop-view, or mask more",
     )
 
 
-def _without_excluded(recordings: list[Recording], data: DataConfig) -> list[Recording]:
+def _without_excluded(recordings: list[Recording], data: PretrainDataConfig) -> list[Recording]:
     if data.exclude is None:
         return recordings
     outcome = exclude(recordings, data.exclude)

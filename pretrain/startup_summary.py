@@ -3,9 +3,8 @@
 import math
 from pathlib import Path
 
-from launch.distributed.process_group import Processes
+from launch.distributed.process_group import Processes, device_name
 from launch.metrics.run_log import EVENTS_FOLDER, read_log
-from launch.run.run_folder import device_name
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
@@ -46,12 +45,12 @@ def describe_run(
 
 def describe_end(folder: Path) -> list[str]:
     """What a complete run has left in its folder."""
-    last = [line for line in read_log(folder) if "loss/trivial" in line][-1]
-    loss, trivial = last.get("loss/train", math.nan), last.get("loss/trivial", math.nan)
-    gap = f"{abs(1 - loss / trivial):.0%} {'below' if loss <= trivial else 'above'}"
+    last = [line for line in read_log(folder) if "loss/constant_baseline" in line][-1]
+    loss, baseline = last.get("loss/train", math.nan), last.get("loss/constant_baseline", math.nan)
+    gap = f"{abs(1 - loss / baseline):.0%} {'below' if loss <= baseline else 'above'}"
     return [
-        f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the trivial predictor's "
-        f"{trivial:.3f}",
+        f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the constant baseline's "
+        f"{baseline:.3f}",
         f"encoder: {folder / ENCODER_FILE}",
         f"pictures: {folder / PICTURE_FILE}",
         f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
@@ -84,7 +83,7 @@ def _data(config: PretrainConfig, sources: Sources) -> list[str]:
         f"{sources.sampler.reads_per_epoch} reads an epoch, {config.data.clips_per_read} "
         f"clip{'s' * (config.data.clips_per_read > 1)} a read; "
     )
-    frames, clips = config.encoder.frames, []
+    frames, clips = config.encoder.num_frames, []
     for name, plan in sources.plans.items():
         mine = [recording for recording in sources.recordings if recording.source == name]
         steps = {round(plan.sampling.step_seconds(recording.fps), 6) for recording in mine}
@@ -102,11 +101,11 @@ def _data(config: PretrainConfig, sources: Sources) -> list[str]:
 def _batch(
     config: PretrainConfig, processes: Processes, engine: Engine, sources: Sources, steps: range
 ) -> str:
-    clips, base = config.batch.clips, config.optimizer.base_lr
+    clips, base = config.batch.global_batch_size, config.optimizer.base_lr
     epochs = steps.stop * clips / config.data.clips_per_read / sources.sampler.reads_per_epoch
     return (
-        f"step: {clips} clips = {config.batch.micro_batch} x {processes.world_size} processes x "
-        f"{engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
+        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes.world_size} processes "
+        f"x {engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
         f"{peak_learning_rate(config.optimizer, clips):.3g}; "
         f"{steps.stop} steps = {epochs:.3g} epochs"
     )

@@ -125,5 +125,5 @@ def predicted_part(
     if predicted_frames is None:
         return clip, encoder.tubelet_shape
     count = predicted_frames * encoder.grid[0]
-    index = torch.linspace(0, encoder.frames - 1, count, device=clip.device).long()
-    return clip[:, index], (predicted_frames, encoder.patch, encoder.patch)
+    index = torch.linspace(0, encoder.num_frames - 1, count, device=clip.device).long()
+    return clip[:, index], (predicted_frames, encoder.patch_size, encoder.patch_size)

@@ -29,6 +29,17 @@ DOORS = {
     "tensorboard": {"launch/metrics/run_log.py"},
     "torch.utils.tensorboard": {"launch/metrics/run_log.py"},
 }
+# Inside launch, a folder imports only from those named here and from launch's own files.
+FLOORS = {
+    "distributed": set(),
+    "training": {"distributed"},
+    "checkpoint": {"distributed", "training"},
+    "capacity": {"distributed", "training"},
+    "metrics": {"distributed", "training", "checkpoint", "capacity"},
+    "run": {"distributed", "training", "checkpoint", "capacity", "metrics"},
+    "progressive": {"distributed"},
+    "report": {"distributed"},
+}
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -53,6 +64,20 @@ def test_a_file_imports_only_what_its_folder_may(path: Path) -> None:
     assert not (imported(path) & FOLDERS.keys()) - allowed
     for library, doors in DOORS.items():
         assert library not in imported(path) or name in doors, f"{library} has doors {doors}"
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_folders_of_launch_import_downwards(floor: str) -> None:
+    for path in sorted((ROOT / "launch" / floor).rglob("*.py")):
+        names = {name.split(".")[1] for name in imported(path) if name.startswith("launch.")}
+        assert not (names & FLOORS.keys()) - FLOORS[floor] - {floor}, path
+
+
+def test_files_of_launch_itself_import_no_folder_when_they_load() -> None:
+    for path in sorted((ROOT / "launch").glob("*.py")):
+        body = ast.parse(path.read_text()).body
+        for node in (each for each in body if isinstance(each, ast.ImportFrom)):
+            assert node.module.partition("launch.")[2].split(".")[0] not in FLOORS, path
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

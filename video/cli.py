@@ -170,7 +170,7 @@ def _preview(options: argparse.Namespace) -> int:
     from video.config import Sampling
     from video.preview import preview
 
-    sampling = Sampling(frame_rate=options.frame_rate, stride=options.stride, short="loop")
+    sampling = Sampling(frame_rate=options.frame_rate, stride=options.stride, short_videos="loop")
     return preview(
         options.source,
         options.out,

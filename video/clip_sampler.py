@@ -68,5 +68,5 @@ class ClipSampler:
         frame = int((at - (ends[which - 1] if which else 0.0)) / place.weight)
         begin = place.begin + min(frame, place.frames - 1) / recording.fps
         step = sampling.step_seconds(recording.fps)
-        times = frame_times(place, begin, self._frames, step, recording, sampling.short)
+        times = frame_times(place, begin, self._frames, step, recording, sampling.short_videos)
         return ClipLocation(chosen, times)

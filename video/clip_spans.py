@@ -26,7 +26,7 @@ def clip_seconds(recording: Recording, frames: int, sampling: Sampling) -> float
 def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
     """What is neither missing nor, with a margin, to be avoided."""
     taken = list(recording.holes)
-    for what in sampling.avoid:
+    for what in sampling.skip_segments:
         spans: tuple[Span, ...] = getattr(recording, what)
         taken += [(begin - sampling.margin, end + sampling.margin) for begin, end in spans]
     usable, position = [], 0.0
@@ -42,12 +42,12 @@ def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
 def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Span]:
     """The usable spans that are as long as a clip; nothing where the recording has no room for one.
 
-    Where none is so long, the longest may do by `sampling.short`.
+    Where none is so long, the longest may do by `sampling.short_videos`.
     """
     needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
     spans = usable_spans(recording, sampling)
     long_enough = [span for span in spans if span[1] - span[0] > needed]
-    if not long_enough and sampling.short != "error" and spans:
+    if not long_enough and sampling.short_videos != "error" and spans:
         return [max(spans, key=lambda span: span[1] - span[0])]
     return long_enough
 
@@ -63,8 +63,8 @@ def frame_intervals(recording: Recording, frames: int, sampling: Sampling) -> li
     for begin, end in clip_spans(recording, frames, sampling):
         latest = end - clip_seconds(recording, frames, sampling)
         number = int(max(latest - begin, 0.0) * recording.fps + 1e-6) + 1
-        if sampling.motion and recording.motion:
-            found += _by_motion(recording, begin, number, end, sampling.motion)
+        if sampling.motion_weight and recording.motion:
+            found += _by_motion(recording, begin, number, end, sampling.motion_weight)
         else:
             found.append(FrameInterval(begin, number, 1.0, end))
     return found

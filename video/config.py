@@ -1,28 +1,43 @@
 """How recordings become clips; nothing heavy is imported here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid")
-DEFAULT_FRAME_RATE = 6.25  # stride 4 at 25 frames a second, as the forerunners sample
+# Unknown keys are refused, former names are read, and a string below a field is its help text.
+STRICT = ConfigDict(
+    extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
+)
+DEFAULT_FRAME_RATE = 6.25  # stride 4 at 25 frames per second, as VideoMAE samples
+
+
+def former(*names: str) -> Any:
+    """Marks a key that had other names, which recipes and files may still use."""
+    return Field(validation_alias=AliasChoices(*names))
 
 
 @dataclass(frozen=True, config=STRICT)
 class Sampling:
-    """Frames of a clip: so many a second (`frame_rate`), or every so many-th (`stride`)."""
+    """How the frames of a clip are chosen: by `frame_rate` or by `stride`."""
 
-    frame_rate: Annotated[float, Field(gt=0)] | None = None  # 6.25 where neither is given
+    frame_rate: Annotated[float, Field(gt=0)] | None = None
+    """Frames of a clip per second; 6.25 where stride is not given either."""
     stride: Annotated[int, Field(gt=0)] | None = None
-    # an epoch reads each so many seconds of a recording once; None: the time span of a clip
+    """Frames of the recording from one frame of a clip to the next."""
     seconds_per_clip: Annotated[float, Field(gt=0)] | None = None
-    # a recording shorter than a clip is left out by name, or its last frame stays, or it repeats
-    short: Literal["error", "clamp", "loop"] = "error"
-    avoid: tuple[Literal["black", "frozen"], ...] = ("black", "frozen")  # where `check` found them
-    margin: Annotated[float, Field(ge=0)] = 0.0  # seconds between a clip and what it avoids
-    # clips are drawn in proportion to this power of the motion that `check` found; 0: evenly
-    motion: Annotated[float, Field(ge=0, le=4)] = 0.0
+    """An epoch reads one clip for each so many seconds of a recording; null: the clip's span."""
+    short_videos: Annotated[Literal["error", "clamp", "loop"], former("short")] = "error"
+    """Recordings shorter than a clip: leave out by name, repeat the last frame, or loop."""
+    skip_segments: Annotated[tuple[Literal["black", "frozen"], ...], former("avoid")] = (
+        "black",
+        "frozen",
+    )
+    """Segments, found by `video check`, that clips never overlap."""
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds between a clip and a skipped segment."""
+    motion_weight: Annotated[float, Field(ge=0, le=4), former("motion")] = 0.0
+    """Draw clips in proportion to this power of the motion found by `video check`; 0: evenly."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "Sampling":
@@ -43,8 +58,11 @@ class Sampling:
 
 @dataclass(frozen=True, config=STRICT)
 class Augmentation:
-    """Multi-scale crops, as TSN's and VideoMAE's, and a mirror."""
+    """Multi-scale crops, as in TSN and VideoMAE, and a horizontal flip."""
 
     scales: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.875, 0.75, 0.66)
-    max_distort: Annotated[int, Field(ge=0)] = 1  # steps in `scales` between height and width
-    flip: bool = False  # left to right, every second clip
+    """Sides of the crop as a share of the shorter side of the frame."""
+    max_distort: Annotated[int, Field(ge=0)] = 1
+    """How many steps in `scales` height and width may differ."""
+    flip: bool = False
+    """Flip every second clip horizontally."""

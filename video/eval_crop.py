@@ -21,13 +21,13 @@ WHOLE = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
 class EvalCrop(NamedTuple):
     """How pictures become clips of `size`, rows and columns.
 
-    `centre`: the largest crop of the clip's proportions in the middle of the field of view; or
-    three of them, at both ends and in the middle of the longer side. `squeeze`: the whole picture,
+    `center`: the largest crop of the clip's proportions in the middle of the field of view; or
+    three of them, at both ends and in the middle of the longer side. `resize`: the whole picture,
     whatever its proportions, as SurgVISTA's evaluation.
     """
 
     size: tuple[int, int]
-    kind: Literal["centre", "squeeze"] = "centre"
+    kind: Literal["center", "resize"] = "center"
     crops: Literal[1, 3] = 1
 
     def read(
@@ -58,7 +58,7 @@ class EvalCrop(NamedTuple):
     def _read(
         self, recording: Recording, times: Sequence[float]
     ) -> dict[float, UInt8[Tensor, "k h w c"] | None]:
-        if self.kind == "squeeze":
+        if self.kind == "resize":
             frames = decode(recording, times, self.size)[:, None]
         else:
             scaled = decoded_size(UNSCALED, recording.height, recording.width, *self.size)

@@ -28,7 +28,7 @@ class LoadOptions(NamedTuple):
 
     inflation: Inflation = "average"
     keep_norm: bool = False  # the LayerNorm of all tokens becomes that of the pooled ones
-    allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh, or be left out
+    allow_missing: tuple[str, ...] = ()  # patterns of tensors that may stay fresh, or be left out
 
 
 DEFAULTS = LoadOptions()
@@ -61,9 +61,9 @@ def adapt(found: SourceEncoder, target: EncoderConfig, options: LoadOptions) -> 
     _last_norm(found, target, parts, dropped, options.keep_norm)
     with torch.device("meta"):
         wanted = VideoEncoder(target).state_dict()
-    _fit(found, wanted, parts, dropped, options.allow)
+    _fit(found, wanted, parts, dropped, options.allow_missing)
     fresh = tuple(name for name in wanted if name not in parts)
-    _refuse(found, wanted, fresh, options.allow)
+    _refuse(found, wanted, fresh, options.allow_missing)
     return LoadPlan(target, parts, dropped, fresh, _notes(found.config, target))
 
 
@@ -71,11 +71,11 @@ def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
     notes = []
     if target.trained_grid:
         notes.append(
-            f"{target.positions} positions: the table of {grid_text(target.trained_grid)} tokens "
+            f"{target.pos_embed} positions: the table of {grid_text(target.trained_grid)} tokens "
             f"interpolated to {grid_text(target.grid)}"
         )
-    if native.positions != target.positions and not target.positions_learned:
-        notes.append(f"positions: trained with {native.positions}, here {target.positions}")
+    if native.pos_embed != target.pos_embed and not target.positions_learned:
+        notes.append(f"positions: trained with {native.pos_embed}, here {target.pos_embed}")
     if native.pooling != target.pooling:
         words = {"mean": "the mean of the tokens", "first": "the first token"}
         notes.append(f"pooling: trained with {words[native.pooling]}, here {words[target.pooling]}")
@@ -84,7 +84,7 @@ def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
 
 def _with_trained_grid(native: EncoderConfig, target: EncoderConfig) -> EncoderConfig:
     trained = native.trained_grid or native.grid
-    same = target.positions == native.positions and not target.positions_learned
+    same = target.pos_embed == native.pos_embed and not target.positions_learned
     return replace(target, trained_grid=trained if same and trained != target.grid else None)
 
 
@@ -92,19 +92,19 @@ def _patches(
     found: SourceEncoder, target: EncoderConfig, parts: TensorRecipes, rule: Inflation
 ) -> None:
     native = found.config
-    if target.patch != native.patch or target.channels != native.channels:
+    if target.patch_size != native.patch_size or target.channels != native.channels:
         raise CheckpointMismatch(
-            f"{found.file.path}: patches of {native.patch} pixels and {native.channels} channels; "
-            f"wanted are {target.patch} and {target.channels}, so take another file"
+            f"{found.file.path}: patches of {native.patch_size} pixels and {native.channels} "
+            f"channels; wanted are {target.patch_size} and {target.channels}, so take another file"
         )
-    if target.tubelet == native.tubelet:
+    if target.tubelet_size == native.tubelet_size:
         return
-    if native.tubelet != 1:
+    if native.tubelet_size != 1:
         raise CheckpointMismatch(
-            f"{found.file.path}: tubelets of {native.tubelet} frames cannot become tubelets of "
-            f"{target.tubelet}; only those of 1 frame can"
+            f"{found.file.path}: tubelets of {native.tubelet_size} frames cannot become tubelets "
+            f"of {target.tubelet_size}; only those of 1 frame can"
         )
-    frames = target.tubelet
+    frames = target.tubelet_size
     parts["embed.weight"] = parts["embed.weight"].then(
         lambda weight: inflate(weight, frames, rule), f"inflated from 1 frame to {frames} ({rule})"
     )

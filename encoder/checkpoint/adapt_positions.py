@@ -21,9 +21,9 @@ def adapt_positions(
     native = found.config
     if native.class_token and not target.class_token:
         drop_tensors("class_token.", parts, dropped, "the variant has no class token")
-    kinds = (native.positions, target.positions)
+    kinds = (native.pos_embed, target.pos_embed)
     if native.positions_learned and kinds[0] != kinds[1]:
-        drop_tensors("positions.", parts, dropped, f"the variant has {target.positions} positions")
+        drop_tensors("positions.", parts, dropped, f"the variant has {target.pos_embed} positions")
         drop_tensors("class_token.position", parts, dropped, "as the positions")
     elif kinds == ("separable", "separable"):
         _resize(parts, "positions.space", (1, *native.grid[1:]), (1, *target.grid[1:]))
@@ -33,9 +33,9 @@ def adapt_positions(
             _resize(parts, "positions.time", (native.grid[0], 1, 1), (target.grid[0], 1, 1))
     elif kinds == ("learned", "learned"):
         _resize(parts, "positions.tokens", native.grid, target.grid)
-    elif target.positions == "learned":
+    elif target.pos_embed == "learned":
         trained, dim = native.trained_grid or native.grid, native.embed_dim
-        kind, grid = native.positions, target.grid
+        kind, grid = native.pos_embed, target.grid
         how = f"begin as the {kind} table of the file's family"
         parts["positions.tokens"] = TensorRecipe(
             (), lambda: computed_positions(kind, grid, dim, trained), how

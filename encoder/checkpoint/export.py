@@ -51,7 +51,7 @@ def write_timm(path: Path, tensors: Tensors, config: EncoderConfig) -> None:
 
 def write_unified(path: Path, tensors: Tensors, config: EncoderConfig) -> None:
     """A torch file as upstream's unified models read it, attention as their scripts ask for it."""
-    form = "q_v" if config.tubelet > 1 else "fused"
+    form = "q_v" if config.tubelet_size > 1 else "fused"
     torch.save({"model": contiguous(to_unified(tensors, config, form))}, path)
 
 
@@ -60,10 +60,10 @@ def huggingface_config(config: EncoderConfig) -> dict[str, Any]:
     return {
         "model_type": "videomae",
         "image_size": config.image_size[0],
-        "patch_size": config.patch,
+        "patch_size": config.patch_size,
         "num_channels": config.channels,
-        "num_frames": config.frames,
-        "tubelet_size": config.tubelet,
+        "num_frames": config.num_frames,
+        "tubelet_size": config.tubelet_size,
         "hidden_size": config.embed_dim,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.num_heads,
@@ -100,7 +100,7 @@ def timm_arguments(config: EncoderConfig) -> dict[str, Any]:
     mean = config.pooling == "mean"
     return {
         "img_size": list(config.image_size),
-        "patch_size": config.patch,
+        "patch_size": config.patch_size,
         "in_chans": config.channels,
         "num_classes": 0,
         "global_pool": "avg" if mean else "token",

@@ -19,7 +19,7 @@ Tensors = Mapping[str, Tensor]
 
 # What a program cannot hold: fields of the configuration with the only value it knows.
 VIDEOMAE_ONLY = {
-    "positions": "sinusoid",
+    "pos_embed": "sinusoid",
     "trained_grid": None,
     "class_token": False,
     "pre_norm": False,
@@ -34,7 +34,7 @@ CANNOT: dict[str, dict[str, Any]] = {
         "std": IMAGENET.std,
     },
     "hf": {**VIDEOMAE_ONLY, "layer_scale": None},
-    "timm": {"frames": 1, "tubelet": 1, "attention": "joint"},
+    "timm": {"num_frames": 1, "tubelet_size": 1, "attention": "joint"},
     "unified": {"activation": "gelu", "norm_eps": 1e-6, "trained_grid": None},
 }
 
@@ -108,14 +108,14 @@ def _positions(tensors: Tensors, config: EncoderConfig) -> dict[str, Tensor]:
     common: dict[str, Tensor] = {}
     if config.class_token:
         common["cls_token"] = tensors["class_token.token"][None, None]
-    if config.positions not in ("learned", "separable"):
+    if config.pos_embed not in ("learned", "separable"):
         return common
-    kind = "space" if config.positions == "separable" else "tokens"
+    kind = "space" if config.pos_embed == "separable" else "tokens"
     table = tensors[f"positions.{kind}"]
     if config.class_token:
         table = torch.cat((tensors["class_token.position"][None], table))
     common["pos_embed"] = table[None]
-    if config.positions == "separable":
+    if config.pos_embed == "separable":
         common["time_embed"] = tensors["positions.time"][None]
     return common
 
@@ -145,7 +145,7 @@ def to_timm(tensors: Tensors, config: EncoderConfig) -> dict[str, Tensor]:
     table = common.get("pos_embed")
     if table is None:
         computed = computed_positions(
-            config.positions, config.grid, config.embed_dim, config.trained_grid
+            config.pos_embed, config.grid, config.embed_dim, config.trained_grid
         )
         ahead = torch.zeros(int(config.class_token), config.embed_dim)
         table = torch.cat((ahead, computed))[None]
@@ -162,5 +162,5 @@ def to_timm(tensors: Tensors, config: EncoderConfig) -> dict[str, Tensor]:
 
 def to_unified(tensors: Tensors, config: EncoderConfig, form: str) -> dict[str, Tensor]:
     """Names of upstream's unified models; raises ValueError where `form` cannot hold biases."""
-    still = config.tubelet == 1
+    still = config.tubelet_size == 1
     return foreign_names(common_tensors(tensors, config, form, still=still), TIMM)

@@ -52,7 +52,7 @@ FAMILIES = (
         "MVD or SurgVISTA student (pretraining)",
         has=("mask_token_vid", "decoder_vid.norm.weight"),
         kernel=5,
-        beyond={"positions": "sincos3d"},
+        beyond={"pos_embed": "sincos3d"},
         unused=("pos_embed",),
     ),
     Family(
@@ -120,7 +120,7 @@ FAMILIES = (
         "unified model with learned positions",
         has=("pos_embed",),
         lacks=("cls_token",),
-        beyond={"positions": "learned"},
+        beyond={"pos_embed": "learned"},
     ),
     Family(
         "image_mae",

@@ -20,7 +20,7 @@ RECORDED = {
     "num_attention_heads": "num_heads",
     "layer_norm_eps": "norm_eps",
     "hidden_act": "activation",
-    "num_frames": "frames",
+    "num_frames": "num_frames",
     "image_size": "image_size",
     "input_size": "image_size",
     "image_mean": "mean",
@@ -60,8 +60,8 @@ def infer_config(
         "embed_dim": width,
         "depth": _depth(known.common),
         "mlp_ratio": _hidden(shapes) / width,
-        "patch": rows,
-        "tubelet": tubelet,
+        "patch_size": rows,
+        "tubelet_size": tubelet,
         "channels": channels,
         "class_token": "cls_token" in shapes,
         "pre_norm": "norm_pre.weight" in shapes,
@@ -84,25 +84,25 @@ def _with_grid(
     source: str,
 ) -> InferredEncoderConfig:
     """Adds frames, image size and positions; whatever the shapes say counts most."""
-    tubelet, patch = fields["tubelet"], fields["patch"]
-    steps = said["frames"] // tubelet if "frames" in said else known.family.steps
+    tubelet, patch = fields["tubelet_size"], fields["patch_size"]
+    steps = said["num_frames"] // tubelet if "num_frames" in said else known.family.steps
     rows, columns = (side // patch for side in said.get("image_size", 2 * (PUBLISHED_SIDE,)))
     assumed = []
     positions = _places(shapes, fields["class_token"], known)
     if positions is None:
-        fields["positions"] = said.get("positions", fields.get("positions", "sinusoid"))
-        if not {"frames", "image_size"} <= said.keys():
+        fields["pos_embed"] = said.get("pos_embed", fields.get("pos_embed", "sinusoid"))
+        if not {"num_frames", "image_size"} <= said.keys():
             assumed.append(f"clips of {steps * tubelet} frames, {rows * patch}x{columns * patch}")
     else:
-        fields["positions"], places, known_steps = positions
+        fields["pos_embed"], places, known_steps = positions
         steps = known_steps or (steps if places % steps == 0 else 1)
-        places = places // steps if fields["positions"] == "learned" else places
+        places = places // steps if fields["pos_embed"] == "learned" else places
         if rows * columns != places:
             rows, columns = _square(places, source)
-    fields |= {"frames": steps * tubelet, "image_size": (rows * patch, columns * patch)}
+    fields |= {"num_frames": steps * tubelet, "image_size": (rows * patch, columns * patch)}
     if not shapes.keys() & {"norm.weight", "fc_norm.weight"}:
         assumed.append("no LayerNorm at its end; that of the pooled tokens begins untrained")
-    if known.family.doubt and not said.keys() & {"mean", "activation", "positions"}:
+    if known.family.doubt and not said.keys() & {"mean", "activation", "pos_embed"}:
         assumed.append(known.family.doubt)
     try:
         return InferredEncoderConfig(EncoderConfig(**fields), tuple(assumed))
@@ -134,7 +134,7 @@ def _square(places: int, source: str) -> tuple[int, int]:
     side = math.isqrt(places)
     if side**2 != places:
         raise CheckpointMismatch(
-            f"{source}: {places} positions a frame, which is no square; say frames=... and "
+            f"{source}: {places} positions a frame, which is no square; say num_frames=... and "
             "image_size=ROWSxCOLUMNS of the clips it was trained on"
         )
     return side, side
@@ -186,7 +186,7 @@ def _recorded(recorded: Mapping[str, Any]) -> dict[str, Any]:
         "num_heads": int,
         "norm_eps": float,
         "activation": str,
-        "frames": int,
+        "num_frames": int,
         "image_size": tuple,
         "mean": tuple,
         "std": tuple,

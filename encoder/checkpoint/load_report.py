@@ -67,8 +67,8 @@ def describe_encoder(config: EncoderConfig) -> str:
     """Size, grid and pixels in one line."""
     height, width = config.image_size
     return (
-        f"{describe_size(config)}; {frames(config.frames)} of {height}x{width} are "
-        f"{grid_text(config.grid)} tokens; {config.positions} positions; pixels of "
+        f"{describe_size(config)}; {frames(config.num_frames)} of {height}x{width} are "
+        f"{grid_text(config.grid)} tokens; {config.pos_embed} positions; pixels of "
         f"{describe_pixels(config)}"
     )
 
@@ -80,7 +80,8 @@ def describe_size(config: EncoderConfig) -> str:
     for name, row in ENCODER_SIZES.items():
         if numbers == (row["embed_dim"], row["depth"], row["num_heads"]):
             size = f"{name}: {size}"
-    return f"{size}, patches of {config.patch}x{config.patch} pixels, {frames(config.tubelet)}"
+    patch = f"{config.patch_size}x{config.patch_size} pixels"
+    return f"{size}, patches of {patch}, {frames(config.tubelet_size)}"
 
 
 def frames(count: int) -> str:

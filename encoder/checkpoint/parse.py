@@ -202,7 +202,7 @@ def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor
         return parts
     table = names["pos_embed"]
     first = tensors[table].shape[-2] - _places(config)  # 1 behind a class token's
-    places = "space" if config.positions == "separable" else "tokens"
+    places = "space" if config.pos_embed == "separable" else "tokens"
     parts[f"positions.{places}"] = rows_of(table).then(lambda rows: rows[first:])
     if config.class_token:
         parts["class_token.position"] = (
@@ -210,7 +210,7 @@ def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor
             if first
             else filled((config.embed_dim,), 0.0, "a class token without position")
         )
-    if config.positions == "separable":
+    if config.pos_embed == "separable":
         time = names.get("time_embed")
         one = filled((1, config.embed_dim), 0.0, "one frame: 0")
         parts["positions.time"] = rows_of(time) if time else one
@@ -219,7 +219,7 @@ def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor
 
 def _places(config: EncoderConfig) -> int:
     frames, rows, columns = config.grid
-    return rows * columns * (frames if config.positions == "learned" else 1)
+    return rows * columns * (frames if config.pos_embed == "learned" else 1)
 
 
 def rows_of(name: str) -> TensorRecipe:

@@ -8,7 +8,7 @@ from encoder.config import EncoderConfig
 from finetune.attention.figure import AttentionFigure, draw, sheet
 from finetune.attention.load import open_encoder, trained_sampling
 from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from video.config import Sampling
 from video.visualize.cli_args import sampling_of
 from video.visualize.save import write_shown
@@ -17,7 +17,7 @@ from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read
 
 def run_attention(options: argparse.Namespace) -> None:
     """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
-    opened = open_encoder(options.checkpoint, options.told)
+    opened = open_encoder(options.checkpoint, options.overrides)
     config = opened.encoder.config
     asked = resolve_query(
         AttentionQuery(options.layer, options.query, options.heads == "each", options.rollout),
@@ -34,12 +34,12 @@ def run_attention(options: argparse.Namespace) -> None:
     print(f"{options.checkpoint}: {_clip(config)}, {_pace(sampling)} ({how})", flush=True)
     device = Processes().device
     encoder = opened.encoder.to(device)
-    clips = read_clips(chosen.recordings, choice, sampling, config.frames, config.image_size)
+    clips = read_clips(chosen.recordings, choice, sampling, config.num_frames, config.image_size)
     for shown in clips:
         maps = attention_maps(encoder, shown.clip[None].to(device), asked)
         drawn = draw(shown.clip.numpy(), maps, config, options.style)
         title = f"{shown.name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
-        written = write(options.out, title, drawn, shown, config.tubelet)
+        written = write(options.out, title, drawn, shown, config.tubelet_size)
         print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
 
 
@@ -64,7 +64,7 @@ def _span(shown: ShownClip) -> str:
 
 def _clip(config: EncoderConfig) -> str:
     frames, rows, columns = config.grid
-    of = f"{config.frames} frame{'s' if config.frames > 1 else ''}"
+    of = f"{config.num_frames} frame{'s' if config.num_frames > 1 else ''}"
     return f"{frames}x{rows}x{columns} tokens of {of}"
 
 

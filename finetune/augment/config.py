@@ -1,12 +1,12 @@
-"""How clips of finetuning are varied and mixed; nothing heavy is imported here."""
+"""The configuration of augmentation, mixup and CutMix."""
 
 import re
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid")
+from launch.config import STRICT, former
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -29,15 +29,20 @@ WITHOUT_REPLACEMENT = {"tweights": 15, "t3aw": 14}  # sets of which an operation
 
 @dataclass(frozen=True, config=STRICT)
 class ClipAugmentation:
-    """Random resized crops, a mirror, RandAugment and random erasing: one draw for a whole clip."""
+    """Augmentation of training clips; every parameter is drawn once for the whole clip."""
 
-    area: tuple[Share, Share] = (0.08, 1.0)  # of the crop, as a share of the picture
-    ratio: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)  # width over height of the crop, in pixels
-    flip: bool = True  # left to right, every second clip
-    rand_augment: str | None = None  # timm's word for it, such as rand-m7-n4-mstd0.5-inc1
-    erasing: Probability = 0.0  # of a box of noise in all frames
+    scale: Annotated[tuple[Share, Share], former("area")] = (0.08, 1.0)
+    """Area of the random resized crop, as a share of the frame."""
+    ratio: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)
+    """Width over height of the crop, in pixels."""
+    flip: bool = True
+    """Flip every second clip horizontally."""
+    rand_augment: str | None = None
+    """RandAugment in timm's notation, such as rand-m7-n4-mstd0.5-inc1; null: none."""
+    random_erasing: Annotated[Probability, former("erasing")] = 0.0
+    """Probability that a box in all frames is replaced by noise."""
 
-    @field_validator("area", "ratio")
+    @field_validator("scale", "ratio")
     @classmethod
     def _ascending(cls, pair: tuple[float, float]) -> tuple[float, float]:
         if pair[0] > pair[1]:
@@ -56,15 +61,19 @@ class ClipAugmentation:
 class MixupConfig:
     """Mixup (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019); both at 0: off."""
 
-    mixup: Alpha = 0.8  # alpha of the Beta distribution that shares are drawn from
-    cutmix: Alpha = 1.0  # as well
-    prob: Probability = 1.0  # that two clips are mixed
-    switch_prob: Probability = 0.5  # of CutMix, where there are both
+    mixup_alpha: Annotated[Alpha, former("mixup")] = 0.8
+    """Alpha of the Beta distribution of mixup's shares; 0: no mixup."""
+    cutmix_alpha: Annotated[Alpha, former("cutmix")] = 1.0
+    """Alpha of the Beta distribution of CutMix's shares; 0: no CutMix."""
+    prob: Probability = 1.0
+    """Probability that two clips are mixed."""
+    switch_prob: Probability = 0.5
+    """Probability of CutMix instead of mixup, where both are on."""
 
     @property
     def on(self) -> bool:
         """Whether clips are ever mixed."""
-        return self.prob > 0 and (self.mixup > 0 or self.cutmix > 0)
+        return self.prob > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
 
 
 def require_rand_augment(word: str) -> None:

@@ -35,7 +35,7 @@ def mixup(
     """
     if len(clips) % 2 or len(rngs) != len(clips) // 2:
         raise ValueError(
-            f"mixing: {len(clips)} clips and {len(rngs)} generators; clips are mixed in pairs, "
+            f"mixup: {len(clips)} clips and {len(rngs)} generators; clips are mixed in pairs, "
             "give an even number, and a generator for each two"
         )
     hard = _hard_targets(labels, classes, smoothing).to(clips.device, non_blocking=True)
@@ -57,8 +57,8 @@ def _mix_pair(
     # frames as channels, for CutMix takes the last two axes for rows and columns
     pictures = rearrange(unit_pixels(clips), "b t h w c -> b (t c) h w").contiguous()
     mixup = Mixup(
-        mixup_alpha=config.mixup,
-        cutmix_alpha=config.cutmix,
+        mixup_alpha=config.mixup_alpha,
+        cutmix_alpha=config.cutmix_alpha,
         prob=config.prob if config.on else 0.0,
         switch_prob=config.switch_prob,
         mode="batch",
@@ -82,9 +82,9 @@ def _hard_targets(labels: Labels, classes: int, smoothing: float) -> Float[Tenso
     wrong = (labels < least) | (labels > most)
     if wrong.any():
         clip, label = int(wrong.nonzero()[0, 0]), int(labels[wrong][0])
-        raise ValueError(f"mixing: label {label} of clip {clip} is not within {least} to {most}")
+        raise ValueError(f"mixup: label {label} of clip {clip} is not within {least} to {most}")
     if labels.ndim == 1:
         return F.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes
     if labels.shape[1] != classes:
-        raise ValueError(f"mixing: {labels.shape[1]} labels a clip, of {classes} classes")
+        raise ValueError(f"mixup: {labels.shape[1]} labels a clip, of {classes} classes")
     return labels.float()

@@ -29,7 +29,7 @@ def draw_resized_crop(
     the picture and of the input: an input twice as wide as high wants twice the ratios.
     """
     low, high = augmentation.ratio
-    areas = rng.uniform(*augmentation.area, TRIES) * height * width
+    areas = rng.uniform(*augmentation.scale, TRIES) * height * width
     ratios = np.exp(rng.uniform(math.log(low), math.log(high), TRIES))
     heights, widths = np.rint(np.sqrt(areas / ratios)), np.rint(np.sqrt(areas * ratios))
     inside = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
@@ -52,7 +52,7 @@ def decoded_size(
 
     Smaller crops are enlarged. A recording that is smaller is decoded as it is.
     """
-    typical = math.sqrt(rows * columns / (sum(augmentation.area) / 2 * height * width))
+    typical = math.sqrt(rows * columns / (sum(augmentation.scale) / 2 * height * width))
     factor = min(max(typical, rows / height, columns / width), 1.0)
     return max(round(height * factor), 1), max(round(width * factor), 1)
 
@@ -78,7 +78,7 @@ def augment_clip(
     clip = apply_crop(frames, box, rows, columns, mirrored).contiguous()
     if augmentation.rand_augment is not None:
         clip = rand_augment(clip, augmentation.rand_augment, draw_seed(rng), mean)
-    if rng.random() < augmentation.erasing:
+    if rng.random() < augmentation.random_erasing:
         clip = erase_box(clip, draw_seed(rng), mean, std)
     return clip
 

@@ -103,7 +103,7 @@ def open_batches(
     """The micro-batches of this process for `steps`."""
     data = config.data
     timeout = ReadTimeout(data.workers, data.read_timeout)
-    reads = config.batch.micro_batch // data.clips_per_read
+    reads = config.batch.micro_batch_size // data.clips_per_read
 
     def schedule(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
@@ -114,12 +114,12 @@ def open_batches(
     batches = iterate_batches(
         SampleDataset(samples, config.seed, timeout),
         schedule,
-        Collate(config.mixing.on),
+        Collate(config.mixup.on),
         data.workers,
         processes,
         timeout.collect_timeouts,
     )
-    whole = require_full_batches(batches, config.batch.micro_batch)
+    whole = require_full_batches(batches, config.batch.micro_batch_size)
     return to_device(whole, processes.device, ("clip",))  # labels are checked on the host
 
 

@@ -4,8 +4,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
+
+from launch.config import STRICT
 
 
 class Interval(NamedTuple):
@@ -28,7 +30,7 @@ class Interval(NamedTuple):
         return np.minimum(self.begin + held / self.fps, self.last)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class ClipSampling:
     """Frames of a labelled clip.
 
@@ -41,9 +43,13 @@ class ClipSampling:
     """
 
     kind: Literal["dense", "sparse", "uniform"] = "dense"
+    """dense: consecutive frames; sparse: one frame of each equal part; uniform: a fixed step."""
     frame_rate: Annotated[float, Field(gt=0)] | None = None
-    stride: Annotated[int, Field(gt=0)] | None = None  # 4 where neither is given
+    """Frames per second of dense sampling."""
+    stride: Annotated[int, Field(gt=0)] | None = None
+    """Frames of the recording between two frames of dense sampling; 4 where neither is given."""
     segments: Annotated[int, Field(gt=0)] = 1
+    """Segments that the head sees together, each with its own frames."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ClipSampling":

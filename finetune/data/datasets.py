@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from finetune.config import ClipsConfig, DataConfig, FinetuneConfig, LabelledConfig
+from finetune.config import FinetuneConfig, FinetuneDataConfig
 from finetune.data.clip_labels import label_clips
 from finetune.data.clip_lists import Entries, paths_of, read_parts
+from finetune.data.config import ClipsConfig, DatasetConfig
 from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
 from finetune.data.labelled_set import LabelledSet, label_recordings
 from finetune.data.samples import SampledTrack
@@ -18,7 +19,7 @@ from finetune.data.splits import find_split
 from finetune.label_space.label_space import read_label_space
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, compute_on_rank0
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.rng import sample_rng
 from video.failure_log import FailureLog
 from video.labels.align import LabelTrack
@@ -91,7 +92,7 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
         for left in (FAILURE_LOG_FILE, FEW_FILE):  # of a start that came to nothing
             (folder / left).unlink(missing_ok=True)
     failure_log = FailureLog(failure_log_file, data.max_unreadable)
-    space = read_label_space(data.space) if data.space else None
+    space = read_label_space(data.label_space) if data.label_space else None
     # refuses a set that the space has not, before recordings are opened
     merged = {name: space.to_merged(name) for name in data.named} if space else {}
     labelled: dict[str, LabelledSet] = {}
@@ -105,7 +106,7 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
         classes = space.names[name] if space else each.classes
         labelled[name] = _label(each, opened.recordings, entries, classes)
         lines += [f"{name + ': ' if name else ''}{line}" for line in labelled[name].lines()]
-    if data.few is not None:
+    if data.shots_per_class is not None:
         labelled = {"": _few(config, labelled, folder)}
     parts: dict[str, list[SampledTrack]] = {}
     for name, found in labelled.items():
@@ -117,7 +118,9 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     return LabelledSets(space.classes if space else one.classes, parts, lines)
 
 
-def _open_recordings(each: LabelledConfig, entries: Entries, data: DataConfig) -> OpenedSource:
+def _open_recordings(
+    each: DatasetConfig, entries: Entries, data: FinetuneDataConfig
+) -> OpenedSource:
     settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
     if each.source is not None:
         return open_source(Path(each.source), *settings)
@@ -125,7 +128,7 @@ def _open_recordings(each: LabelledConfig, entries: Entries, data: DataConfig) -
 
 
 def _label(
-    each: LabelledConfig,
+    each: DatasetConfig,
     recordings: Sequence[Recording],
     entries: Entries,
     classes: Sequence[str] | None,
@@ -140,19 +143,21 @@ def _label(
         each.rate,
         each.label_fps,
         classes,
-        each.targets,
+        each.multi_label,
         each.category,
     )
 
 
 def _few(config: FinetuneConfig, labelled: dict[str, LabelledSet], folder: Path) -> LabelledSet:
     """The same few samples whenever the run goes on: they are written down."""
-    assert config.data.few is not None
+    assert config.data.shots_per_class is not None
     whole = labelled[""]
     file = folder / FEW_FILE
     if file.is_file():
         return load_few_shot(file, whole)
-    chosen = choose_few_shot(whole, config.data.few, sample_rng(config.seed, 0, 0, "few"))
+    chosen = choose_few_shot(
+        whole, config.data.shots_per_class, sample_rng(config.seed, 0, 0, "few")
+    )
     save_few_shot(file, chosen)
     return chosen
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +24,6 @@ from video.labels.single_label import ENDINGS, label_files, read_labels
 from video.recording import Recording
 
 Parts = dict[str, list[Recording]]
-Targets = Literal["one", "many"]  # labels a moment
 
 
 class LabelledSet(NamedTuple):
@@ -63,11 +62,14 @@ def label_recordings(
     rate: float = 1.0,
     label_fps: float = 25.0,
     classes: Sequence[str] | None = None,
-    targets: Targets = "one",
+    multi_label: bool = False,
     category: str = "phase",
 ) -> LabelledSet:
-    """`rate`: moments a second; `targets`: labels a moment; `category`: what of CholecT50's JSON;
-    `classes`: None takes those of all labels, in the order of time, or of many in that of files.
+    """Reads labels and aligns them to recordings.
+
+    `rate`: samples per second; `multi_label`: whether a timestamp may have several classes;
+    `category`: of CholecT50's JSON; `classes`: None takes those of all labels, in order of time,
+    or, with `multi_label`, in order of the files.
 
     Raises LabelError and SplitError, with file and line.
     """
@@ -77,7 +79,7 @@ def label_recordings(
     parts: Parts = {"train": list(recordings)}
     if split is not None:
         parts = recordings_of(read_split(split), recordings, split)
-    form = FORMS[targets]
+    form = FORMS[multi_label]
     held = LabelFiles(
         label_files(labels, form.endings),
         lambda path, name: form.read(path, name, label_fps, category),
@@ -107,7 +109,7 @@ class _Form(NamedTuple):
 
 
 FORMS = {
-    "one": _Form(
+    False: _Form(
         ENDINGS,
         read_labels,
         lambda found: classes_of([file.segments[name] for file, name in found]),
@@ -116,7 +118,7 @@ FORMS = {
         ),
         2,
     ),
-    "many": _Form(
+    True: _Form(
         MANY_ENDINGS,
         read_multi_labels,
         lambda found: list(dict.fromkeys(each for file, _ in found for each in file.classes)),

@@ -125,7 +125,9 @@ class LabelledSamples:
     def _spot(self, place: int, rng: np.random.Generator) -> SampleLocation:
         sampled, number = self._places[place].tolist()
         chosen = self._sampled[sampled]
-        times = chosen.sampling.training_times(chosen.interval(number), self._encoder.frames, rng)
+        times = chosen.sampling.training_times(
+            chosen.interval(number), self._encoder.num_frames, rng
+        )
         return SampleLocation(sampled, number, times)
 
     def _recording(self, spot: SampleLocation) -> Recording:

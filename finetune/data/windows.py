@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from finetune.data.clip_sampling import Interval
+from launch.config import STRICT
 
 Spacing = Literal["even", "exponential", "incremental"]
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class WindowSampling:
     """The frames of a clip for one moment.
 
@@ -24,8 +25,12 @@ class WindowSampling:
     """
 
     kind: Literal["causal", "centred", "centred_published"] = "causal"
-    step_seconds: Annotated[float, Field(gt=0)] = 4.0  # between two frames, or the first two
-    spacing: Spacing = "even"  # steps of 1, 1, 1 ..; 1, 2, 4, 8 ..; or 1, 2, 4, 6 .. times that
+    """causal: frames up to the timestamp; centred: frames on both sides of it."""
+    step_seconds: Annotated[float, Field(gt=0)] = 4.0
+    """Seconds between two frames, or between the two nearest."""
+    spacing: Spacing = "even"
+    """Steps of 1, 1, 1, ... (even), 1, 2, 4, 8, ... (exponential) or 1, 2, 4, 6, ... (incremental)
+    times step_seconds."""
 
     def times(self, moment: float, frames: int, last: float) -> Float[np.ndarray, " t"]:
         """Seconds, ascending; `last` is the time of the recording's last frame, 0 of its first."""

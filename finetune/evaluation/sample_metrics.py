@@ -50,7 +50,7 @@ def _single(scores: Float[Tensor, "n c"], labels: Int64[Tensor, " n"]) -> Sample
         "F1 macro": float(multiclass_f1_score(scores, labels, classes, average="macro")),
         "F1 micro": float(multiclass_f1_score(scores, labels, classes, average="micro")),
         "mAP": _mean(precision, counts > 0),
-        "commonest class": float(counts.max() / counts.sum()),
+        "majority class": float(counts.max() / counts.sum()),
         "chance": 1 / classes,
     }
     if classes > 5:

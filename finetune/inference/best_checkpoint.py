@@ -10,14 +10,14 @@ from finetune.model.build import read_frozen
 from finetune.model.classifier_file import (
     CLASSIFIER_FILE,
     ClassifierMetadata,
-    read_metadata,
+    read_classifier_metadata,
     save_classifier,
 )
 from launch.atomic_io import write_atomic
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.saver import WRITE_ERRORS
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, checkpoint_name, open_checkpoint
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 
 VALIDATION_FILE = "validation.jsonl"
 
@@ -70,7 +70,7 @@ def read_validation_history(folder: Path) -> list[ValidationResult]:
 def _kept_step(folder: Path) -> int | None:
     """The step whose weights a run has kept."""
     file = folder / CLASSIFIER_FILE
-    return read_metadata(file).step if file.is_file() else None
+    return read_classifier_metadata(file).step if file.is_file() else None
 
 
 def validating_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:

@@ -21,7 +21,7 @@ from finetune.model.classifier_file import (
     CLASSIFIER_FILE,
     ClassifierMetadata,
     load_classifier,
-    read_metadata,
+    read_classifier_metadata,
     sampling_as_dict,
 )
 from finetune.reporter import FinetuneReporter
@@ -38,8 +38,8 @@ def build_predictor(
 ) -> Predictor:
     """How this run reads what it is tested on; a signal ends it."""
     encoder = built.spec.encoder
-    fitting = EvalCrop(encoder.image_size, config.data.fitting, config.views.crops)
-    viewing = MultiViewReader(fitting, encoder.frames, config.views.segments)
+    fitting = EvalCrop(encoder.image_size, config.data.eval_crop, config.test_views.crops)
+    viewing = MultiViewReader(fitting, encoder.num_frames, config.test_views.clips)
 
     def alive(done: int, all_of_them: int) -> None:
         opened.watchdog.set_status(f"{what}, {done} of {all_of_them}")
@@ -47,7 +47,7 @@ def build_predictor(
             raise Stopped(f"stopped by {opened.signals.request} {what}; all is saved", False)
 
     data = config.data
-    return Predictor(viewing, config.batch.micro_batch, data.workers, data.read_timeout, alive)
+    return Predictor(viewing, config.batch.micro_batch_size, data.workers, data.read_timeout, alive)
 
 
 class Evaluator:
@@ -65,7 +65,7 @@ class Evaluator:
     ) -> None:
         self._config, self._opened, self._sets, self._built = config, opened, sets, built
         self._engine, self._reporter, self._looks = engine, reporter, looks
-        self._join = view_averager(config.views, config.many)
+        self._join = view_averager(config.test_views, config.multi_label)
 
     def validate(self, step: int) -> None:
         """Predicts the labelled samples of `val` with the weights of a step that is saved, and
@@ -101,11 +101,11 @@ class Evaluator:
         kept = ClassifierMetadata(
             facts.classes,
             config.head,
-            config.many,
+            config.multi_label,
             step,
             [*facts.pretrained_on, *trained_on],
             sampling_as_dict(sampling),
-            config.data.fitting,
+            config.data.eval_crop,
             validation,
         )
 
@@ -124,7 +124,7 @@ class Evaluator:
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 return kept(clips)
 
-        step = read_metadata(folder / CLASSIFIER_FILE).step
+        step = read_classifier_metadata(folder / CLASSIFIER_FILE).step
         for part in ("val", "test"):
             if part in self._sets.parts:
                 answers = self._ask(part, forward, f"predicting {part}", False)
@@ -144,4 +144,4 @@ class Evaluator:
         chosen = "by val" if "val" in self._sets.parts else "the last step; there is no val"
         facts = about(self._config, part, step, chosen=chosen)
         sampled = self._sets.parts[part]
-        return predictions_of(answers, sampled, self._sets.classes, self._config.many, facts)
+        return predictions_of(answers, sampled, self._sets.classes, self._config.multi_label, facts)

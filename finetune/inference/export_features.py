@@ -21,7 +21,7 @@ from finetune.model.backbone import build_backbone
 from finetune.model.config import BackboneConfig
 from launch.atomic_io import sha256_file
 from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from video.eval_crop import EvalCrop
 from video.labels.align import LabelTrack, timestamps
 from video.labels.segments import MISSING
@@ -72,7 +72,7 @@ def export_features(
         raise ConfigError(f"source: two recordings are called {twice}; export them apart")
     out.mkdir(parents=True, exist_ok=True)
     encoder.to(Processes().device)
-    size, frames = encoder.config.image_size, encoder.config.frames
+    size, frames = encoder.config.image_size, encoder.config.num_frames
     asking = Predictor(
         MultiViewReader(EvalCrop(size), frames), reading.at_once, reading.workers, reading.patience
     )
@@ -106,7 +106,7 @@ def _export(
     answered = list(
         asking.each(
             pooled,
-            lambda views: views.mean(1),
+            lambda test_views: test_views.mean(1),
             [sampled],
             questions,
             range(len(questions)),

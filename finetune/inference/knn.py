@@ -19,7 +19,7 @@ def knn_classify(
     config: FinetuneConfig, opened: Session, sets: LabelledSets, built: BuiltModel
 ) -> None:
     """Classifies `val` and `test` by the nearest training samples in frozen features."""
-    assert isinstance(config.mode, KnnClassifier)
+    assert isinstance(config.tuning, KnnClassifier)
     model = built.model.to(opened.processes.device).eval()
 
     file = opened.folder / FAILURE_LOG_FILE if opened.processes.is_rank0 else None
@@ -36,7 +36,7 @@ def knn_classify(
         ask = build_predictor(config, built, opened, f"features of {part}")
         answers = ask.all(
             lambda clips: model.encoder(clips).pooled,
-            lambda views: views.mean(1),
+            lambda test_views: test_views.mean(1),
             sets.parts[part],
             opened.processes,
             part == "train",
@@ -60,8 +60,8 @@ def knn_classify(
                 labels[good],
                 asked.values,
                 len(sets.classes),
-                config.mode.k,
-                config.mode.temperature,
+                config.tuning.k,
+                config.tuning.temperature,
             )
             facts = about(config, part, 0, chosen="nothing is trained")
             predictions = predictions_of(

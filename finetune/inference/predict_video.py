@@ -8,7 +8,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from finetune.config import ViewsConfig
+from finetune.config import TestViewsConfig
 from finetune.data.clip_sampling import ClipSampling
 from finetune.data.samples import SampledTrack
 from finetune.data.windows import WindowSampling
@@ -58,12 +58,12 @@ def predict(
     model.to(processes.device)
     sampled = _sampled(recording, read_sampling(about, run), reading.rate)
     encoder = model.encoder.config
-    viewing = MultiViewReader(EvalCrop(encoder.image_size, about.fitting), encoder.frames)
+    viewing = MultiViewReader(EvalCrop(encoder.image_size, about.eval_crop), encoder.num_frames)
     asking = Predictor(viewing, reading.at_once, reading.workers, reading.patience)
     questions = sample_batches([sampled], labelled_only=False)
     answered = asking.each(
         model,
-        view_averager(ViewsConfig(), about.many),
+        view_averager(TestViewsConfig(), about.multi_label),
         [sampled],
         questions,
         range(len(questions)),
@@ -88,7 +88,7 @@ def predict(
         "content": recording.content,
         "sampling": about.sampling,
     }
-    _finish(out, name, times, np.concatenate(scores), about.classes, about.many, facts)
+    _finish(out, name, times, np.concatenate(scores), about.classes, about.multi_label, facts)
 
 
 def _sampled(

@@ -64,7 +64,7 @@ class Predictor(NamedTuple):
         processes: Processes,
     ) -> Iterator[BatchOutputs]:
         """Answers to the chosen questions, one after the other; `join` makes one of a sample's
-        views."""
+        test_views."""
         views = read_views(
             sampled, questions, chosen, self.viewing, self.workers, self.patience, processes
         )

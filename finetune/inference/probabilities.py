@@ -10,21 +10,21 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from encoder.knn import votes
-from finetune.config import FinetuneConfig, ViewsConfig
+from finetune.config import FinetuneConfig, TestViewsConfig
 from finetune.data.samples import SampledTrack
 from finetune.evaluation.evaluate import Evaluation
 from finetune.evaluation.predictions import Predictions
 from finetune.inference.predictor import ModelOutputs, ViewAverager, names_of
 
 
-def view_averager(views: ViewsConfig, many: bool) -> ViewAverager:
+def view_averager(test_views: TestViewsConfig, many: bool) -> ViewAverager:
     """How the logits of a sample's views become its probabilities."""
 
     def probabilities(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return logits.sigmoid() if many else logits.softmax(-1)
 
     def join(logits: Float[Tensor, "m v k"]) -> Float[Tensor, "m k"]:
-        if views.average == "scores":
+        if test_views.average == "logits":
             return probabilities(logits.mean(1))
         return probabilities(logits).mean(1)
 
@@ -69,15 +69,15 @@ def figures_of(evaluation: Evaluation) -> dict[str, float]:
 
 def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str, Any]:
     """What the figures of predictions depend on."""
-    views = config.views
+    views = config.test_views
     return {
         "run": config.run,
         "part": part,
         "step": step,
-        "mode": config.mode.kind,
+        "tuning": config.tuning.kind,
         "weights": config.backbone.weights or "from scratch",
         "seed": config.seed,
-        "views": f"{views.segments} segments x {views.crops} crops, {views.average} averaged",
+        "views": f"{views.clips} clips x {views.crops} crops, {views.average} averaged",
         **more,
     }
 

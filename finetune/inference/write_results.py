@@ -31,7 +31,7 @@ def headline(figures: Mapping[str, float]) -> str:
     parts = [f"{name} {figures[name]:.3f}" for name in chosen if name in figures]
     beside = [
         f"{name} {figures[name]:.3f}"
-        for name in ("commonest class", "chance", "share of positives")
+        for name in ("majority class", "chance", "share of positives")
         if name in figures
     ]
     return f"{', '.join(parts)} (beside: {', '.join(beside)})"

@@ -17,7 +17,7 @@ from encoder.config import EncoderConfig, first_error
 from encoder.model_zoo import find_weights
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
-from finetune.model.config import AS_TRAINED, BackboneConfig
+from finetune.model.config import NATIVE, BackboneConfig
 
 
 class Backbone(NamedTuple):
@@ -43,18 +43,18 @@ def build_backbone(config: BackboneConfig) -> Backbone:
             fresh = replace(fresh, **sizes, size="custom")
         return Backbone(VideoEncoder(fresh), None)
     found = _found(config)
-    options = LoadOptions(config.inflation, config.keep_norm, config.allow)
+    options = LoadOptions(config.inflation, config.keep_norm, config.allow_missing)
     return Backbone(*load_source(found, _wanted(config, found), options))
 
 
 def _found(config: BackboneConfig) -> SourceEncoder:
     assert config.weights is not None
-    return find_source(*find_weights(config.weights, config.trained))
+    return find_source(*find_weights(config.weights, config.overrides))
 
 
 def _wanted(config: BackboneConfig, found: SourceEncoder) -> EncoderConfig:
     try:
-        if config.variant == AS_TRAINED:
+        if config.variant == NATIVE:
             return replace(found.config, **config.asked())
         return variant_config(config.variant, found.config, **config.asked())
     except ValueError as error:

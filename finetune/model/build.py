@@ -22,7 +22,7 @@ from finetune.model.head_init import init_head
 from finetune.model.heads import build_head
 from launch.atomic_io import sha256_file, write_atomic
 from launch.distributed.process_group import Processes, compute_on_rank0, run_on_rank0
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 
 NETWORK_FILE = "network.json"
 FROZEN_FILE = "frozen.safetensors"
@@ -117,7 +117,7 @@ def read_frozen(folder: Path) -> dict[str, Tensor]:
 
 
 def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
-    train_part(model, config.mode.blocks if config.mode.kind != "neighbours" else 0)
+    train_part(model, config.tuning.blocks if config.tuning.kind != "knn" else 0)
     return model
 
 

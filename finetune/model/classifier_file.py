@@ -9,7 +9,7 @@ from torch import Tensor
 from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.native_format import load_strictly, save_encoder, shape_text
 from encoder.checkpoint.parse import SourceEncoder
-from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
+from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata, read_metadata
 from encoder.checkpoint.tensor_file import TensorFile, find_file
 from encoder.config import EncoderConfig, first_error
 from finetune.data.clip_sampling import ClipSampling
@@ -26,14 +26,16 @@ class ClassifierMetadata(NamedTuple):
 
     classes: tuple[str, ...]
     head: HeadConfig
-    many: bool  # whether a sample may have several classes
+    multi_label: bool  # whether a sample may have several classes
     step: int
     recordings: list[dict[str, Any]]  # that encoder or head were trained on
     sampling: dict[str, Any]  # how frames were chosen, the first set's
-    fitting: Literal["centre", "squeeze"]  # of the picture in a test
+    eval_crop: Literal["center", "resize"]  # of the picture in a test
     validation: dict[str, Any]  # metric, value; empty without one
 
 
+FORMER_FIELDS = {"multi_label": "many", "eval_crop": "fitting"}
+FORMER_CROPS = {"centre": "center", "squeeze": "resize"}
 SAMPLINGS: dict[str, Any] = {"window": WindowSampling, "clip": ClipSampling}
 
 
@@ -63,9 +65,9 @@ def save_classifier(
     save_encoder(path, tensors, encoder, **{**about._asdict(), "head": head})
 
 
-def read_metadata(path: Path) -> ClassifierMetadata:
+def read_classifier_metadata(path: Path) -> ClassifierMetadata:
     """Raises CheckpointMismatch where a file is no classifier of this project."""
-    held = {name: parse_metadata(path, name) for name in ClassifierMetadata._fields}
+    held = {name: _parse_field(path, name) for name in ClassifierMetadata._fields}
     try:
         head = TypeAdapter(HeadConfig).validate_python(held["head"])
         checked = {
@@ -78,13 +80,23 @@ def read_metadata(path: Path) -> ClassifierMetadata:
     return ClassifierMetadata(**checked, head=head)
 
 
+def _parse_field(path: Path, name: str) -> Any:
+    """A field of the metadata, whose name and value may be an earlier version's."""
+    former = FORMER_FIELDS.get(name)
+    if former and name not in read_metadata(path):
+        value = parse_metadata(path, former)
+    else:
+        value = parse_metadata(path, name)
+    return FORMER_CROPS.get(value, value) if name == "eval_crop" else value
+
+
 def load_classifier(path: Path) -> tuple[Classifier, ClassifierMetadata]:
     """The network of a file or of a run's folder, ready for predictions.
 
     Raises CheckpointMismatch.
     """
     file = path / CLASSIFIER_FILE if path.is_dir() else path
-    about = read_metadata(file)
+    about = read_classifier_metadata(file)
     encoder = load_encoder(file).encoder
     head = build_head(about.head, encoder.config, len(about.classes))
     opened, prefix = TensorFile(file), "head."
@@ -119,12 +131,14 @@ def read_head(found: SourceEncoder) -> FoundHead:
             if weight.ndim != 2 or bias.shape != weight.shape[:1]:
                 raise CheckpointMismatch(
                     f"{file.path}: {held[0]} is {shape_text(weight.shape)} and {held[1]} "
-                    f"{shape_text(bias.shape)}, no matrix of classes and its bias; drop head_start"
+                    f"{shape_text(bias.shape)}, no matrix of classes and its bias; drop head_init"
                 )
-            classes = read_metadata(find_file(file.path)).classes if names is own else None
+            classes = (
+                read_classifier_metadata(find_file(file.path)).classes if names is own else None
+            )
             return FoundHead(weight, bias, classes)
     raise CheckpointMismatch(
-        f"{file.path}: has no classifier whose rows could be taken; drop head_start, or give a "
+        f"{file.path}: has no classifier whose rows could be taken; drop head_init, or give a "
         "finetuned file"
     )
 

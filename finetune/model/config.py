@@ -1,85 +1,102 @@
-"""What is trained and against what: backbone, head and loss; nothing heavy is imported here."""
+"""The configuration of backbone, head and loss."""
 
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.config import both_sides
 from encoder.variants import Variant, find_variant
+from launch.config import STRICT, FormerValues, Positive, former
 
-STRICT = ConfigDict(extra="forbid")
-AS_TRAINED = "as_trained"
-Positive = Annotated[int, Field(gt=0)]
+NATIVE = "native"
 Sides = Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)]
 
 
-def _named(*names: str) -> Any:
-    """A field that upstream's configurations call by other names."""
-    return Field(default=None, validation_alias=AliasChoices(*names))
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", populate_by_name=True))
+@dataclass(frozen=True, config=STRICT)
 class BackboneConfig:
-    """An encoder for finetuning; None leaves a value to the variant.
+    """The encoder; null leaves a value to the variant. Names of upstream's flags are accepted.
 
     The flags `qkv_bias`, `qkv_divided_bias`, `qkv_divided` and `patch_embed_2d` mean what they
-    mean in upstream's unified models. The first three are a matter of files alone: the encoder
-    computes the same with each, and `write_backbone` writes in the form that they name.
+    mean in upstream's unified models. The first three only concern files: the encoder computes the
+    same with each, and `write_backbone` writes the format that they name.
     """
 
-    variant: str = "unified_base"  # or as_trained: the encoder that the file holds, unchanged
-    weights: str | None = None  # a file, a folder, a published model's name; None: from scratch
-    frames: Positive | None = _named("frames", "all_frames", "num_frames")
-    image_size: Sides | None = _named("image_size", "img_size", "input_size")
-    tubelet: Positive | None = _named("tubelet", "tubelet_size")
-    patch: Positive | None = _named("patch", "patch_size")  # this and the next three: from scratch
+    variant: Annotated[str, FormerValues({"as_trained": "native"})] = "unified_base"
+    """A unified variant, or native: the encoder as the checkpoint has it."""
+    weights: str | None = None
+    """A file, a run folder or the name of a published model; null: random weights."""
+    num_frames: Annotated[Positive | None, former("frames", "all_frames")] = None
+    """Frames of a clip."""
+    image_size: Annotated[Sides | None, former("img_size", "input_size")] = None
+    """Rows and columns of a clip, in pixels."""
+    tubelet_size: Annotated[Positive | None, former("tubelet")] = None
+    """Frames of a tubelet."""
+    patch_size: Annotated[Positive | None, former("patch")] = None
+    """Rows and columns of a tubelet, in pixels; only without weights."""
     embed_dim: Positive | None = None
+    """Width of the tokens; only without weights."""
     depth: Positive | None = None
+    """Transformer blocks; only without weights."""
     num_heads: Positive | None = None
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.1, validation_alias=AliasChoices("drop_path", "drop_path_rate")
-    )
-    layer_scale: Annotated[float, Field(ge=0)] | None = _named("layer_scale", "init_values")
-    mean_pooling: bool | None = _named("mean_pooling", "use_mean_pooling")
-    learned_positions: bool = Field(
-        default=False, validation_alias=AliasChoices("learned_positions", "use_learnable_pos_emb")
-    )
-    positions: Literal["sinusoid", "sincos3d", "learned", "separable"] | None = None
+    """Attention heads; only without weights."""
+    drop_path: Annotated[float, Field(ge=0, lt=1), former("drop_path_rate")] = 0.1
+    """Stochastic depth of the last block; it rises linearly from 0 in the first."""
+    layer_scale: Annotated[Annotated[float, Field(ge=0)] | None, former("init_values")] = None
+    """Initial value of LayerScale; 0: none."""
+    mean_pooling: Annotated[bool | None, former("use_mean_pooling")] = None
+    """Classify the mean of the tokens instead of the first token."""
+    learned_positions: Annotated[bool, former("use_learnable_pos_emb")] = False
+    """Train the position embedding."""
+    pos_embed: Annotated[
+        Literal["sinusoid", "sincos3d", "learned", "separable"] | None, former("positions")
+    ] = None
+    """Position embedding."""
     qkv_bias: bool | None = None
+    """Write attention with separate query, key and value, as upstream's flag."""
     qkv_divided_bias: bool | None = None
+    """Write attention with a bias of query and of value, as upstream's flag."""
     qkv_divided: bool | None = None
+    """Write attention with separate query, key and value, as upstream's flag."""
     patch_embed_2d: bool | None = None
-    inflation: Literal["average", "center"] = "average"  # of patches of one frame to several
-    keep_norm: bool = False  # a LayerNorm of all tokens becomes that of the pooled ones
-    allow: tuple[str, ...] = ()  # patterns of tensors that may stay fresh
-    trained: CheckpointOverrides = field(
+    """Embed single frames, as an image model does."""
+    inflation: Literal["average", "center"] = "average"
+    """How 2-D patch kernels become 3-D."""
+    keep_norm: bool = False
+    """Use the last LayerNorm of the tokens for the pooled feature instead of a new one."""
+    allow_missing: Annotated[tuple[str, ...], former("allow")] = ()
+    """Patterns of tensors that may stay random or be left out, such as blocks.11.*"""
+    overrides: Annotated[CheckpointOverrides, former("trained")] = field(
         default_factory=CheckpointOverrides
-    )  # what the file does not say of itself
+    )
+    """Facts that the checkpoint does not record."""
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":
         if self.weights is not None and self.custom():
             raise ValueError(f"{', '.join(self.custom())}: the file has them; drop them")
-        if self.variant == AS_TRAINED:
+        if self.variant == NATIVE:
             if self.weights is None:
-                raise ValueError("variant as_trained is the encoder of a file; give weights")
+                raise ValueError("variant native is the encoder of a checkpoint; give weights")
             return self
         row = self.row
         if self.patch_embed_2d is not None:
-            tubelet = self.tubelet or row.fields["tubelet"]
-            if self.patch_embed_2d and self.tubelet not in (None, 1):
-                raise ValueError(f"patch_embed_2d cuts single frames, tubelet is {self.tubelet}")
+            tubelet = self.tubelet_size or row.fields["tubelet_size"]
+            if self.patch_embed_2d and self.tubelet_size not in (None, 1):
+                raise ValueError(
+                    f"patch_embed_2d embeds single frames, tubelet_size is {self.tubelet_size}"
+                )
             if not self.patch_embed_2d and tubelet == 1:
-                raise ValueError(f"patch_embed_2d false, but {self.variant} cuts single frames")
+                raise ValueError(f"patch_embed_2d false, but {self.variant} embeds single frames")
         return self
 
     def custom(self) -> dict[str, Any]:
         """Sizes that are asked for instead of the variant's, of an encoder from scratch."""
-        sizes = {name: getattr(self, name) for name in ("patch", "embed_dim", "depth", "num_heads")}
+        names = ("patch_size", "embed_dim", "depth", "num_heads")
+        sizes = {name: getattr(self, name) for name in names}
         return {name: value for name, value in sizes.items() if value is not None}
 
     @property
@@ -91,22 +108,26 @@ class BackboneConfig:
         """How upstream's files hold the attention: the flags in the order it looks at them."""
         flags = (self.qkv_divided, self.qkv_bias, self.qkv_divided_bias)
         if all(flag is None for flag in flags):
-            return "q_v" if self.variant == AS_TRAINED else self.row.attention_form
+            return "q_v" if self.variant == NATIVE else self.row.attention_form
         forms = zip(flags, ("split", "fused", "q_v"), strict=True)
         return next((form for flag, form in forms if flag), "plain")
 
     def asked(self) -> dict[str, Any]:
         """Fields of EncoderConfig that are asked for instead of the variant's."""
-        tubelet = 1 if self.patch_embed_2d else self.tubelet
-        given = {"frames": self.frames, "image_size": self.image_size, "tubelet": tubelet}
+        tubelet = 1 if self.patch_embed_2d else self.tubelet_size
+        given = {
+            "num_frames": self.num_frames,
+            "image_size": self.image_size,
+            "tubelet_size": tubelet,
+        }
         changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
         if self.layer_scale:
             changes["layer_scale"] = self.layer_scale
         if self.mean_pooling is not None:
             pooled = {True: ("mean", "pooled"), False: ("first", "tokens")}
             changes["pooling"], changes["norm"] = pooled[self.mean_pooling]
-        if self.learned_positions or self.positions:
-            changes["positions"] = self.positions or "learned"
+        if self.learned_positions or self.pos_embed:
+            changes["pos_embed"] = self.pos_embed or "learned"
             changes["trained_grid"] = None
         return {**changes, "drop_path": self.drop_path}
 
@@ -117,40 +138,53 @@ SEGMENTED = ("tsn",)  # heads that judge several segments of a clip together
 
 @dataclass(frozen=True, config=STRICT)
 class HeadConfig:
-    """Which head, and how it starts; None leaves a value to the row of HEADS."""
+    """Pooling and classifier; null leaves a value to the row of HEADS."""
 
     kind: HeadKind = "linear"
+    """The head."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    init_scale: Annotated[float, Field(ge=0)] = 0.001  # of the classifier's first weights
-    num_heads: Annotated[int, Field(gt=0)] | None = None  # of attentive pooling; the encoder's
+    """Dropout before the classifier."""
+    init_scale: Annotated[float, Field(ge=0)] = 0.001
+    """Factor of the classifier's initial weights."""
+    num_heads: Annotated[int, Field(gt=0)] | None = None
+    """Heads of attentive pooling; null: those of the encoder."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class HeadInitConfig:
-    """Where the classifier's matrix begins: fresh, or as rows of the one in the weights' file."""
+    """Initial classifier: random, or rows of the classifier in the weights' file."""
 
-    rows: Path | None = None  # a JSON list: the file's row for each class
-    space: Path | None = None  # a merged label space, whose names say the rows
-    set: str | None = None  # the set of the space that the classes are of
-    allow_fresh: bool = False  # classes that the file does not know
+    rows: Path | None = None
+    """A JSON list: the row of the file's classifier for each class."""
+    label_space: Annotated[Path | None, former("space")] = None
+    """A merged label space, whose names give the rows."""
+    dataset: Annotated[str | None, former("set")] = None
+    """The set of the label space that the classes belong to."""
+    allow_fresh: bool = False
+    """Accept classes that the file does not know; their rows stay random."""
 
     @property
     def from_file(self) -> bool:
-        return self.rows is not None or self.space is not None
+        return self.rows is not None or self.label_space is not None
 
     @model_validator(mode="after")
     def _one_way(self) -> "HeadInitConfig":
-        if self.rows and self.space:
-            raise ValueError("rows and space are both given; drop one")
+        if self.rows and self.label_space:
+            raise ValueError("rows and label_space are both given; drop one")
         return self
 
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
-    """The loss; `weights` counters classes of unequal number."""
+    """The loss."""
 
-    kind: Literal["cross_entropy", "binary"] = "cross_entropy"
+    kind: Annotated[Literal["cross_entropy", "bce"], FormerValues({"binary": "bce"})] = (
+        "cross_entropy"
+    )
+    """cross_entropy for one class per sample, bce (binary cross-entropy) for multi_label."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    # inverse: 1 / number; balanced: effective numbers (Cui et al., CVPR 2019); or one a class
+    """Label smoothing."""
     weights: Literal["none", "inverse", "balanced"] | tuple[float, ...] = "none"
-    beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999  # of balanced weights
+    """Class weights: inverse frequency, effective numbers (Cui et al., CVPR 2019), or a list."""
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    """Beta of balanced class weights."""

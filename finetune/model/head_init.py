@@ -25,7 +25,7 @@ def init_head(
 
     `file`: the backbone's, None where that is fresh. Raises SpaceError and CheckpointMismatch.
     """
-    start = config.head_start
+    start = config.head_init
     if not start.from_file or file is None:
         return [f"head: {config.head.kind}, fresh, for {len(classes)} classes"]
     found, source = read_head(file), file.file.path
@@ -33,7 +33,7 @@ def init_head(
     if found.weight.shape[1] != fresh.weight.shape[1]:
         raise LabelSpaceError(
             f"{source}: its head reads {found.weight.shape[1]} features, this one "
-            f"{fresh.weight.shape[1]}; drop head_start"
+            f"{fresh.weight.shape[1]}; drop head_init"
         )
     rows = _rows(start, found, classes, source)
     with torch.no_grad():
@@ -48,12 +48,13 @@ def _rows(
 ) -> HeadRows:
     if start.rows is not None:
         return read_rows(start.rows, len(found.weight), len(classes))
-    assert start.space is not None
-    space = read_label_space(start.space)
+    assert start.label_space is not None
+    space = read_label_space(start.label_space)
     trained = found.classes or space.classes
     if len(trained) != len(found.weight):
         raise LabelSpaceError(
-            f"{source}: its head has {len(found.weight)} classes, the space {start.space} has "
-            f"{len(trained)}; give head_start.rows, or the space that it was trained on"
+            f"{source}: its head has {len(found.weight)} classes, "
+            f"{start.label_space} has {len(trained)}; give head_init.rows, or the label space that "
+            "it was trained on"
         )
-    return rows_for(space, trained, classes, start.set, start.allow_fresh)
+    return rows_for(space, trained, classes, start.dataset, start.allow_fresh)

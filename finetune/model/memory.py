@@ -20,7 +20,7 @@ def classifier_memory(
     encoder = model.encoder.config
 
     def step() -> tuple[Tensor, ...]:
-        size = (encoder.frames, *encoder.image_size, encoder.channels)
+        size = (encoder.num_frames, *encoder.image_size, encoder.channels)
         clip = torch.zeros(MEASURED_CLIPS, segments, *size, dtype=torch.uint8)
         logits = model(clip).float()
         logits.logsumexp(-1).mean().backward()

@@ -21,13 +21,13 @@ def use_activation_checkpointing(
     count: Callable[[str, bool], ModelMemory],
     say: Callable[[str], None],
 ) -> bool:
-    """What `engine.recompute` says; `auto` is true where the activations would not fit.
+    """The value of the key, where `auto` is true if the activations would not fit in memory.
 
     `count(precision, on_gpu)` is what the model needs without. The same on every process, for
     weights of ZeRO 3 are gathered once more where activations are made again.
     """
-    if engine.recompute != "auto":
-        return engine.recompute
+    if engine.activation_checkpointing != "auto":
+        return engine.activation_checkpointing
     on_gpu = processes.device.type == "cuda"
     precision = resolve_precision(engine, processes.device)
     needed = device_memory(
@@ -35,7 +35,7 @@ def use_activation_checkpointing(
         engine.zero_stage,
         precision,
         processes.world_size,
-        batch.micro_batch,
+        batch.micro_batch_size,
         engine.offload_optimizer,
         on_gpu,
     ).total

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 
 
 def consolidate(run: Path, out: Path, step: int | None) -> str:

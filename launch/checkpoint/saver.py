@@ -100,7 +100,7 @@ class Saver:
             job = self._thread.submit(_write, file, *self._copy(state))
         facts = {"step": step, "scalars": state.scalars(), "counters": counters}
         self._pending = _Pending(step, aside, facts, job, failure)
-        if not self._config.asynchronous:
+        if not self._config.async_save:
             self.finish()
             self._copies.clear()
 

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from launch.distributed.malloc import disable_malloc_trim
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 
 Found = TypeVar("Found")
 
@@ -37,6 +37,11 @@ class Processes:
         if not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda", self.local_rank % torch.cuda.device_count())
+
+
+def device_name(device: torch.device) -> str:
+    """The name of a GPU's model, or CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def detect_processes(environment: Mapping[str, str]) -> Processes:

@@ -35,7 +35,7 @@ class Watchdog:
 
     def __init__(self, processes: Processes, config: EngineConfig) -> None:
         self._rank, self._world_size = processes.rank, processes.world_size
-        self._stall_seconds, self._lost_seconds = config.stall_seconds, config.lost_seconds
+        self._stall_seconds, self._lost_seconds = config.hang_timeout, config.heartbeat_timeout
         self._where, self._since = "start", time.monotonic()
         self._asked_at: float | None = None  # of a stall; 0 once it was told
         self._question, self._answered = 0, ""
@@ -45,7 +45,7 @@ class Watchdog:
         self._store: Any = None
         if self._world_size > 1:
             host, _, port = processes.address.rpartition(":")
-            patience = timedelta(seconds=config.lost_seconds)
+            patience = timedelta(seconds=config.heartbeat_timeout)
             store = dist.TCPStore(host, int(port), is_master=False, timeout=patience)
             self._store = dist.PrefixStore("watchdog", store)
             self._send_heartbeats()

@@ -50,7 +50,7 @@ class SkippedSteps:
         if bad and self.counters["skipped"] > self._limit:
             raise NonFinite(
                 f"{bad[-1]}; {self.counters['skipped']} such steps are more than "
-                f"engine.max_skipped {self._limit}; nothing was updated in them; "
+                f"engine.max_nonfinite_steps {self._limit}; nothing was updated in them; "
                 f"{self._before(bad[0].step)}; leave out what is named again and again "
                 "(data.exclude), or lower optimizer.base_lr, in a new run from its weights "
                 "(python -m launch consolidate, then init_from)"

@@ -17,12 +17,12 @@ LOG_FILE = "log.jsonl"
 EVENTS_FOLDER = "tensorboard"
 # Curves that say something beside each other only, by TensorBoard's names.
 CHARTS = {
-    "loss and the trivial predictor's": ["Multiline", ["loss/train", "loss/trivial"]],
+    "loss and constant baseline": ["Multiline", ["loss/train", "loss/constant_baseline"]],
     "loss by place and source": [
         "Multiline",
-        ["loss/inside_view", "loss/outside_view", "loss/source/.*"],
+        ["loss/inside_fov", "loss/outside_fov", "loss/source/.*"],
     ],
-    "nearest neighbours, commonest class, chance": ["Multiline", ["probe/.*"]],
+    "k-NN accuracy, majority class, chance": ["Multiline", ["probe/.*"]],
 }
 MIN_FREE_BYTES = 2**20  # bytes free on the disk, before events are written again
 

@@ -6,12 +6,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from launch.config import CheckpointConfig
-from launch.distributed.process_group import Processes
+from launch.distributed.process_group import Processes, device_name
 from launch.metrics.nonfinite import SkippedSteps
 from launch.metrics.progress_bar import ProgressBar
 from launch.metrics.run_log import RunLog
 from launch.metrics.step_meter import Interval, memory_gib, peak_flops
-from launch.run.run_folder import device_name
 from launch.training.engine import Engine
 
 

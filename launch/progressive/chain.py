@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from launch.nearest import nearest
 from launch.progressive.yaml_lines import ChainError, YamlFile
-from launch.recipe import nearest
 
 
 class Reference(NamedTuple):

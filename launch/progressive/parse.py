@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from launch.errors import ConfigError
+from launch.nearest import nearest
 from launch.progressive.chain import Chain, Reference, Stage, in_order
 from launch.progressive.yaml_lines import YamlEntry, YamlFile, as_override
-from launch.recipe import ConfigError, find_recipe, nearest
+from launch.recipe import find_recipe
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = tuple(sorted(file.parent.name for file in ROOT.glob("*/__main__.py")))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from launch.recipe import nearest
+from launch.nearest import nearest
 
 MERGE = "tag:yaml.org,2002:merge"
 NULL = "tag:yaml.org,2002:null"

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Runs the command; raises ConfigError for what the user can mend."""
     options = parser().parse_args(arguments)
-    from launch.recipe import ConfigError
+    from launch.errors import ConfigError
 
     runs: list[Path] = options.runs
     if options.as_reference:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _write_page(folders: Sequence[Path], out: Path) -> None:
     from launch.atomic_io import write_atomic
-    from launch.recipe import ConfigError
+    from launch.errors import ConfigError
     from launch.report.headline import figures_of, state_in_words
     from launch.report.reference_runs import read_references
     from launch.report.render import render

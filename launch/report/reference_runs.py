@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 
 from launch.atomic_io import write_atomic
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.report.curves import Curve, ratio
 from launch.report.formatting import count
 from launch.report.run_data import RunFacts

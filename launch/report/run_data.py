@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.report.curves import Curve, read_curves
 from launch.report.data_summary import Data, read_data
 from launch.report.eval_results import Result, read_results
@@ -96,7 +96,7 @@ def _gather(name: str, folder: Path) -> RunFacts:
         (ENVIRONMENT_FILE, "where and when it ran"),
         (LOG_FILE, "its curves"),
     ):
-        if not (folder / file).is_file() and config.get("mode.kind") != "neighbours":
+        if not (folder / file).is_file() and config.get("mode.kind") != "knn":
             problems.append(f"{file} is missing, and with it {what}")
     if not curves and (folder / LOG_FILE).is_file():
         problems.append(f"{LOG_FILE} has no figures yet")

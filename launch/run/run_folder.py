@@ -7,28 +7,29 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
+from pydantic import TypeAdapter
 
 from launch.atomic_io import write_atomic
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
-from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError, dump_recipe
+from launch.distributed.process_group import Processes, device_name
+from launch.errors import ConfigError
+from launch.keys import all_keys
+from launch.recipe import dump_recipe, read_resolved
 
 PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
 
 
-def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[str]) -> list[str]:
+def open_run_folder(folder: Path, config: Any, resume: bool) -> list[str]:
     """Fills a locked folder, or makes sure that the run in it is this one; writes `config.yaml`.
 
-    `harmless` are key paths, or beginnings of them, that may differ when a run goes on; those that
-    do are returned, each with both values. Raises ConfigError where the folder holds another run.
+    Returns the keys that differ where a run resumes, each with both values. Raises ConfigError
+    where the folder holds another run.
     """
-    recipe, changed = dump_recipe(config), list[str]()
+    changed = list[str]()
     checkpoints = folder / CHECKPOINTS_FOLDER
     checkpoints.mkdir(exist_ok=True)
     remove_unfinished(checkpoints)
@@ -36,25 +37,30 @@ def open_run_folder(folder: Path, config: Any, resume: bool, harmless: Sequence[
         if not resume:
             raise ConfigError(
                 f"run: {folder} already holds a run; give another run=FOLDER, "
-                "or checkpoint.resume=auto to go on with it"
+                "or checkpoint.resume=auto to resume it"
             )
-        changed = _require_same_run(folder / "config.yaml", recipe, harmless)
-    write_atomic(folder / "config.yaml", recipe)
+        changed = _require_same_run(folder / "config.yaml", config)
+    write_atomic(folder / "config.yaml", dump_recipe(config))
     return changed
 
 
-def _require_same_run(file: Path, recipe: str, harmless: Sequence[str]) -> list[str]:
+def _require_same_run(file: Path, config: Any) -> list[str]:
     try:
-        before = dict(_flat(yaml.safe_load(file.read_text(encoding="utf-8"))))
-    except (OSError, yaml.YAMLError, AttributeError) as error:
+        before = _flat(read_resolved(type(config), file))
+    except (OSError, ConfigError) as error:
         raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
-    now = dict(_flat(yaml.safe_load(recipe)))
+    now = _flat(config)
     changed = {
         key: f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     }
-    refused = [change for key, change in changed.items() if not key.startswith(tuple(harmless))]
+    free = tuple(key.path for key in all_keys(type(config)) if key.may_change)
+    refused = [
+        change
+        for key, change in changed.items()
+        if not any(key == path or key.startswith(f"{path}.") for path in free)
+    ]
     if refused:
         raise ConfigError(
             f"run: {file.parent} holds a run of another configuration ({'; '.join(refused)}); "
@@ -63,11 +69,16 @@ def _require_same_run(file: Path, recipe: str, harmless: Sequence[str]) -> list[
     return list(changed.values())
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(config: Any) -> dict[str, Any]:
+    """The values of a configuration by key path."""
+    return dict(_leaves(TypeAdapter(type(config)).dump_python(config, mode="json")))
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         path = f"{prefix}{key}"
         if isinstance(value, dict):
-            yield from _flat(value, f"{path}.")
+            yield from _leaves(value, f"{path}.")
         else:
             yield path, value
 
@@ -95,10 +106,6 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
         }
     )
     write_atomic(file, json.dumps(starts, indent=1) + "\n")
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def _git_commit() -> str | None:

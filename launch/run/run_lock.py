@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from launch.distributed.process_group import Processes, run_on_rank0
+from launch.errors import ConfigError
 from launch.lock_owner import read_owner, write_owner
-from launch.recipe import ConfigError
 
 LOCK_FILE = ".lock"
 

@@ -1,7 +1,7 @@
 """The frame of a run: its processes, its folder, its signals and its watch."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,9 +37,8 @@ def session(
     batch: BatchConfig,
     engine: EngineConfig,
     checkpoint: CheckpointConfig,
-    harmless: Sequence[str],
 ) -> Iterator[Session]:
-    """Every process of the run enters it; `harmless` are keys that may change when it goes on.
+    """Opens a run; every process of the run enters it.
 
     Raises ConfigError before anything is written where the step cannot be shared among the
     processes, or where the folder holds another run.
@@ -48,12 +47,12 @@ def session(
     micro_batches_per_step(batch, processes)
     folder = Path(run)
     with handle_signals() as signals:
-        init_process_group(processes, engine.timeout_seconds)
+        init_process_group(processes, engine.collective_timeout)
         with start_watchdog(processes, engine) as watchdog, run_lock(folder, processes):
             goes_on, changes = checkpoint.resume == "auto", list[str]()
             run_on_rank0(
                 processes,
-                lambda: changes.extend(open_run_folder(folder, config, goes_on, harmless)),
+                lambda: changes.extend(open_run_folder(folder, config, goes_on)),
             )
             notes = [f"changed: {change}" for change in changes]
             yield Session(folder, processes, watchdog, signals, notes)

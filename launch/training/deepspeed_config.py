@@ -33,8 +33,8 @@ def build_deepspeed_config(
     if config.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu"}
     settings: dict[str, Any] = {
-        "train_batch_size": batch.clips,
-        "train_micro_batch_size_per_gpu": batch.micro_batch,
+        "train_batch_size": batch.global_batch_size,
+        "train_micro_batch_size_per_gpu": batch.micro_batch_size,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": 0.0 if guarded else config.clip_grad_norm or 0.0,
         "zero_optimization": zero,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.distributed.malloc import disable_malloc_trim
 from launch.distributed.process_group import Processes, destroy_process_group
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.training.deepspeed_config import build_deepspeed_config, compiler_disabled
 from launch.training.optimizer import build_optimizer
 from launch.training.zero_shards import (
@@ -35,14 +35,15 @@ SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # De
 
 def micro_batches_per_step(batch: BatchConfig, processes: Processes) -> int:
     """How often gradients are accumulated; raises ConfigError where the step cannot be split."""
-    at_once = batch.micro_batch * processes.world_size
-    if batch.clips % at_once:
+    at_once = batch.micro_batch_size * processes.world_size
+    if batch.global_batch_size % at_once:
         raise ConfigError(
-            f"batch.clips: {batch.clips} is not a multiple of batch.micro_batch "
-            f"{batch.micro_batch} x {processes.world_size} processes; take batch.clips="
-            f"{max(1, round(batch.clips / at_once)) * at_once} or another batch.micro_batch"
+            f"batch.global_batch_size: {batch.global_batch_size} is not a multiple of "
+            f"batch.micro_batch_size {batch.micro_batch_size} x {processes.world_size} processes; "
+            f"take {max(1, round(batch.global_batch_size / at_once)) * at_once}, or another "
+            "batch.micro_batch_size"
         )
-    return batch.clips // at_once
+    return batch.global_batch_size // at_once
 
 
 def resolve_precision(config: EngineConfig, device: torch.device) -> str:

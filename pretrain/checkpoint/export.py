@@ -4,7 +4,8 @@ from pathlib import Path
 
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
-from launch.recipe import ConfigError, load_recipe
+from launch.errors import ConfigError
+from launch.recipe import load_recipe
 from pretrain.checkpoint.formats import WRITERS
 from pretrain.config import PretrainConfig
 

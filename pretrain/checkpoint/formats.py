@@ -193,7 +193,7 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
 def _require_holds(layout: str, config: PretrainConfig) -> None:
     require_holds(layout, config.encoder)
     decoder = config.decoder
-    if decoder.class_token or decoder.embed_bias or decoder.positions != "sinusoid":
+    if decoder.class_token or decoder.embed_bias or decoder.pos_embed != "sinusoid":
         raise CheckpointMismatch(
             f"--layout {layout}: a decoder with class token, embedding bias or learned positions "
             "cannot be written so; use --layout own"

@@ -92,8 +92,8 @@ def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path)
         inner, values = shapes["blocks.0.mlp.fc1.weight"][0], shapes["head.weight"][0]
     except KeyError as error:
         raise CheckpointMismatch(f"{path}: its decoder has no {error.args[0]}") from None
-    frames, rest = divmod(values, encoder.patch**2 * encoder.channels)
-    if rest or not 0 < frames <= encoder.tubelet:
+    frames, rest = divmod(values, encoder.patch_size**2 * encoder.channels)
+    if rest or not 0 < frames <= encoder.tubelet_size:
         raise CheckpointMismatch(
             f"{path}: its decoder predicts {values} values a token, and a tubelet has "
             f"{encoder.tubelet_values}; another target than pixels cannot be shown"
@@ -102,10 +102,10 @@ def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path)
         "embed_dim": width,
         "depth": len({name.split(".")[1] for name in shapes if name.startswith("blocks.")}),
         "mlp_ratio": inner / width,
-        "positions": "separable" if "positions.space" in shapes else "sinusoid",
+        "pos_embed": "separable" if "positions.space" in shapes else "sinusoid",
         "class_token": "class_token.token" in shapes,
         "embed_bias": "embed.bias" in shapes,
-        "predicted_frames": None if frames == encoder.tubelet else frames,
+        "predicted_frames": None if frames == encoder.tubelet_size else frames,
     }
 
 

@@ -30,7 +30,7 @@ class FeatureProbe:
 
     def __init__(self, config: PretrainConfig, sources: Sources, processes: Processes) -> None:
         """Every process calls it. Raises what reading labels raises."""
-        probe, data = config.probe, config.data
+        probe, data = config.knn_probe, config.data
         if probe is None:
             self._moments = training_clips(config, sources)
         else:
@@ -81,7 +81,7 @@ def feature_metrics(
     if len(rows) < 2 or not bool(torch.isfinite(rows).all()):
         return {}
     figures = {"features/rankme": rankme(rows), "features/std": feature_std(rows)}
-    labels, probe = watched.moments.labels, config.probe
+    labels, probe = watched.moments.labels, config.knn_probe
     recordings = torch.tensor([watched.moments.of[number] for number in numbers])
     if labels is not None and probe is not None and len(recordings.unique()) > 1:
         told = knn_probe(
@@ -94,7 +94,7 @@ def feature_metrics(
         )
         figures |= {
             "probe/knn": told.accuracy,
-            "probe/commonest": told.majority,
+            "probe/majority": told.majority,
             "probe/chance": told.chance,
         }
     return figures

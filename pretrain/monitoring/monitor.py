@@ -43,7 +43,7 @@ class TrainingMonitor:
     def after_step(self, step: int, engine: Engine) -> None:
         """What is due after a step."""
         log = self._config.log
-        draws = step % log.pictures_every_steps == 0 or step == self._last
+        draws = step % log.images_every_steps == 0 or step == self._last
         encodes = step == 1 or step % log.features_every_steps == 0 or step == self._last
         if not (draws or encodes):
             return
@@ -58,7 +58,7 @@ class TrainingMonitor:
         model.train()
         self._looked += time.perf_counter() - began
         share = self._looked / (time.perf_counter() - self._began)
-        self._logger.log(step, {"speed/looking": share})
+        self._logger.log(step, {"time/monitoring": share})
         self._tell_cost(step, share)
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class TrainingMonitor:
         if "probe/knn" in figures:
             line += (
                 f", nearest neighbours {figures['probe/knn']:.2f} right (commonest "
-                f"{figures['probe/commonest']:.2f}, chance {figures['probe/chance']:.2f})"
+                f"{figures['probe/majority']:.2f}, chance {figures['probe/chance']:.2f})"
             )
         self._logger.info(line)
 
@@ -121,5 +121,5 @@ class TrainingMonitor:
             self._told = True
             self._logger.info(
                 f"warning: looking took {share:.1%} of the time; raise log.features_every_steps "
-                "and log.pictures_every_steps, or lower log.feature_clips"
+                "and log.images_every_steps, or lower log.feature_clips"
             )

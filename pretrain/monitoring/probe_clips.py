@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from launch.rng import sample_rng
-from pretrain.config import PretrainConfig, ProbeConfig
+from pretrain.config import KnnProbeConfig, PretrainConfig
 from pretrain.sources import Sources
 from video.config import Sampling
 from video.labels.align import LabelTrack, align_labels, classes_of, timestamps
@@ -46,7 +46,7 @@ def training_clips(config: PretrainConfig, sources: Sources) -> ProbeClips:
     )
 
 
-def labelled_clips(config: PretrainConfig, probe: ProbeConfig) -> ProbeClips:
+def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
     """Moments of the probe's set, evenly over its labelled seconds, each in the middle of a clip.
 
     Raises LabelError and ManifestError, and LabelError where a probe would say nothing: with one
@@ -79,7 +79,7 @@ def labelled_clips(config: PretrainConfig, probe: ProbeConfig) -> ProbeClips:
         opened.recordings,
         [number for number, _, _ in chosen],
         [
-            _around(time, opened.recordings[number], config.encoder.frames, sampling)
+            _around(time, opened.recordings[number], config.encoder.num_frames, sampling)
             for number, time, _ in chosen
         ],
         [label for _, _, label in chosen],
@@ -88,7 +88,7 @@ def labelled_clips(config: PretrainConfig, probe: ProbeConfig) -> ProbeClips:
 
 
 def _tracks(
-    recordings: Sequence[Recording], probe: ProbeConfig
+    recordings: Sequence[Recording], probe: KnnProbeConfig
 ) -> tuple[list[LabelTrack], tuple[str, ...]]:
     held = LabelFiles(
         label_files(probe.labels),

@@ -36,7 +36,7 @@ class Hardware(NamedTuple):
 class Fit(NamedTuple):
     """A micro-batch on one device."""
 
-    micro_batch: int
+    micro_batch_size: int
     accumulation: int  # micro-batches of a step
     memory: DeviceMemory
     fits: bool

@@ -22,7 +22,7 @@ def autoencoder_memory(
     encoder, counts = config.encoder, config.masking.counts(config.encoder.grid)
 
     def step() -> tuple[Tensor, ...]:
-        size = (encoder.frames, *encoder.image_size, encoder.channels)
+        size = (encoder.num_frames, *encoder.image_size, encoder.channels)
         clip = torch.zeros(MEASURED_CLIPS, *size, dtype=torch.uint8)
         visible = torch.zeros(MEASURED_CLIPS, counts.visible, dtype=torch.int64)
         decoded = torch.zeros(MEASURED_CLIPS, counts.decoded, dtype=torch.int64)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import FREE
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.training.lr_schedule import total_steps
 from pretrain.config import PretrainConfig
 from pretrain.flops import forward_cost
@@ -33,11 +33,11 @@ HEAD = (
 
 def plan(config: PretrainConfig, machine: Hardware, hours: float | None) -> list[str]:
     """The plan as lines; raises ConfigError where the step cannot be shared so."""
-    clips, copies = config.batch.clips, config.data.clips_per_read
+    clips, copies = config.batch.global_batch_size, config.data.clips_per_read
     if clips % (machine.devices * copies):
         raise ConfigError(
-            f"batch.clips: {clips} cannot be shared among {machine.name(machine.devices)} in reads "
-            f"of {copies} clips; take another number of them, or another batch.clips"
+            f"batch.global_batch_size: {clips} cannot be divided among "
+            f"{machine.name(machine.devices)} in reads of {copies} clips; change one of them"
         )
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts)
@@ -63,11 +63,11 @@ def _memory(
     """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
     rows: list[tuple[str, ...]] = [HEAD]
     for (stage, recompute), needed in footprints.items():
-        fit = largest_fit(config, machine, stage, needed, config.batch.clips)
+        fit = largest_fit(config, machine, stage, needed, config.batch.global_batch_size)
         sizes = [f"{size / GIB:.2f}" for size in (*fit.memory, fit.memory.total)]
         sizes[-1] += "" if fit.fits else "  does not fit"
         precision = stage_precision(config, machine, stage)
-        counts = str(fit.micro_batch), str(fit.accumulation)
+        counts = str(fit.micro_batch_size), str(fit.accumulation)
         rows.append((str(stage), "yes" if recompute else "no", precision, *counts, *sizes))
     yield from (f"  {line}" for line in table(rows))
 
@@ -79,20 +79,21 @@ def _time(
     if config.schedule.steps is None and reads is None:
         yield "time: schedule.epochs are epochs of your recordings; say how long these are: --hours"
         return
-    reads_per_step = config.batch.clips / config.data.clips_per_read
+    reads_per_step = config.batch.global_batch_size / config.data.clips_per_read
     steps = total_steps(config.schedule, (reads or 0) / reads_per_step)
-    total = steps * config.batch.clips * flops
+    total = steps * config.batch.global_batch_size * flops
     epochs = f" = {steps * reads_per_step / reads:.4g} epochs of {hours:g} h" if reads else ""
     yield (
-        f"time: {steps} steps{epochs}, {config.batch.clips} clips each, {flops / 1e12:.3f} TFLOP a "
-        f"clip: {total / 1e18:.3g} EFLOP"
+        f"time: {steps} steps{epochs}, {config.batch.global_batch_size} clips each, "
+        f"{flops / 1e12:.3f} TFLOP a clip: {total / 1e18:.3g} EFLOP"
     )
     if machine.teraflops is None:
         return
     seconds = total / (machine.devices * machine.teraflops * 1e12 * machine.mfu)
+    clips_per_second = steps * config.batch.global_batch_size / seconds
     yield (
         f"  at {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s on "
-        f"{machine.name(machine.devices)}: {steps * config.batch.clips / seconds:.0f} clips/s, "
+        f"{machine.name(machine.devices)}: {clips_per_second:.0f} clips/s, "
         f"{seconds / steps:.3g} s a step, {seconds / 3600:.3g} h in all"
     )
 
@@ -111,4 +112,6 @@ def _reads_per_epoch(config: PretrainConfig, hours: float) -> int:
         first=0.0,
         source=next(iter(config.data.named)),
     )
-    return ClipSampler([recording], config.encoder.frames, plans_of(config.data)).reads_per_epoch
+    return ClipSampler(
+        [recording], config.encoder.num_frames, plans_of(config.data)
+    ).reads_per_epoch

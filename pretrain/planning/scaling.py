@@ -48,7 +48,7 @@ def scaling(
 def shared_clips(config: PretrainConfig, devices: int) -> int:
     """Clips of a step: those of the recipe, or the next number that the devices can share."""
     at_once = devices * config.data.clips_per_read
-    return -(-config.batch.clips // at_once) * at_once
+    return -(-config.batch.global_batch_size // at_once) * at_once
 
 
 def _rows(
@@ -63,8 +63,8 @@ def _rows(
         yield (
             str(machine.devices),
             str(stage),
-            f"{clips}{'*' * (clips != config.batch.clips)}",
-            str(fit.micro_batch),
+            f"{clips}{'*' * (clips != config.batch.global_batch_size)}",
+            str(fit.micro_batch_size),
             str(fit.accumulation),
             *_times(
                 config,
@@ -85,7 +85,7 @@ def _fit(
     clips: int,
 ) -> tuple[bool, Fit]:
     """Whether activations are recomputed, and the largest micro-batch then."""
-    asked = config.engine.recompute
+    asked = config.engine.activation_checkpointing
     for recompute in (False, True) if asked == "auto" else (asked,):
         fit = largest_fit(config, machine, stage, footprints[stage, recompute], clips)
         if fit.fits:
@@ -97,7 +97,7 @@ def _times(
     config: PretrainConfig, machine: Hardware, stage: int, fit: Fit, values: int, flops: float
 ) -> tuple[str, ...]:
     """Columns from the bytes on."""
-    share = fit.micro_batch * fit.accumulation
+    share = fit.micro_batch_size * fit.accumulation
     computing = share * flops / ((machine.teraflops or 0) * 1e12 * machine.mfu)
     value_bytes = VALUE_BYTES[stage_precision(config, machine, stage)]
     sent = sent_by_deepspeed(stage, values, machine.devices, value_bytes, fit.accumulation)
@@ -122,7 +122,11 @@ def _assumptions(
     config: PretrainConfig, machine: Hardware, footprints: dict[tuple[int, bool], ModelMemory]
 ) -> Iterator[str]:
     links = machine.links
-    more = ", a third more work where activations are recomputed" if config.engine.recompute else ""
+    more = (
+        ", a third more work where activations are recomputed"
+        if config.engine.activation_checkpointing
+        else ""
+    )
     yield (
         f"assumed: {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s at every micro-batch{more}; "
         f"largest micro-batch that fits in {machine.memory_gib:g} GiB"
@@ -140,10 +144,10 @@ def _assumptions(
     )
     if 0 not in _comparable(config, machine):
         yield "ZeRO 0: is left out, for it computes in fp32, whose peak is another"
-    if any(shared_clips(config, devices) != config.batch.clips for devices in DEVICES):
+    if any(shared_clips(config, devices) != config.batch.global_batch_size for devices in DEVICES):
         yield (
-            f"*: {config.batch.clips} clips cannot be shared in reads of "
-            f"{config.data.clips_per_read}; this is the next batch.clips that can"
+            f"*: {config.batch.global_batch_size} clips cannot be shared in reads of "
+            f"{config.data.clips_per_read}; this is the next batch.global_batch_size that can"
         )
 
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from encoder.commands import overrides_of
 from encoder.config import first_error
 from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from masking import GENERATORS, DualMasking, Grid, MaskGenerator
 from pretrain.checkpoint.infer_config import DecoderOverrides
 from pretrain.reconstruction.load import LoadedAutoencoder, open_autoencoder
@@ -49,14 +49,14 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     """
     _require_known(options.mask)
     of_decoder = DecoderOverrides(options.decoder_heads, options.target)
-    opened = open_autoencoder(Path(options.model), overrides_of(options.told), of_decoder)
+    opened = open_autoencoder(Path(options.model), overrides_of(options.overrides), of_decoder)
     hidden = chosen_mask(opened.hides, options, opened.encoder.grid)
     for line in _described(opened, hidden):
         print(line, flush=True)
     choice = choice_of(options)
     found = find_chosen(choice)
     encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
-    clips = read_clips(found.recordings, choice, sampling, encoder.frames, encoder.image_size)
+    clips = read_clips(found.recordings, choice, sampling, encoder.num_frames, encoder.image_size)
     device = Processes().device
     opened.model.to(device)
     for number, shown in enumerate(clips):
@@ -110,7 +110,7 @@ def _described(opened: LoadedAutoencoder, hidden: Hidden) -> Iterator[str]:
     encoder = opened.encoder
     yield (
         f"model: {opened.described}; {encoder.embed_dim} wide, {encoder.depth} blocks, "
-        f"{encoder.frames} frames of {'x'.join(map(str, encoder.image_size))}, predicts "
+        f"{encoder.num_frames} frames of {'x'.join(map(str, encoder.image_size))}, predicts "
         f"{opened.target.kind}"
     )
     for assumption in opened.assumed:

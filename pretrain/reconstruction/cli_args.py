@@ -1,9 +1,9 @@
-"""The words of `python -m pretrain completion`; nothing heavy is imported here."""
+"""The words of `python -m pretrain reconstruct`; nothing heavy is imported here."""
 
 import argparse
 from typing import get_args
 
-from encoder.cli import add_told_option
+from encoder.cli import add_override_option
 from masking import GENERATORS
 from pretrain.config import TargetKind
 from video.visualize.cli_args import add_choice
@@ -11,7 +11,7 @@ from video.visualize.cli_args import add_choice
 
 def reconstruct_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pretrain completion",
+        prog="python -m pretrain reconstruct",
         description="What a masked autoencoder makes of what it does not see: pictures and films "
         "of original, what the encoder saw, completion and difference, on one scale of colours.",
     )
@@ -38,7 +38,7 @@ def reconstruct_parser() -> argparse.ArgumentParser:
         default="full",
         help="classic: original, seen and completion, all frames, no captions",
     )
-    add_told_option(parser)
+    add_override_option(parser)
     parser.add_argument(
         "--decoder-heads", type=int, metavar="N", help="where the file does not say it"
     )

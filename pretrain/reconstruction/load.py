@@ -75,11 +75,11 @@ def _of_run(path: Path) -> LoadedAutoencoder:
 
 def _require_grid(path: Path, encoder: EncoderConfig, told: CheckpointOverrides) -> None:
     """A decoder's positions are those of one grid, which told numbers cannot change."""
-    for name in ("frames", "image_size"):
+    for name in ("num_frames", "image_size"):
         said, held = getattr(told, name), getattr(encoder, name)
         if said not in (None, held):
             raise CheckpointMismatch(
-                f"{path}: {name} {said} is told, its positions are for {held}; leave it out"
+                f"{path}: --override {name}={said} contradicts the checkpoint ({held}); remove it"
             )
 
 

@@ -14,7 +14,9 @@ from pretrain.config import DecoderConfig, TargetConfig
 from pretrain.loss import hidden_tokens, token_errors
 from pretrain.targets import build_target
 
-ENCODER = EncoderConfig(embed_dim=32, depth=2, num_heads=2, patch=16, frames=4, image_size=64)
+ENCODER = EncoderConfig(
+    embed_dim=32, depth=2, num_heads=2, patch_size=16, num_frames=4, image_size=64
+)
 DECODER = DecoderConfig(embed_dim=32, depth=2, num_heads=2)
 
 

@@ -24,7 +24,9 @@ from encoder.variants import VARIANTS, as_variant
 from encoder.vit import NoSuchAttention, VideoEncoder
 
 SEEDS = Path(__file__).parent / "checkpoint/fixtures/seeds"
-TINY = EncoderConfig(embed_dim=48, depth=3, num_heads=3, patch=8, frames=4, image_size=(16, 24))
+TINY = EncoderConfig(
+    embed_dim=48, depth=3, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
+)
 DIVIDED = as_variant(VARIANTS["timesformer_{}"], TINY)
 KINDS = {"mean": TINY, "class": replace(TINY, positions="learned", class_token=True)}
 KINDS["divided"] = DIVIDED
@@ -41,7 +43,7 @@ def build(config: EncoderConfig) -> VideoEncoder:
 
 def clips(config: EncoderConfig, count: int = 2) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    shape = (count, config.frames, *config.image_size, 3)
+    shape = (count, config.num_frames, *config.image_size, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 

@@ -6,7 +6,12 @@ from encoder.config import ENCODER_SIZES, EncoderConfig
 
 def test_a_size_fills_in_its_numbers() -> None:
     config = EncoderConfig(size="giant")
-    assert (config.embed_dim, config.depth, config.num_heads, config.patch) == (1408, 40, 16, 14)
+    assert (config.embed_dim, config.depth, config.num_heads, config.patch_size) == (
+        1408,
+        40,
+        16,
+        14,
+    )
     assert config.grid == (8, 16, 16)
     assert int(config.embed_dim * config.mlp_ratio) == 6144
 
@@ -18,7 +23,7 @@ def test_a_number_that_contradicts_the_size_is_refused() -> None:
 
 
 def test_grid_of_a_clip_that_is_not_square() -> None:
-    config = EncoderConfig(size="base", frames=8, image_size=(224, 384))
+    config = EncoderConfig(size="base", num_frames=8, image_size=(224, 384))
     assert config.grid == (4, 14, 24)
     assert config.tokens == 4 * 14 * 24
     assert EncoderConfig(image_size=96).image_size == (96, 96)

@@ -10,7 +10,13 @@ from encoder.variants import ALIASES, NAMES, VARIANTS, as_variant, find_variant,
 from encoder.vit import Features, VideoEncoder
 
 TINY = EncoderConfig(
-    embed_dim=48, depth=3, num_heads=3, patch=8, frames=4, image_size=(16, 24), drop_path=0.3
+    embed_dim=48,
+    depth=3,
+    num_heads=3,
+    patch_size=8,
+    num_frames=4,
+    image_size=(16, 24),
+    drop_path=0.3,
 )
 CLIP_LIKE = {"pre_norm": True, "activation": "quick_gelu", "norm_eps": 1e-5, "layer_scale": 0.1}
 KINDS = {row.format("tiny"): as_variant(variant, TINY) for row, variant in VARIANTS.items()}
@@ -33,7 +39,7 @@ def build(config: EncoderConfig) -> VideoEncoder:
 
 def clips(config: EncoderConfig, count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    shape = (count, config.frames, *config.image_size, 3)
+    shape = (count, config.num_frames, *config.image_size, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 

@@ -16,7 +16,7 @@ def test_products_are_those_that_torch_counts(attention: str) -> None:
         embed_dim=48,
         depth=3,
         num_heads=3,
-        frames=8,
+        num_frames=8,
         image_size=64,
         attention=attention,
     )

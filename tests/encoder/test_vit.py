@@ -8,7 +8,13 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 
 TINY = EncoderConfig(
-    embed_dim=48, depth=2, num_heads=3, patch=8, frames=4, image_size=(16, 24), drop_path=0.0
+    embed_dim=48,
+    depth=2,
+    num_heads=3,
+    patch_size=8,
+    num_frames=4,
+    image_size=(16, 24),
+    drop_path=0.0,
 )
 
 

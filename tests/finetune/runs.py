@@ -9,26 +9,26 @@ from typing import Any
 from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 
 SMALL = (
-    "backbone={variant: unified_small, embed_dim: 32, depth: 2, num_heads: 2, frames: 4, "
+    "backbone={variant: unified_small, embed_dim: 32, depth: 2, num_heads: 2, num_frames: 4, "
     "image_size: 32}",
     "data.workers=0",
-    "batch={clips: 8, micro_batch: 4}",
+    "batch={global_batch_size: 8, micro_batch_size: 4}",
     "schedule={steps: 8, warmup: 0.2}",
     "validation={every_epochs: 0.25}",
     "checkpoint.every_steps=100",
     "log.every_steps=1",
-    "mixing={prob: 0}",
+    "mixup={prob: 0}",
 )
 
 
 def words(labelled: Path, run: Path, *overrides: str) -> list[str]:
     """The command line of a small run; later words replace earlier ones."""
     data = (
-        f"data.set.source={labelled}",
-        f"data.set.labels={labelled}",
-        f"data.set.split={labelled / 'split.yaml'}",
-        "data.set.rate=2",
-        "data.set.sampling={step_seconds: 0.5}",
+        f"data.dataset.source={labelled}",
+        f"data.dataset.labels={labelled}",
+        f"data.dataset.split={labelled / 'split.yaml'}",
+        "data.dataset.rate=2",
+        "data.dataset.sampling={step_seconds: 0.5}",
     )
     return ["demo", *data, f"run={run}", *SMALL, *overrides]
 

@@ -21,7 +21,8 @@ from finetune.evaluation.predictions import (
 )
 from finetune.run import build_network
 from launch.distributed.process_group import Processes
-from launch.recipe import ConfigError, load_recipe
+from launch.errors import ConfigError
+from launch.recipe import load_recipe
 from tests.finetune.runs import finetune, words
 
 
@@ -47,26 +48,32 @@ def refused(folder: Path, *arguments: str) -> str:
 
 def split_of(folder: Path, text: str) -> str:
     (folder / "other.yaml").write_text(text)
-    return f"data.set.split={folder / 'other.yaml'}"
+    return f"data.dataset.split={folder / 'other.yaml'}"
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.set.window=1", "data.set.window: no such key"),
-        ("mode.kind=probe", "mode"),
-        ("mode={kind: partial}", "mode.blocks: is missing"),
-        ("mode={kind: linear_probe, blocks: 3}", "mode.blocks"),
+        ("data.dataset.window=1", "data.dataset.window: no such key"),
+        ("tuning.kind=probe", "mode"),
+        ("tuning={kind: partial}", "tuning.blocks: is missing"),
+        ("tuning={kind: linear_probe, blocks: 3}", "tuning.blocks"),
         ("head.kind=tns", "head.kind"),
-        ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.timeout_seconds"),
-        ("mode={kind: attentive_probe}", "head.kind: linear in mode attentive_probe"),
-        ("data.set.targets=many", "loss.kind: cross_entropy with data.set.targets many"),
-        ("views.segments=5", "views.segments: a moment has one window in time"),
-        ("data.clips_per_read=3", "batch.micro_batch 8 is not a multiple of data.clips_per_read"),
+        ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.collective_timeout"),
+        ("tuning={kind: attentive_probe}", "head.kind: linear in mode attentive_probe"),
+        (
+            "data.dataset.multi_label=true",
+            "loss.kind: cross_entropy with data.dataset.targets many",
+        ),
+        ("test_views.segments=5", "test_views.segments: a moment has one window in time"),
+        (
+            "data.clips_per_read=3",
+            "batch.micro_batch_size 8 is not a multiple of data.clips_per_read",
+        ),
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
-        ("data.augmentation.area=[1, 0.5]", "the first number is the smallest"),
-        ("head_start.space=space.yaml", "head_start: backbone.weights is not given"),
-        ("data.sets={a: {kind: clips, clips: a.csv}}", "give either set, or sets"),
+        ("data.augmentation.scale=[1, 0.5]", "the first number is the smallest"),
+        ("head_init.space=space.yaml", "head_init: backbone.weights is not given"),
+        ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either set, or sets"),
     ],
 )
 def test_a_recipe_that_means_nothing(override: str, message: str, tmp_path: Path) -> None:
@@ -77,8 +84,8 @@ def test_a_recipe_that_means_nothing(override: str, message: str, tmp_path: Path
 
 
 def test_mixing_wants_pairs() -> None:
-    overrides = ["mixing.prob=1", "batch={clips: 15, micro_batch: 15}"]
-    with pytest.raises(ConfigError, match="mixing: takes pairs of samples"):
+    overrides = ["mixup.prob=1", "batch={global_batch_size: 15, micro_batch_size: 15}"]
+    with pytest.raises(ConfigError, match="mixup: takes pairs of samples"):
         load_recipe(FinetuneConfig, "demo", overrides, Path("finetune/recipes"), run="x")
 
 
@@ -106,12 +113,12 @@ def test_labels_that_do_not_fit(labelled: Path, tmp_path: Path) -> None:
         f"operation0{i},0,5,a\noperation0{i},900,905,b\n" for i in range(1, 5)
     )
     table.write_text(late)
-    labels = f"data.set.labels={table}"
+    labels = f"data.dataset.labels={table}"
     said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", labels))
     assert "labels.csv:3: a label at 900 s" in said and "ends at 12 s" in said
     said = refused(
         tmp_path / "run",
-        *words(labelled, tmp_path / "run", "data.set.classes=[Preparation, Other]"),
+        *words(labelled, tmp_path / "run", "data.dataset.classes=[Preparation, Other]"),
     )
     assert "operation01-phase.txt:" in said and "is none of the 2 classes" in said
     rows = [f"operation0{i},0,12,{'a' if i == 3 else 'b'}" for i in range(1, 5)]
@@ -125,7 +132,7 @@ def test_what_the_encoder_was_pretrained_on_is_not_tested_on(
     labelled: Path, finished: Path, tmp_path: Path
 ) -> None:
     """The classifier that a run leaves tells what it was trained on."""
-    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = split_of(tmp_path, "train: [operation03]\ntest: [operation02]\n")
     said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", backbone, split))
     assert "operation02.mp4 is in test, and the encoder was pretrained on it" in said
@@ -138,7 +145,7 @@ def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
     (tmp_path / "one.txt").write_text("cut\nsew\n")
     space = tmp_path / "space.yaml"
     main(["merge", str(space), f"cholec80={tmp_path / 'one.txt'}"])
-    nowhere = "{kind: moments, source: nowhere, labels: nowhere, split: nowhere}"
+    nowhere = "{kind: timestamps, source: nowhere, labels: nowhere, split: nowhere}"
     data = f"data={{space: {space}, sets: {{cholec8: {nowhere}}}}}"
     message = refused(tmp_path / "run", "demo", data)
     assert message == "the space has no set 'cholec8', but cholec80; nearest: 'cholec80'"
@@ -146,11 +153,11 @@ def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
 
 @pytest.mark.usefixtures("alone")
 def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path) -> None:
-    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = split_of(tmp_path, "train: [operation01]\n")
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([0, 1, 2]))
-    command = words(labelled, tmp_path / "run", backbone, split, f"head_start.rows={rows}")
+    command = words(labelled, tmp_path / "run", backbone, split, f"head_init.rows={rows}")
     assert "rows.json: has 3 rows, the target has 6 classes" in refused(tmp_path / "run", *command)
     rows.write_text(json.dumps([0, 1, 2, 3, 4, 6]))
     assert "class 5 has row 6, the trained head has 0 to 5" in refused(tmp_path / "run", *command)
@@ -158,10 +165,10 @@ def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path)
 
 def test_a_run_that_goes_on_is_the_same_run(labelled: Path, finished: Path) -> None:
     """Nor may its labels have changed; each in one line of the program itself."""
-    done = finetune(*words(labelled, finished, "mode.layer_decay=0.5"))
+    done = finetune(*words(labelled, finished, "tuning.layer_decay=0.5"))
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 2 and len(lines) == 1, done.stderr
-    assert "holds a run of another configuration (mode.layer_decay was 0.75" in lines[0]
+    assert "holds a run of another configuration (tuning.layer_decay was 0.75" in lines[0]
     table = "".join(
         f"operation0{i},{second},{second + 6},{'ab'[second > 0]}\n"
         for i in range(1, 5)
@@ -169,7 +176,7 @@ def test_a_run_that_goes_on_is_the_same_run(labelled: Path, finished: Path) -> N
     )
     labels = finished.parent / "labels.csv"
     labels.write_text("recording,start,end,label\n" + table)
-    done = finetune(*words(labelled, finished, f"data.set.labels={labels}"))
+    done = finetune(*words(labelled, finished, f"data.dataset.labels={labels}"))
     assert done.returncode == 2
     assert "the run began with the classes Preparation, " in done.stderr.splitlines()[-1]
 

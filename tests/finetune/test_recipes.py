@@ -63,9 +63,9 @@ PUBLISHED = {
 def test_numbers_are_the_forerunners(name: str) -> None:
     config = load(name)
     clips, peak, decay, drop_path, dropout, weight_decay, epochs = PUBLISHED[name]
-    assert config.batch.clips == clips
+    assert config.batch.global_batch_size == clips
     assert peak_learning_rate(config.optimizer, clips) == pytest.approx(peak, rel=1e-3)
-    assert (config.mode.layer_decay, config.backbone.drop_path) == (decay, drop_path)
+    assert (config.tuning.layer_decay, config.backbone.drop_path) == (decay, drop_path)
     assert (config.head.dropout, config.schedule.epochs) == (dropout, epochs)
     assert config.optimizer.weight_decay == weight_decay
     assert config.schedule.warmup * epochs == pytest.approx(1 if epochs == 3 else 5, rel=1e-2)

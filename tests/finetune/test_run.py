@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from encoder.checkpoint.load import load_encoder
 from finetune.evaluation.predictions import load_predictions
-from finetune.model.classifier_file import load_classifier, read_metadata
+from finetune.model.classifier_file import load_classifier, read_classifier_metadata
 from tests.conftest import HANG_LIMIT, kill_all, start_together, wait_until
 from tests.finetune.runs import finetune, log_of, losses, words
 
@@ -27,7 +27,7 @@ def test_a_run_leaves_all_that_is_needed(finished: Path) -> None:
     for name in ("metrics.json", "confusion.png", "timeline_operation04.png"):
         assert (finished / "evaluation_test" / name).is_file()
     model, about = load_classifier(finished)
-    assert about.classes == predictions.classes and not about.many
+    assert about.classes == predictions.classes and not about.multi_label
     assert [Path(each["path"]).stem for each in about.recordings] == ["operation01", "operation02"]
     again, _ = load_encoder(finished)  # a file of the field like any other
     clip = torch.zeros(1, 4, 32, 32, 3, dtype=torch.uint8)
@@ -42,7 +42,7 @@ def test_the_best_step_by_val_is_kept_and_test_is_never_asked(finished: Path) ->
     assert list(looks) == [2, 3, 4, 6, 8] or 8 in looks
     best = max(looks.values())
     first_best = next(step for step, value in looks.items() if value == best)
-    about = read_metadata(finished / "classifier.safetensors")
+    about = read_classifier_metadata(finished / "classifier.safetensors")
     assert (about.step, about.validation["value"]) == (first_best, best)
     predictions = load_predictions(finished / "predictions_val.npz")
     right = predictions.scores.argmax(1) == predictions.label
@@ -55,7 +55,7 @@ def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
         "schedule={steps: 80, warmup: 0.1}",
         "optimizer.base_lr=0.1",
         "loss.smoothing=0",
-        "data.augmentation.area=[0.8, 1]",
+        "data.augmentation.scale=[0.8, 1]",
     )
     done = finetune(*words(labelled, tmp_path / "run", *more, "validation.every_epochs=100"))
     assert done.returncode == 0, done.stderr
@@ -73,7 +73,11 @@ def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: boo
         "validation.every_epochs=0.5",
     ]
     if mixed:
-        more += ["mixing={prob: 1.0}", "data.clips_per_read=2", "data.augmentation.erasing=0.5"]
+        more += [
+            "mixup={prob: 1.0}",
+            "data.clips_per_read=2",
+            "data.augmentation.random_erasing=0.5",
+        ]
     whole = finetune(*words(labelled, tmp_path / "whole", *more))
     assert whole.returncode == 0, whole.stderr
     run = tmp_path / "killed"
@@ -112,11 +116,11 @@ def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> No
 def test_the_same_numbers_on_two_processes(labelled: Path, tmp_path: Path, together) -> None:
     """Mixing included, for pairs are of the global order; predictions alike."""
     more = (
-        "mixing={prob: 1.0}",
+        "mixup={prob: 1.0}",
         "schedule.steps=4",
         "backbone.drop_path=0",
         "head.dropout=0",
-        "batch={clips: 8, micro_batch: 2}",
+        "batch={global_batch_size: 8, micro_batch_size: 2}",
     )
     one = finetune(*words(labelled, tmp_path / "one", *more))
     assert one.returncode == 0, one.stderr
@@ -148,10 +152,10 @@ def test_a_probe_leaves_the_encoder_as_it_was(
     weights = tmp_path / "weights.safetensors"
     shutil.copy(finished / "classifier.safetensors", weights)
     head = "linear" if mode == "linear_probe" else "attentive"
-    backbone = f"backbone={{variant: as_trained, weights: {weights}, drop_path: 0.5}}"
+    backbone = f"backbone={{variant: native, weights: {weights}, drop_path: 0.5}}"
     more = [
         backbone,
-        f"mode={{kind: {mode}}}",
+        f"tuning={{kind: {mode}}}",
         f"head.kind={head}",
         "schedule.steps=4",
         "optimizer.base_lr=0.1",
@@ -159,7 +163,7 @@ def test_a_probe_leaves_the_encoder_as_it_was(
     ]
     split = labelled / "probe.yaml"
     split.write_text("train: [operation01, operation02]\ntest: [operation03]\n")
-    command = words(labelled, tmp_path / "run", *more, f"data.set.split={split}")
+    command = words(labelled, tmp_path / "run", *more, f"data.dataset.split={split}")
     done = finetune(*command)
     assert done.returncode == 0, done.stderr
     assert "the split has no val, so there is no best step" in done.stdout
@@ -188,17 +192,17 @@ def test_what_is_frozen_is_written_as_it_was_read(
     processes: int,
 ) -> None:
     """Though the engine divides it among processes, or rounds it."""
-    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
+    backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01, operation02]\nval: [operation03]\n")
     command = words(
         labelled,
         tmp_path / "run",
         backbone,
-        "mode={kind: linear_probe}",
+        "tuning={kind: linear_probe}",
         "schedule.steps=2",
         f"engine={{zero_stage: {stage}, precision: {precision}}}",
-        f"data.set.split={split}",
+        f"data.dataset.split={split}",
     )
     for outcome in together(["-m", "finetune", *command], processes):
         assert outcome.returncode == 0, outcome.stderr
@@ -213,8 +217,8 @@ def test_neighbours_are_tested_on_nothing_that_was_pretrained_on(
 ) -> None:
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation03]\ntest: [operation02]\n")
-    backbone = f"backbone={{variant: as_trained, weights: {finished}}}"
-    command = words(labelled, tmp_path / "run", backbone, f"data.set.split={split}")
-    done = finetune(*command, "mode={kind: neighbours}")
+    backbone = f"backbone={{variant: native, weights: {finished}}}"
+    command = words(labelled, tmp_path / "run", backbone, f"data.dataset.split={split}")
+    done = finetune(*command, "tuning={kind: knn}")
     assert done.returncode == 2
     assert "operation02.mp4 is in test, and the encoder was pretrained on it" in done.stderr

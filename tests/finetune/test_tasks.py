@@ -29,7 +29,7 @@ def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
         "sampling: {kind: dense, frame_rate: 6.25, segments: 2}}}"
     )
     run = tmp_path / "run"
-    views = "views={segments: 4, crops: 3, average: scores}"
+    views = "test_views={clips: 4, crops: 3, average: logits}"
     command = ["demo", *SMALL, f"run={run}", data, "head={kind: tsn}", views, *SHORT]
     done = finetune(*command)
     assert done.returncode == 0, done.stderr
@@ -65,11 +65,11 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([("recording", "second", "grasper", "hook"), *rows])
     many = (
-        f"data.set.labels={table}",
-        "data.set.targets=many",
-        "loss={kind: binary}",
+        f"data.dataset.labels={table}",
+        "data.dataset.multi_label=true",
+        "loss={kind: bce}",
         "validation.metric=mAP",
-        "data.set.rate=1",
+        "data.dataset.rate=1",
     )
     run = tmp_path / "run"
     done = finetune(*words(labelled, run, *many, "schedule={steps: 2, warmup: 0}"))
@@ -77,7 +77,7 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     predictions = load_predictions(run / "predictions_test.npz")
     assert predictions.many_labels and predictions.classes == ("grasper", "hook")
     assert predictions.label[:4, 1].tolist() == [-1] * 4 and predictions.label[8:, 1].all()
-    assert load_classifier(run)[1].many and "mAP" in done.stdout
+    assert load_classifier(run)[1].multi_label and "mAP" in done.stdout
 
 
 @pytest.mark.soak
@@ -98,7 +98,7 @@ def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
 
     def of(name: str) -> str:
         where = f"source: {labelled}, labels: {tmp_path / name}.csv, split: {tmp_path / name}.yaml"
-        return f"{{kind: moments, {where}, sampling: {{step_seconds: 0.5}}}}"
+        return f"{{kind: timestamps, {where}, sampling: {{step_seconds: 0.5}}}}"
 
     data = f"data={{workers: 0, space: {space}, sets: {{one: {of('one')}, two: {of('two')}}}}}"
     hybrid = tmp_path / "hybrid"
@@ -119,10 +119,10 @@ def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
         f"run={tmp_path / 'target'}",
         data,
         *SHORT,
-        "mode={kind: partial, blocks: 1}",
-        f"backbone={{variant: as_trained, weights: {hybrid}}}",
-        f"head_start.space={space}",
-        "head_start.set=two",
+        "tuning={kind: partial, blocks: 1}",
+        f"backbone={{variant: native, weights: {hybrid}}}",
+        f"head_init.space={space}",
+        "head_init.set=two",
         "optimizer.base_lr=1.0e-9",
     )
     assert target.returncode == 0, target.stderr

@@ -17,7 +17,8 @@ from launch.config import (
     OptimizerConfig,
     ScheduleConfig,
 )
-from launch.recipe import ConfigError, dump_recipe, key_paths, load_recipe, validate
+from launch.errors import ConfigError
+from launch.recipe import dump_recipe, key_paths, load_recipe, validate
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -56,8 +57,10 @@ def refused(tmp_path: Path, text: str, *overrides: str) -> str:
 
 def test_overrides_replace_nested_keys(tmp_path: Path) -> None:
     recipe = write(tmp_path, "name: a\nshape: {kind: square, side: 2}\n")
-    config = load_recipe(Config, recipe, ["shape.side=3", "batch.clips=12", "count=5"], tmp_path)
-    assert config == Config("a", Square(side=3), BatchConfig(clips=12), 5)
+    config = load_recipe(
+        Config, recipe, ["shape.side=3", "batch.global_batch_size=12", "count=5"], tmp_path
+    )
+    assert config == Config("a", Square(side=3), BatchConfig(global_batch_size=12), 5)
 
 
 def test_a_float_with_an_exponent_is_a_number(tmp_path: Path) -> None:
@@ -73,8 +76,8 @@ def test_the_resolved_recipe_gives_the_same_configuration(tmp_path: Path) -> Non
 
 
 def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
-    assert refused(tmp_path, "name: a\nbatch: {clip: 3}\n") == (
-        "batch.clip: no such key; did you mean batch.clips?"
+    assert refused(tmp_path, "name: a\nbatch: {global_batch: 3}\n") == (
+        "batch.global_batch: no such key; did you mean batch.global_batch_size?"
     )
     assert (
         refused(tmp_path, "name: a\n", "bach.clips=3") == "bach: no such key; did you mean batch?"
@@ -86,18 +89,20 @@ def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
 
 def test_a_wrong_value_is_named_with_its_path(tmp_path: Path) -> None:
     assert refused(tmp_path, "name: a\nbatch: {clips: many}\n").startswith(
-        "batch.clips: 'many' is refused; input should be a valid integer"
+        "batch.global_batch_size: 'many' is refused; input should be a valid integer"
     )
-    assert refused(tmp_path, "name: a\nbatch: {clips: 0}\n").startswith("batch.clips: 0 is refused")
+    assert refused(tmp_path, "name: a\nbatch: {global_batch_size: 0}\n").startswith(
+        "batch.global_batch_size: 0 is refused"
+    )
     assert refused(tmp_path, "name: a\nshape: {kind: oval}\n").startswith("shape: ")
-    assert refused(tmp_path, "batch: {clips: 1}\n") == (
+    assert refused(tmp_path, "batch: {global_batch_size: 1}\n") == (
         "name: is missing; give it in the recipe or as name=..."
     )
 
 
 def test_two_wrong_keys_are_both_named(tmp_path: Path) -> None:
     message = refused(tmp_path, "name: a\ncount: x\nbatch: {clips: y}\n")
-    assert "count: 'x'" in message and "batch.clips: 'y'" in message
+    assert "count: 'x'" in message and "batch.global_batch_size: 'y'" in message
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "", "\tname: a"])
@@ -112,7 +117,7 @@ def test_an_unknown_recipe_is_named_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_bad_override_is_refused(tmp_path: Path) -> None:
-    assert "key.path=value" in refused(tmp_path, "name: a\n", "batch.clips")
+    assert "key.path=value" in refused(tmp_path, "name: a\n", "batch.global_batch_size")
     assert "name is 'a', not a mapping" in refused(tmp_path, "name: a\n", "name.x=1")
 
 
@@ -126,7 +131,7 @@ def test_every_class_refuses_unknown_keys(cls: type) -> None:
 
 
 def test_key_paths_reach_into_unions() -> None:
-    assert {"shape.radius", "shape.side", "batch.clips"} <= set(key_paths(Config))
+    assert {"shape.radius", "shape.side", "batch.global_batch_size"} <= set(key_paths(Config))
 
 
 def test_combinations_that_train_wrongly_are_refused() -> None:

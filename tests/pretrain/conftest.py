@@ -56,7 +56,7 @@ def recorded() -> Recorded:
     tensors: dict[str, Tensor] = {}
     for part in parts:
         tensors |= load_file(FIXTURES / f"{NAME}_{part}.safetensors")
-    encoder = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=8, image_size=64)
+    encoder = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=8, image_size=64)
     mean, std = (torch.tensor(x).view(3, 1, 1, 1) for x in (encoder.mean, encoder.std))
     clip = (tensors["clip"] * std + mean).permute(0, 2, 3, 4, 1).contiguous()
 

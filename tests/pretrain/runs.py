@@ -15,15 +15,15 @@ from tests.conftest import (
 )
 
 SMALL = (
-    "encoder={embed_dim: 32, depth: 2, num_heads: 2, patch: 16, frames: 4, image_size: 64}",
+    "encoder={embed_dim: 32, depth: 2, num_heads: 2, num_frames: 4, image_size: 64}",
     "decoder={embed_dim: 32, depth: 1, num_heads: 2}",
     "data.sampling={frame_rate: 6.25}",
     "data.clips_per_read=1",
     "data.workers=0",
-    "batch={clips: 8, micro_batch: 2}",
+    "batch={global_batch_size: 8, micro_batch_size: 2}",
     "schedule={steps: 6, warmup: 0.2}",
     "checkpoint.every_steps=3",
-    "log={every_steps: 1, pictures_every_steps: 100, feature_clips: 2}",
+    "log={every_steps: 1, images_every_steps: 100, feature_clips: 2}",
 )
 
 

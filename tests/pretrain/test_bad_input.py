@@ -136,12 +136,15 @@ def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
     ("override", "message"),
     [
         ("data.sorce=/x", "data.sorce: no such key; did you mean data.source?"),
-        ("batch.clips=many", "batch.clips: 'many'"),
+        ("batch.global_batch_size=many", "batch.global_batch_size: 'many'"),
         ("masking.encoder.ratio=1.2", "masking.encoder.ratio: 1.2"),
         ("masking.decoder.ratio=0.9", "0.25, 0.5 or 0.75"),
         ("encoder.image_size=70", "image_size 70 (rows) is not divisible by patch 16"),
         ("encoder.num_heads=5", "num_heads 5 does not divide embed_dim 32"),
-        ("batch.clips=7", "batch.clips: 7 is not a multiple of batch.micro_batch 2 x 1"),
+        (
+            "batch.global_batch_size=7",
+            "batch.global_batch_size: 7 is not a multiple of batch.micro_batch_size 2 x 1",
+        ),
         ("nonsense", "'nonsense': an override is written key.path=value"),
     ],
 )
@@ -191,7 +194,7 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_p
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refuse(words(operations, tmp_path / "file/run"))
     if os.geteuid() != 0:
-        (tmp_path / "locked").mkdir(mode=0o500)
+        (tmp_path / "locked").mkdir(tuning=0o500)
         assert "cannot be written" in refuse(words(operations, tmp_path / "locked/run"))
 
 
@@ -205,14 +208,20 @@ def test_a_precision_that_the_device_has_not(
 
 def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -> None:
     run = tmp_path / "run"
-    broken = ("optimizer.base_lr=1e30", "engine.clip_grad_norm=null", "engine.max_skipped=2")
+    broken = (
+        "optimizer.base_lr=1e30",
+        "engine.clip_grad_norm=null",
+        "engine.max_nonfinite_steps=2",
+    )
     # the first step has learning rate 0, the second one breaks the weights
     saves = ("checkpoint.every_steps=1", "schedule={steps: 9, warmup: 0.2}")
     outcomes = together(["-m", "pretrain", *words(operations, run, *broken, *saves)], 2)
     assert [outcome.returncode for outcome in outcomes] == [2, 2]
     first, other = (outcome.stderr for outcome in outcomes)
     assert first.startswith("pretrain: step 5: loss or gradient is not finite, on clips of ")
-    assert "operation0" in first and "3 such steps are more than engine.max_skipped 2" in first
+    assert (
+        "operation0" in first and "3 such steps are more than engine.max_nonfinite_steps 2" in first
+    )
     assert f"the checkpoint before is {run / 'checkpoints/step-0000002'};" in first
     assert first.count("\n") == 1
     assert other == ""

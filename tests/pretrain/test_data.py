@@ -34,7 +34,9 @@ def batches(
 
 def sources(config: PretrainConfig, recordings: list[Recording]) -> Sources:
     plans = plans_of(config.data)
-    return Sources(recordings, ClipSampler(recordings, config.encoder.frames, plans), plans, "", 0)
+    return Sources(
+        recordings, ClipSampler(recordings, config.encoder.num_frames, plans), plans, "", 0
+    )
 
 
 def test_workers_change_nothing(operations: Path) -> None:
@@ -48,7 +50,7 @@ def test_workers_change_nothing(operations: Path) -> None:
 
 
 def test_ranks_share_a_batch(operations: Path) -> None:
-    whole = batches(operations, "batch.micro_batch=4")
+    whole = batches(operations, "batch.micro_batch_size=4")
     parts = [batches(operations, processes=Processes(rank, 2)) for rank in range(2)]
     for step, batch in enumerate(whole):
         assert torch.equal(batch.clip, torch.cat([part[step].clip for part in parts]))
@@ -78,12 +80,12 @@ def test_only_tokens_in_the_field_of_view_are_decoded_by_option(operations: Path
     arguments = words(
         operations,
         Path("unused"),
-        "data.inside_view=true",
+        "data.mask_inside_fov=true",
         "masking.decode_visible=false",
         "data.augmentation={flip: true, scales: [1.0, 0.8]}",
         "data.workers=1",
         "encoder.image_size=64",
-        "encoder.patch=8",
+        "encoder.patch_size=8",
     )
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     view = FieldOfView("box", (0.0, 0.0, 1.0, 1.0))  # the left three quarters

@@ -25,13 +25,13 @@ from video.recording import Recording
 
 
 def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[PretrainBatch]:
-    arguments = words(operations, Path("unused"), "batch.clips=2", *overrides)
+    arguments = words(operations, Path("unused"), "batch.global_batch_size=2", *overrides)
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     recordings = [probe(path) for path in find_recordings(operations)]
     if hanging:
         recordings[0] = replace(recordings[0], path=str(hanging))
     plans = plans_of(config.data)
-    sampler = ClipSampler(recordings, config.encoder.frames, plans)
+    sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
     sources = Sources(recordings, sampler, plans, "", 0)
     found, _ = open_batches(config, sources, Processes(), range(4), 1)
     return list(found)

@@ -13,7 +13,7 @@ from tests.pretrain.runs import losses, run_alone, words
 STEPS, MANY = 400, 50
 # larger than the other test runs, so that a save takes a while
 SAVING = (
-    "encoder={embed_dim: 192, depth: 4, num_heads: 3, patch: 16, frames: 4, image_size: 64}",
+    "encoder={embed_dim: 192, depth: 4, num_heads: 3, num_frames: 4, image_size: 64}",
     "decoder={embed_dim: 96, depth: 2, num_heads: 3}",
     f"schedule={{steps: {STEPS}, warmup: 0.2}}",
     "checkpoint={every_steps: 1, keep_last: 2}",
@@ -37,7 +37,7 @@ def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
     operations: Path, tmp_path: Path, kills: int, asynchronous: str
 ) -> None:
     run = tmp_path / "run"
-    command = [*words(operations, run, *SAVING), f"checkpoint.asynchronous={asynchronous}"]
+    command = [*words(operations, run, *SAVING), f"checkpoint.async_save={asynchronous}"]
     chance, reached, unfinished = random.Random(kills), 0, 0
     for _ in range(kills):
         kill_while_saving(command, run, chance)

@@ -15,7 +15,7 @@ def test_the_host_waits_for_the_device_at_logged_steps_only(
     operations: Path, tmp_path: Path
 ) -> None:
     quiet = (
-        "log={every_steps: 5, pictures_every_steps: 100, feature_clips: 2}",
+        "log={every_steps: 5, images_every_steps: 100, feature_clips: 2}",
         "data.workers=1",
         "checkpoint.every_steps=100",
         "engine={zero_stage: 2, precision: bf16, clip_grad_norm: 0.1}",

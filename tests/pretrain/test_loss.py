@@ -6,7 +6,9 @@ from pretrain.config import TargetConfig
 from pretrain.loss import constant_baseline_error, outside_view, token_errors
 from pretrain.targets import TARGETS, build_target
 
-TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, patch=8, frames=4, image_size=(16, 24))
+TINY = EncoderConfig(
+    embed_dim=48, depth=2, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
+)
 EVERYTHING = torch.arange(12).expand(1, -1)
 
 

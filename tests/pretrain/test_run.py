@@ -109,7 +109,7 @@ def test_workers_and_micro_batches_change_nothing(
     finished: Path, operations: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    done = run_alone(words(operations, run, "data.workers=2", "batch.micro_batch=8"))
+    done = run_alone(words(operations, run, "data.workers=2", "batch.micro_batch_size=8"))
     assert done.returncode == 0, done.stderr
     assert losses(run) == pytest.approx(losses(finished), abs=1e-5, rel=0)
 

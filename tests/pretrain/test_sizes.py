@@ -61,9 +61,9 @@ def test_tensors_of_hugging_face() -> None:
 def test_any_geometry_can_be_built() -> None:
     config = EncoderConfig(
         size="small",
-        frames=12,
-        tubelet=3,
-        patch=16,
+        num_frames=12,
+        tubelet_size=3,
+        patch_size=16,
         image_size=(96, 160),
         channels=1,
         mean=(0.5,),

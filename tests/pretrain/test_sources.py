@@ -56,10 +56,10 @@ def test_videos_pictures_and_prepared_recordings_train_in_one_run(
     [
         ("data.source=null", "give either source, a folder of recordings, or sources"),
         ("data.sources={a: {path: /x}}", "give either source"),
-        ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.timeout_seconds"),
-        ("data.inside_view=true", "decode_visible: false"),
-        ("data.sampling.short=stretch", "data.sampling.short: 'stretch'"),
-        ("data.sampling.avoid=[blood]", "data.sampling.avoid"),
+        ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.collective_timeout"),
+        ("data.mask_inside_fov=true", "decode_visible: false"),
+        ("data.sampling.short_videos=stretch", "data.sampling.short_videos: 'stretch'"),
+        ("data.sampling.skip_segments=[blood]", "data.sampling.skip_segments"),
         ("data.reader=opencv", "data.reader: 'opencv'"),
     ],
 )

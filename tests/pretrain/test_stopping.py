@@ -56,7 +56,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 def test_all_processes_stop_after_the_same_step_and_go_on_to_the_same_bits(
     operations: Path, tmp_path: Path, together: Callable, whole: Callable
 ) -> None:
-    command = words(operations, tmp_path, *LONGER, "checkpoint.asynchronous=true")
+    command = words(operations, tmp_path, *LONGER, "checkpoint.async_save=true")
     started = start_until(tmp_path / FIRST, [*command, "data.workers=1"], 2)
     started[1].send_signal(signal.SIGUSR1)
     first, second = end(started)

@@ -26,9 +26,12 @@ def test_what_is_missing_black_or_frozen_is_not_usable() -> None:
         black=((0.0, 1.0), (18.0, 25.0)),
         frozen=((50.0, 51.0),),
     )
-    everything = Sampling(avoid=())
+    everything = Sampling(skip_segments=())
     assert usable_spans(recording, everything) == [(0.0, 10.0), (20.0, 95.0)]
-    assert usable_spans(recording, Sampling(avoid=("black",))) == [(1.0, 10.0), (25.0, 95.0)]
+    assert usable_spans(recording, Sampling(skip_segments=("black",))) == [
+        (1.0, 10.0),
+        (25.0, 95.0),
+    ]
     spans = [(2.0, 10.0), (26.0, 49.0), (52.0, 95.0)]
     assert usable_spans(recording, Sampling(margin=1.0)) == spans
     assert usable_seconds(recording, 4, Sampling(margin=1.0)) == pytest.approx(74.0)
@@ -55,18 +58,18 @@ def test_spans_shorter_than_a_clip_are_not_sampled() -> None:
 def test_a_short_recording_is_refused_clamped_or_looped() -> None:
     short = made_up(0.2)  # five frames
     assert frame_intervals(short, 8, Sampling(stride=1)) == []
-    clamped = draws(short, Sampling(stride=1, short="clamp"), frames=8)[0]
+    clamped = draws(short, Sampling(stride=1, short_videos="clamp"), frames=8)[0]
     assert [round(time * 25) for time in clamped] == [0, 1, 2, 3, 4, 4, 4, 4]
-    looped = draws(short, Sampling(stride=1, short="loop"), frames=8)[0]
+    looped = draws(short, Sampling(stride=1, short_videos="loop"), frames=8)[0]
     assert [round(time * 25) for time in looped] == [0, 1, 2, 3, 4, 0, 1, 2]
     within = made_up(10.0, holes=((0.0, 6.0), (6.2, 10.0)))
-    looped = draws(within, Sampling(stride=1, short="loop"), frames=8)[0]
+    looped = draws(within, Sampling(stride=1, short_videos="loop"), frames=8)[0]
     assert [round((time - 6) * 25) for time in looped] == [0, 1, 2, 3, 4, 0, 1, 2]
 
 
 def test_motion_draws_clips_to_where_something_moves() -> None:
     recording = made_up(1000.0, motion="0090")
-    times = np.array([t[0] for t in draws(recording, Sampling(stride=5, motion=1.0))])
+    times = np.array([t[0] for t in draws(recording, Sampling(stride=5, motion_weight=1.0))])
     counts = np.bincount((times // 250).astype(int), minlength=4) / len(times)
     expected = np.array([0.05, 0.05, 1.0, 0.05]) / 1.15
     np.testing.assert_allclose(counts, expected, atol=0.02)

@@ -50,11 +50,11 @@ ADVICE: dict[Kind, Advice] = {
     "gaps": Advice("Gaps in time", "Nothing: no clip crosses a gap."),
     "black": Advice(
         "Black for a while",
-        "Nothing: clips avoid it, unless data.sampling.avoid says otherwise.",
+        "Nothing: clips avoid it, unless data.sampling.skip_segments says otherwise.",
     ),
     "frozen": Advice(
         "Frozen for a while",
-        "Nothing: clips avoid it, unless data.sampling.avoid says otherwise.",
+        "Nothing: clips avoid it, unless data.sampling.skip_segments says otherwise.",
     ),
     "unsteady": Advice(
         "Varying frame rate",

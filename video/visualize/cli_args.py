@@ -45,4 +45,4 @@ def sampling_of(options: argparse.Namespace, otherwise: Sampling) -> Sampling:
     """The rate that was asked for; what else is said of sampling stays."""
     if options.frame_rate is None and options.stride is None:
         return otherwise
-    return Sampling(options.frame_rate, options.stride, short=otherwise.short)
+    return Sampling(options.frame_rate, options.stride, short_videos=otherwise.short_videos)

@@ -16,7 +16,7 @@ from encoder.pos_embed import resize_positions
 from encoder.variants import VARIANTS, as_variant, variant_config
 from encoder.vit import VideoEncoder
 
-VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=32, patch=8)
+VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=32, patch_size=8)
 IMAGE = as_variant(VARIANTS["unified_{}_image"], VIDEO, frames=1)
 
 
@@ -175,13 +175,13 @@ def test_what_does_not_fit_is_refused(saved, changes: dict, message: str) -> Non
 
 def test_what_is_allowed_by_name_stays_fresh_and_is_told(saved) -> None:
     path, tensors = saved(VIDEO)
-    options = LoadOptions(allow=("blocks.2.*",))
+    options = LoadOptions(allow_missing=("blocks.2.*",))
     encoder, report = load_encoder(path, replace(VIDEO, depth=3), options=options)
     assert torch.equal(encoder.blocks[1].mlp.fc1.weight, tensors["blocks.1.mlp.fc1.weight"])
     assert encoder.blocks[2].mlp.fc1.weight.abs().max() < 1  # Xavier, not the file's normal values
     assert all(name.startswith("blocks.2.") for name in report.adapted.fresh)
     _, report = load_encoder(
-        path, replace(VIDEO, depth=1), options=LoadOptions(allow=("blocks.1.*",))
+        path, replace(VIDEO, depth=1), options=LoadOptions(allow_missing=("blocks.1.*",))
     )
     assert "blocks.*" in text_of(report) and "was allowed not to" in text_of(report)
 

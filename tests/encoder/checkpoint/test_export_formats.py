@@ -21,7 +21,7 @@ from encoder.vit import VideoEncoder
 from tests.encoder.checkpoint.recorded import features_of
 from tests.encoder.checkpoint.test_huggingface import moved
 
-VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=32, patch=8)
+VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=32, patch_size=8)
 IMAGE = replace(
     VIDEO, frames=1, tubelet=1, positions="separable", class_token=True, pooling="first"
 )

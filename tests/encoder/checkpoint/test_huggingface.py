@@ -16,7 +16,7 @@ from encoder.vit import VideoEncoder
 from tests.encoder.checkpoint.recorded import features_of
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
-TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=32, patch=8)
+TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=32, patch_size=8)
 
 
 def moved(module: nn.Module) -> nn.Module:

@@ -93,7 +93,7 @@ def test_every_size_of_videomae_is_known(found, size: str, grid: tuple, heads: i
     assert encoder.config.grid == grid and encoder.config.num_heads == heads
     name = f"unified_{size.partition('_')[0]}"
     adapted = adapt(encoder, variant_config(name, encoder.config), DEFAULTS)
-    assert not adapted.fresh and adapted.config.patch == encoder.config.patch
+    assert not adapted.fresh and adapted.config.patch_size == encoder.config.patch
 
 
 @pytest.mark.parametrize("model", ["mae", "vit_none", "vit_700"])

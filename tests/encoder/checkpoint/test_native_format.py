@@ -9,7 +9,9 @@ from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 
-TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, patch=8, frames=4, image_size=(16, 24))
+TINY = EncoderConfig(
+    embed_dim=48, depth=2, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
+)
 
 
 def test_an_encoder_file_gives_the_same_encoder(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from finetune.cli import main
 from tests.conftest import ROOT, launcher_free_environment
 from video.readers.probe import probe
 
-TINY = EncoderConfig(embed_dim=24, depth=2, num_heads=2, patch=16, frames=4, image_size=(48, 64))
+TINY = EncoderConfig(
+    embed_dim=24, depth=2, num_heads=2, patch_size=16, num_frames=4, image_size=(48, 64)
+)
 KINDS = {
     "plain": TINY,
     "unpaced": TINY,

@@ -12,7 +12,9 @@ from finetune.attention.load import open_encoder, trained_sampling
 from tests.conftest import ROOT
 from video.config import Sampling
 
-TINY = EncoderConfig(embed_dim=24, depth=2, num_heads=2, patch=16, frames=4, image_size=(48, 64))
+TINY = EncoderConfig(
+    embed_dim=24, depth=2, num_heads=2, patch_size=16, num_frames=4, image_size=(48, 64)
+)
 CKPT = ROOT / "tests/encoder/checkpoint/fixtures/ckpt/public_videomae_k400_pretrain.pth"
 DENSE = {"form": "clip", "kind": "dense", "frame_rate": None, "stride": None, "segments": 1}
 WINDOW = {"form": "window", "kind": "causal", "step_seconds": 0.5, "spacing": "even"}

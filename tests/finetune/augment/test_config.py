@@ -10,7 +10,8 @@ import torch
 
 from finetune.augment.config import ClipAugmentation, MixupConfig, require_rand_augment
 from finetune.augment.transforms import rand_augment
-from launch.recipe import ConfigError, validate
+from launch.errors import ConfigError
+from launch.recipe import validate
 
 ROOT = Path(__file__).parents[3]
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 CLASSES = 5
 SHAPE = (4, 12, 20, 3)  # no two sides are the same, so no axis passes for another
 LABELS = torch.tensor([0, 1, 4, 2])
-MIXUP, CUTMIX = MixupConfig(cutmix=0.0), MixupConfig(mixup=0.0)
+MIXUP, CUTMIX = MixupConfig(cutmix_alpha=0.0), MixupConfig(mixup_alpha=0.0)
 
 
 def clips(number: int = 4) -> torch.Tensor:
@@ -111,7 +111,9 @@ def test_clips_and_targets_are_timms(config: MixupConfig) -> None:
     assert changed == 20 if config.prob == 1 else 0 < changed < 20
 
 
-@pytest.mark.parametrize("config", [MixupConfig(mixup=0, cutmix=0), MixupConfig(prob=0)])
+@pytest.mark.parametrize(
+    "config", [MixupConfig(mixup_alpha=0, cutmix_alpha=0), MixupConfig(prob=0)]
+)
 def test_nothing_is_mixed_where_it_is_off(config: MixupConfig) -> None:
     found, targets = mixed(config, smoothing=0.1)
     assert not config.on and MixupConfig().on
@@ -189,7 +191,7 @@ def test_what_cannot_be_mixed_is_refused(
 
 @pytest.mark.parametrize("alpha", [1e-300, 1e-5, 1e300])
 def test_extreme_alphas_still_give_shares(alpha: float) -> None:
-    found, targets = mixed(MixupConfig(mixup=alpha, cutmix=alpha))
+    found, targets = mixed(MixupConfig(mixup_alpha=alpha, cutmix_alpha=alpha))
     assert found.isfinite().all() and targets.min() >= 0
 
 

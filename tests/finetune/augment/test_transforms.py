@@ -27,7 +27,7 @@ from video.multiscale_crop import Box, apply_crop
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WORD = "rand-m7-n4-mstd0.5-inc1"
-ALL = ClipAugmentation(rand_augment=WORD, erasing=1.0)
+ALL = ClipAugmentation(rand_augment=WORD, random_erasing=1.0)
 ROOT = Path(__file__).parents[3]
 SHAPES = [(1, 1), (1, 7), (3, 2), (5, 400), (97, 61), (240, 427)]
 
@@ -46,7 +46,7 @@ def varied(frames: torch.Tensor, seed: int, augmentation: ClipAugmentation = ALL
 def test_a_crop_lies_inside_and_within_its_bounds(
     height: int, width: int, area: tuple[float, float]
 ) -> None:
-    augmentation, rng = ClipAugmentation(area=area), np.random.default_rng(0)
+    augmentation, rng = ClipAugmentation(scale=area), np.random.default_rng(0)
     low, high = augmentation.ratio
     for _ in range(500):
         top, left, h, w = draw_resized_crop(augmentation, height, width, rng)
@@ -61,7 +61,7 @@ def test_a_crop_lies_inside_and_within_its_bounds(
 @pytest.mark.parametrize(("height", "width"), [(240, 427), (300, 300), (150, 90), (40, 400)])
 def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
     augmentation, picture = ClipAugmentation(), torch.empty(3, height, width)
-    area, ratio = list(augmentation.area), list(augmentation.ratio)
+    area, ratio = list(augmentation.scale), list(augmentation.ratio)
 
     def figures(draw: Callable[[], tuple[int, int, int, int]]) -> np.ndarray:
         top, left, h, w = np.array([draw() for _ in range(5000)]).T.astype(float)
@@ -78,7 +78,7 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
 
 def test_where_no_crop_fits_it_is_the_largest_in_the_middle() -> None:
     rng = np.random.default_rng(0)
-    whole = ClipAugmentation(area=(1.0, 1.0))
+    whole = ClipAugmentation(scale=(1.0, 1.0))
     assert draw_resized_crop(whole, 90, 300, rng) == Box(0, 90, 90, 120)
     assert draw_resized_crop(whole, 400, 90, rng) == Box(140, 0, 120, 90)
     assert draw_resized_crop(ClipAugmentation(ratio=(3.0, 3.0)), 9, 1, rng) == Box(4, 0, 1, 1)
@@ -95,7 +95,7 @@ def test_where_no_crop_fits_it_is_the_largest_in_the_middle() -> None:
 def test_decoding_gives_a_typical_crop_the_inputs_resolution(
     area: tuple[float, float], size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    assert decoded_size(ClipAugmentation(area=area), *size, 224, 224) == expected
+    assert decoded_size(ClipAugmentation(scale=area), *size, 224, 224) == expected
     if size > (224, 224):
         assert sum(area) / 2 * expected[0] * expected[1] >= 0.99 * 224 * 224
 
@@ -182,7 +182,7 @@ def test_one_box_is_erased_from_all_frames_with_noise_of_its_own() -> None:
 
 
 def test_erasing_happens_as_often_as_asked_and_a_tiny_picture_stays() -> None:
-    often = ClipAugmentation(area=(1, 1), ratio=(1, 1), flip=False, erasing=0.25)
+    often = ClipAugmentation(scale=(1, 1), ratio=(1, 1), flip=False, random_erasing=0.25)
     frames = clip(1, 16, 16)
     drawn = [
         augment_clip(frames, often, 16, 16, np.random.default_rng(seed), MEAN, STD)

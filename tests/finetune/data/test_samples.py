@@ -17,8 +17,8 @@ from launch.rng import sample_rng
 from video.labels.align import LabelTrack
 from video.open_source import open_verified
 
-PLAIN = ClipAugmentation(area=(1.0, 1.0), ratio=(1.0, 1.0), flip=False)
-ENCODER = EncoderConfig(embed_dim=32, depth=1, num_heads=2, frames=4, image_size=48)
+PLAIN = ClipAugmentation(scale=(1.0, 1.0), ratio=(1.0, 1.0), flip=False)
+ENCODER = EncoderConfig(embed_dim=32, depth=1, num_heads=2, num_frames=4, image_size=48)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def test_a_sample_is_its_own_neighbour_and_more_than_all_is_all() -> None:
 def test_a_run_trains_nothing_and_leaves_predictions(
     labelled: Path, tmp_path: Path, together, processes: int
 ) -> None:
-    command = words(labelled, tmp_path / "run", "mode={kind: neighbours, k: 5}")
+    command = words(labelled, tmp_path / "run", "tuning={kind: knn, k: 5}")
     done = finetune(*command) if processes == 1 else together(["-m", "finetune", *command], 2)[0]
     assert done.returncode == 0, done.stderr
     predictions = load_predictions(tmp_path / "run/predictions_test.npz")

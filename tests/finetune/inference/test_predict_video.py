@@ -14,7 +14,7 @@ import torch
 from encoder.checkpoint.load import load_encoder
 from finetune.cli import main
 from finetune.evaluation.predictions import load_predictions
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from tests.conftest import ROOT
 from video.manifest import ManifestError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.config import ValidationConfig, ViewsConfig
+from finetune.config import TestViewsConfig, ValidationConfig
 from finetune.data.clip_sampling import ClipSampling
 from finetune.data.samples import SampledTrack
 from finetune.data.windows import WindowSampling
@@ -34,11 +34,11 @@ def answers(values: np.ndarray, readable: list[bool], of: list[int]) -> ModelOut
 
 
 def test_views_are_joined_as_probabilities_or_as_scores() -> None:
-    shares = view_averager(ViewsConfig(segments=2), many=False)(LOGITS)
+    shares = view_averager(TestViewsConfig(clips=2), many=False)(LOGITS)
     torch.testing.assert_close(shares, LOGITS.softmax(-1).mean(1))
-    scores = view_averager(ViewsConfig(segments=2, average="scores"), many=False)(LOGITS)
+    scores = view_averager(TestViewsConfig(clips=2, average="scores"), many=False)(LOGITS)
     torch.testing.assert_close(scores, LOGITS.mean(1).softmax(-1))
-    many = view_averager(ViewsConfig(), many=True)(LOGITS)
+    many = view_averager(TestViewsConfig(), many=True)(LOGITS)
     torch.testing.assert_close(many, LOGITS.sigmoid().mean(1))
 
 

@@ -36,7 +36,7 @@ def test_a_configuration_written_for_upstream_runs() -> None:
     with torch.device("meta"):
         encoder = build_backbone(config).encoder
     assert encoder.config.grid == (4, 4, 4) and encoder.config.drop_path == 0.2
-    assert encoder.config.positions == "sincos3d" and encoder.config.layer_scale == 0.1
+    assert encoder.config.pos_embed == "sincos3d" and encoder.config.layer_scale == 0.1
     assert encoder.config.norm == "pooled" and config.attention_form == "q_v"
 
 
@@ -63,14 +63,14 @@ def test_patches_of_single_frames_by_flag() -> None:
     config = parsed(variant="unified_small_st", patch_embed_2d=True, frames=8, image_size=32)
     with torch.device("meta"):
         encoder = build_backbone(config).encoder
-    assert encoder.config.tubelet == 1 and encoder.config.grid == (8, 2, 2)
+    assert encoder.config.tubelet_size == 1 and encoder.config.grid == (8, 2, 2)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"variant": "unified_bas_st"}, "nearest: unified_base_st"),
-        ({"variant": "as_trained"}, "give weights"),
+        ({"variant": "native"}, "give weights"),
         ({"variant": "unified_base_2D", "patch_embed_2d": False}, "cuts single frames"),
         ({"patch_embed_2d": True, "tubelet": 2}, "tubelet is 2"),
         ({"frame": 8}, "Unexpected keyword argument"),
@@ -84,11 +84,11 @@ def test_what_cannot_be_meant_is_refused(fields: dict, message: str) -> None:
 
 
 def test_an_encoder_is_used_as_it_was_trained() -> None:
-    config = parsed(variant="as_trained", weights=str(VIDEOMAE), trained=TINY, drop_path=0.3)
+    config = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, drop_path=0.3)
     encoder, report = build_backbone(config)
     assert report is not None and not report.adapted.fresh
     assert encoder.config.drop_path == 0.3 and encoder.config.norm == "tokens"
-    longer = parsed(variant="as_trained", weights=str(VIDEOMAE), trained=TINY, num_frames=8)
+    longer = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, num_frames=8)
     assert build_backbone(longer).encoder.config.trained_grid == (2, 2, 2)
 
 
@@ -107,7 +107,7 @@ def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path,
         "qkv_divided": "attn.q.bias",
     }
     config = parsed(
-        variant="as_trained", weights=str(VIDEOMAE), trained=TINY, drop_path=0.0, **{form: True}
+        variant="native", weights=str(VIDEOMAE), trained=TINY, drop_path=0.0, **{form: True}
     )
     encoder, _ = build_backbone(config)
     out = tmp_path / "out.pth"
@@ -120,7 +120,7 @@ def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path,
 
 
 def test_a_form_without_biases_is_refused_where_there_are_some(tmp_path: Path) -> None:
-    config = parsed(variant="as_trained", weights=str(VIDEOMAE), trained=TINY, qkv_bias=False)
+    config = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, qkv_bias=False)
     encoder, _ = build_backbone(config)
     with pytest.raises(CheckpointMismatch, match="set qkv_divided_bias"):
         write_backbone(tmp_path / "out.pth", encoder, config)
@@ -135,7 +135,7 @@ def test_positions_of_an_image_model_can_be_kept() -> None:
     """Upstream drops them for a table; here they may stay, with a fresh term for time."""
     file = CKPT / "public_timm_clip_openai.pth"
     config = parsed(
-        variant="as_trained",
+        variant="native",
         weights=str(file),
         trained={"num_heads": 3},
         num_frames=4,

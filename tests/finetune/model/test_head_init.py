@@ -24,7 +24,7 @@ TRAINED = "trained={num_heads: 3, frames: 4, image_size: 32}"
 
 
 def config_of(*overrides: str, weights: Path = FINETUNED) -> FinetuneConfig:
-    backbone = f"backbone={{variant: as_trained, weights: {weights}, {TRAINED.replace('=', ': ')}}}"
+    backbone = f"backbone={{variant: native, weights: {weights}, {TRAINED.replace('=', ': ')}}}"
     return load_recipe(FinetuneConfig, "demo", [backbone, *overrides], RECIPES, run="x")
 
 
@@ -37,18 +37,18 @@ def started(config: FinetuneConfig, classes: list[str]) -> tuple[torch.nn.Linear
 
 
 def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
-    whole = read_head(find_source(FINETUNED, config_of().backbone.trained))
+    whole = read_head(find_source(FINETUNED, config_of().backbone.overrides))
     assert whole.weight.shape[0] == len(whole.bias) and whole.classes is None
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([2, 0]))
-    head, lines = started(config_of(f"head_start.rows={rows}"), ["a", "b"])
+    head, lines = started(config_of(f"head_init.rows={rows}"), ["a", "b"])
     assert torch.equal(head.weight, whole.weight[[2, 0]])
     assert torch.equal(head.bias, whole.bias[[2, 0]])
     assert lines[0] == f"head: 2 of 2 classes from the {len(whole.weight)} trained"
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
-    whole = read_head(find_source(FINETUNED, config_of().backbone.trained))
+    whole = read_head(find_source(FINETUNED, config_of().backbone.overrides))
     count = len(whole.weight)
     names = [f"class {chr(97 + i)}" for i in range(count)]
     (tmp_path / "one.txt").write_text("\n".join(names[:2]))
@@ -56,11 +56,11 @@ def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     merge_files(space, {"one": tmp_path / "one.txt", "two": tmp_path / "two.txt"})
     target = ["class c", "class a"]
-    head, _ = started(config_of(f"head_start.space={space}"), target)
+    head, _ = started(config_of(f"head_init.space={space}"), target)
     assert torch.equal(head.weight, whole.weight[[2, 0]])
     with pytest.raises(LabelSpaceError, match=r"'unheard'.*allow_fresh"):
-        started(config_of(f"head_start.space={space}"), ["class a", "unheard"])
-    start = f"head_start={{space: {space}, allow_fresh: true}}"
+        started(config_of(f"head_init.space={space}"), ["class a", "unheard"])
+    start = f"head_init={{space: {space}, allow_fresh: true}}"
     head, lines = started(config_of(start), ["class a", "unheard"])
     assert torch.equal(head.weight[0], whole.weight[0]) and "head: fresh: unheard" in lines
     assert head.weight[1].abs().max() < whole.weight[0].abs().max()
@@ -71,7 +71,7 @@ def test_a_file_without_a_head_is_told(tmp_path: Path) -> None:
     rows.write_text("[0, 1]")
     pretrained = CKPT / "public_videomae_k400_pretrain.pth"
     with pytest.raises(CheckpointMismatch, match="has no classifier"):
-        started(config_of(f"head_start.rows={rows}", weights=pretrained), ["a", "b"])
+        started(config_of(f"head_init.rows={rows}", weights=pretrained), ["a", "b"])
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 1), ()])
@@ -82,7 +82,7 @@ def test_a_head_whose_matrix_and_bias_do_not_belong_together_is_told(
     held["module"]["head.bias"] = torch.zeros(shape)
     torch.save(held, tmp_path / "odd.pth")
     (tmp_path / "rows.json").write_text("[0, 1]")
-    config = config_of(f"head_start.rows={tmp_path / 'rows.json'}", weights=tmp_path / "odd.pth")
+    config = config_of(f"head_init.rows={tmp_path / 'rows.json'}", weights=tmp_path / "odd.pth")
     with pytest.raises(CheckpointMismatch, match=r"odd\.pth: .*no matrix of classes and its bias"):
         started(config, ["a", "b"])
 

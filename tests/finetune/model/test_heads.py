@@ -12,7 +12,7 @@ from finetune.model.classifier import Classifier, layer_of, learning_rate_scale,
 from finetune.model.config import HeadConfig
 from finetune.model.heads import HEADS, build_head
 
-TINY = EncoderConfig(embed_dim=48, depth=3, num_heads=3, patch=8, frames=4, image_size=16)
+TINY = EncoderConfig(embed_dim=48, depth=3, num_heads=3, patch_size=8, num_frames=4, image_size=16)
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_optim.json").read_text())
 
 

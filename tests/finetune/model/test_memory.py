@@ -10,7 +10,9 @@ from finetune.model.heads import build_head
 from finetune.model.memory import classifier_memory
 from launch.capacity.model_memory import ModelMemory
 
-ENCODER = EncoderConfig(embed_dim=64, depth=12, num_heads=2, patch=16, frames=4, image_size=64)
+ENCODER = EncoderConfig(
+    embed_dim=64, depth=12, num_heads=2, patch_size=16, num_frames=4, image_size=64
+)
 
 
 def build(recompute: bool = False) -> Classifier:

@@ -26,7 +26,7 @@ STEPS, WIDTH, LAYERS, ACCUMULATION = 2, 512, 40, 2
 
 def peak(stage: int, precision: str, processes) -> int:
     torch.manual_seed(0)
-    batch = BatchConfig(clips=ACCUMULATION * processes.world_size, micro_batch=1)
+    batch = BatchConfig(global_batch_size=ACCUMULATION * processes.world_size, micro_batch_size=1)
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=1.0)
     with LiveBytes() as live:
         model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)))

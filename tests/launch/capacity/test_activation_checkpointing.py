@@ -36,7 +36,7 @@ def test_auto_recomputes_what_does_not_fit(
         launch.capacity.activation_checkpointing, "memory_of", lambda processes: room
     )
     batch, said = BatchConfig(8, micro_batch), []
-    engine = EngineConfig(zero_stage=0, recompute="auto")
+    engine = EngineConfig(zero_stage=0, activation_checkpointing="auto")
     assert use_activation_checkpointing(engine, batch, alone, count, said.append) is expected
     (line,) = said
     assert line.startswith(f"activations: {'recomputed' if expected else 'kept'}, a step needs")
@@ -47,7 +47,7 @@ def test_what_is_asked_for_is_not_counted(asked: bool) -> None:
     def never(precision: str, on_gpu: bool) -> ModelMemory:
         raise AssertionError
 
-    engine = EngineConfig(recompute=asked)
+    engine = EngineConfig(activation_checkpointing=asked)
     assert use_activation_checkpointing(engine, BatchConfig(), Processes(), never, print) is asked
 
 

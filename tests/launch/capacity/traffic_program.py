@@ -39,7 +39,9 @@ def counted(stage: int, precision: str, accumulation: int, processes) -> dict:
 
     model = build()
     sizes = [parameter.numel() for parameter in model.parameters()]
-    batch = BatchConfig(clips=CLIPS * accumulation * processes.world_size, micro_batch=CLIPS)
+    batch = BatchConfig(
+        global_batch_size=CLIPS * accumulation * processes.world_size, micro_batch_size=CLIPS
+    )
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=1.0)
     engine = Engine(model, batch, OptimizerConfig(), config, processes)
     for _ in range(STEPS):

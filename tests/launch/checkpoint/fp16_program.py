@@ -28,7 +28,7 @@ CLIPS, OVERFLOWS, SAVED_AT, STEPS = 8, (2, 3), 4, 8
 def build(stage: int, processes) -> Engine:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.Linear(70, 30))
-    batch = BatchConfig(clips=CLIPS, micro_batch=CLIPS // processes.world_size)
+    batch = BatchConfig(global_batch_size=CLIPS, micro_batch_size=CLIPS // processes.world_size)
     config = EngineConfig(zero_stage=stage, precision="fp16")
     return Engine(model, batch, OptimizerConfig(), config, processes)
 

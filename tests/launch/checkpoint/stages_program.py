@@ -31,7 +31,7 @@ def build(stage: int, processes) -> Engine:
     model = torch.nn.Sequential(
         torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.LayerNorm(70), torch.nn.Linear(70, 30)
     )
-    batch = BatchConfig(clips=CLIPS, micro_batch=4)
+    batch = BatchConfig(global_batch_size=CLIPS, micro_batch_size=4)
     config = EngineConfig(zero_stage=stage, precision="fp32", clip_grad_norm=0.5)
     model[2].weight.requires_grad = False
     halved = {"0.weight": 0.5, "0.bias": 0.5}  # a learning rate of their own

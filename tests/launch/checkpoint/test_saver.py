@@ -146,7 +146,7 @@ def test_names_that_are_not_ours_are_left_alone(single: Path) -> None:
 
 def test_an_asynchronous_one_holds_the_state_at_the_call(single: Path) -> None:
     engine = engine_with(1.0)
-    saver = Saver(single, ALONE, CheckpointConfig(asynchronous=True), print)
+    saver = Saver(single, ALONE, CheckpointConfig(async_save=True), print)
     for step in (1, 2):  # the second one takes the buffers of the first
         saver.save(step, engine, {})
         engine.fragments()[0].tensors[WEIGHT].add_(1.0)
@@ -163,7 +163,7 @@ def test_an_asynchronous_one_appears_when_it_is_finished(
     monkeypatch.setattr(
         "launch.checkpoint.saver.save_file", lambda *args: may_write.wait() and save_file(*args)
     )
-    saver = Saver(single, ALONE, CheckpointConfig(asynchronous=True), print)
+    saver = Saver(single, ALONE, CheckpointConfig(async_save=True), print)
     saver.save(1, engine_with(1), {})
     assert saver.is_busy and not names(single)
     may_write.set()
@@ -181,7 +181,7 @@ def test_a_full_disk_costs_that_checkpoint_only(
     disk = small_disk(1)
     root = disk / "checkpoints"
     said: list[str] = []
-    saver = Saver(root, ALONE, CheckpointConfig(asynchronous=asynchronous), said.append)
+    saver = Saver(root, ALONE, CheckpointConfig(async_save=asynchronous), said.append)
     saver.save(1, engine_with(1), {})
     saver.finish()
     filler = fill(disk, leaving=4096)

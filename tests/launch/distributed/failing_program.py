@@ -22,7 +22,7 @@ from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.distributed.watchdog import start_watchdog
 from launch.entrypoint import exit_process, run_program
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.training.engine import Engine
 
 STEPS, FAILS_AT = 6, 3
@@ -55,9 +55,9 @@ def main() -> None:
     ConfigError.on_every_process = False
     processes = detect_processes(os.environ)
     init_process_group(processes, 1800)
-    limits = EngineConfig(precision="fp32", lost_seconds=seconds, stall_seconds=seconds)
+    limits = EngineConfig(precision="fp32", heartbeat_timeout=seconds, hang_timeout=seconds)
     model = torch.nn.Linear(8, 8)
-    batch = BatchConfig(clips=4 * processes.world_size, micro_batch=4)
+    batch = BatchConfig(global_batch_size=4 * processes.world_size, micro_batch_size=4)
     # before the watchdog: on a loaded machine the import of DeepSpeed alone takes SECONDS
     engine = Engine(model, batch, OptimizerConfig(), limits, processes)
     with start_watchdog(processes, limits) as watchdog:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from launch.distributed.process_group import Processes, detect_processes
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 
 
 def test_one_plain_process_is_a_world_of_one() -> None:

@@ -29,7 +29,9 @@ def test_the_end_names_step_recordings_and_the_checkpoint_before(tmp_path: Path)
     message = str(caught.value)
     assert message.startswith("step 21: loss or gradient is not finite, on clips of a.mp4, b.mp4;")
     assert f"the checkpoint before is {tmp_path / 'step-0000010'};" in message
-    assert "2 such steps are more than engine.max_skipped 1" in message and "\n" not in message
+    assert (
+        "2 such steps are more than engine.max_nonfinite_steps 1" in message and "\n" not in message
+    )
 
 
 def test_overflows_of_fp16_have_no_limit(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from launch.cli import main
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from tests.conftest import HANG_LIMIT, ROOT
 from tests.launch.report.run_folders import (
     STEPS,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.report.reference_runs import (
     REFERENCES,
     Reference,

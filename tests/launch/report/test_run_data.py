@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from launch.recipe import ConfigError
+from launch.errors import ConfigError
 from launch.report.headline import figures_of
 from launch.report.images import read_pictures
 from launch.report.run_data import collect_runs, names_of

@@ -13,12 +13,15 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, read_autoencoder
-from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 
 CONFIG = PretrainConfig(
     run="r",
-    data=DataConfig(source="s"),
-    encoder=EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16),
+    data=PretrainDataConfig(source="s"),
+    encoder=EncoderConfig(
+        embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
+    ),
     decoder=DecoderConfig(embed_dim=24, depth=2, num_heads=3),
 )
 TOLD = CheckpointOverrides(num_heads=3)
@@ -122,7 +125,7 @@ def test_a_file_that_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
 def test_hugging_face_cannot_say_a_clip_that_is_not_square(tmp_path: Path) -> None:
     wide = PretrainConfig(
         run="r",
-        data=DataConfig(source="s"),
+        data=PretrainDataConfig(source="s"),
         encoder=EncoderConfig(size="small", image_size=(64, 96)),
     )
     tensors = MaskedAutoencoder(wide.encoder, wide.decoder).state_dict()

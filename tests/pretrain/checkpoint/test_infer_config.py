@@ -18,30 +18,37 @@ from pretrain.checkpoint.infer_config import (
     InferredConfig,
     infer_autoencoder_config,
 )
-from pretrain.config import DataConfig, DecoderConfig, PretrainConfig, TargetConfig
+from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
+from pretrain.data_config import PretrainDataConfig
 
-ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
+ENCODER = EncoderConfig(
+    embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
+)
 DECODER = DecoderConfig(embed_dim=128, depth=2, num_heads=2, mlp_ratio=3)
 SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
 
 
 def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig = DECODER) -> Path:
     config = PretrainConfig(
-        run="r", data=DataConfig(source="s"), encoder=ENCODER, decoder=decoder, target=target
+        run="r",
+        data=PretrainDataConfig(source="s"),
+        encoder=ENCODER,
+        decoder=decoder,
+        target=target,
     )
     WRITERS[layout](out, MaskedAutoencoder(ENCODER, decoder).state_dict(), config)
     return out
 
 
 def measured(path: Path, *of_decoder: int | str) -> InferredConfig:
-    said = CheckpointOverrides(num_heads=3, frames=4, image_size=(64, 64))
+    said = CheckpointOverrides(num_heads=3, num_frames=4, image_size=(64, 64))
     found = find_source(path, said)
     return infer_autoencoder_config(found, *autoencoder_of(found), DecoderOverrides(*of_decoder))
 
 
 def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
     target = TargetConfig("pixels", variance_floor=0.01)
-    odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, positions="separable", class_token=True)
+    odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, pos_embed="separable", class_token=True)
     found = measured(written("own", tmp_path / "a.safetensors", target, odd))
     assert found == InferredConfig(ENCODER, odd, target, ())
     with pytest.raises(CheckpointMismatch, match="says all of itself; leave out --decoder-heads"):
@@ -73,7 +80,7 @@ def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
     read = autoencoder_of(encoder)
     found = infer_autoencoder_config(encoder, *read, DecoderOverrides(4))
     assert found.target.kind == "standardised_pixels"
-    assert found.decoder.positions == "separable" and found.decoder.class_token
+    assert found.decoder.pos_embed == "separable" and found.decoder.class_token
     assert found.decoder.predicted_frames is None
     with pytest.raises(CheckpointMismatch, match="num_heads 16 does not divide"):
         infer_autoencoder_config(encoder, *read, DecoderOverrides())

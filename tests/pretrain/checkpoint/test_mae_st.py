@@ -14,14 +14,15 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS, read_autoencoder
 from pretrain.checkpoint.infer_config import DecoderOverrides
-from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from pretrain.reconstruction.load import open_autoencoder
 from pretrain.reconstruction.reconstruct import reconstruct
 
 SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
 FILE = SEEDS / "public_mae_st_mae.safetensors"
 DECODER = DecoderConfig(
-    embed_dim=24, depth=2, num_heads=4, positions="separable", class_token=True, embed_bias=True
+    embed_dim=24, depth=2, num_heads=4, pos_embed="separable", class_token=True, embed_bias=True
 )
 
 
@@ -66,7 +67,7 @@ def test_predictions_are_those_of_its_own_code(masking: str) -> None:
 def test_other_layouts_cannot_hold_it(tmp_path: Path) -> None:
     built = model()
     config = PretrainConfig(
-        run="r", data=DataConfig(source="s"), encoder=built.encoder.config, decoder=DECODER
+        run="r", data=PretrainDataConfig(source="s"), encoder=built.encoder.config, decoder=DECODER
     )
     WRITERS["own"](tmp_path / "own.safetensors", built.state_dict(), config)
     again = read_autoencoder(tmp_path / "own.safetensors").tensors

@@ -20,7 +20,7 @@ from video.labels.segments import LabelError
 from video.open_source import open_source
 from video.progress import show_progress
 
-PROBE = "probe={{source: {0}, labels: {0}}}"
+PROBE = "knn_probe={{source: {0}, labels: {0}}}"
 
 
 def config_of(operations: Path, run: Path, *overrides: str) -> PretrainConfig:
@@ -33,8 +33,8 @@ def _split(given: list[str]) -> tuple[str, list[str]]:
 
 
 def moments_of(config: PretrainConfig) -> ProbeClips:
-    assert config.probe is not None
-    return labelled_clips(config, config.probe)
+    assert config.knn_probe is not None
+    return labelled_clips(config, config.knn_probe)
 
 
 def test_moments_are_evenly_chosen_and_labelled(operations: Path, tmp_path: Path) -> None:
@@ -48,20 +48,20 @@ def test_moments_are_evenly_chosen_and_labelled(operations: Path, tmp_path: Path
         marks[recording.path] = [line.split("\t")[1] for line in file.read_text().splitlines()[1:]]
     for which, times, label in zip(found.of, found.times, found.labels or (), strict=True):
         recording = found.recordings[which]
-        assert len(times) == config.encoder.frames and list(times) == sorted(times)
+        assert len(times) == config.encoder.num_frames and list(times) == sorted(times)
         assert times[0] >= 0 and times[-1] < recording.seconds
-        middle = times[config.encoder.frames // 2]
+        middle = times[config.encoder.num_frames // 2]
         assert marks[recording.path][round(middle * 25)] == found.classes[label]
 
 
 def test_a_probe_that_would_say_nothing_is_refused(operations: Path, tmp_path: Path) -> None:
     config = config_of(operations, tmp_path)
-    assert config.probe is not None
+    assert config.knn_probe is not None
     one = sorted(operations.glob("*.mp4"))[0]
     with pytest.raises(LabelError, match="give two of each or more"):
-        labelled_clips(config, replace(config.probe, source=str(one)))
+        labelled_clips(config, replace(config.knn_probe, source=str(one)))
     with pytest.raises(LabelError, match=f"{one.stem}: has no labels; looked for"):
-        labelled_clips(config, replace(config.probe, labels=tmp_path))
+        labelled_clips(config, replace(config.knn_probe, labels=tmp_path))
 
 
 def test_clips_of_the_run_itself_are_looked_at_without_a_probe(
@@ -70,7 +70,7 @@ def test_clips_of_the_run_itself_are_looked_at_without_a_probe(
     config = config_of(operations, tmp_path, "probe=null", "log.feature_clips=5")
     recordings = open_source(operations, "pyav", 1.0, 60.0, show_progress).recordings
     plans = plans_of(config.data)
-    sampler = ClipSampler(recordings, config.encoder.frames, plans)
+    sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
     sources = Sources(recordings, sampler, plans, "", 0)
     found = training_clips(config, sources)
     assert found.labels is None and len(found.times) == 5
@@ -111,9 +111,7 @@ def test_moments_of_one_recording_have_no_probe(operations: Path, tmp_path: Path
 
 
 def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path) -> None:
-    looks = (
-        "log={every_steps: 1, features_every_steps: 3, pictures_every_steps: 2, feature_clips: 6}"
-    )
+    looks = "log={every_steps: 1, features_every_steps: 3, images_every_steps: 2, feature_clips: 6}"
     drop = "encoder.drop_path=0.2"
     probe = PROBE.format(operations)
     looked = run_alone(words(operations, tmp_path / "looked", looks, probe, drop))
@@ -130,7 +128,7 @@ def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path
 
 
 def test_a_probe_without_labels_ends_the_run_in_one_line(operations: Path, tmp_path: Path) -> None:
-    probe = f"probe={{source: {operations}, labels: {tmp_path}}}"
+    probe = f"knn_probe={{source: {operations}, labels: {tmp_path}}}"
     done = run_alone(words(operations, tmp_path / "run", probe))
     assert done.returncode == 2
     assert "has no labels; looked for" in done.stderr.strip().splitlines()[-1]
@@ -144,7 +142,7 @@ def test_looks_are_the_same_on_two_processes(
     looks = "log={every_steps: 1, features_every_steps: 2, feature_clips: 5}"
     given = (
         looks,
-        "log.pictures_every_steps=3",
+        "log.images_every_steps=3",
         PROBE.format(operations),
         f"engine.zero_stage={stage}",
     )

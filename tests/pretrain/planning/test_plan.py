@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import HANG_LIMIT, ROOT
 from tests.pretrain.runs import log_of, run_alone
 
-SMALL = ("data.clips_per_read=4", "batch={clips: 4, micro_batch: 4}")
+SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size: 4}")
 
 
 def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,7 +57,7 @@ def test_memory_is_within_a_tenth_of_what_a_run_takes(
 def giant() -> str:
     """The plan of a giant model on 8 devices of 40 GiB."""
     machine = ("--gpus", "8", "--memory", "40", "--peak", "100", "--mfu", "0.5", "--hours", "20")
-    done = plan("giant", *machine, "batch.clips=1152", "schedule={epochs: 100}")
+    done = plan("giant", *machine, "batch.global_batch_size=1152", "schedule={epochs: 100}")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -86,7 +86,7 @@ def test_time_follows_from_operations_and_the_share_of_the_peak(giant: str) -> N
         (["surgery_base", "--gpus", "3"], "1024 cannot be shared among 3 GPUs"),
         (["surgery_bse"], "surgery_base?"),
         (["base", "--gpus", "0"], "'0' is not a number of at least 1"),
-        (["base", "batch.clip=3"], "did you mean batch.clips?"),
+        (["base", "batch.global_batch=3"], "did you mean batch.global_batch_size?"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(arguments: list[str], message: str) -> None:
@@ -136,7 +136,7 @@ def test_slower_links_are_what_one_says() -> None:
         "0.5",
         "--overlap",
         "0",
-        "batch.clips=1024",
+        "batch.global_batch_size=1024",
     )
     assert "50 and 20 GB/s around a ring of all" in slow.stdout, slow.stderr
     row = list(map(float, scaled(slow.stdout)[64, 3][3:7]))

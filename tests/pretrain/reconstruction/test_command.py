@@ -13,7 +13,8 @@ from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import WRITERS
 from pretrain.cli import main
-from pretrain.config import DataConfig, DecoderConfig, PretrainConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from tests.conftest import ROOT
 from video.readers.probe import probe
 
@@ -24,9 +25,13 @@ TOLD = ("--told", "num_heads=3", "--told", "frames=4", "--told", "image_size=64"
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file in VideoMAE's layout, of random weights."""
-    encoder = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
+    encoder = EncoderConfig(
+        embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
+    )
     decoder = DecoderConfig(embed_dim=64, depth=1, num_heads=1)
-    config = PretrainConfig(run="r", data=DataConfig(source="s"), encoder=encoder, decoder=decoder)
+    config = PretrainConfig(
+        run="r", data=PretrainDataConfig(source="s"), encoder=encoder, decoder=decoder
+    )
     torch.manual_seed(0)
     file = tmp_path_factory.mktemp("published") / "vit.pth"
     WRITERS["videomae"](file, MaskedAutoencoder(encoder, decoder).state_dict(), config)

@@ -16,7 +16,9 @@ from pretrain.reconstruction.reconstruct import (
 from pretrain.reconstruction.render import classic_sheet, reconstruction_sheet, strips_of
 from pretrain.targets import TARGETS, Statistics, build_target
 
-ENCODER = EncoderConfig(embed_dim=48, depth=2, num_heads=3, frames=4, image_size=64, patch=16)
+ENCODER = EncoderConfig(
+    embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
+)
 VISIBLE = torch.tensor([[0, 5, 17, 31], [2, 3, 4, 30]])
 
 

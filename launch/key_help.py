@@ -1,0 +1,108 @@
+"""Help on the keys of a recipe, from the descriptions in the configuration classes alone."""
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from launch.errors import ConfigError
+from launch.keys import Key, all_keys, classes_in, keys_of, mapped_type
+from launch.nearest import nearest
+
+PLAIN: dict[Any, str] = {
+    type(None): "null",
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true | false",
+}
+BOUNDS = {"gt": "above {}", "ge": "at least {}", "lt": "below {}", "le": "at most {}"}
+
+
+def section_lines(cls: type) -> list[str]:
+    """The top-level keys of a configuration class, a line each."""
+    keys = keys_of(cls)
+    width = max(len(key.path) for key in keys)
+    return [f"  {key.path:{width}}  {summary(key)}" for key in keys]
+
+
+def key_lines(cls: type, path: str) -> list[str]:
+    """Type, default, range, choices and meaning of a key and of the keys below it.
+
+    Raises ConfigError for an unknown key.
+    """
+    known = {key.path: key for key in all_keys(cls)}
+    chosen = [key for key in known.values() if key.path == path or key.path.startswith(f"{path}.")]
+    if not chosen:
+        raise ConfigError(f"--help {path}: no such key{nearest(path, known)}")
+    return [line for key in chosen for line in (*_description(key), "")][:-1]
+
+
+def _description(key: Key) -> Iterator[str]:
+    facts = [("type", type_text(key)), ("default", default_text(key))]
+    if key.former_names:
+        facts.append(("former name", ", ".join(key.former_names)))
+    yield f"{key.path} (kind: {key.kind})" if key.kind else key.path
+    yield f"  {summary(key)}"
+    for name, text in facts:
+        yield f"  {name}: {text}"
+    if key.may_change:
+        yield "  may change when a run resumes"
+
+
+def summary(key: Key) -> str:
+    """What a key means, in one line."""
+    text = key.info.description
+    if key.kind and key.path.endswith(".kind"):
+        text = (inspect.getdoc(key.owner) or "").partition("\n\n")[0]
+    return " ".join((text or "").split())
+
+
+def type_text(key: Key) -> str:
+    """The type of a key with its range or choices."""
+    bounds = []
+    for mark in key.info.metadata:
+        for name, words in BOUNDS.items():
+            if (bound := getattr(mark, name, None)) is not None:
+                bounds.append(words.format(f"{bound:g}"))
+    return ", ".join((_name_of(key.hint), *dict.fromkeys(bounds)))
+
+
+def _name_of(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if classes_in(hint) and type(None) not in arguments:
+        return "mapping"
+    if origin is typing.Annotated:
+        return _name_of(arguments[0])
+    if classes_in(mapped_type(hint)):
+        return "mapping from names to mappings"
+    if origin in (typing.Union, types.UnionType):
+        names = dict.fromkeys(_name_of(each) for each in arguments)
+        return " or ".join(names)
+    if origin is Literal:
+        return " | ".join(
+            str(each).lower() if isinstance(each, bool) else str(each) for each in arguments
+        )
+    if origin in (tuple, list):
+        inner = dict.fromkeys(_name_of(each) for each in arguments if each is not Ellipsis)
+        return f"list of {' or '.join(inner)}"
+    if origin is dict:
+        return f"mapping from names to {_name_of(arguments[1])}"
+    return PLAIN.get(hint) or str(getattr(hint, "__name__", hint)).lower()
+
+
+def default_text(key: Key) -> str:
+    """The default of a key as it would stand in a recipe."""
+    if key.info.is_required():
+        return "none, must be given"
+    if key.parts:
+        return "null" if key.info.default is None else "its keys' defaults"
+    value = key.info.get_default(call_default_factory=True)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(str, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value) or '""'

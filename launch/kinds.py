@@ -1,0 +1,59 @@
+"""Choices of a recipe, `{kind: NAME, ...}`, whose classes are the rows of a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import PydanticCustomError, core_schema
+
+from launch.nearest import nearest
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Validates a mapping with the class that its `kind` names in a table.
+
+    The table is read when a value is validated, so a user's module may add rows to it. Each row is
+    a frozen pydantic dataclass with a field `kind`. Without `kind`, `default` is taken.
+    """
+
+    table: Mapping[str, type]
+    default: str | None = None
+
+    def __hash__(self) -> int:
+        return id(self.table)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(_dump, info_arg=True),
+        )
+
+    def validate(self, value: Any) -> Any:
+        """The configuration of a mapping; a configuration of the table stays as it is."""
+        if isinstance(value, tuple(self.table.values())):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("mapping", "Input should be a mapping with a kind")
+        kind = value.get("kind", self.default)
+        if kind not in self.table:
+            names = ", ".join(self.table)
+            raise PydanticCustomError(
+                "unknown_kind",
+                "{message}",
+                {"message": f"kind {kind!r} is none of {names}{nearest(str(kind), self.table)}"},
+            )
+        return TypeAdapter(self.table[kind]).validate_python(dict(value))
+
+
+def _dump(value: Any, info: core_schema.SerializationInfo) -> Any:
+    mode: Any = info.mode
+    return TypeAdapter(type(value)).dump_python(value, mode=mode)
+
+
+def one_of(table: Mapping[str, type], default: str | None = None) -> OneOf:
+    """A field whose value is one of the configuration classes in `table`."""
+    return OneOf(table, default)

@@ -1,0 +1,68 @@
+"""The configuration of a pretraining run's recordings, and of how they become clips."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from launch.config import MAY_CHANGE, STRICT, former
+from video.config import Augmentation, Sampling
+
+
+@dataclass(frozen=True, config=STRICT)
+class SourceConfig:
+    """One of several sources of recordings."""
+
+    path: str
+    """A folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Clips per second of recording, relative to the other sources."""
+    sampling: Sampling | None = None
+    """Sampling of this source; null: data.sampling."""
+    folder_fps: Annotated[float, Field(gt=0)] | None = None
+    """Frame rate of folders of images in this source; null: data.folder_fps."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class PretrainDataConfig:
+    """Where recordings come from and how they become clips."""
+
+    source: str | None = None
+    """A folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines."""
+    sources: dict[str, SourceConfig] = field(default_factory=dict)
+    """Several sources by name, instead of source."""
+    exclude: Path | None = None
+    """A list of recordings, by path or name, that are never used."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """Frames of a clip."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """Crops and flips."""
+    clips_per_read: Annotated[int, Field(gt=0)] = 1
+    """Crops and masks that are made of one decoded clip."""
+    workers: Annotated[int, Field(ge=0), MAY_CHANGE] = 4
+    """Data-loading processes of each rank."""
+    reader: Literal["pyav", "decord"] = "pyav"
+    """Preferred reader of video files that no manifest assigns a reader to."""
+    folder_fps: Annotated[float, Field(gt=0)] = 1.0
+    """Frame rate of folders of images."""
+    read_timeout: Annotated[float, Field(gt=0), MAY_CHANGE] = 120.0
+    """Seconds after which a read counts as failed."""
+    mask_inside_fov: Annotated[bool, former("inside_view")] = False
+    """Decode only tokens inside the field of view that `video check` found."""
+    max_unreadable: Annotated[float, Field(ge=0, le=1), MAY_CHANGE] = 0.01
+    """Share of unreadable clips above which the run ends."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "PretrainDataConfig":
+        if (self.source is None) == (not self.sources):
+            raise ValueError(
+                "give either source, a folder of recordings, or sources, several by their names"
+            )
+        return self
+
+    @property
+    def named(self) -> dict[str, SourceConfig]:
+        """All sources by name; that of a single one is empty."""
+        return self.sources if self.source is None else {"": SourceConfig(self.source)}
