@@ -184,7 +184,8 @@ from launch.progressive.launchers import LaunchCommand
 from launch.progressive.subprocess_log import run_logged
 from launch.progressive.signals import SignalForwarder
 launch = LaunchCommand([sys.executable, "-c", *sys.argv[1:]], 1)
-run_logged(launch, Path({str(log)!r}), SignalForwarder(), lambda leader: print(leader, flush=True), print)
+show = lambda leader: print(leader, flush=True)
+run_logged(launch, Path({str(log)!r}), SignalForwarder(), show, print)
 """
     started = subprocess.Popen([sys.executable, "-c", chain, *words], stdout=subprocess.PIPE)
     while not holds(log, "\nready\n")():
