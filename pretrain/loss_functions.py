@@ -81,9 +81,9 @@ class SmoothL1:
         return F.smooth_l1_loss(prediction, target, reduction="none", beta=self.beta)
 
     def best_constant(self, values: "torch.Tensor") -> "torch.Tensor":
-        """The root of the mean loss's derivative, by bisection; it is between mean and median.
+        """The root of the mean loss's derivative, by bisection.
 
-        The derivative never decreases in the constant, since the loss is convex.
+        The loss is convex, so its derivative never decreases as the constant grows.
         """
         rows = values.flatten(0, -2)
         low, high = rows.amin(dim=0), rows.amax(dim=0)

@@ -36,11 +36,9 @@ def test_no_constant_is_better_than_the_best(loss: LossFunction) -> None:
         assert float(best[channel]) == pytest.approx(float(tried[searched.argmin()]), abs=0.02)
 
 
-def test_the_best_constants_of_smooth_l1_lie_between_median_and_mean() -> None:
+def test_the_best_constant_of_smooth_l1_tends_to_mean_and_median() -> None:
     values = skewed_values()
     mean, median = Mse().best_constant(values), L1().best_constant(values)
-    between = SmoothL1().best_constant(values)
-    assert ((median < between) & (between < mean)).all()
     torch.testing.assert_close(SmoothL1(beta=1e3).best_constant(values), mean, atol=1e-4, rtol=0)
     torch.testing.assert_close(SmoothL1(beta=1e-4).best_constant(values), median, atol=1e-2, rtol=0)
 
