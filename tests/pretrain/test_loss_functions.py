@@ -37,10 +37,10 @@ def test_no_constant_is_better_than_the_best(loss: LossFunction) -> None:
 
 
 def test_the_best_constant_of_smooth_l1_tends_to_mean_and_median() -> None:
-    values = skewed_values()
+    values = skewed_values()[:1, :39]  # an odd number, whose median is one of them
     mean, median = Mse().best_constant(values), L1().best_constant(values)
     torch.testing.assert_close(SmoothL1(beta=1e3).best_constant(values), mean, atol=1e-4, rtol=0)
-    torch.testing.assert_close(SmoothL1(beta=1e-4).best_constant(values), median, atol=1e-2, rtol=0)
+    torch.testing.assert_close(SmoothL1(beta=1e-4).best_constant(values), median, atol=1e-3, rtol=0)
 
 
 def test_the_mean_is_not_the_baseline_of_other_losses() -> None:
