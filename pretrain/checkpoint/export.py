@@ -5,7 +5,7 @@ from pathlib import Path
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.errors import ConfigError
-from launch.recipe import load_recipe
+from launch.recipe import read_resolved
 from pretrain.checkpoint.formats import write_autoencoder
 from pretrain.config import PretrainConfig
 
@@ -15,7 +15,7 @@ def export_run(run: Path, out: Path, name: str) -> None:
 
     Raises ConfigError where a path is wrong, CheckpointMismatch where the format cannot hold it.
     """
-    config = load_recipe(PretrainConfig, str(run / "config.yaml"), (), run)
+    config = read_resolved(PretrainConfig, run / "config.yaml")
     if out.exists():
         raise ConfigError(f"{out}: exists already; give another path")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER)

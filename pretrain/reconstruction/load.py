@@ -12,7 +12,7 @@ from encoder.commands import require_colours
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
-from launch.recipe import load_recipe
+from launch.recipe import read_resolved
 from masking import MaskGenerator, Tube
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import OWN, autoencoder_of
@@ -67,7 +67,7 @@ def load_autoencoder(
 
 
 def _of_run(path: Path) -> LoadedAutoencoder:
-    config = load_recipe(PretrainConfig, str(path / "config.yaml"), (), path)
+    config = read_resolved(PretrainConfig, path / "config.yaml")
     checkpoint = newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)
     model = _build(config.encoder, config.decoder, config.target)
     load_strictly(model, read_weights(checkpoint), checkpoint.folder)
