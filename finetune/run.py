@@ -141,7 +141,7 @@ def build_engine(
         return classifier_memory(model, config.segments, precision, on_gpu)
 
     model.encoder.recompute = use_activation_checkpointing(
-        config.engine, config.batch, processes, count, say
+        config.engine, config.optimizer, config.batch, processes, count, say
     )
     if config.engine.compile:
         compile_blocks(model)

@@ -64,24 +64,6 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class OptimizerConfig:
-    """AdamW. Learning rates are for 256 clips per step and scale with batch.global_batch_size."""
-
-    base_lr: Annotated[float, Field(gt=0)] = 1.5e-4
-    """Peak learning rate for 256 clips per step."""
-    min_lr: Annotated[float, Field(ge=0)] = 1e-5
-    """Final learning rate for 256 clips per step."""
-    betas: tuple[Share, Share] = (0.9, 0.95)
-    """Decay rates of the first and second moment."""
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    """Added to the denominator of the update."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    """Decoupled weight decay; biases, norms, tokens and position embeddings have none."""
-    weight_decay_end: Annotated[float, Field(ge=0)] | None = None
-    """Final weight decay of a cosine schedule; null: constant."""
-
-
-@dataclass(frozen=True, config=STRICT)
 class EngineConfig:
     """DeepSpeed, precision, memory and failure detection."""
 

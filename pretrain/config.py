@@ -14,11 +14,12 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    OptimizerConfig,
     ScheduleConfig,
     former,
     read_timeout_problem,
 )
+from launch.kinds import one_of
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 from masking import DualMasking
 from pretrain.data_config import PretrainDataConfig
 
@@ -155,7 +156,7 @@ class PretrainConfig:
     """Clips per step."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(default_factory=AdamWConfig)
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """DeepSpeed, precision and memory."""

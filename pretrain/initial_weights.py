@@ -34,7 +34,7 @@ def resolve_initial_weights(
     """
     resumed = find_checkpoint(folder / CHECKPOINTS_FOLDER, processes, report)
     if resumed is not None:
-        what = "weights, AdamW moments, step, order of data"
+        what = "weights, optimizer states, step, data order"
         return InitialWeights(resumed, None, f"resume: {what} of {resumed.folder}")
     if config.init_from is None:
         return InitialWeights(None, None, f"start: step 0, fresh weights, seed {config.seed}")

@@ -68,7 +68,9 @@ def build_engine(
     def count(precision: str, on_gpu: bool) -> ModelMemory:
         return autoencoder_memory(config, precision, False, on_gpu)
 
-    recompute = use_activation_checkpointing(config.engine, config.batch, processes, count, say)
+    recompute = use_activation_checkpointing(
+        config.engine, config.optimizer, config.batch, processes, count, say
+    )
     torch.manual_seed(config.seed)
     model = MaskedAutoencoder(config.encoder, config.decoder, recompute)
     if beginning.weights is not None and config.init_from is not None:

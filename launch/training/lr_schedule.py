@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable
 
-from launch.config import OptimizerConfig, ScheduleConfig
+from launch.config import ScheduleConfig
+from launch.training.optimizer import OptimizerConfig
 
 REFERENCE_CLIPS = 256  # the batch that `base_lr` is given for
 

@@ -14,11 +14,11 @@ from launch.config import (
     CheckpointConfig,
     EngineConfig,
     LogConfig,
-    OptimizerConfig,
     ScheduleConfig,
 )
 from launch.errors import ConfigError
 from launch.recipe import dump_recipe, key_paths, load_recipe, validate
+from launch.training.optimizer import OPTIMIZERS
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -123,7 +123,7 @@ def test_a_bad_override_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "cls",
-    [BatchConfig, ScheduleConfig, OptimizerConfig, EngineConfig, CheckpointConfig, LogConfig],
+    [BatchConfig, ScheduleConfig, *OPTIMIZERS.values(), EngineConfig, CheckpointConfig, LogConfig],
 )
 def test_every_class_refuses_unknown_keys(cls: type) -> None:
     with pytest.raises(ConfigError, match="no such key"):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.config import OptimizerConfig, ScheduleConfig
+from launch.config import ScheduleConfig
 from launch.training.lr_schedule import build_schedules, total_steps, warmup_cosine
+from launch.training.optimizer import AdamWConfig
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_cosine_schedule.json").read_text())
 
@@ -25,7 +26,7 @@ def test_warmup_cosine_is_the_recorded_schedule(
 
 def test_learning_rate_follows_the_clips_of_a_step() -> None:
     schedule = ScheduleConfig(steps=100, warmup=0.1)
-    optimizer = OptimizerConfig(base_lr=2.5e-4, min_lr=2.5e-6)
+    optimizer = AdamWConfig(base_lr=2.5e-4, min_lr=2.5e-6)
     rate, _ = build_schedules(optimizer, schedule, 4096, 100)
     assert rate(9) == rate(10) == pytest.approx(4e-3)
     assert rate(0) == 0
@@ -36,9 +37,9 @@ def test_learning_rate_follows_the_clips_of_a_step() -> None:
 
 def test_weight_decay_is_constant_unless_it_has_an_end() -> None:
     schedule = ScheduleConfig(steps=10)
-    _, constant = build_schedules(OptimizerConfig(), schedule, 256, 10)
+    _, constant = build_schedules(AdamWConfig(), schedule, 256, 10)
     _, falling = build_schedules(
-        OptimizerConfig(weight_decay=0.04, weight_decay_end=0.4), schedule, 256, 10
+        AdamWConfig(weight_decay=0.04, weight_decay_end=0.4), schedule, 256, 10
     )
     assert {constant(step) for step in range(10)} == {0.05}
     assert [falling(0), falling(9)] == [pytest.approx(0.04), pytest.approx(0.4, rel=0.05)]
