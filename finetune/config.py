@@ -26,11 +26,11 @@ from launch.config import (
     FormerValues,
     LogConfig,
     Positive,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
 from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -102,7 +102,7 @@ class FinetuneConfig:
     """Selection of the best step."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
     optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(
         default_factory=lambda: AdamWConfig(base_lr=5e-4, min_lr=1e-6, betas=(0.9, 0.999))

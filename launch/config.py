@@ -46,24 +46,6 @@ class BatchConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class ScheduleConfig:
-    """Length of the run and course of the learning rate. Give `steps` or `epochs`."""
-
-    steps: Annotated[Positive | None, MAY_CHANGE] = None
-    """Optimizer steps."""
-    epochs: Annotated[Annotated[float, Field(gt=0)] | None, MAY_CHANGE] = None
-    """Passes over the data; 1 where `steps` is not given either."""
-    warmup: Share = 0.05
-    """Share of all steps in which the learning rate rises linearly from 0."""
-
-    @model_validator(mode="after")
-    def _one_length(self) -> "ScheduleConfig":
-        if self.steps and self.epochs:
-            raise ValueError("steps and epochs are both given; drop one")
-        return self
-
-
-@dataclass(frozen=True, config=STRICT)
 class EngineConfig:
     """DeepSpeed, precision, memory and failure detection."""
 

@@ -82,9 +82,9 @@ class AdamWConfig:
     weight_decay: WeightDecay = 0.05
     weight_decay_end: WeightDecayEnd = None
 
-    states: ClassVar = ("exp_avg", "exp_avg_sq")
-    counts_steps: ClassVar = True
-    clips_on_device: ClassVar = True
+    states: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
+    counts_steps: ClassVar[bool] = True
+    clips_on_device: ClassVar[bool] = True
 
     def build(self, groups: ParameterGroups, offload: bool) -> "torch.optim.Optimizer":
         if offload:
@@ -120,9 +120,9 @@ class LionConfig:
     weight_decay: WeightDecay = 0.25
     weight_decay_end: WeightDecayEnd = None
 
-    states: ClassVar = ("exp_avg",)
-    counts_steps: ClassVar = False
-    clips_on_device: ClassVar = True
+    states: ClassVar[tuple[str, ...]] = ("exp_avg",)
+    counts_steps: ClassVar[bool] = False
+    clips_on_device: ClassVar[bool] = True
 
     def build(self, groups: ParameterGroups, offload: bool) -> "torch.optim.Optimizer":
         from launch.training.lion import Lion

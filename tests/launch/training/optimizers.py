@@ -20,9 +20,9 @@ class SGDConfig:
     weight_decay: WeightDecay = 0.0
     weight_decay_end: WeightDecayEnd = None
 
-    states: ClassVar = ("momentum_buffer",)
-    counts_steps: ClassVar = False
-    clips_on_device: ClassVar = False
+    states: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+    counts_steps: ClassVar[bool] = False
+    clips_on_device: ClassVar[bool] = False
 
     def build(self, groups: list[dict[str, Any]], offload: bool) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=0.0, momentum=0.9)
