@@ -21,6 +21,7 @@ from launch.capacity.comm_cost import BytesSent, sent_by_deepspeed, sent_by_pape
 from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import CPU_PROGRAM, device_memory
 from launch.training.deepspeed_config import REDUCE_BUCKET
+from launch.training.optimizer import AdamWConfig
 from pretrain.planning.memory import autoencoder_memory
 from video.text_table import table
 
@@ -133,6 +134,7 @@ def held_row(
     expected = shares(setting.stage, measured.values, world_size, setting.precision)
     plan = device_memory(
         needs,
+        AdamWConfig(),
         setting.stage,
         setting.precision,
         world_size,

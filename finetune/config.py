@@ -1,7 +1,7 @@
 """The configuration of a finetuning run, composed of the parts that it configures."""
 
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -25,12 +25,13 @@ from launch.config import (
     EngineConfig,
     FormerValues,
     LogConfig,
-    OptimizerConfig,
     Positive,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
+from launch.kinds import one_of
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 
@@ -103,10 +104,10 @@ class FinetuneConfig:
     """Selection of the best step."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(5e-4, 1e-6, betas=(0.9, 0.999))
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(
+        default_factory=lambda: AdamWConfig(base_lr=5e-4, min_lr=1e-6, betas=(0.9, 0.999))
     )
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)

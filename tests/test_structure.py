@@ -17,7 +17,7 @@ FOLDERS = {
     "finetune": {"video", "encoder", "launch"},
 }
 DOORS = {
-    "deepspeed": {"launch/training/engine.py", "launch/training/optimizer.py"},
+    "deepspeed": {"launch/training/deepspeed_private.py", "launch/training/optimizer.py"},
     "av": {
         "video/readers/container.py",
         "video/readers/probe.py",
