@@ -146,9 +146,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _prepare(options: argparse.Namespace) -> int:
     from video.prepare.cli import prepare
-    from video.prepare.settings import DEFAULT_QUALITY, Settings
+    from video.prepare.settings import DEFAULT_QUALITY, PrepareSettings
 
-    settings = Settings(
+    settings = PrepareSettings(
         options.form,
         options.short_side,
         options.frame_rate,

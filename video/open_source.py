@@ -14,9 +14,9 @@ from video.manifest import (
     ManifestError,
     is_manifest,
     read_manifest,
-    recording_of,
+    recording_from,
     require_unchanged,
-    row_of,
+    row_from,
 )
 from video.recording import ReaderName, Recording, UnreadableVideo
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
@@ -37,8 +37,8 @@ def open_source(
     source: Path,
     reader: ReaderName,
     folder_fps: float,
-    silence_seconds: float,
-    show: ProgressDisplay,
+    timeout: float,
+    display: ProgressDisplay,
 ) -> OpenedSource:
     """The recordings of a folder, a manifest or a list.
 
@@ -50,20 +50,20 @@ def open_source(
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
         return OpenedSource(recordings, [])
-    return open_each(find_recordings(source), reader, folder_fps, silence_seconds, show)
+    return open_paths(find_recordings(source), reader, folder_fps, timeout, display)
 
 
-def open_each(
+def open_paths(
     paths: Sequence[str],
     reader: ReaderName,
     folder_fps: float,
-    silence_seconds: float,
-    show: ProgressDisplay,
+    timeout: float,
+    display: ProgressDisplay,
 ) -> OpenedSource:
     """As `open_source`, of recordings by their paths."""
     arguments = (reader, folder_fps, cache_folder())
     jobs = [Job(path, open_verified, (path, *arguments)) for path in paths]
-    outcomes = run_all(jobs, 0, silence_seconds, "opening", show)
+    outcomes = run_all(jobs, 0, timeout, "opening", display)
     return OpenedSource(
         [outcome for outcome in outcomes if isinstance(outcome, Recording)],
         [outcome for outcome in outcomes if isinstance(outcome, UnreadableVideo)],
@@ -77,7 +77,7 @@ def cache_folder() -> Path:
 
 
 def open_verified(
-    path: str, reader: ReaderName, folder_fps: float, cache: Path, tell: ReportProgress
+    path: str, reader: ReaderName, folder_fps: float, cache: Path, report_progress: ReportProgress
 ) -> Recording:
     """Opens one recording and finds a reader for it. Raises UnreadableVideo."""
     try:
@@ -87,24 +87,28 @@ def open_verified(
     kept = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}.json"
     if (found := _kept(kept)) is not None:
         return replace(found, path=path)
-    recording = replace(verified(path, reader, folder_fps, tell), content=content)
+    recording = replace(
+        verify_recording(path, reader, folder_fps, report_progress), content=content
+    )
     _keep(kept, recording)
     return recording
 
 
-def verified(path: str, reader: ReaderName, folder_fps: float, tell: ReportProgress) -> Recording:
+def verify_recording(
+    path: str, reader: ReaderName, folder_fps: float, report_progress: ReportProgress
+) -> Recording:
     """Opens a recording and compares random places with sequential decoding."""
     from video.readers.probe import probe
-    from video.readers.verify import choose_reader, decoded_before, draw_times, rng_of
+    from video.readers.verify import choose_reader, draw_times, rng_of, sequential_truth
 
     recording = probe(path, folder_fps)
     groups = draw_times(recording, PLACES, rng_of(path))
-    return choose_reader(recording, reader, groups, decoded_before(recording), tell)
+    return choose_reader(recording, reader, groups, sequential_truth(recording), report_progress)
 
 
 def _kept(file: Path) -> Recording | None:
     try:
-        return recording_of(json.loads(file.read_text(encoding="utf-8")), str(file))
+        return recording_from(json.loads(file.read_text(encoding="utf-8")), str(file))
     except (OSError, ValueError, AttributeError, ManifestError):
         return None  # found out again
 
@@ -113,6 +117,6 @@ def _keep(file: Path, recording: Recording) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_writer(file) as draft:
-            draft.write_text(json.dumps(row_of(recording)), encoding="utf-8")
+            draft.write_text(json.dumps(row_from(recording)), encoding="utf-8")
     except OSError:  # a home that is full or read-only only makes the next start slower
         return

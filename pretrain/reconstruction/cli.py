@@ -20,10 +20,15 @@ from pretrain.checkpoint.infer_config import DecoderOverrides
 from pretrain.reconstruction.load import LoadedAutoencoder, open_autoencoder
 from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
 from pretrain.reconstruction.render import FRAMES_SHOWN, LABELS, classic_sheet, every, strips_of
-from video.visualize.cli_args import sampling_of
+from video.visualize.cli_args import sampling_from
 from video.visualize.contact_sheet import draw_sheet
-from video.visualize.save import write_shown
-from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read_clips
+from video.visualize.save import save_clip
+from video.visualize.select_clips import (
+    SelectedClip,
+    read_selected_clips,
+    select_recordings,
+    selection_from,
+)
 from video.visualize.strips import Strip
 
 
@@ -53,10 +58,12 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     hidden = chosen_mask(opened.hides, options, opened.encoder.grid)
     for line in _described(opened, hidden):
         print(line, flush=True)
-    choice = choice_of(options)
-    found = find_chosen(choice)
-    encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
-    clips = read_clips(found.recordings, choice, sampling, encoder.num_frames, encoder.image_size)
+    choice = selection_from(options)
+    found = select_recordings(choice)
+    encoder, sampling = opened.encoder, sampling_from(options, opened.sampling)
+    clips = read_selected_clips(
+        found.recordings, choice, sampling, encoder.num_frames, encoder.image_size
+    )
     device = Processes().device
     opened.model.to(device)
     for number, shown in enumerate(clips):
@@ -121,7 +128,7 @@ def _described(opened: LoadedAutoencoder, hidden: Hidden) -> Iterator[str]:
 
 def _write(
     file: Path,
-    shown: ShownClip,
+    shown: SelectedClip,
     completed: Reconstruction,
     opened: LoadedAutoencoder,
     hidden: Hidden,
@@ -134,12 +141,12 @@ def _write(
     else:
         sheet = _sheet(strips, times, f"{shown.name}   {opened.described}   {hidden}")
     try:
-        write_shown(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
+        save_clip(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
     except OSError as error:
         raise ConfigError(f"--out {file.parent}: cannot be written ({error.strerror})") from None
 
 
-def _times(shown: ShownClip, count: int) -> list[float]:
+def _times(shown: SelectedClip, count: int) -> list[float]:
     """Seconds of the frames that the decoder predicts."""
     chosen = np.linspace(0, len(shown.times) - 1, count).astype(int)
     return [shown.times[i] for i in chosen.tolist()]
@@ -151,7 +158,7 @@ def _sheet(strips: dict[str, Strip], times: list[float], title: str) -> np.ndarr
     return draw_sheet(title, every(list(strips.values()), step), columns)
 
 
-def _line(shown: ShownClip, completed: Reconstruction, file: Path) -> str:
+def _line(shown: SelectedClip, completed: Reconstruction, file: Path) -> str:
     return (
         f"{shown.name}: {shown.times[0]:.2f} to {shown.times[-1]:.2f} s, error "
         f"{float(completed.error):.4f} of what is hidden (trivial {float(completed.trivial):.4f}): "

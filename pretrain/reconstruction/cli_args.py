@@ -6,7 +6,7 @@ from typing import get_args
 from encoder.cli import add_override_option
 from masking import GENERATORS
 from pretrain.config import TargetKind
-from video.visualize.cli_args import add_choice
+from video.visualize.cli_args import add_clip_arguments
 
 
 def reconstruct_parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def reconstruct_parser() -> argparse.ArgumentParser:
         metavar="RUN_OR_CHECKPOINT",
         help="a run folder, or a file of this project, VideoMAE (v1, v2), Hugging Face or mae_st",
     )
-    add_choice(parser)
+    add_clip_arguments(parser)
     hides = ", ".join(GENERATORS)
     parser.add_argument(
         "--mask", metavar="KIND", help=f"what is hidden: {hides} (as the run was trained; tube)"

@@ -25,7 +25,7 @@ Reader = Callable[[Recording, Sequence[float], int, int], UInt8[np.ndarray, "t h
 def reader_of(name: ReaderName) -> Reader:
     """A reader by its name in manifests; its library is imported now, not before."""
     if name == "pyav":
-        from video.readers.pyav_reader import read_by_stamp as read
+        from video.readers.pyav_reader import read_by_timestamp as read
     elif name == "sequential":
         from video.readers.pyav_reader import read_sequentially as read
     elif name == "decord":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from video.readers.container import early
+from video.readers.container import timestamp_tolerance
 from video.recording import Recording, UnreadableVideo
 
 
@@ -19,7 +19,7 @@ def read_by_decord(
     try:
         reader = decord.VideoReader(recording.path, width=width, height=height, num_threads=1)
         shown = np.asarray(reader.get_frame_timestamp(range(len(reader))))[:, 0]
-        wanted = np.asarray(times) + early(recording.fps) + recording.first
+        wanted = np.asarray(times) + timestamp_tolerance(recording.fps) + recording.first
         numbers = np.searchsorted(shown, wanted, side="right") - 1
         if numbers[0] < 0 or times[-1] > recording.seconds:
             raise UnreadableVideo(recording.path, f"has no frame at {times[-1]:.2f} s")

@@ -20,7 +20,7 @@ RUN_UP = 20.0  # seconds of sequential decoding before a place, where not all is
 Truth = Callable[[Sequence[float]], UInt8[np.ndarray, "t y x c"]]
 
 
-def decoded_before(recording: Recording) -> Truth:
+def sequential_truth(recording: Recording) -> Truth:
     """Frames by sequential decoding that begins well before them."""
 
     def truth(times: Sequence[float]) -> UInt8[np.ndarray, "t y x c"]:
@@ -52,7 +52,7 @@ def choose_reader(
     preferred: ReaderName,
     groups: Sequence[Sequence[float]],
     truth: Truth,
-    tell: Callable[[float], None],
+    report_progress: Callable[[float], None],
 ) -> Recording:
     """The recording with the first reader that reads it rightly at all times of all groups.
 
@@ -60,30 +60,30 @@ def choose_reader(
     UnreadableVideo where none does, with what each did. Single pictures have one reader and nothing
     to compare with: they are only read.
     """
-    if recording.in_pictures:
+    if recording.is_image_sequence:
         for times in groups:
-            tell(0.0)
+            report_progress(0.0)
             read_frames(recording, times, ROWS, COLUMNS)
         return replace(recording, verified=f"{len(groups)} places")
     expected = []
     for times in groups:
-        tell(0.0)
+        report_progress(0.0)
         expected.append(truth(times))
     candidates: list[ReaderName] = [preferred, "decord" if preferred == "pyav" else "pyav"]
     if recording.reader == "sequential":  # has no time stamps
         candidates = ["sequential"]
     faults = []
     for name in dict.fromkeys([*candidates, "sequential"]):
-        tell(0.0)
+        report_progress(0.0)
         candidate = replace(recording, reader=name)
-        fault = _fault(candidate, groups, expected)
+        fault = _find_fault(candidate, groups, expected)
         if fault is None:
             return replace(candidate, verified=f"{len(groups)} places")
         faults.append(f"{name}: {fault}")
     raise UnreadableVideo(recording.path, "no reader reads it rightly (" + "; ".join(faults) + ")")
 
 
-def _fault(
+def _find_fault(
     recording: Recording,
     groups: Sequence[Sequence[float]],
     expected: Sequence[UInt8[np.ndarray, "t y x c"]],

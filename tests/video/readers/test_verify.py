@@ -16,7 +16,7 @@ from video.recording import Recording, UnreadableVideo
 
 def chosen(recording: Recording, preferred: str, places: int = 6) -> Recording:
     groups = verify.draw_times(recording, places, np.random.default_rng(0))
-    truth = verify.decoded_before(recording)
+    truth = verify.sequential_truth(recording)
     return verify.choose_reader(recording, preferred, groups, truth, lambda _: None)
 
 
