@@ -13,7 +13,7 @@ from video.clip_sampler import ClipLocation, ClipSampler
 from video.config import Augmentation
 from video.field_of_view_crop import draw_crop_inside
 from video.multiscale_crop import apply_crop, decoded_size
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
 TIMED_OUT = "reading hung: it took longer than data.read_timeout"

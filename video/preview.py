@@ -13,7 +13,6 @@ from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
 from video.open_source import open_source
 from video.progress import show_progress
-from video.recording import ReaderName
 from video.text_table import format_time
 
 FRAMES_SHOWN = 8  # of a clip, evenly
@@ -30,7 +29,7 @@ def preview(
     side: int,
     sampling: Sampling,
     seed: int,
-    reader: ReaderName,
+    reader: str,
     folder_fps: float,
     silence_seconds: float,
 ) -> int:

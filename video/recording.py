@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import BeforeValidator, Field
 
-ReaderName = Literal["pyav", "decord", "sequential", "frames", "pack"]
+from video.readers.registry import READERS, ReaderName
+
 IDENTITY = ("path", "content", "original", "original_content")
 Span = tuple[float, float]  # from and until, in seconds from the recording's time 0
 
@@ -125,7 +126,7 @@ class Recording:
     """
 
     path: str  # a video file, a folder of frames, or a prepared recording
-    reader: ReaderName  # which one reads it rightly
+    reader: ReaderName  # verified to return the right frames
     fps: Positive  # frames a second, on average
     frames: Count
     seconds: Positive  # from time 0 to the end of the last frame
@@ -159,9 +160,14 @@ class Recording:
         return {self.content, self.original_content} - {""}
 
     @property
+    def kind(self) -> Literal["video", "folder", "pack"]:
+        """What it is: a video file, a folder of images, or a prepared JPEG pack."""
+        return READERS[self.reader].kind
+
+    @property
     def is_image_sequence(self) -> bool:
-        """Whether each frame is a picture of its own, so that reading cannot miss it."""
-        return self.reader in ("frames", "pack")
+        """Whether each frame is an image of its own, so that reading cannot miss it."""
+        return self.kind != "video"
 
     @property
     def shape(self) -> tuple[int, int]:

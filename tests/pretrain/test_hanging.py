@@ -18,8 +18,8 @@ from pretrain.sources import Sources, plans_of
 from tests.pretrain.runs import words
 from video.clip_sampler import ClipSampler
 from video.discover import find_recordings
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import Recording
 
 

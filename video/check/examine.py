@@ -12,7 +12,7 @@ from video.fingerprint import content_digest
 from video.readers import verify
 from video.readers.probe import holes_between, probe
 from video.readers.sequential import SequentialDecoder
-from video.recording import ReaderName, Recording, Span, UnreadableVideo
+from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import ReportProgress
 
 PLACES = 8  # where random access is compared, beside the last frames
@@ -27,11 +27,11 @@ class ExaminedRecording(NamedTuple):
 
 
 def examine(
-    path: str, reader: ReaderName, folder_fps: float, report_progress: ReportProgress
+    path: str, reader: str, folder_fps: float, report_progress: ReportProgress
 ) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps)
-    seen = FrameStatistics(probed, verify.draw_times(probed, PLACES, verify.rng_of(path)))
+    seen = FrameStatistics(probed, verify.draw_times(probed, PLACES, verify.rng_for(path)))
     whole = SequentialDecoder(probed)
     for frame in whole:
         seen.add(frame)
@@ -54,7 +54,7 @@ def _problems(
     recording: Recording,
     whole: SequentialDecoder,
     seen: FrameStatistics,
-    reader: ReaderName,
+    reader: str,
 ) -> list[Problem]:
     """What the owner of a recording should know, in words."""
     steps = np.diff(seen.times)
@@ -76,7 +76,7 @@ def _problems(
         (bool(recording.black), "black", _told(recording.black)),
         (bool(recording.frozen), "frozen", _told(recording.frozen)),
         (
-            recording.steady is False and recording.reader != "frames",
+            recording.steady is False and recording.kind != "folder",
             "unsteady",
             f"{1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms between frames"
             if len(steps)

@@ -71,7 +71,7 @@ def label_origin(recording: Recording) -> float:
     Labels of a video count from its first frame. Those of a folder of pictures count as its
     pictures are numbered, so also in what was prepared from one.
     """
-    if recording.reader == "frames":
+    if recording.kind == "folder":
         return recording.first
     of_folder = recording.original and Path(recording.original).suffix.lower() not in VIDEO_SUFFIXES
     return (recording.original_first or 0.0) if of_folder else 0.0

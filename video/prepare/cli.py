@@ -16,6 +16,7 @@ from video.prepare.report import report, summary
 from video.prepare.settings import PREPARED_SUFFIX, PrepareSettings
 from video.prepare.transcode import TranscodeResult, transcode
 from video.progress import MAX_PRINTED, show_progress
+from video.readers.registry import WithReaders
 from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import Job, run_all
 
@@ -50,7 +51,11 @@ def prepare(
     }
     _warn_if_disk_is_small(originals, done, out)
     jobs = [
-        Job(original.path, transcode, (original, file, settings, spans.get(original.path, [])))
+        Job(
+            original.path,
+            WithReaders(transcode),
+            (original, file, settings, spans.get(original.path, [])),
+        )
         for original, file in zip(originals, files, strict=True)
         if original.path not in done
     ]

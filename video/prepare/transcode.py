@@ -15,10 +15,11 @@ from video.encode import FAST_TO_READ, encode_jpeg, write_h264
 from video.fingerprint import total_bytes
 from video.manifest import row_from
 from video.prepare.settings import PREPARED_SUFFIX, Geometry, PrepareSettings, geometry
-from video.readers import read_frames, verify
+from video.readers import verify
 from video.readers.container import timestamp_tolerance
 from video.readers.jpeg_pack import write_pack
 from video.readers.probe import holes_between
+from video.readers.random_access import read_frames
 from video.readers.sequential import DecodedFrame, SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo, merge_spans
 from video.worker_processes import ReportProgress
@@ -92,7 +93,7 @@ class _FrameFilter:
         self.geometry: Geometry = geometry(original, settings)
         self.whole = SequentialDecoder(original)
         self.times: list[float] = []
-        rng = verify.rng_of(original.path)
+        rng = verify.rng_for(original.path)
         self._due = sorted(rng.uniform(0, original.seconds, COMPARED).tolist())
         self._remembered: list[tuple[float, UInt8[np.ndarray, "h w c"]]] = []
 

@@ -12,7 +12,7 @@ from video.recording import Recording, UnreadableVideo
 def read_by_decord(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`. Opens the file anew: decord grows with each read."""
+    """See `random_access.read_frames`. Opens the file anew: decord grows with each read."""
     import decord  # an open reader costs a core, so nothing of it is kept
 
     height, width = (columns, rows) if recording.rotation % 180 else (rows, columns)

@@ -21,7 +21,7 @@ MOST_PIXELS = 2**26  # of a picture: more is no frame of a video
 def read_pack(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`."""
+    """See `random_access.read_frames`."""
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
     with jpeg_pack.open_pack(recording.path) as prepared:
         numbers = prepared.indices_at([time + timestamp_tolerance(recording.fps) for time in times])
@@ -40,7 +40,7 @@ def read_pack(
 def read_folder(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`; a picture is shown until the next one comes."""
+    """See `random_access.read_frames`; a picture is shown until the next one comes."""
     listing = cached_listing(recording.path)
     wanted = (
         np.asarray(times) + timestamp_tolerance(recording.fps) + recording.first

@@ -28,14 +28,14 @@ RUN_UPS = (0.0, 10.0, 60.0, math.inf)
 def read_by_timestamp(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`; seeks to the last key frame before the first time."""
+    """See `random_access.read_frames`; seeks to the last key frame before the first time."""
     return _read(recording, times, rows, columns, RUN_UPS)
 
 
 def read_sequentially(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`; decodes from the beginning of the file."""
+    """See `random_access.read_frames`; decodes from the beginning of the file."""
     return _read(recording, times, rows, columns, RUN_UPS[-1:])
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
-from video.readers import jpeg_pack, read_frames
+from video.readers import jpeg_pack
 from video.readers.container import clock_for, open_container
 from video.readers.frame_folder import list_images
 from video.readers.pyav_reader import convert
+from video.readers.random_access import read_frames
 from video.recording import Recording, UnreadableVideo
 
 FramePixels = Callable[[int, int], UInt8[np.ndarray, "rows columns 3"]]
@@ -100,7 +101,7 @@ def _scaled(native: UInt8[np.ndarray, "y x 3"]) -> FramePixels:
 
 
 def _times_of_pictures(recording: Recording) -> list[float]:
-    if recording.reader == "pack":
+    if recording.kind == "pack":
         with jpeg_pack.open_pack(recording.path) as prepared:
             return list(map(float, prepared.times(0, prepared.images)))
     numbers = list_images(recording.path).numbers

@@ -13,7 +13,7 @@ from tests.video.readers.test_pyav_reader import REAL, VIDEOS
 from video.check.examine import ExaminedRecording, examine
 from video.cli import main
 from video.manifest import read_manifest
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 
 
 def examined(path: Path | str, reader: str = "pyav") -> ExaminedRecording:

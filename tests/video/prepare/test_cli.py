@@ -19,8 +19,8 @@ from tests.video.readers.test_image_readers import folder_of
 from video.cli import main
 from video.manifest import read_manifest, write_manifest
 from video.open_source import open_source
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.readers.sequential import SequentialDecoder
 from video.recording import FieldOfView, Recording
 

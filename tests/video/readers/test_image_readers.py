@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.video.conftest import made_up, number_of, numbered_frame
-from video.readers import read_frames
 from video.readers.frame_folder import cached_listing
 from video.readers.jpeg_pack import open_pack, write_pack
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import Recording, UnreadableVideo
 
 REAL_FOLDERS = sorted(

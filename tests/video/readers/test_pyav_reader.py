@@ -10,8 +10,8 @@ import pytest
 
 from tests.video.conftest import number_of, write, write_sound
 from video.discover import VIDEO_SUFFIXES
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import Recording, UnreadableVideo
 
 VIDEOS = Path(__file__).parents[3] / "../shared/videos"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from video.config import Sampling
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import UnreadableVideo
 from video.synthetic import synthesize
 from video.visualize.contact_sheet import SIDE, draw_sheet, stack_sheets
