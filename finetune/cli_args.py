@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from encoder.cli import add_override_option
-from video.visualize.cli_args import add_choice
+from video.visualize.cli_args import add_clip_arguments
 
 
 def commands_parser() -> argparse.ArgumentParser:
@@ -127,7 +127,7 @@ def _add_attention(attention: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="an encoder: a file, a run's folder, a published name",
     )
-    add_choice(attention)
+    add_clip_arguments(attention)
     add_override_option(attention)
     attention.add_argument(
         "--layer", type=int, default=-1, metavar="N", help="from 0, or from the last: -1, -2 (-1)"

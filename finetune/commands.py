@@ -24,7 +24,7 @@ from finetune.model.config import NATIVE, BackboneConfig
 from launch.recipe import validate
 from video.labels.segments import LabelError
 from video.manifest import ManifestError
-from video.open_source import OpenedSource, open_each, open_source
+from video.open_source import OpenedSource, open_paths, open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
 
@@ -79,7 +79,7 @@ def _clips(options: argparse.Namespace, classes: list[str] | None) -> LabelledSe
         raise LabelError(f"labels: {options.labels} is too much; clips have their labels with them")
     parts = read_parts(options.source)
     paths = paths_of(chain.from_iterable(parts.values()))
-    opened = open_each(paths, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
+    opened = open_paths(paths, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
     _tell(opened)
     return label_clips(
         opened.recordings, parts, classes, options.allow_shared_recordings, _split(options)
@@ -132,7 +132,7 @@ def run_predict(options: argparse.Namespace) -> None:
 
 
 def _open_one(video: Path, folder_fps: float) -> Recording:
-    opened = open_each([str(video)], "pyav", folder_fps, SILENCE_SECONDS, show_progress)
+    opened = open_paths([str(video)], "pyav", folder_fps, SILENCE_SECONDS, show_progress)
     if opened.failures:
         raise ManifestError(str(opened.failures[0]))
     return opened.recordings[0]

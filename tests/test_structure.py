@@ -26,6 +26,7 @@ DOORS = {
         "video/encode.py",
     },
     "decord": {"video/readers/decord_reader.py"},
+    "torchcodec": {"video/readers/torchcodec_reader.py"},
     "tensorboard": {"launch/metrics/run_log.py"},
     "torch.utils.tensorboard": {"launch/metrics/run_log.py"},
 }

@@ -22,7 +22,7 @@ def number_labels(
     many = next((entry for entry in entries if not isinstance(entry.label, str)), None)
     if one and many:
         raise LabelError(
-            f"{many.place}: has a column for each class, {one.place} one label; take one form"
+            f"{many.location}: has a column for each class, {one.location} one label; take one form"
         )
     names, label_of = _several(entries, classes) if many else _single(entries, classes)
     require_classes(names, 1 if many else 2, entries[0].source if entries else "clips")
@@ -76,6 +76,6 @@ def _several(
 def _refuse(entry: ClipEntry, label: str, classes: Sequence[str]) -> NoReturn:
     near = get_close_matches(label, classes, n=1)
     raise LabelError(
-        f"{entry.place}: {label!r} is none of the {len(classes)} classes, nor the number of one"
+        f"{entry.location}: {label!r} is none of the {len(classes)} classes, nor the number of one"
         + (f"; nearest: {near[0]!r}" if near else "")
     )

@@ -11,7 +11,7 @@ from finetune.data.class_index import LabelOf, number_labels
 from finetune.data.clip_lists import Entries
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.splits import PARTS, SplitError, identities_of, read_split, recordings_of
-from video.labels.align import ROUNDING, LabelTrack, label_origin
+from video.labels.align import TIME_TOLERANCE, LabelTrack, label_origin
 from video.labels.segments import ClipEntry, LabelError
 from video.recording import Recording
 
@@ -54,7 +54,7 @@ def label_clips(
         if not placed[part]:
             raise LabelError(
                 f"{part}: none of its {len(entries)} clips has a recording that could be opened"
-                + (f"; the first: {gone[-len(entries)][1].described}" if entries else "")
+                + (f"; the first: {gone[-len(entries)][1].description}" if entries else "")
             )
         _require_once(placed[part])
     notes += _shared(placed, allow_shared_recordings)
@@ -75,7 +75,7 @@ def _finder(recordings: Sequence[Recording]) -> Callable[[ClipEntry], Recording 
         found = [exact[path]] if path in exact else prepared.get(path, [])
         if len(found) > 1:
             raise LabelError(
-                f"{entry.place}: {entry.path} may be {found[0].path} or {found[1].path}; "
+                f"{entry.location}: {entry.path} may be {found[0].path} or {found[1].path}; "
                 "give the path of one"
             )
         return found[0] if found else None
@@ -104,26 +104,26 @@ def _divided(
         return divided, []
     return divided, [
         f"{len(unnamed):,} clips are of no recording that {split} names and that could be opened; "
-        f"the first: {unnamed[0].described}"
+        f"the first: {unnamed[0].description}"
     ]
 
 
 def _place(entry: ClipEntry, recording: Recording) -> PlacedClip:
     """Raises LabelError where a stretch is not within its recording, by more than one frame."""
-    origin, frame = label_origin(recording), 1 / recording.fps + ROUNDING
+    origin, frame = label_origin(recording), 1 / recording.fps + TIME_TOLERANCE
     begin = 0.0 if entry.start is None else entry.start - origin
     end = recording.seconds if entry.end is None else entry.end - origin
     if begin < -frame or end > recording.seconds + frame or begin >= recording.seconds:
         until = origin + recording.seconds
         raise LabelError(
-            f"{entry.place}: a clip from {begin + origin:g} to {end + origin:g} s, "
+            f"{entry.location}: a clip from {begin + origin:g} to {end + origin:g} s, "
             f"{recording.path} is from {origin:g} to {until:g} s"
         )
     begin, end = max(begin, 0.0), min(end, recording.seconds)
     empty = sum(max(min(end, b) - max(begin, a), 0.0) for a, b in recording.holes)
-    if end - begin - empty < ROUNDING:
+    if end - begin - empty < TIME_TOLERANCE:
         raise LabelError(
-            f"{entry.place}: {recording.path} has no frames from {begin + origin:g} to "
+            f"{entry.location}: {recording.path} has no frames from {begin + origin:g} to "
             f"{end + origin:g} s; take the clip out"
         )
     return PlacedClip(entry, recording, begin, end)
@@ -135,7 +135,7 @@ def _require_once(placed: Sequence[PlacedClip]) -> None:
         first = seen.setdefault((recording.path, begin, end), entry)
         if first is not entry:
             raise LabelError(
-                f"{entry.place}: is the same clip as {first.place}, {recording.path} from "
+                f"{entry.location}: is the same clip as {first.location}, {recording.path} from "
                 f"{begin:g} to {end:g} s; take one out"
             )
 
@@ -155,8 +155,8 @@ def _shared(placed: Mapping[str, Sequence[PlacedClip]], allowed: bool) -> list[s
         if clash:
             (one, first), (other, second) = clash[:2]
             raise SplitError(
-                f"{second.entry.described} in {other} is the same recording as "
-                f"{first.entry.described} in {one}; "
+                f"{second.entry.description} in {other} is the same recording as "
+                f"{first.entry.description} in {one}; "
                 + ("their stretches overlap" if allowed else "a recording belongs to one part")
             )
         first_part = next(iter(parts))
@@ -174,7 +174,7 @@ def _overlap(parts: Mapping[str, Sequence[PlacedClip]]) -> list[tuple[str, Place
     last: dict[str, PlacedClip] = {}  # of each part the clip that has ended last
     for part, clip in sorted(clips, key=lambda each: each[1].begin):
         for other, before in last.items():
-            if other != part and clip.begin < before.end - ROUNDING:
+            if other != part and clip.begin < before.end - TIME_TOLERANCE:
                 return [(other, before), (part, clip)]
         if part not in last or last[part].end < clip.end:
             last[part] = clip

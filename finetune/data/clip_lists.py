@@ -16,8 +16,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from finetune.data.splits import PARTS
-from video.discover import RECORDED, find_recordings
-from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of, value_of
+from video.discover import RECORDING_SUFFIXES, find_recordings
+from video.labels.csv_rows import (
+    CsvRow,
+    parse_seconds,
+    parse_value,
+    read_header,
+    read_label_text,
+    read_rows,
+)
 from video.labels.segments import ClipEntry, LabelError
 from video.labels.single_label import SEGMENT_COLUMNS
 from video.manifest import ManifestError
@@ -58,7 +65,7 @@ def read_clips(path: Path) -> list[ClipEntry]:
             raise LabelError(f"{path}: has {', '.join(parts)}; give the folder of one part")
         entries = list(_class_folders(path))
     else:
-        text = text_of(path)
+        text = read_label_text(path)
         first = text.partition("\n")[0]
         if "path" in [name.strip() for name in first.split(",")]:
             entries = list(_table(path, text))
@@ -80,7 +87,7 @@ def paths_of(entries: Iterable[ClipEntry]) -> list[str]:
 
 
 def _table(path: Path, text: str) -> Iterator[ClipEntry]:
-    columns = columns_of(path, text)
+    columns = read_header(path, text)
     classes = [name for name in columns if name not in ("path", *SEGMENT_COLUMNS)]
     if "label" in columns:
         classes = []  # others are the user's own
@@ -91,23 +98,23 @@ def _table(path: Path, text: str) -> Iterator[ClipEntry]:
         )
     if len({*SEGMENT_COLUMNS} & {*columns}) == 1:
         raise LabelError(f"{path}:1: has one of start and end; a stretch has both")
-    for row in rows_of(path, text):
+    for row in read_rows(path, text):
         if not row.cells["path"]:
-            raise LabelError(f"{row.place}: has no path")
-        label = {each: value_of(row.place, each, row.cells[each]) for each in classes}
+            raise LabelError(f"{row.location}: has no path")
+        label = {each: parse_value(row.location, each, row.cells[each]) for each in classes}
         if not classes and not row.cells["label"]:
-            raise LabelError(f"{row.place}: has no label")
-        absolute = _absolute(path, row.cells["path"], row.place)
+            raise LabelError(f"{row.location}: has no label")
+        absolute = _absolute(path, row.cells["path"], row.location)
         yield ClipEntry(absolute, label or row.cells["label"], *_stretch(row), str(path), row.line)
 
 
 def _stretch(row: CsvRow) -> tuple[float | None, float | None]:
     start, end = (
-        seconds_of(row.place, row.cells[name]) if row.cells.get(name) else None
+        parse_seconds(row.location, row.cells[name]) if row.cells.get(name) else None
         for name in SEGMENT_COLUMNS
     )
     if end is not None and not (start or 0.0) < end:
-        raise LabelError(f"{row.place}: begins at {start or 0.0:g} and ends at {end:g}")
+        raise LabelError(f"{row.location}: begins at {start or 0.0:g} and ends at {end:g}")
     return start, end
 
 
@@ -178,7 +185,7 @@ def _part_folders(root: Path) -> dict[str, Path]:
 
 
 def _class_folders(root: Path) -> Iterator[ClipEntry]:
-    loose = [file.name for file in _content(root) if file.suffix.lower() in RECORDED]
+    loose = [file.name for file in _content(root) if file.suffix.lower() in RECORDING_SUFFIXES]
     if loose:
         raise LabelError(f"{root}: {min(loose)} lies in no class folder; move it into one")
     for name, folder in _folders(root).items():
@@ -200,7 +207,7 @@ def _folders(root: Path) -> dict[str, Path]:
     return {
         each.name: each
         for each in _content(root)
-        if each.is_dir() and each.name[0] != "." and each.suffix.lower() not in RECORDED
+        if each.is_dir() and each.name[0] != "." and each.suffix.lower() not in RECORDING_SUFFIXES
     }
 
 

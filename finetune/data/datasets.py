@@ -24,7 +24,7 @@ from launch.rng import sample_rng
 from video.failure_log import FailureLog
 from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
-from video.open_source import OpenedSource, open_each, open_source
+from video.open_source import OpenedSource, open_paths, open_source
 from video.progress import show_progress
 from video.recording import Recording
 
@@ -55,7 +55,7 @@ class LabelledSets(NamedTuple):
                 arrays = (
                     track.times,
                     track.labels,
-                    np.array([]) if track.until is None else track.until,
+                    np.array([]) if track.ends is None else track.ends,
                 )
                 sha256.update(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
         return sha256.hexdigest()
@@ -124,7 +124,7 @@ def _open_recordings(
     settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
     if each.source is not None:
         return open_source(Path(each.source), *settings)
-    return open_each(paths_of(chain.from_iterable(entries.values())), *settings)
+    return open_paths(paths_of(chain.from_iterable(entries.values())), *settings)
 
 
 def _label(

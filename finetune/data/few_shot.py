@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from finetune.data.labelled_set import LabelledSet
 from launch.atomic_io import fsync_folder, write_atomic
 from video.labels.align import LabelTrack
-from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of
+from video.labels.csv_rows import CsvRow, parse_seconds, read_header, read_label_text, read_rows
 from video.labels.segments import MISSING, LabelError
 
 COLUMNS = ["recording", "time", "until", "label"]
@@ -70,7 +70,7 @@ def save_few_shot(path: Path, labelled: LabelledSet) -> None:
     writer.writerow(COLUMNS)
     for track in tracks:
         for sample in np.flatnonzero(track.known).tolist():
-            until = "" if track.until is None else repr(float(track.until[sample]))
+            until = "" if track.ends is None else repr(float(track.ends[sample]))
             name = labelled.classes[int(track.labels[sample])]
             recording = str(Path(track.recording.path).absolute())
             writer.writerow([recording, repr(float(track.times[sample])), until, name])
@@ -87,35 +87,35 @@ def load_few_shot(path: Path, labelled: LabelledSet) -> LabelledSet:
     tracks = _tracks_of_train(labelled)
     places = {key: at for number, track in enumerate(tracks) for key, at in _places(number, track)}
     kept = [np.full_like(track.labels, MISSING) for track in tracks]
-    text = text_of(path)
-    if columns_of(path, text) != COLUMNS:
+    text = read_label_text(path)
+    if read_header(path, text) != COLUMNS:
         raise LabelError(f"{path}:1: is not a list of samples; its columns are {','.join(COLUMNS)}")
-    for row in rows_of(path, text):
+    for row in read_rows(path, text):
         number, sample = places.get(_sample(row), (-1, -1))
         label = int(tracks[number].labels[sample]) if number >= 0 else MISSING
         if label == MISSING or labelled.classes[label] != row.cells["label"]:
             held = "no label" if label == MISSING else repr(labelled.classes[label])
             raise LabelError(
-                f"{row.place}: {row.cells['label']!r} for {row.cells['recording']} at "
+                f"{row.location}: {row.cells['label']!r} for {row.cells['recording']} at "
                 f"{row.cells['time']} s, where the labels have {held}; remove the list to choose "
                 "anew"
             )
         if kept[number][sample] != MISSING:
-            raise LabelError(f"{row.place}: the same sample stands in another line too")
+            raise LabelError(f"{row.location}: the same sample stands in another line too")
         kept[number][sample] = label
     _require_equally_many(path, labelled.classes, kept)
     return _with_labels(labelled, kept)
 
 
 def _sample(row: CsvRow) -> Sample:
-    time = seconds_of(row.place, row.cells["time"])
-    until = seconds_of(row.place, row.cells["until"]) if row.cells["until"] else None
+    time = parse_seconds(row.location, row.cells["time"])
+    until = parse_seconds(row.location, row.cells["until"]) if row.cells["until"] else None
     return os.path.realpath(row.cells["recording"].replace("\0", "")), time, until
 
 
 def _places(number: int, track: LabelTrack) -> Iterator[tuple[Sample, tuple[int, int]]]:
     path = os.path.realpath(track.recording.path)
-    until = [None] * len(track.times) if track.until is None else track.until.tolist()
+    until = [None] * len(track.times) if track.ends is None else track.ends.tolist()
     for sample, time in enumerate(track.times.tolist()):
         yield (path, time, until[sample]), (number, sample)
 

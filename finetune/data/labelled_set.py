@@ -13,14 +13,14 @@ from video.labels.align import (
     LabelTrack,
     align_labels,
     align_multi_labels,
-    classes_of,
-    report,
+    classes_in_order,
+    label_report,
     timestamps,
 )
 from video.labels.label_files import LabelFiles
 from video.labels.multi_label import MANY_ENDINGS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import ENDINGS, label_files, read_labels
+from video.labels.single_label import ENDINGS, label_finder, read_labels
 from video.recording import Recording
 
 Parts = dict[str, list[Recording]]
@@ -45,12 +45,12 @@ class LabelledSet(NamedTuple):
         lines = []
         for part, tracks in self.tracks.items():
             lines.append(f"{part}:")
-            lines += [f"  {line}" for line in report(tracks, self.classes)]
+            lines += [f"  {line}" for line in label_report(tracks, self.classes)]
             gone = [entry for other, entry in self.without_recording if other == part]
             if gone:
                 lines.append(
                     f"  {len(gone):,} more clips have no recording that could be opened; the "
-                    f"first: {gone[0].described}"
+                    f"first: {gone[0].description}"
                 )
         return lines + list(self.notes)
 
@@ -81,10 +81,10 @@ def label_recordings(
         parts = recordings_of(read_split(split), recordings, split)
     form = FORMS[multi_label]
     held = LabelFiles(
-        label_files(labels, form.endings),
+        label_finder(labels, form.endings),
         lambda path, name: form.read(path, name, label_fps, category),
     )
-    found = {each.path: held.of(each) for part in PARTS for each in parts.get(part, ())}
+    found = {each.path: held.lookup(each) for part in PARTS for each in parts.get(part, ())}
     names = tuple(classes or form.classes(list(found.values())))
     require_classes(names, form.least, str(labels))
     tracks = {
@@ -112,7 +112,7 @@ FORMS = {
     False: _Form(
         ENDINGS,
         read_labels,
-        lambda found: classes_of([file.segments[name] for file, name in found]),
+        lambda found: classes_in_order([file.segments[name] for file, name in found]),
         lambda recording, times, file, name, classes: align_labels(
             recording, times, file.segments[name], classes, file.path
         ),

@@ -15,7 +15,7 @@ from finetune.augment.config import ClipAugmentation
 from finetune.augment.transforms import augment_clip, decoded_size
 from finetune.data.clip_sampling import ClipSampling, Interval
 from finetune.data.windows import WindowSampling
-from video.clip_reader import Watching, decode, first_readable
+from video.clip_reader import TryContext, decode, first_readable
 from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
@@ -31,7 +31,7 @@ class SampledTrack(NamedTuple):
         """What a label is of."""
         track = self.track
         recording = track.recording
-        until = None if track.until is None else float(track.until[number])
+        until = None if track.ends is None else float(track.ends[number])
         last = max(0.0, recording.seconds - 1 / recording.fps)
         return Interval(float(track.times[number]), until, recording.fps, last)
 
@@ -95,7 +95,7 @@ class LabelledSamples:
         position: int,
         rng: Callable[[int, str], np.random.Generator],
         hung: Collection[int] = (),
-        watched: Watching = lambda _: nullcontext(),
+        watched: TryContext = lambda _: nullcontext(),
     ) -> LabelledClip:
         """`rng(sample, stream)` gives the randomness of a sample of this epoch.
 
