@@ -37,7 +37,7 @@ def test_a_split_that_names_a_missing_recording(operations: Path, tmp_path: Path
 def test_tools_are_several_labels_a_moment(operations: Path, tmp_path: Path, capsys) -> None:
     table = tmp_path / "tools.csv"
     table.write_text("recording,start,end,Hook,Clip\noperation01,0,3,1,0\noperation02,0,6,0,\n")
-    main(["labels", str(operations), str(table), "--targets", "many"])
+    main(["labels", str(operations), str(table), "--multi-label"])
     out = capsys.readouterr().out
     assert "operation01.mp4: 3 labelled moments (3 without label)" in out
     assert "Hook 33.3%, Clip 0.0%; 12 of 24 labels are not known" in out

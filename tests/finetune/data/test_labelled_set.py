@@ -97,7 +97,7 @@ def test_tools_are_joined_as_phases_are(tmp_path: Path) -> None:
     written(tmp_path / "b.csv", "start,end,Clip,Bag\n0,5,1,1\n4,6,0,1\n")
     split = written(tmp_path / "s.yaml", "train: [a]\ntest: [b]\n")
     recordings = [recording("b.mp4"), recording("a.mp4")]
-    labelled = label_recordings(recordings, tmp_path, split, targets="many")
+    labelled = label_recordings(recordings, tmp_path, split, multi_label=True)
     assert labelled.classes == ("Hook", "Clip", "Bag") and labelled.many_labels
     (train,), (test,) = labelled.tracks["train"], labelled.tracks["test"]
     assert train.labels.tolist() == [[i % 2, 0, -1] for i in range(10)]
@@ -109,16 +109,16 @@ def test_tools_are_joined_as_phases_are(tmp_path: Path) -> None:
         (("Hook", "Clip", "Bag", "Hook"), "classes: 'Hook' stands twice"),
     ):
         with pytest.raises(LabelError, match=message):
-            label_recordings(recordings, tmp_path, split, classes=classes, targets="many")
+            label_recordings(recordings, tmp_path, split, classes=classes, multi_label=True)
     fixed = label_recordings(
-        recordings, tmp_path, split, classes=("Bag", "Hook", "Clip", "Cut"), targets="many"
+        recordings, tmp_path, split, classes=("Bag", "Hook", "Clip", "Cut"), multi_label=True
     )
     assert fixed.tracks["test"][0].labels[3].tolist() == [1, -1, 1, -1]
 
 
 def test_a_single_class_is_enough_where_there_may_be_several(tmp_path: Path) -> None:
     table = written(tmp_path / "a.csv", "time,achieved\n0,0\n1,1\n")
-    labelled = label_recordings([recording("a.mp4")], table, None, targets="many")
+    labelled = label_recordings([recording("a.mp4")], table, None, multi_label=True)
     assert labelled.tracks["train"][0].labels[:3].tolist() == [[0], [1], [-1]]
 
 
@@ -154,7 +154,7 @@ def test_real_instruments_and_verbs_of_cholect50(
         open_verified(str(VIDEOS / f"videos/VID{n}"), "pyav", 1.0, tmp_path, lambda *_: None)
         for n in (68, 70, 73, 74, 75)
     ]
-    labelled = label_recordings(opened, VIDEOS / "labels", None, targets="many", category=category)
+    labelled = label_recordings(opened, VIDEOS / "labels", None, multi_label=True, category=category)
     assert labelled.classes[0] == {"instrument": "grasper", "verb": "grasp"}[category]
     tracks = labelled.tracks["train"]
     assert sum(track.labelled for track in tracks) == 1128
