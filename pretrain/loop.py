@@ -13,10 +13,9 @@ from launch.run.graceful_stop import GracefulStop
 from launch.training.engine import Engine
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.loss import token_errors
+from pretrain.loss import Objective
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
-from pretrain.targets import build_target
 
 
 class PretrainRun(NamedTuple):
@@ -25,6 +24,7 @@ class PretrainRun(NamedTuple):
     config: PretrainConfig
     steps: range  # those still to do
     engine: Engine
+    objective: Objective
     batches: Iterator[PretrainBatch]  # micro-batches of these steps, on the device
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
@@ -45,7 +45,6 @@ def train(run: PretrainRun) -> None:
     the saver raise; all processes do so after the same step.
     """
     config, engine, reporter, logger = run.config, run.engine, run.reporter, run.reporter.logger
-    predicted_frames = config.decoder.predicted_frames
     meter, stopping = (
         StepMeter(),
         GracefulStop(run.saver, run.signals, run.watchdog, run.steps.stop),
@@ -61,12 +60,8 @@ def train(run: PretrainRun) -> None:
             waited = run.watchdog.set_status(f"step {step + 1}, computing")
 
             prediction = engine.forward(batch.clip, batch.visible, batch.decoded)
-            target = build_target(
-                batch.clip, batch.decoded, config.encoder, config.target, predicted_frames
-            )
-            errors = token_errors(
-                prediction, target.values, batch.visible, batch.decoded, config.encoder.tokens
-            )
+            target = run.objective.target.compute(batch.clip, batch.decoded)
+            errors = run.objective.token_errors(prediction, target, batch.visible, batch.decoded)
             loss = errors.loss()
             engine.backward(loss)
             engine.step(*rates)

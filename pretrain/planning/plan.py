@@ -40,7 +40,7 @@ def plan(config: PretrainConfig, machine: Hardware, hours: float | None) -> list
             f"{machine.name(machine.devices)} in reads of {copies} clips; change one of them"
         )
     counts = config.masking.counts(config.encoder.grid)
-    cost = forward_cost(config.encoder, config.decoder, counts)
+    cost = forward_cost(config.encoder, config.decoder, counts, config.target)
     footprints = model_memories(config, machine)
     parameters = footprints[0, False].parameters
     return [

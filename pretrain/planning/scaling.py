@@ -6,6 +6,7 @@ from launch.capacity.comm_cost import LIVE_VALUES, Links, sent_by_deepspeed, ste
 from launch.capacity.model_memory import ModelMemory
 from pretrain.config import PretrainConfig
 from pretrain.planning.hardware import STAGES, Fit, Hardware, largest_fit, stage_precision
+from pretrain.planning.memory import VALUE_BYTES
 from video.text_table import table
 
 DEVICES = (8, 64, 512)
@@ -22,7 +23,6 @@ HEAD = (
     "clips/s",
     "efficiency",
 )
-VALUE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 
 def scaling(

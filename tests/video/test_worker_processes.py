@@ -71,7 +71,7 @@ def test_no_process_outlives_the_work() -> None:
 
 KILLED = """
 import os, time
-from video.worker_processes import Job, run_apart
+from video.worker_processes import Job, run_isolated
 
 def work(seconds, tell):
     tell(0.5)
@@ -80,7 +80,7 @@ def work(seconds, tell):
 
 if __name__ == "__main__":
     jobs = [Job(name, work, (seconds,)) for name, seconds in (("writes", 0), ("hangs", 600))]
-    events = run_apart(jobs, 2, 600, "fork")
+    events = run_isolated(jobs, 2, 600, "fork")
     next(events), next(events)
     os.kill(os.getpid(), 9)
 """

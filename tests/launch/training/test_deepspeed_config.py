@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from launch.training.deepspeed_config import compiler_disabled
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 
 PROGRAM = """
 import sys
@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from launch.config import BatchConfig, EngineConfig, OptimizerConfig
 from launch.training.engine import Engine
-from launch.distributed.process_group import Processes, start_processes
+from launch.distributed.process_group import Processes, init_process_group
 
-start_processes(Processes(), 60)
+init_process_group(Processes(), 60)
 batch, config = BatchConfig(clips=1, micro_batch=1), EngineConfig(zero_stage=int(sys.argv[1]))
 engine = Engine(nn.Linear(2, 2), batch, OptimizerConfig(), config, Processes())
 engine.backward(engine.forward(torch.ones(1, 2)).sum())
@@ -36,7 +36,7 @@ def test_an_engine_starts_without_the_compiler(stage: str) -> None:
         env=launcher_free_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "False"
