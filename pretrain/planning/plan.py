@@ -77,7 +77,7 @@ def _time(
 ) -> Iterator[str]:
     reads = _reads_per_epoch(config, hours) if hours is not None else None
     if config.schedule.steps is None and reads is None:
-        yield "time: give the length of your recordings as --hours to turn schedule.epochs into steps"
+        yield "time: give --hours of recordings; schedule.epochs are passes over them"
         return
     reads_per_step = config.batch.global_batch_size / config.data.clips_per_read
     steps = total_steps(config.schedule, (reads or 0) / reads_per_step)

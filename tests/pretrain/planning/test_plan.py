@@ -35,7 +35,7 @@ def test_memory_is_within_a_tenth_of_what_a_run_takes(
 ) -> None:
     planned = plan("small", "--cpus", "1", "--memory", "16", *SMALL)
     assert planned.returncode == 0, planned.stderr
-    assert "give the length of your recordings as --hours" in planned.stdout
+    assert "give --hours of recordings" in planned.stdout
     done = run_alone(
         [
             "small",
