@@ -14,12 +14,12 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    OptimizerConfig,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 from masking import DualMasking
 from pretrain.data_config import PretrainDataConfig
 from pretrain.loss_functions import DEFAULT_LOSS, LOSSES, LossFunction
@@ -144,9 +144,9 @@ class PretrainConfig:
     """Weights to start from: an autoencoder in any known format; null: random."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(default_factory=AdamWConfig)
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """DeepSpeed, precision and memory."""

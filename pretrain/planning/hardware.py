@@ -76,6 +76,7 @@ def largest_fit(
     required: Callable[..., DeviceMemory] = partial(
         device_memory,
         memory,
+        config.optimizer,
         stage,
         stage_precision(config, hardware, stage),
         hardware.devices,

@@ -7,7 +7,7 @@ from launch.capacity.model_memory import ModelMemory
 from pretrain.config import PretrainConfig
 from pretrain.planning.hardware import STAGES, Fit, Hardware, largest_fit, stage_precision
 from pretrain.planning.memory import VALUE_BYTES
-from video.text_table import table
+from video.text_table import format_table
 
 DEVICES = (8, 64, 512)
 HEAD = (
@@ -41,7 +41,7 @@ def scaling(
     rows: list[tuple[str, ...]] = [HEAD]
     for devices in DEVICES:
         rows += _rows(config, hardware._replace(devices=devices), memories, flops)
-    yield from (f"  {line}" for line in table(rows))
+    yield from (f"  {line}" for line in format_table(rows))
     yield from (f"  {line}" for line in _assumptions(config, hardware, memories))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pretrain.cli import export_parser, plan_parser
-from tests.conftest import ROOT
+from tests.conftest import HANG_LIMIT, ROOT
 from tests.pretrain.runs import log_of, run_alone
 
 SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size: 4}")
@@ -16,7 +16,7 @@ SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size
 
 def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pretrain", "plan", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
 
 
 def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
