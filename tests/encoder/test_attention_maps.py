@@ -28,7 +28,7 @@ TINY = EncoderConfig(
     embed_dim=48, depth=3, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
 )
 DIVIDED = as_variant(VARIANTS["timesformer_{}"], TINY)
-KINDS = {"mean": TINY, "class": replace(TINY, positions="learned", class_token=True)}
+KINDS = {"mean": TINY, "class": replace(TINY, pos_embed="learned", class_token=True)}
 KINDS["divided"] = DIVIDED
 
 

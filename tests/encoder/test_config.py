@@ -34,10 +34,10 @@ def test_grid_of_a_clip_that_is_not_square() -> None:
     [
         (
             {"image_size": (224, 100)},
-            "image_size 100 .columns. is not divisible by patch 16; take 96 or 112",
+            "image_size 100 .columns. is not divisible by patch_size 16; take 96 or 112",
         ),
         ({"image_size": 8}, "take 16 or 16"),
-        ({"frames": 7}, "frames 7 is not divisible by tubelet 2; take 6"),
+        ({"num_frames": 7}, "num_frames 7 is not divisible by tubelet_size 2; take 6"),
         ({"num_heads": 5}, "num_heads 5 does not divide embed_dim 768"),
         ({"channels": 1}, "mean has 3 numbers, channels is 1"),
         ({"std": (0.2, 0.0, 0.2)}, "greater than 0"),

@@ -18,7 +18,7 @@ from encoder.vit import VideoEncoder
 ROOT = Path(__file__).parents[2]
 CKPT = Path(__file__).parent / "checkpoint/fixtures/ckpt"
 VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"
-TINY = ("num_heads=3", "frames=4", "image_size=32")
+TINY = ("num_heads=3", "num_frames=4", "image_size=32")
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:

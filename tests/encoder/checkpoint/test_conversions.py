@@ -60,7 +60,7 @@ def test_features_are_those_of_upstreams_conversion(case: Path) -> None:
     assert found.known.family.name == FAMILIES[file.stem.removeprefix("public_")]
     row = facts["target_variant"].split()[0].replace("unified_base", "unified_{}")
     variant = VARIANTS.get(row, VARIANTS["timesformer_{}"])
-    wanted = as_variant(variant, found.config, frames=frames, image_size=(32, 32))
+    wanted = as_variant(variant, found.config, num_frames=frames, image_size=(32, 32))
     if found.known.family.name == "clip":  # upstream loses what makes it CLIP
         image = wanted.class_token
         wanted = replace(wanted, pre_norm=image, activation="gelu", norm_eps=1e-6)

@@ -23,7 +23,7 @@ from tests.encoder.checkpoint.test_huggingface import moved
 
 VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=32, patch_size=8)
 IMAGE = replace(
-    VIDEO, frames=1, tubelet=1, positions="separable", class_token=True, pooling="first"
+    VIDEO, num_frames=1, tubelet_size=1, pos_embed="separable", class_token=True, pooling="first"
 )
 TOLD = CheckpointOverrides(3, 4, (32, 32))
 
@@ -47,8 +47,8 @@ def test_a_written_encoder_reads_back_exactly(tmp_path: Path, layout: str, norm:
         {},
         {"pre_norm": True, "activation": "quick_gelu", "norm_eps": 1e-5},
         {"layer_scale": 0.1},
-        {"class_token": False, "pooling": "mean", "norm": "pooled", "positions": "sincos3d"},
-        {"positions": "learned"},
+        {"class_token": False, "pooling": "mean", "norm": "pooled", "pos_embed": "sincos3d"},
+        {"pos_embed": "learned"},
     ],
     ids=["plain", "clip", "layer scale", "unified 2D of one frame", "learned"],
 )
@@ -72,8 +72,8 @@ def test_timm_computes_the_same(tmp_path: Path, fields: dict) -> None:
 
 def test_what_a_layout_cannot_hold_is_refused_with_those_that_can(tmp_path: Path) -> None:
     cases = [
-        (VIDEO, "timm", "has frames 4, programs of that layout only 1"),
-        (IMAGE, "videomae", "has positions separable"),
+        (VIDEO, "timm", "has num_frames 4, programs of that layout only 1"),
+        (IMAGE, "videomae", "has pos_embed separable"),
         (
             replace(VIDEO, norm_eps=1e-5),
             "videomae",

@@ -143,7 +143,7 @@ def test_a_file_in_parts_is_read(tmp_path: Path) -> None:
 
 def test_what_it_cannot_hold_is_refused(tmp_path: Path) -> None:
     cases = {
-        "positions": {"positions": "sincos3d"},
+        "pos_embed": {"pos_embed": "sincos3d"},
         "class_token": {"class_token": True},
         "16x32": {"image_size": (16, 32)},
     }

@@ -93,7 +93,7 @@ def test_every_size_of_videomae_is_known(found, size: str, grid: tuple, heads: i
     assert encoder.config.grid == grid and encoder.config.num_heads == heads
     name = f"unified_{size.partition('_')[0]}"
     adapted = adapt(encoder, variant_config(name, encoder.config), DEFAULTS)
-    assert not adapted.fresh and adapted.config.patch_size == encoder.config.patch
+    assert not adapted.fresh and adapted.config.patch_size == encoder.config.patch_size
 
 
 @pytest.mark.parametrize("model", ["mae", "vit_none", "vit_700"])
@@ -108,7 +108,7 @@ def test_a_vit_h_of_mae_st_is_read_whole(found, model: str) -> None:
     assert len(shapes) == recorded["n_keys"]
     encoder = found(shapes)
     assert encoder.known.family.name == "mae_st" and encoder.config.grid == (8, 16, 16)
-    assert (encoder.config.num_heads, encoder.config.patch) == (16, 14)
+    assert (encoder.config.num_heads, encoder.config.patch_size) == (16, 14)
     assert encoder.config.mean == (0.45, 0.45, 0.45)
     used = {source for part in encoder.parts.values() for source in part.sources}
     assert used | encoder.dropped.keys() == shapes.keys()

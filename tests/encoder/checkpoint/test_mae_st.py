@@ -59,7 +59,7 @@ def test_joint_positions_are_the_sum_of_separate_ones(tmp_path: Path, class_toke
     encoder, report = load_encoder(tmp_path / "joint.safetensors", told=CheckpointOverrides(4))
     assert report.found.known.family.name == "mae_st_joint"
     assert encoder.config.pos_embed == "learned" and encoder.config.grid == (8, 2, 2)
-    assert torch.equal(encoder.pos_embed.tokens.data, table[0])
+    assert torch.equal(encoder.positions.tokens.data, table[0])
     if class_token:
         tensors = recorded("vit")
         found = features_of(encoder, tensors["x"])
