@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak check format clean
+.PHONY: demo test soak check docs format clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
@@ -18,6 +18,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed
+	PYTHONPATH=. $(BIN)/python docs/make_reference.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

@@ -77,6 +77,8 @@ class FinetuneConfig:
     """The run folder."""
     data: FinetuneDataConfig
     """Labelled recordings and clips."""
+    plugins: Annotated[tuple[str, ...], MAY_CHANGE] = ()
+    """Modules of yours that add masks, targets, heads, losses, readers and so on."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of new weights, order and augmentation."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)

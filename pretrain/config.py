@@ -139,6 +139,8 @@ class PretrainConfig:
     """The run folder."""
     data: PretrainDataConfig
     """Recordings and clips."""
+    plugins: Annotated[tuple[str, ...], MAY_CHANGE] = ()
+    """Modules of yours that add masks, targets, heads, losses, readers and so on."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of weights, order, crops and masks."""
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(size="base"))

@@ -12,7 +12,7 @@ from encoder.commands import require_colours
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
-from launch.recipe import load_recipe
+from launch.recipe import read_resolved
 from masking import MaskGenerator, Tube
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import OWN, autoencoder_of
@@ -60,7 +60,7 @@ def open_autoencoder(
 
 
 def _of_run(path: Path) -> LoadedAutoencoder:
-    config = load_recipe(PretrainConfig, str(path / "config.yaml"), (), path)
+    config = read_resolved(PretrainConfig, path / "config.yaml")
     checkpoint = newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)
     model = _built(config.encoder, config.decoder)
     load_strictly(model, read_weights(checkpoint), checkpoint.folder)
