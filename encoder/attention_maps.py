@@ -11,19 +11,21 @@ from torch import Tensor
 from encoder.config import EncoderConfig, Grid
 from encoder.vit import NoSuchAttention, VideoEncoder, layer_number
 
-Query = Literal["class", "mean"]
+QueryToken = Literal["class", "mean"]
 
 
 class AttentionQuery(NamedTuple):
     """Which attention: of a layer, of whom, by which heads."""
 
     layer: int = -1  # from 0, or from -1 backwards
-    query: Query | None = None  # class token, or mean of all patches; None: the former if there
+    token: QueryToken | None = (
+        None  # class token, or mean of all patches; None: the former if there
+    )
     each_head: bool = False  # else the mean of the heads
     rollout: bool = False  # through all layers up to this one
 
 
-OF_LAST_LAYER = AttentionQuery()
+LAST_LAYER = AttentionQuery()
 
 
 class AttentionMaps(NamedTuple):
@@ -34,59 +36,61 @@ class AttentionMaps(NamedTuple):
     """
 
     values: Float[Tensor, "b m frames rows columns"]
-    even: float  # what each token would get from a query that treats all its keys alike
-    asked: AttentionQuery  # with its layer counted from 0, and its query
+    uniform: float  # what each token would get from a query that treats all its keys alike
+    query: AttentionQuery  # with its layer counted from 0, and its query
 
 
 def attention_maps(
-    encoder: VideoEncoder, clip: Shaped[Tensor, "b t h w c"], asked: AttentionQuery = OF_LAST_LAYER
+    encoder: VideoEncoder, clip: Shaped[Tensor, "b t h w c"], request: AttentionQuery = LAST_LAYER
 ) -> AttentionMaps:
     """Attention maps of clips as the encoder takes them; raises NoSuchAttention.
 
     Beside one layer's weights there are never more than the means of its heads.
     """
     config = encoder.config
-    asked = resolve_query(asked, config)
-    keys = keys_of(config)
-    query = query_weights(asked.query or "mean", keys, config.class_token).to(clip.device)
+    request = resolve_query(request, config)
+    keys = num_keys(config)
+    query = query_weights(request.token or "mean", keys, config.class_token).to(clip.device)
     with torch.no_grad():
-        if asked.rollout:
-            layers = range(asked.layer + 1)
-            held = encoder(clip, attention=layers, keep=mean_of_heads).attention
+        if request.rollout:
+            layers = range(request.layer + 1)
+            held = encoder(clip, attention=layers, reduce=mean_of_heads).attention
             values = rollout([held[i] for i in layers], query).unsqueeze(1)
         else:
-            kept = encoder(clip, attention=(asked.layer,), keep=lambda w: query_attention(w, query))
-            values = kept.attention[asked.layer]
+            kept = encoder(
+                clip, attention=(request.layer,), reduce=lambda w: query_attention(w, query)
+            )
+            values = kept.attention[request.layer]
             if config.attention == "divided":
                 values = rearrange(values, "b t m k -> b m t k")
     values = over_grid(values, config.grid, config.class_token)
-    if not asked.each_head:
+    if not request.each_head:
         values = values.mean(1, keepdim=True)
-    return AttentionMaps(values, 1 / keys, asked)
+    return AttentionMaps(values, 1 / keys, request)
 
 
-def resolve_query(asked: AttentionQuery, config: EncoderConfig) -> AttentionQuery:
+def resolve_query(request: AttentionQuery, config: EncoderConfig) -> AttentionQuery:
     """What is asked of this encoder, whole; raises NoSuchAttention with the cure."""
-    if asked.query == "class" and not config.class_token:
+    if request.token == "class" and not config.class_token:
         raise NoSuchAttention("query class: the encoder has no class token; say mean")
-    if asked.rollout and config.attention == "divided":
+    if request.rollout and config.attention == "divided":
         raise NoSuchAttention(
             "rollout: is a product of attention over all tokens, and this encoder's is divided "
             "between time and space; leave it out"
         )
-    if asked.rollout and asked.each_head:
+    if request.rollout and request.each_head:
         raise NoSuchAttention("rollout: goes through the mean of the heads; leave heads at mean")
-    query: Query = asked.query or ("class" if config.class_token else "mean")
-    return asked._replace(layer=layer_number(asked.layer, config.depth), query=query)
+    token: QueryToken = request.token or ("class" if config.class_token else "mean")
+    return request._replace(layer=layer_number(request.layer, config.depth), token=token)
 
 
-def keys_of(config: EncoderConfig) -> int:
+def num_keys(config: EncoderConfig) -> int:
     """Number of tokens, the class token among them, that a query divides its attention among."""
     frames = config.grid[0] if config.attention == "divided" else 1
     return config.tokens // frames + int(config.class_token)
 
 
-def query_weights(query: Query, keys: int, class_token: bool) -> Float[Tensor, " q"]:
+def query_weights(query: QueryToken, keys: int, class_token: bool) -> Float[Tensor, " q"]:
     """The share of each token in the query: the class token alone, or all others alike."""
     shares = torch.zeros(keys)
     if query == "class":

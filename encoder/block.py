@@ -202,9 +202,9 @@ def compile_blocks(model: nn.Module) -> None:
 
 
 def run_block(
-    block: nn.Module, x: Float[Tensor, "b n d"], outputs: int | None, recompute: bool
+    block: nn.Module, x: Float[Tensor, "b n d"], outputs: int | None, activation_checkpointing: bool
 ) -> Float[Tensor, "b k d"]:
     """Applies a block; with `recompute` its activations are dropped and made again in backward."""
-    if recompute and torch.is_grad_enabled():
+    if activation_checkpointing and torch.is_grad_enabled():
         return checkpoint(block, x, outputs, use_reentrant=False)
     return block(x, outputs)

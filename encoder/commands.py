@@ -15,11 +15,11 @@ from encoder.checkpoint.export import timm_arguments, write_encoder
 from encoder.checkpoint.load import load_encoder, load_source
 from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
 from encoder.inspect_checkpoint import as_json, inspect_lines
-from encoder.model_zoo import available_models, find_card, find_weights
+from encoder.model_zoo import available_models, find_card, resolve_weights
 from encoder.variants import variant_config
 
 FORMER_OVERRIDES = ("frames", "positions")
@@ -37,7 +37,7 @@ def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespa
 
 
 def inspect(options: argparse.Namespace) -> None:
-    found = find_with_overrides(options.file, options.overrides)
+    found = resolve_source(options.file, options.overrides)
     report = None
     if options.variant:
         report = LoadReport(found, adapt(found, _wanted(options, found), _choices(options)))
@@ -48,7 +48,7 @@ def inspect(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    found = find_with_overrides(options.file, options.overrides)
+    found = resolve_source(options.file, options.overrides)
     wanted = _wanted(options, found) if options.variant else None
     encoder, report = load_source(found, wanted, _choices(options))
     out = Path(options.out)
@@ -57,7 +57,7 @@ def convert(options: argparse.Namespace) -> None:
     print(report)
     config = encoder.config
     again = load_encoder(
-        out, told=CheckpointOverrides(config.num_heads, config.num_frames, config.image_size)
+        out, overrides=CheckpointOverrides(config.num_heads, config.num_frames, config.image_size)
     ).encoder
     tensors = again.state_dict()
     same = all(tensors[name].equal(value) for name, value in encoder.state_dict().items())
@@ -75,28 +75,28 @@ def models(options: argparse.Namespace) -> None:
         print(f"{name:<42}{card.source}: {card.file}{variant}; {card.licence}")
 
 
-def find_with_overrides(file: str, words: Sequence[str]) -> SourceEncoder:
+def resolve_source(file: str, words: Sequence[str]) -> SourceEncoder:
     """The encoder of the file that is named, or of the published model of that name, with what
     `key=value` words tell of it. Raises CheckpointMismatch."""
-    said = overrides_of(words)
-    path, told = find_weights(file, said)
-    found = find_source(path, told)
-    if said.given() and found.known.family.name == "own":
+    said = parse_overrides(words)
+    path, told = resolve_weights(file, said)
+    found = read_source(path, told)
+    if said.given() and found.detected.family.name == "own":
         named = ", ".join(said.given())
         raise CheckpointMismatch(f"{path}: says all of itself; leave out {named}")
     return found
 
 
-def overrides_of(words: Sequence[str]) -> CheckpointOverrides:
+def parse_overrides(words: Sequence[str]) -> CheckpointOverrides:
     """What `key=value` words say of a file. Raises CheckpointMismatch."""
     try:
-        return TypeAdapter(CheckpointOverrides).validate_python(parse_overrides(words))
+        return TypeAdapter(CheckpointOverrides).validate_python(parse_assignments(words))
     except ValidationError as error:
         given = error.errors()[0]["input"]
         raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
 
 
-def require_colours(found: SourceEncoder) -> None:
+def require_rgb(found: SourceEncoder) -> None:
     """Raises CheckpointMismatch where an encoder does not read the channels of recordings."""
     if found.config.channels != COLOURS:
         raise CheckpointMismatch(
@@ -105,7 +105,7 @@ def require_colours(found: SourceEncoder) -> None:
         )
 
 
-def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+def parse_assignments(words: Sequence[str]) -> dict[str, Any]:
     """`key=value` words as fields of Told; raises CheckpointMismatch with the nearest key."""
     known = list(CheckpointOverrides.__dataclass_fields__)
     told: dict[str, Any] = {}
@@ -138,9 +138,9 @@ def _wanted(options: argparse.Namespace, found: SourceEncoder) -> EncoderConfig:
 
 def _carried(found: SourceEncoder) -> dict[str, Any]:
     """What this project's own file says of its training goes on into the new one."""
-    if found.known.family.name != "own":
+    if found.detected.family.name != "own":
         return {}
-    written = found.file.recorded.items()
+    written = found.file.metadata.items()
     return {key: json.loads(text) for key, text in written if key not in ("encoder", "report")}
 
 

@@ -24,9 +24,9 @@ from encoder.variants import VARIANTS, as_variant
 
 def inspect_lines(found: SourceEncoder) -> Iterator[str]:
     """What the file holds, then one line a variant."""
-    yield f"{found.file.path}: {found.known.family.title}"
+    yield f"{found.file.path}: {found.detected.family.title}"
     yield from (line(label, text) for label, text in facts(found).items())
-    for what in found.assumed:
+    for what in found.assumptions:
         yield line("assumed", what)
     yield "into a variant:"
     for outcome, names in by_reason(outcomes(found)):
@@ -36,9 +36,9 @@ def inspect_lines(found: SourceEncoder) -> Iterator[str]:
 
 def facts(found: SourceEncoder) -> dict[str, str]:
     """What a file says or its family knows, by name."""
-    config, known = found.config, found.known
+    config, known = found.config, found.detected
     tensors = found.file.tensors
-    values = sum(shape_of(part, tensors).numel() for part in found.parts.values())
+    values = sum(shape_of(part, tensors).numel() for part in found.recipes.values())
     kinds = sorted({str(t.dtype).removeprefix("torch.") for t in tensors.values()})
     height, width = config.image_size
     kind = "computed" if config.pos_embed in COMPUTED else "learned"
@@ -47,11 +47,11 @@ def facts(found: SourceEncoder) -> dict[str, str]:
     root = f", prefix {known.root}" if known.root else ""
     beside = ", ".join(
         f"{len(names)} {why} ({grouped(names, known.root)})"
-        for why, names in by_reason(found.dropped)
+        for why, names in by_reason(found.skipped)
     )
     return {
         "size": f"{describe_size(config)}, MLP ratio {config.mlp_ratio:.4g}",
-        "weights": f"{len(found.parts)} tensors, {values / 1e6:.1f} M values, {', '.join(kinds)}",
+        "weights": f"{len(found.recipes)} tensors, {values / 1e6:.1f} M values, {', '.join(kinds)}",
         "names": f"those of {known.layout.name}{where}{root}",
         "clip": f"{frames(config.num_frames)} of {height}x{width}: {grid_text(config.grid)} tokens",
         "positions": f"{config.pos_embed}, {kind}",
@@ -68,7 +68,7 @@ def facts(found: SourceEncoder) -> dict[str, str]:
 
 
 def _stored(found: SourceEncoder) -> str:
-    form = attention_form(found.known.common) if found.known.common else "q_v"  # our own form
+    form = attention_form(found.detected.names) if found.detected.names else "q_v"  # our own form
     return FORMS[form]
 
 
@@ -90,18 +90,18 @@ def outcomes(found: SourceEncoder) -> dict[str, str]:
 
 
 def _summary(found: SourceEncoder, adapted: LoadPlan) -> str:
-    hows = {part.sources: part.how for part in found.parts.values()}
+    hows = {part.sources: part.change for part in found.recipes.values()}
     changed = {
         name: added
-        for name, part in adapted.parts.items()
-        if name not in found.parts or part is not found.parts[name]
-        if (added := _added(part.how, hows.get(part.sources, "")))
+        for name, part in adapted.recipes.items()
+        if name not in found.recipes or part is not found.recipes[name]
+        if (added := _added(part.change, hows.get(part.sources, "")))
     }
-    left_out = {n: why for n, why in adapted.dropped.items() if n not in found.dropped}
+    left_out = {n: why for n, why in adapted.skipped.items() if n not in found.skipped}
     words = [f"{grouped(names)} {how}" for how, names in by_reason(changed)]
     words += adapted.notes
-    words += [f"without {grouped(left_out, found.known.root)}"] if left_out else []
-    words += [f"fresh: {grouped(adapted.fresh)}"] if adapted.fresh else []
+    words += [f"without {grouped(left_out, found.detected.root)}"] if left_out else []
+    words += [f"fresh: {grouped(adapted.initialised)}"] if adapted.initialised else []
     return "; ".join(words) or "exact"
 
 
@@ -116,10 +116,10 @@ def as_json(found: SourceEncoder, report: LoadReport | None) -> dict[str, Any]:
         return report.as_dict()
     return {
         "file": str(found.file.path),
-        "family": found.known.family.name,
+        "family": found.detected.family.name,
         "encoder": found.config.as_dict(),
         "facts": facts(found),
-        "assumed": list(found.assumed),
-        "dropped": found.dropped,
+        "assumed": list(found.assumptions),
+        "dropped": found.skipped,
         "variants": outcomes(found),
     }

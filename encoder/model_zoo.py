@@ -33,7 +33,7 @@ class ModelCard(NamedTuple):
     licence: str
     variant: str  # that upstream loads it into
     sha256: str = ""  # where it is known
-    told: Mapping[str, Any] = MappingProxyType({})  # what its names and shapes do not say
+    overrides: Mapping[str, Any] = MappingProxyType({})  # what its names and shapes do not say
 
     @property
     def on_hub(self) -> bool:
@@ -51,7 +51,9 @@ def _surgvista_files() -> dict[str, ModelCard]:
         "clip_base_wit400m": ("vit_base_patch16_clip_224.openai", APACHE, {}),
     }
     cards = {
-        name: ModelCard("pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", told=told)
+        name: ModelCard(
+            "pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", overrides=told
+        )
         for name, (model, licence, told) in image.items()
     }
     videomae = "https://github.com/MCG-NJU/VideoMAE/blob/main/MODEL_ZOO.md"
@@ -129,17 +131,21 @@ def find_card(name: str) -> ModelCard:
 
 def load_model(name: str) -> LoadedEncoder:
     """The encoder of a published model, and the report of its load; see `find_model`."""
-    return load_encoder(find_model(name), told=CheckpointOverrides(**find_card(name).told))
+    return load_encoder(
+        find_model(name), overrides=CheckpointOverrides(**find_card(name).overrides)
+    )
 
 
-def find_weights(source: str, told: CheckpointOverrides) -> tuple[Path, CheckpointOverrides]:
+def resolve_weights(
+    source: str, overrides: CheckpointOverrides
+) -> tuple[Path, CheckpointOverrides]:
     """A file or folder as it is; or a published model's file, with what its card tells of it where
     `told` does not. Raises what `find_model` raises."""
     path = Path(source)
     if path.exists() or (source not in CARDS and path.suffix):
-        return path, told
+        return path, overrides
     card = find_card(source)
-    return find_model(source), replace(CheckpointOverrides(**card.told), **told.given())
+    return find_model(source), replace(CheckpointOverrides(**card.overrides), **overrides.given())
 
 
 def find_model(name: str) -> Path:

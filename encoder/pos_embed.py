@@ -54,11 +54,11 @@ TABLES: dict[str, Callable[[Grid, int], Tensor]] = {
 }
 
 
-def computed_positions(kind: str, grid: Grid, dim: int, trained: Grid | None) -> Tensor:
+def computed_positions(kind: str, grid: Grid, dim: int, trained_grid: Grid | None) -> Tensor:
     """The table [n, d] of a grid: that of the grid trained on, resized where it is another."""
-    if trained is None or trained == grid:
+    if trained_grid is None or trained_grid == grid:
         return TABLES[kind](grid, dim)
-    return resize_positions(TABLES[kind](trained, dim), trained, grid)
+    return resize_positions(TABLES[kind](trained_grid, dim), trained_grid, grid)
 
 
 def resize_positions(
@@ -131,14 +131,14 @@ class SeparablePositions(nn.Module):
 
 
 def build_positions(
-    kind: str, grid: Grid, dim: int, trained: Grid | None = None
+    kind: str, grid: Grid, dim: int, trained_grid: Grid | None = None
 ) -> ComputedPositions | LearnedPositions | SeparablePositions:
     """Called with token indices [b, v], or None for all, it gives what is added to the tokens.
 
     `trained`: the grid that a computed table was trained on, where it is another.
     """
     if kind in COMPUTED:
-        return ComputedPositions(computed_positions(kind, grid, dim, trained))
+        return ComputedPositions(computed_positions(kind, grid, dim, trained_grid))
     if kind == "learned":
         return LearnedPositions(math.prod(grid), dim)
     return SeparablePositions(grid, dim)

@@ -12,7 +12,7 @@ SIDE = 224  # pixels of a clip, where nothing else is asked
 class Variant(NamedTuple):
     """Where the encoders of one row differ from VideoMAE's."""
 
-    what: str
+    description: str
     frames: int  # of a clip, where nothing else is asked
     fields: dict[str, Any]  # of EncoderConfig
     attention_form: str = "q_v"  # in upstream's files

@@ -36,12 +36,12 @@ class VideoEncoder(nn.Module):
 
     A tubelet is embedded by one matrix product, whose weight [d, p] is the convolution's kernel in
     the order of the pixels. Only tokens that are asked for are ever computed.
-    `recompute`: activation checkpointing of every block.
+    `activation_checkpointing` applies to every block.
     """
 
-    def __init__(self, config: EncoderConfig, recompute: bool = False) -> None:
+    def __init__(self, config: EncoderConfig, activation_checkpointing: bool = False) -> None:
         super().__init__()
-        self.config, self.recompute = config, recompute
+        self.config, self.activation_checkpointing = config, activation_checkpointing
         # torch's default initialisation of a linear layer is that of upstream's convolution
         self.embed = nn.Linear(config.tubelet_values, config.embed_dim)
         self.positions = build_positions(
@@ -63,7 +63,7 @@ class VideoEncoder(nn.Module):
         clip: Shaped[Tensor, "b t h w c"],
         visible: Int64[Tensor, "b v"] | None = None,
         attention: Collection[int] = (),
-        keep: Callable[[Tensor], Tensor] | None = None,
+        reduce: Callable[[Tensor], Tensor] | None = None,
     ) -> Features:
         """Features of the tubelets at `visible`, of all where None.
 
@@ -80,8 +80,8 @@ class VideoEncoder(nn.Module):
         for i, block in enumerate(self.blocks):
             if i in wanted:
                 assert isinstance(block, Block | DividedBlock)
-                maps[wanted[i]] = keep(block.attention(x)) if keep else block.attention(x)
-            x = run_block(block, x, None, self.recompute)
+                maps[wanted[i]] = reduce(block.attention(x)) if reduce else block.attention(x)
+            x = run_block(block, x, None, self.activation_checkpointing)
         return self._features(x, maps)
 
     def _embedded(self, clip: Tensor, visible: Tensor | None) -> Float[Tensor, "b v d"]:

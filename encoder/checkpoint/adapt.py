@@ -38,33 +38,33 @@ class LoadPlan(NamedTuple):
     """How an encoder of this configuration is made of a file."""
 
     config: EncoderConfig
-    parts: TensorRecipes
-    dropped: dict[str, str]  # name -> why: the file's name, or the encoder's own
-    fresh: tuple[str, ...]  # tensors of the encoder that the file does not bring
+    recipes: TensorRecipes
+    skipped: dict[str, str]  # name -> why: the file's name, or the encoder's own
+    initialised: tuple[str, ...]  # tensors of the encoder that the file does not bring
     notes: tuple[str, ...]  # what else is not as it was trained
 
 
-def adapt(found: SourceEncoder, target: EncoderConfig, options: LoadOptions) -> LoadPlan:
+def adapt(source: SourceEncoder, target: EncoderConfig, options: LoadOptions) -> LoadPlan:
     """Raises CheckpointMismatch where a tensor of attention, MLP or patches would stay fresh, a
     shape does not fit, or the file's weights cannot serve the wanted encoder."""
-    for config in (found.config, target):
+    for config in (source.config, target):
         if config.tokens > MOST_TOKENS:
             raise CheckpointMismatch(
-                f"{found.file.path}: {config.tokens} tokens a clip, above {MOST_TOKENS}; "
+                f"{source.file.path}: {config.tokens} tokens a clip, above {MOST_TOKENS}; "
                 "take fewer frames or a smaller image_size"
             )
-    target = _with_trained_grid(found.config, target)
-    parts, dropped = dict(found.parts), dict(found.dropped)
-    _patches(found, target, parts, options.inflation)
-    _blocks(found, target, parts)
-    adapt_positions(found, target, parts, dropped)
-    _last_norm(found, target, parts, dropped, options.keep_norm)
+    target = _with_trained_grid(source.config, target)
+    parts, dropped = dict(source.recipes), dict(source.skipped)
+    _patches(source, target, parts, options.inflation)
+    _blocks(source, target, parts)
+    adapt_positions(source, target, parts, dropped)
+    _last_norm(source, target, parts, dropped, options.keep_norm)
     with torch.device("meta"):
         wanted = VideoEncoder(target).state_dict()
-    _fit(found, wanted, parts, dropped, options.allow_missing)
+    _fit(source, wanted, parts, dropped, options.allow_missing)
     fresh = tuple(name for name in wanted if name not in parts)
-    _refuse(found, wanted, fresh, options.allow_missing)
-    return LoadPlan(target, parts, dropped, fresh, _notes(found.config, target))
+    _refuse(source, wanted, fresh, options.allow_missing)
+    return LoadPlan(target, parts, dropped, fresh, _notes(source.config, target))
 
 
 def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
@@ -195,14 +195,14 @@ def _refuse(
         )
 
 
-def shape_of(part: TensorRecipe, tensors: Mapping[str, Tensor]) -> torch.Size:
+def shape_of(recipe: TensorRecipe, tensors: Mapping[str, Tensor]) -> torch.Size:
     """The shape that a part will have, from stand-ins that take no memory.
 
     Not from tensors on the meta device: dividing or joining those imports torch's compiler, a
     second and a half.
     """
     one = torch.empty(())
-    return part.make(*(one.expand(tensors[source].shape) for source in part.sources)).shape
+    return recipe.make(*(one.expand(tensors[source].shape) for source in recipe.sources)).shape
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -22,7 +22,7 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 
 Tensors = dict[str, Tensor]
-MODEL = "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 OWN = "own"
 
 
@@ -37,7 +37,9 @@ def write_huggingface(path: Path, tensors: Tensors, config: EncoderConfig) -> No
     pooled = config.norm == "pooled"
     root = "videomae." if pooled else ""
     path.mkdir()
-    save_file(contiguous(to_huggingface(tensors, config, root)), path / MODEL, {"format": "pt"})
+    save_file(
+        contiguous(to_huggingface(tensors, config, root)), path / WEIGHTS_FILE, {"format": "pt"}
+    )
     name = "VideoMAEForVideoClassification" if pooled else "VideoMAEModel"
     write_json(path / "config.json", {"architectures": [name], **huggingface_config(config)})
     write_json(path / "preprocessor_config.json", preprocessor_config(config))

@@ -9,7 +9,7 @@ from torch import Tensor
 from encoder.checkpoint.families import IMAGENET
 from encoder.checkpoint.key_maps import HUGGINGFACE, TIMM, foreign_names
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.qkv_formats import stored
+from encoder.checkpoint.qkv_formats import convert_qkv
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_recipe import matrix_to_kernel
 from encoder.config import EncoderConfig
@@ -99,7 +99,7 @@ def block_tensors(tensors: Tensors, blocks: str, form: str) -> dict[str, Tensor]
         else:
             common[plain] = tensor
     for attention, inside in attentions.items():
-        held = stored(inside, form)
+        held = convert_qkv(inside, form)
         common |= {f"{attention}.{inner}": tensor for inner, tensor in held.items()}
     return common
 

@@ -32,15 +32,15 @@ class Family(NamedTuple):
     title: str
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
-    kernel: int = 0  # axes of the patch embedding's weight, 5 with time; 0: either
+    kernel_axes: int = 0  # axes of the patch embedding's weight, 5 with time; 0: either
     pixels: Pixels = IMAGENET
-    steps: int = 8  # tubelets in time where the file does not say it
-    beyond: Mapping[str, Any] = MappingProxyType({})  # fields of EncoderConfig
-    doubt: str = ""  # what other files with the same names would want otherwise
+    grid_frames: int = 8  # tubelets in time where the file does not say it
+    fields: Mapping[str, Any] = MappingProxyType({})  # fields of EncoderConfig
+    ambiguity: str = ""  # what other files with the same names would want otherwise
     unused: tuple[str, ...] = ()  # tables in the file that are computed here
 
 
-OWN_FAMILY = Family("own", "this project's", kernel=2)
+OWN_FAMILY = Family("own", "this project's", kernel_axes=2)
 CLIP_BLOCK = {"activation": "quick_gelu", "norm_eps": 1e-5}
 POSITIONS = ("pos_embed", "pos_embed_spatial")
 # The first row that fits counts.
@@ -51,84 +51,84 @@ FAMILIES = (
         "mvd",
         "MVD or SurgVISTA student (pretraining)",
         has=("mask_token_vid", "decoder_vid.norm.weight"),
-        kernel=5,
-        beyond={"pos_embed": "sincos3d"},
+        kernel_axes=5,
+        fields={"pos_embed": "sincos3d"},
         unused=("pos_embed",),
     ),
     Family(
         "timesformer",
         "TimeSformer",
         has=("blocks.0.time_attn.qkv.weight", "cls_token", "pos_embed", "time_embed"),
-        kernel=4,
+        kernel_axes=4,
         pixels=KINETICS,
-        beyond={"attention": "divided", "pooling": "first"},
+        fields={"attention": "divided", "pooling": "first"},
     ),
     Family(
         "mae_st",
         "mae_st (MAE or ViT for video, separate positions)",
         has=("pos_embed_spatial", "pos_embed_temporal"),
-        kernel=5,
+        kernel_axes=5,
         pixels=KINETICS,
-        beyond={"pooling": "first"},
+        fields={"pooling": "first"},
     ),
     Family(
         "mae_st_joint",
         "mae_st (MAE or ViT for video, joint positions)",
         has=("pos_embed", "blocks.0.attn.q.weight"),
         lacks=("fc_norm.weight",),
-        kernel=5,
+        kernel_axes=5,
         pixels=KINETICS,
-        beyond={"pooling": "first"},
+        fields={"pooling": "first"},
     ),
     Family(
         "unified_image_clip",
         "unified_base_image of CLIP's kind",
         has=("cls_token", "pos_embed", "time_embed", "norm_pre.weight"),
-        kernel=4,
+        kernel_axes=4,
         pixels=CLIP,
-        beyond={**CLIP_BLOCK, "pooling": "first"},
+        fields={**CLIP_BLOCK, "pooling": "first"},
     ),
     Family(
         "unified_image",
         "unified_base_image",
         has=("cls_token", "pos_embed", "time_embed"),
-        kernel=4,
-        beyond={"pooling": "first"},
-        doubt="pixels: of 0.5 and 0.5 where it began as augreg or orig_in21k",
+        kernel_axes=4,
+        fields={"pooling": "first"},
+        ambiguity="pixels: of 0.5 and 0.5 where it began as augreg or orig_in21k",
     ),
     Family(
         "clip",
         "CLIP's image encoder",
         has=("cls_token", "pos_embed", "norm_pre.weight"),
-        kernel=4,
+        kernel_axes=4,
         pixels=CLIP,
-        steps=1,
-        beyond={**CLIP_BLOCK, "pooling": "first"},
-        doubt="activation: gelu where it is not OpenAI's (LAION)",
+        grid_frames=1,
+        fields={**CLIP_BLOCK, "pooling": "first"},
+        ambiguity="activation: gelu where it is not OpenAI's (LAION)",
     ),
     Family(
         "image",
         "image ViT (MAE, DINO, supervised)",
         has=("cls_token", "pos_embed"),
-        kernel=4,
-        steps=1,
-        beyond={"pooling": "first"},
-        doubt="pixels: mean 0.5, std 0.5 where it is augreg or orig_in21k (normalisation=half)",
+        kernel_axes=4,
+        grid_frames=1,
+        fields={"pooling": "first"},
+        ambiguity="pixels: mean 0.5, std 0.5 where it is augreg or orig_in21k (normalisation=half)",
     ),
     Family(
         "learned",
         "unified model with learned positions",
         has=("pos_embed",),
         lacks=("cls_token",),
-        beyond={"pos_embed": "learned"},
+        fields={"pos_embed": "learned"},
     ),
     Family(
         "image_mae",
         "MAE for images with computed positions (pretraining)",
         has=("encoder_to_decoder.weight",),
         lacks=("cls_token", *POSITIONS),
-        kernel=4,
-        steps=1,
+        kernel_axes=4,
+        grid_frames=1,
     ),
     Family(
         "videomae_pretrain",
@@ -141,7 +141,7 @@ FAMILIES = (
         "VideoMAE, VideoMAE V2, InternVideo, unified model (finetuned)",
         has=("fc_norm.weight",),
         lacks=("cls_token", *POSITIONS),
-        doubt="positions: sincos3d where it was finetuned as unified_base_st",
+        ambiguity="positions: sincos3d where it was finetuned as unified_base_st",
     ),
     Family(
         "videomae",
@@ -157,8 +157,8 @@ class DetectedFamily(NamedTuple):
     family: Family
     layout: Layout
     root: str
-    common: dict[str, str]  # common name -> name in the file, of what lies under the root
-    outside: tuple[str, ...]  # names in the file of all else
+    names: dict[str, str]  # common name -> name in the file, of what lies under the root
+    other_names: tuple[str, ...]  # names in the file of all else
 
 
 def detect_family(tensors: Mapping[str, Tensor], source: str) -> DetectedFamily:
@@ -197,7 +197,7 @@ def _family(
     kernel = tensors[common["patch_embed.proj.weight"]].ndim
     everywhere = common.keys() | set(outside)
     for family in FAMILIES:
-        if family.kernel not in (0, kernel):
+        if family.kernel_axes not in (0, kernel):
             continue
         if everywhere >= set(family.has) and not common.keys() & set(family.lacks):
             return DetectedFamily(family, layout, root, common, tuple(outside))

@@ -30,18 +30,18 @@ RECORDED = {
 
 class InferredEncoderConfig(NamedTuple):
     config: EncoderConfig
-    assumed: tuple[str, ...]  # what neither the file nor the user said
+    assumptions: tuple[str, ...]  # what neither the file nor the user said
 
 
 def infer_config(
-    known: DetectedFamily,
+    detected: DetectedFamily,
     tensors: Mapping[str, Tensor],
     recorded: Mapping[str, Any],
-    told: CheckpointOverrides,
+    overrides: CheckpointOverrides,
     source: str,
 ) -> InferredEncoderConfig:
     """Raises CheckpointMismatch where shapes contradict each other or something must be told."""
-    shapes = {common: tuple(tensors[name].shape) for common, name in known.common.items()}
+    shapes = {common: tuple(tensors[name].shape) for common, name in detected.names.items()}
     embed = shapes["patch_embed.proj.weight"]
     if len(embed) not in (4, 5) or not all(embed):
         raise CheckpointMismatch(
@@ -53,12 +53,12 @@ def infer_config(
         raise CheckpointMismatch(
             f"{source}: patches of {rows}x{columns} pixels; square ones can be"
         )
-    said = {**_recorded(recorded), **told.given()}
+    said = {**_recorded(recorded), **overrides.given()}
     said |= _pixels(said.pop("normalisation", None))
-    family = known.family
+    family = detected.family
     fields: dict[str, Any] = {
         "embed_dim": width,
-        "depth": _depth(known.common),
+        "depth": _depth(detected.names),
         "mlp_ratio": _hidden(shapes) / width,
         "patch_size": rows,
         "tubelet_size": tubelet,
@@ -69,11 +69,11 @@ def infer_config(
         "norm": "tokens" if "norm.weight" in shapes else "pooled",
         "mean": family.pixels.mean,
         "std": family.pixels.std,
-        **family.beyond,
+        **family.fields,
         **{key: said[key] for key in said.keys() & {"mean", "std", "activation", "norm_eps"}},
         "num_heads": _heads(width, said.get("num_heads"), source),
     }
-    return _with_grid(known, shapes, fields, said, source)
+    return _with_grid(detected, shapes, fields, said, source)
 
 
 def _with_grid(
@@ -85,7 +85,7 @@ def _with_grid(
 ) -> InferredEncoderConfig:
     """Adds frames, image size and positions; whatever the shapes say counts most."""
     tubelet, patch = fields["tubelet_size"], fields["patch_size"]
-    steps = said["num_frames"] // tubelet if "num_frames" in said else known.family.steps
+    steps = said["num_frames"] // tubelet if "num_frames" in said else known.family.grid_frames
     rows, columns = (side // patch for side in said.get("image_size", 2 * (PUBLISHED_SIDE,)))
     assumed = []
     positions = _places(shapes, fields["class_token"], known)
@@ -102,8 +102,8 @@ def _with_grid(
     fields |= {"num_frames": steps * tubelet, "image_size": (rows * patch, columns * patch)}
     if not shapes.keys() & {"norm.weight", "fc_norm.weight"}:
         assumed.append("no LayerNorm at its end; that of the pooled tokens begins untrained")
-    if known.family.doubt and not said.keys() & {"mean", "activation", "pos_embed"}:
-        assumed.append(known.family.doubt)
+    if known.family.ambiguity and not said.keys() & {"mean", "activation", "pos_embed"}:
+        assumed.append(known.family.ambiguity)
     try:
         return InferredEncoderConfig(EncoderConfig(**fields), tuple(assumed))
     except ValidationError as error:

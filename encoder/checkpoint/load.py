@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from encoder.checkpoint.adapt import DEFAULTS, LoadOptions, adapt
 from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.checkpoint.tensor_recipe import TensorRecipe
@@ -25,8 +25,8 @@ class LoadedEncoder(NamedTuple):
 
 def load_encoder(
     path: Path,
-    wanted: EncoderConfig | None = None,
-    told: CheckpointOverrides | None = None,
+    config: EncoderConfig | None = None,
+    overrides: CheckpointOverrides | None = None,
     options: LoadOptions = DEFAULTS,
 ) -> LoadedEncoder:
     """The encoder of a file, or `wanted` with the weights of that file.
@@ -35,32 +35,32 @@ def load_encoder(
     CheckpointMismatch, and then nothing is loaded, where the file is not whole or of no known
     family, has values that are not finite, or does not fit the wanted encoder.
     """
-    return load_source(find_source(path, told), wanted, options)
+    return load_source(read_source(path, overrides), config, options)
 
 
 def load_source(
-    found: SourceEncoder, wanted: EncoderConfig | None, options: LoadOptions = DEFAULTS
+    source: SourceEncoder, config: EncoderConfig | None, options: LoadOptions = DEFAULTS
 ) -> LoadedEncoder:
     """As `load_encoder`, of a file that was looked into already."""
-    adapted = adapt(found, wanted or found.config, options)
+    adapted = adapt(source, config or source.config, options)
     with torch.device("meta"):
         encoder = VideoEncoder(adapted.config)
-    initialise(encoder, adapted.fresh)
-    for name, part in adapted.parts.items():
+    initialise(encoder, adapted.initialised)
+    for name, part in adapted.recipes.items():
         owner, _, leaf = name.rpartition(".")
         module = encoder.get_submodule(owner)
-        setattr(module, leaf, nn.Parameter(value_of(part, found.file, name)))
-    return LoadedEncoder(encoder, LoadReport(found, adapted))
+        setattr(module, leaf, nn.Parameter(make_tensor(part, source.file, name)))
+    return LoadedEncoder(encoder, LoadReport(source, adapted))
 
 
-def value_of(part: TensorRecipe, file: TensorFile, name: str) -> Tensor:
+def make_tensor(recipe: TensorRecipe, file: TensorFile, name: str) -> Tensor:
     """A part's values as float32 in memory of their own; refuses those that are not finite."""
-    made = part.make(*(file.read(source) for source in part.sources))
+    made = recipe.make(*(file.read(source) for source in recipe.sources))
     value = torch.empty(made.shape).copy_(made)
     if not torch.isfinite(value).all():
         bad = int((~torch.isfinite(value)).sum())
         raise CheckpointMismatch(
-            f"{file.path}: {bad} of the {value.numel()} values of {' + '.join(part.sources)} are "
+            f"{file.path}: {bad} of the {value.numel()} values of {' + '.join(recipe.sources)} are "
             f"not finite; it would become {name}, take an earlier checkpoint"
         )
     return value

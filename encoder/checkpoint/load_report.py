@@ -20,47 +20,47 @@ WHOLES = ("positions", "class_token")  # parts of these are told apart
 class LoadReport(NamedTuple):
     """Of one load; `str` of it is what a user reads, `as_dict` what a run keeps."""
 
-    found: SourceEncoder
-    adapted: LoadPlan
+    source: SourceEncoder
+    plan: LoadPlan
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
     def lines(self) -> Iterator[str]:
-        found, adapted = self.found, self.adapted
-        yield f"{found.file.path}: {found.known.family.title}"
+        found, adapted = self.source, self.plan
+        yield f"{found.file.path}: {found.detected.family.title}"
         yield line("encoder", describe_encoder(adapted.config))
-        yield line("loaded", f"{len(adapted.parts)} tensors, {self._values() / 1e6:.1f} M values")
-        changed = {name: part.how for name, part in adapted.parts.items() if part.how}
+        yield line("loaded", f"{len(adapted.recipes)} tensors, {self._values() / 1e6:.1f} M values")
+        changed = {name: part.change for name, part in adapted.recipes.items() if part.change}
         for how, names in by_reason(changed):
             yield line("changed", f"{grouped(names)}: {how}")
         for note in adapted.notes:
             yield line("changed", note)
-        for why, names in by_reason(adapted.dropped):
-            yield line("dropped", f"{grouped(names, found.known.root)}: {why}")
-        if adapted.fresh:
-            yield line("fresh", f"{grouped(adapted.fresh)}: not in the file, begin untrained")
-        for what in found.assumed:
+        for why, names in by_reason(adapted.skipped):
+            yield line("dropped", f"{grouped(names, found.detected.root)}: {why}")
+        if adapted.initialised:
+            yield line("fresh", f"{grouped(adapted.initialised)}: not in the file, begin untrained")
+        for what in found.assumptions:
             yield line("assumed", what)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, tensor by tensor."""
         return {
-            "file": str(self.found.file.path),
-            "family": self.found.known.family.name,
+            "file": str(self.source.file.path),
+            "family": self.source.detected.family.name,
             "loaded": {
-                name: {"from": list(part.sources), **({"how": part.how} if part.how else {})}
-                for name, part in self.adapted.parts.items()
+                name: {"from": list(part.sources), **({"how": part.change} if part.change else {})}
+                for name, part in self.plan.recipes.items()
             },
-            "dropped": self.adapted.dropped,
-            "fresh": list(self.adapted.fresh),
-            "notes": list(self.adapted.notes),
-            "assumed": list(self.found.assumed),
+            "dropped": self.plan.skipped,
+            "fresh": list(self.plan.initialised),
+            "notes": list(self.plan.notes),
+            "assumed": list(self.source.assumptions),
         }
 
     def _values(self) -> int:
-        tensors = self.found.file.tensors
-        return sum(shape_of(part, tensors).numel() for part in self.adapted.parts.values())
+        tensors = self.source.file.tensors
+        return sum(shape_of(part, tensors).numel() for part in self.plan.recipes.values())
 
 
 def describe_encoder(config: EncoderConfig) -> str:

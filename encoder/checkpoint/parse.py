@@ -12,15 +12,15 @@ from encoder.checkpoint.families import OWN_FAMILY, DetectedFamily, detect_famil
 from encoder.checkpoint.infer_config import infer_config
 from encoder.checkpoint.key_maps import OWN
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.qkv_formats import Names, attention_parts
+from encoder.checkpoint.qkv_formats import Names, attention_recipes
 from encoder.checkpoint.safe_open import CheckpointMismatch, one_line
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.checkpoint.tensor_recipe import (
     TensorRecipe,
     TensorRecipes,
-    copied,
-    filled,
-    flattened,
+    constant_tensor,
+    copy_tensor,
+    flatten_tensor,
     kernel_to_matrix,
 )
 from encoder.config import EncoderConfig, first_error
@@ -58,23 +58,23 @@ class SourceEncoder(NamedTuple):
     """An encoder in a file, as those who trained it would run it; no tensor is read yet."""
 
     file: TensorFile
-    known: DetectedFamily
+    detected: DetectedFamily
     config: EncoderConfig
-    parts: TensorRecipes
-    dropped: dict[str, str]  # name in the file -> why
-    assumed: tuple[str, ...]  # what neither the file nor the user said
+    recipes: TensorRecipes
+    skipped: dict[str, str]  # name in the file -> why
+    assumptions: tuple[str, ...]  # what neither the file nor the user said
 
 
-def find_source(path: Path, told: CheckpointOverrides | None = None) -> SourceEncoder:
+def read_source(path: Path, overrides: CheckpointOverrides | None = None) -> SourceEncoder:
     """Recognises a file and tells how an encoder is made of it; reads names and shapes only.
 
     Raises CheckpointMismatch where it is not whole, of no known family, or lacks a tensor; where
     it has one that its family has not; and where `told` is needed and not given.
     """
-    return parse_source(TensorFile(path), told or CheckpointOverrides())
+    return parse_source(TensorFile(path), overrides or CheckpointOverrides())
 
 
-def parse_source(file: TensorFile, told: CheckpointOverrides) -> SourceEncoder:
+def parse_source(file: TensorFile, overrides: CheckpointOverrides) -> SourceEncoder:
     """As `find_encoder`, of an opened file."""
     if own := _own_config(file):
         return _own(file, own)
@@ -85,16 +85,16 @@ def parse_source(file: TensorFile, told: CheckpointOverrides) -> SourceEncoder:
             "encoder.safetensors of the run"
         )
     try:
-        measured = infer_config(known, file.tensors, file.recorded, told, str(file.path))
+        measured = infer_config(known, file.tensors, file.metadata, overrides, str(file.path))
         parts, dropped = _parts(known, measured.config, file.tensors)
     except CONTRADICTIONS as error:
         raise CheckpointMismatch(
             f"{file.path}: named like {known.family.title}, but its names and shapes contradict "
             f"each other ({type(error).__name__}: {one_line(error)})"
         ) from None
-    others = tuple(f"the file has {name!r} as well: not read" for name in file.others)
+    others = tuple(f"the file has {name!r} as well: not read" for name in file.other_wrappers)
     found = SourceEncoder(
-        file, known, measured.config, parts, dropped, (*measured.assumed, *others)
+        file, known, measured.config, parts, dropped, (*measured.assumptions, *others)
     )
     _require_all_used(found)
     return found
@@ -102,7 +102,7 @@ def parse_source(file: TensorFile, told: CheckpointOverrides) -> SourceEncoder:
 
 def _own_config(file: TensorFile) -> str | None:
     """The configuration that this project writes: the encoder's alone, or within a run's."""
-    alone, run = file.recorded.get("encoder"), file.recorded.get("config")
+    alone, run = file.metadata.get("encoder"), file.metadata.get("config")
     if isinstance(alone, str):
         return alone
     try:
@@ -123,7 +123,7 @@ def _own(file: TensorFile, text: str) -> SourceEncoder:
     root = "" if "embed.weight" in file.tensors else "encoder."
     inside = [name for name in file.tensors if name.startswith(root)]
     outside = tuple(name for name in file.tensors if not name.startswith(root))
-    parts = {name.removeprefix(root): copied(name) for name in inside}
+    parts = {name.removeprefix(root): copy_tensor(name) for name in inside}
     known = DetectedFamily(OWN_FAMILY, OWN, root, {}, outside)
     dropped = {name: _beside(name, known) or "decoder" for name in outside}
     return SourceEncoder(file, known, config, parts, dropped, ())
@@ -132,25 +132,25 @@ def _own(file: TensorFile, text: str) -> SourceEncoder:
 def _parts(
     known: DetectedFamily, config: EncoderConfig, tensors: Mapping[str, Tensor]
 ) -> tuple[TensorRecipes, dict[str, str]]:
-    names = known.common
+    names = known.names
     dropped: dict[str, str] = {}
     parts: TensorRecipes = {
-        "embed.weight": copied(names["patch_embed.proj.weight"]).then(kernel_to_matrix)
+        "embed.weight": copy_tensor(names["patch_embed.proj.weight"]).then(kernel_to_matrix)
     }
     bias = names.get("patch_embed.proj.bias")
-    without = filled((config.embed_dim,), 0.0, "no bias in the file")
-    parts["embed.bias"] = copied(bias) if bias else without
+    without = constant_tensor((config.embed_dim,), 0.0, "no bias in the file")
+    parts["embed.bias"] = copy_tensor(bias) if bias else without
     parts |= _positions(names, config, tensors)
     for own, theirs in (("norm_pre", "norm_pre"), ("norm", _last_norm(config))):
         for end in ("weight", "bias"):
             if name := names.get(f"{theirs}.{end}"):
-                parts[f"{own}.{end}"] = copied(name)
+                parts[f"{own}.{end}"] = copy_tensor(name)
     for i in range(config.depth):
         divided = config.attention == "divided"
-        block, unused = block_parts(f"blocks.{i}", names, config.embed_dim, divided=divided)
+        block, unused = block_recipes(f"blocks.{i}", names, config.embed_dim, divided=divided)
         parts |= block
         dropped |= unused
-    dropped |= dict.fromkeys(known.outside, "not under the encoder")
+    dropped |= dict.fromkeys(known.other_names, "not under the encoder")
     used = {source for part in parts.values() for source in part.sources} | dropped.keys()
     for common, name in names.items():
         if name not in used and (why := _beside(common, known)):
@@ -168,21 +168,23 @@ def _beside(common: str, known: DetectedFamily) -> str:
     return next((why for prefix, why in BESIDE if common.startswith(prefix)), "")
 
 
-def block_parts(
+def block_recipes(
     block: str, names: Names, width: int, *, divided: bool = False
 ) -> tuple[TensorRecipes, dict[str, str]]:
     """Parts of one block, `blocks.3`, that are in the file, and what is dropped and why."""
     inner: TensorRecipes = {}
     for name in (*ALWAYS, *SCALES):
         if found := names.get(f"{block}.{name}"):
-            inner[f"space.{name}" if divided else name] = copied(found)
-    attention, dropped = attention_parts(f"{block}.attn", names, width)
+            inner[f"space.{name}" if divided else name] = copy_tensor(found)
+    attention, dropped = attention_recipes(f"{block}.attn", names, width)
     inner |= {f"{'space.' if divided else ''}attn.{key}": part for key, part in attention.items()}
     if divided:
         inner |= {
-            name: copied(names[f"{block}.{name}"]) for name in TIME if f"{block}.{name}" in names
+            name: copy_tensor(names[f"{block}.{name}"])
+            for name in TIME
+            if f"{block}.{name}" in names
         }
-        attention, unused = attention_parts(f"{block}.time_attn", names, width)
+        attention, unused = attention_recipes(f"{block}.time_attn", names, width)
         inner |= {f"time_attn.{key}": part for key, part in attention.items()}
         dropped |= unused
     return {f"{block}.{name}": part for name, part in inner.items()}, dropped
@@ -191,29 +193,29 @@ def block_parts(
 def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> TensorRecipes:
     parts: TensorRecipes = {}
     if config.class_token:
-        parts["class_token.token"] = flattened(names["cls_token"])
+        parts["class_token.token"] = flatten_tensor(names["cls_token"])
     if not config.positions_learned:
         return parts
     if "pos_embed_spatial" in names:
-        parts["positions.space"] = rows_of(names["pos_embed_spatial"])
-        parts["positions.time"] = rows_of(names["pos_embed_temporal"])
+        parts["positions.space"] = position_table(names["pos_embed_spatial"])
+        parts["positions.time"] = position_table(names["pos_embed_temporal"])
         if config.class_token and (of_class := names.get("pos_embed_class")):
-            parts["class_token.position"] = flattened(of_class)
+            parts["class_token.position"] = flatten_tensor(of_class)
         return parts
     table = names["pos_embed"]
     first = tensors[table].shape[-2] - _places(config)  # 1 behind a class token's
     places = "space" if config.pos_embed == "separable" else "tokens"
-    parts[f"positions.{places}"] = rows_of(table).then(lambda rows: rows[first:])
+    parts[f"positions.{places}"] = position_table(table).then(lambda rows: rows[first:])
     if config.class_token:
         parts["class_token.position"] = (
-            rows_of(table).then(lambda rows: rows[0])
+            position_table(table).then(lambda rows: rows[0])
             if first
-            else filled((config.embed_dim,), 0.0, "a class token without position")
+            else constant_tensor((config.embed_dim,), 0.0, "a class token without position")
         )
     if config.pos_embed == "separable":
         time = names.get("time_embed")
-        one = filled((1, config.embed_dim), 0.0, "one frame: 0")
-        parts["positions.time"] = rows_of(time) if time else one
+        one = constant_tensor((1, config.embed_dim), 0.0, "one frame: 0")
+        parts["positions.time"] = position_table(time) if time else one
     return parts
 
 
@@ -222,19 +224,19 @@ def _places(config: EncoderConfig) -> int:
     return rows * columns * (frames if config.pos_embed == "learned" else 1)
 
 
-def rows_of(name: str) -> TensorRecipe:
+def position_table(name: str) -> TensorRecipe:
     """A table [n d] that the file holds with further axes of length one."""
-    return copied(name).then(lambda table: table.flatten(0, -2))
+    return copy_tensor(name).then(lambda table: table.flatten(0, -2))
 
 
 def _require_all_used(found: SourceEncoder) -> None:
     """Raises CheckpointMismatch where a tensor of the file is neither used nor known."""
-    used = {source for part in found.parts.values() for source in part.sources}
+    used = {source for part in found.recipes.values() for source in part.sources}
     unknown = [
-        name for name in found.known.common.values() if name not in used | found.dropped.keys()
+        name for name in found.detected.names.values() if name not in used | found.skipped.keys()
     ]
     if unknown:
         raise CheckpointMismatch(
-            f"{found.file.path}: {len(unknown)} tensors that {found.known.family.title} has not "
+            f"{found.file.path}: {len(unknown)} tensors that {found.detected.family.title} has not "
             f"({', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}): another kind of model"
         )

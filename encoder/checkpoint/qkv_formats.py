@@ -8,10 +8,10 @@ from torch import Tensor
 from encoder.checkpoint.tensor_recipe import (
     TensorRecipe,
     TensorRecipes,
-    copied,
-    filled,
-    joined,
-    third,
+    concat_qkv,
+    constant_tensor,
+    copy_tensor,
+    qkv_slice,
 )
 
 Names = Mapping[str, str]
@@ -35,7 +35,7 @@ def attention_form(names: Collection[str], attention: str = "blocks.0.attn") -> 
     return "fused" if f"{attention}.qkv.bias" in names else "plain"
 
 
-def attention_parts(
+def attention_recipes(
     attention: str, names: Names, width: int
 ) -> tuple[TensorRecipes, dict[str, str]]:
     """The parts `qkv.weight`, `q_bias`, `v_bias` and `proj`, and what is dropped and why.
@@ -50,15 +50,15 @@ def attention_parts(
     parts: TensorRecipes = {}
     separate = [name(f"{which}.weight") for which in "qkv"]
     if fused := name("qkv.weight"):
-        parts["qkv.weight"] = copied(fused)
+        parts["qkv.weight"] = copy_tensor(fused)
     elif all(separate):
-        parts["qkv.weight"] = joined([found for found in separate if found])
+        parts["qkv.weight"] = concat_qkv([found for found in separate if found])
     for which, place in (("q", 0), ("v", 2)):
         if part := _bias(attention, names, which, place, width):
             parts[f"{which}_bias"] = part
     for inner in ("proj.weight", "proj.bias"):
         if found := name(inner):
-            parts[inner] = copied(found)
+            parts[inner] = copy_tensor(found)
     keys = name("k.bias")
     return parts, {keys: KEY_BIAS} if keys else {}
 
@@ -66,16 +66,16 @@ def attention_parts(
 def _bias(attention: str, names: Names, which: str, place: int, width: int) -> TensorRecipe | None:
     for inner in (f"{which}_bias", f"{which}.bias"):
         if found := names.get(f"{attention}.{inner}"):
-            return copied(found)
+            return copy_tensor(found)
     if fused := names.get(f"{attention}.qkv.bias"):
-        return third(fused, place)
+        return qkv_slice(fused, place)
     beside = {f"{attention}.{other}{end}" for other in "qv" for end in ("_bias", ".bias")}
     if beside & names.keys():
         return None  # the other one is there: this one is missing
-    return filled((width,), 0.0, "no bias in the file")
+    return constant_tensor((width,), 0.0, "no bias in the file")
 
 
-def stored(tensors: Mapping[str, Tensor], form: str) -> dict[str, Tensor]:
+def convert_qkv(tensors: Mapping[str, Tensor], form: str) -> dict[str, Tensor]:
     """`qkv.weight`, `q_bias`, `v_bias` of one attention in one of FORMS; others as they are.
 
     Raises ValueError where `form` has no biases and these are not 0.

@@ -44,8 +44,8 @@ class TensorSource(NamedTuple):
     tensors: dict[str, Tensor]  # shapes and types, no data
     read: Callable[[str], Tensor]
     wrapper: str  # the entry under which the tensors lie
-    others: tuple[str, ...]  # entries that could have been the wrapper as well
-    recorded: dict[str, Any]  # plain values
+    other_wrappers: tuple[str, ...]  # entries that could have been the wrapper as well
+    metadata: dict[str, Any]  # plain values
 
 
 def open_file(file: Path) -> TensorSource:

@@ -40,13 +40,13 @@ class TensorFile:
         self._touched = 0
         self._file_of: dict[str, Path] = {}
         self.tensors: dict[str, Tensor] = {}
-        self.recorded: dict[str, Any] = _configs_beside(self.files[0])
+        self.metadata: dict[str, Any] = _configs_beside(self.files[0])
         for file in self.files:
             opened = self._open(file)
             self.tensors |= opened.tensors
             self._file_of |= dict.fromkeys(opened.tensors, file)
-            self.recorded |= opened.recorded
-            self.wrapper, self.others = opened.wrapper, opened.others
+            self.metadata |= opened.metadata
+            self.wrapper, self.other_wrappers = opened.wrapper, opened.other_wrappers
         if not any(tensor.numel() for tensor in self.tensors.values()):
             raise CheckpointMismatch(
                 f"{path}: its tensors are empty, as where DeepSpeed's ZeRO 3 keeps weights in "

@@ -16,36 +16,36 @@ class TensorRecipe(NamedTuple):
 
     sources: tuple[str, ...]
     make: Callable[..., Tensor]
-    how: str = ""
+    change: str = ""
 
     def then(self, change: Callable[[Tensor], Tensor], how: str = "") -> "TensorRecipe":
         """The same tensor after one more change."""
         return TensorRecipe(
             self.sources,
             lambda *sources: change(self.make(*sources)),
-            ", then ".join(filter(None, (self.how, how))),
+            ", then ".join(filter(None, (self.change, how))),
         )
 
 
 TensorRecipes = dict[str, TensorRecipe]
 
 
-def copied(name: str) -> TensorRecipe:
+def copy_tensor(name: str) -> TensorRecipe:
     return TensorRecipe((name,), lambda tensor: tensor)
 
 
-def flattened(name: str) -> TensorRecipe:
+def flatten_tensor(name: str) -> TensorRecipe:
     """A vector that the file holds with axes of length one."""
     return TensorRecipe((name,), lambda tensor: tensor.flatten())
 
 
-def filled(shape: Iterable[int], value: float, how: str) -> TensorRecipe:
+def constant_tensor(shape: Iterable[int], value: float, how: str) -> TensorRecipe:
     """A tensor that a file leaves out because it is constant."""
     size = tuple(shape)
     return TensorRecipe((), lambda: torch.full(size, value), how)
 
 
-def third(name: str, which: int) -> TensorRecipe:
+def qkv_slice(name: str, which: int) -> TensorRecipe:
     """Queries (0), keys (1) or values (2) of a fused tensor."""
     return TensorRecipe(
         (name,),
@@ -54,7 +54,7 @@ def third(name: str, which: int) -> TensorRecipe:
     )
 
 
-def joined(names: Iterable[str]) -> TensorRecipe:
+def concat_qkv(names: Iterable[str]) -> TensorRecipe:
     """Queries, keys and values one after the other."""
     return TensorRecipe(tuple(names), lambda *parts: torch.cat(parts), "from separate q, k and v")
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from encoder.checkpoint import export
-from encoder.checkpoint.export import MODEL, contiguous, write_json
+from encoder.checkpoint.export import WEIGHTS_FILE, contiguous, write_json
 from encoder.checkpoint.export_formats import (
     block_tensors,
     require_holds,
@@ -23,12 +23,17 @@ from encoder.checkpoint.key_maps import (
     find_roots,
     foreign_names,
 )
-from encoder.checkpoint.load import value_of
+from encoder.checkpoint.load import make_tensor
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, block_parts, find_source, rows_of
+from encoder.checkpoint.parse import SourceEncoder, block_recipes, position_table, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
-from encoder.checkpoint.tensor_recipe import TensorRecipe, TensorRecipes, copied, flattened
+from encoder.checkpoint.tensor_recipe import (
+    TensorRecipe,
+    TensorRecipes,
+    copy_tensor,
+    flatten_tensor,
+)
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
@@ -90,21 +95,23 @@ def read_autoencoder(path: Path, told: CheckpointOverrides | None = None) -> Aut
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return Autoencoder(OWN, read_weights(newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)))
-    return autoencoder_of(find_source(path, told))
+    return autoencoder_of(read_source(path, told))
 
 
 def autoencoder_of(found: SourceEncoder) -> Autoencoder:
     """As `read_autoencoder`, of a file that was looked into."""
     file = found.file
-    parts = {f"encoder.{name}": part for name, part in found.parts.items()}
+    parts = {f"encoder.{name}": part for name, part in found.recipes.items()}
     layout, decoder = _decoder(file)
     parts |= {f"decoder.{name}": part for name, part in decoder.items()}
-    return Autoencoder(layout, {name: value_of(part, file, name) for name, part in parts.items()})
+    return Autoencoder(
+        layout, {name: make_tensor(part, file, name) for name, part in parts.items()}
+    )
 
 
 def _decoder(file: TensorFile) -> tuple[str, TensorRecipes]:
     own = {
-        name.removeprefix("decoder."): copied(name)
+        name.removeprefix("decoder."): copy_tensor(name)
         for name in file.tensors
         if name.startswith("decoder.")
     }
@@ -135,14 +142,14 @@ def _foreign_decoder(file: TensorFile, layout: Layout) -> TensorRecipes:
             parts[name] = _shaped(name, source)
     depth = 1 + max(int(name.split(".")[1]) for name in names if name.startswith("blocks."))
     for i in range(depth):
-        parts |= block_parts(f"blocks.{i}", names, width)[0]
+        parts |= block_recipes(f"blocks.{i}", names, width)[0]
     return parts
 
 
 def _shaped(name: str, source: str) -> TensorRecipe:
     if name.startswith("class_token."):
-        return flattened(source)
-    return rows_of(source) if name.startswith("positions.") else copied(source)
+        return flatten_tensor(source)
+    return position_table(source) if name.startswith("positions.") else copy_tensor(source)
 
 
 def to_layout(
@@ -185,7 +192,9 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
     """
     _require_holds("hf", config)
     path.mkdir(parents=True, exist_ok=True)
-    save_file(contiguous(to_layout(tensors, "hf", config.encoder)), path / MODEL, {"format": "pt"})
+    save_file(
+        contiguous(to_layout(tensors, "hf", config.encoder)), path / WEIGHTS_FILE, {"format": "pt"}
+    )
     settings = huggingface_config(config.encoder, config.decoder, config.target.kind)
     write_json(path / "config.json", settings)
 

@@ -46,11 +46,11 @@ def infer_autoencoder_config(
         given = {"--decoder-heads": decoder.num_heads, "--target": decoder.target}
         if wrong := [name for name, value in given.items() if value is not None]:
             raise CheckpointMismatch(f"{path}: says all of itself; leave out {wrong[0]}")
-        return InferredConfig(found.config, *kept, found.assumed)
+        return InferredConfig(found.config, *kept, found.assumptions)
     fields = _measured(tensors, found.config, path)
-    heads, said = _heads(fields["embed_dim"], layout, file.recorded, decoder.num_heads)
+    heads, said = _heads(fields["embed_dim"], layout, file.metadata, decoder.num_heads)
     fields["num_heads"] = heads
-    kind, how = _target(layout, file.recorded, decoder.target)
+    kind, how = _target(layout, file.metadata, decoder.target)
     try:
         built = DecoderConfig(**fields)
         target = TypeAdapter(TargetConfig).validate_python({"kind": kind})
@@ -58,12 +58,12 @@ def infer_autoencoder_config(
         raise CheckpointMismatch(
             f"{path}: decoder: {first_error(error)} (--decoder-heads)"
         ) from None
-    return InferredConfig(found.config, built, target, (*found.assumed, *said, *how))
+    return InferredConfig(found.config, built, target, (*found.assumptions, *said, *how))
 
 
 def _kept(file: TensorFile) -> tuple[DecoderConfig, TargetConfig] | None:
     """What this project's own files say in their metadata, alone or within a run's."""
-    held: Mapping[str, Any] = file.recorded
+    held: Mapping[str, Any] = file.metadata
     try:
         if isinstance(run := held.get("config"), str):
             held = {name: json.dumps(value) for name, value in json.loads(run).items()}

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from encoder.checkpoint.native_format import load_strictly
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
-from encoder.commands import require_colours
+from encoder.commands import require_rgb
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
@@ -45,8 +45,8 @@ def open_autoencoder(
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return _of_run(path)
-    found = find_source(path, told)
-    require_colours(found)
+    found = read_source(path, told)
+    require_rgb(found)
     layout, tensors = autoencoder_of(found)
     measured = infer_autoencoder_config(found, layout, tensors, of_decoder)
     _require_grid(path, measured.encoder, told)

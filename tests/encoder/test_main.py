@@ -11,7 +11,7 @@ from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.native_format import save_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.cli import parse
-from encoder.commands import PROGRAMS, parse_overrides, run
+from encoder.commands import PROGRAMS, parse_assignments, run
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 
@@ -113,13 +113,13 @@ def test_choices_are_told_and_taken(tmp_path: Path, capsys) -> None:
 
 
 def test_words_about_a_file() -> None:
-    assert parse_overrides(["num_heads=3", "image_size=224x288", "activation=gelu"]) == {
+    assert parse_assignments(["num_heads=3", "image_size=224x288", "activation=gelu"]) == {
         "num_heads": 3,
         "image_size": (224, 288),
         "activation": "gelu",
     }
     with pytest.raises(CheckpointMismatch, match="nearest: num_heads"):
-        parse_overrides(["num_head=3"])
+        parse_assignments(["num_head=3"])
 
 
 @pytest.mark.parametrize(

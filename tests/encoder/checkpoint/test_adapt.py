@@ -111,7 +111,7 @@ def test_a_norm_of_tokens_can_become_that_of_the_pooled(saved) -> None:
     assert "it normalised tokens, the variant pooled" in text_of(report)
     kept, report = load_encoder(path, wanted, options=LoadOptions(keep_norm=True))
     assert torch.equal(kept.norm.weight.data, tensors["norm.weight"])
-    assert not report.adapted.fresh
+    assert not report.plan.initialised
 
 
 def test_every_tensor_is_in_the_report(saved) -> None:
@@ -144,7 +144,7 @@ def test_fresh_parts_begin_as_in_a_new_encoder(saved) -> None:
     assert torch.equal(encoder.blocks[1].scale2.data, torch.full((48,), 0.1))
     assert 0.01 < encoder.class_token.token.std() < 0.03
     assert not any(parameter.is_meta for parameter in encoder.parameters())
-    assert {name.partition(".")[0] for name in report.adapted.fresh} == {
+    assert {name.partition(".")[0] for name in report.plan.initialised} == {
         "class_token",
         "norm",
         "blocks",
@@ -179,7 +179,7 @@ def test_what_is_allowed_by_name_stays_fresh_and_is_told(saved) -> None:
     encoder, report = load_encoder(path, replace(VIDEO, depth=3), options=options)
     assert torch.equal(encoder.blocks[1].mlp.fc1.weight, tensors["blocks.1.mlp.fc1.weight"])
     assert encoder.blocks[2].mlp.fc1.weight.abs().max() < 1  # Xavier, not the file's normal values
-    assert all(name.startswith("blocks.2.") for name in report.adapted.fresh)
+    assert all(name.startswith("blocks.2.") for name in report.plan.initialised)
     _, report = load_encoder(
         path, replace(VIDEO, depth=1), options=LoadOptions(allow_missing=("blocks.1.*",))
     )

@@ -108,7 +108,7 @@ def test_it_is_refused_in_one_line(tmp_path: Path, case: str, suffix: str) -> No
     else:
         save_file({name: tensor.contiguous() for name, tensor in make().items()}, path)
     with pytest.raises(CheckpointMismatch, match=message) as caught:
-        load_encoder(path, told=TOLD)
+        load_encoder(path, overrides=TOLD)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -118,10 +118,11 @@ def test_numbers_in_names_cost_nothing(tmp_path: Path) -> None:
     for number in ("99999", "99999999999"):
         save_file(with_more(**{f"blocks.{number}.norm1.weight": (48,)}), path)
         with pytest.raises(CheckpointMismatch, match=r"contradict|has not"):
-            load_encoder(path, told=TOLD)
+            load_encoder(path, overrides=TOLD)
     with pytest.raises(CheckpointMismatch, match="tokens a clip, above 262144"):
         load_encoder(
-            CKPT / "public_videomaev2_distilled.pth", told=CheckpointOverrides(3, 2**20, (32, 32))
+            CKPT / "public_videomaev2_distilled.pth",
+            overrides=CheckpointOverrides(3, 2**20, (32, 32)),
         )
     config = {"embed_dim": 48, "num_heads": 3, "depth": 10**9}
     save_file({"embed.weight": torch.ones(48, 1536)}, path, {"encoder": json.dumps(config)})
@@ -136,7 +137,7 @@ def test_a_prefix_hides_no_family(tmp_path: Path, prefix: str, stem: str) -> Non
     paths = (tmp_path / "plain.safetensors", tmp_path / "prefixed.safetensors")
     save_file(plain, paths[0])
     save_file({prefix + name: tensor for name, tensor in plain.items()}, paths[1])
-    one, other = (load_encoder(path, told=TOLD) for path in paths)
+    one, other = (load_encoder(path, overrides=TOLD) for path in paths)
     assert one.encoder.config == other.encoder.config
     torch.testing.assert_close(one.encoder.state_dict(), other.encoder.state_dict(), atol=0, rtol=0)
 
@@ -168,7 +169,7 @@ def test_no_mutilation_gets_past_the_checks(tmp_path: Path, stem: str) -> None:
         path = tmp_path / f"{i}.safetensors"
         save_file({n: t.contiguous() for n, t in broken.items()}, path)
         try:
-            encoder, _ = load_encoder(path, told=TOLD)
+            encoder, _ = load_encoder(path, overrides=TOLD)
         except CheckpointMismatch as error:
             assert "\n" not in str(error)
         else:
@@ -183,7 +184,7 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
         for size in (0, 10, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
             with pytest.raises(CheckpointMismatch, match=r"not whole|holds"):
-                load_encoder(path, told=TOLD)
+                load_encoder(path, overrides=TOLD)
 
 
 def test_a_file_whose_encoder_has_an_unknown_width_wants_its_heads() -> None:
@@ -198,7 +199,7 @@ def test_a_folder_of_zero_3_is_refused_with_the_way_out(tmp_path: Path) -> None:
     torch.save({"module": empty}, folder / "zero_pp_rank_0_mp_rank_00_model_states.pt")
     (tmp_path / "latest").write_text("global_step7\n")
     with pytest.raises(CheckpointMismatch, match=r"zero_to_fp32.py"):
-        load_encoder(tmp_path, told=TOLD)
+        load_encoder(tmp_path, overrides=TOLD)
 
 
 def test_a_folder_of_deepspeed_is_read(tmp_path: Path) -> None:
@@ -207,14 +208,14 @@ def test_a_folder_of_deepspeed_is_read(tmp_path: Path) -> None:
     file = folder / "mp_rank_00_model_states.pt"
     torch.save({"module": videomae(), "ds_version": "0.19.8", "optimizer": None}, file)
     (tmp_path / "latest").write_text("global_step7")
-    encoder, report = load_encoder(tmp_path, told=TOLD)
-    assert report.found.file.files == [file]
+    encoder, report = load_encoder(tmp_path, overrides=TOLD)
+    assert report.source.file.files == [file]
     assert torch.equal(encoder.norm.weight.data, videomae()["encoder.norm.weight"])
     (tmp_path / "latest").write_text("../../etc/global_step7")
-    assert load_encoder(tmp_path, told=TOLD).report.found.file.files == [file]
+    assert load_encoder(tmp_path, overrides=TOLD).report.source.file.files == [file]
     (tmp_path / "latest").write_text("latest")
     with pytest.raises(CheckpointMismatch, match="a folder without a checkpoint"):
-        load_encoder(tmp_path, told=TOLD)
+        load_encoder(tmp_path, overrides=TOLD)
 
 
 def test_an_index_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
@@ -224,17 +225,17 @@ def test_an_index_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
     index = folder / "model.safetensors.index.json"
     index.write_text('{"weight_map": {"a": "../secret.safetensors"}}')
     with pytest.raises(CheckpointMismatch, match=r"secret.safetensors: is missing"):
-        load_encoder(folder, told=TOLD)
+        load_encoder(folder, overrides=TOLD)
     for text in ("[]", "{", '{"weight_map": {"a": 3}}', '{"weight_map": ["a"]}'):
         index.write_text(text)
         with pytest.raises(CheckpointMismatch, match="no list of parts"):
-            load_encoder(folder, told=TOLD)
+            load_encoder(folder, overrides=TOLD)
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
 def test_half_precision_is_read_as_float32(tmp_path: Path, half: torch.dtype) -> None:
     save_file({n: t.to(half) for n, t in videomae().items()}, tmp_path / "file.safetensors")
-    encoder, _ = load_encoder(tmp_path / "file.safetensors", told=TOLD)
+    encoder, _ = load_encoder(tmp_path / "file.safetensors", overrides=TOLD)
     expected = videomae()["encoder.norm.weight"].to(half).float()
     assert encoder.norm.weight.dtype == torch.float32
     assert torch.equal(encoder.norm.weight.data, expected)
@@ -244,7 +245,7 @@ def test_values_are_the_programs_own(tmp_path: Path) -> None:
     """The file can be removed or written over while the encoder is trained."""
     path = tmp_path / "file.pth"
     torch.save(videomae(), path)
-    encoder, _ = load_encoder(path, told=TOLD)
+    encoder, _ = load_encoder(path, overrides=TOLD)
     before = encoder.norm.weight.clone()
     with path.open("r+b") as file:
         file.write(os.urandom(path.stat().st_size))
@@ -255,7 +256,7 @@ def test_values_are_the_programs_own(tmp_path: Path) -> None:
 def test_another_wrapper_with_a_model_is_told(tmp_path: Path) -> None:
     path = tmp_path / "file.pth"
     torch.save({"model": videomae(), "model_ema": videomae(), "epoch": 3}, path)
-    _, report = load_encoder(path, told=TOLD)
+    _, report = load_encoder(path, overrides=TOLD)
     assert "'model_ema' as well: not read" in str(report)
 
 

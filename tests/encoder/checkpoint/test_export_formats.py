@@ -35,7 +35,7 @@ def test_a_written_encoder_reads_back_exactly(tmp_path: Path, layout: str, norm:
     tensors = moved(VideoEncoder(config)).state_dict()
     out = tmp_path / ("out.safetensors" if layout == "own" else "out.pth")
     write_encoder(out, tensors, config, layout, {})
-    again = load_encoder(out, told=TOLD).encoder
+    again = load_encoder(out, overrides=TOLD).encoder
     assert again.config == config
     torch.testing.assert_close(again.state_dict(), tensors, atol=0, rtol=0)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]

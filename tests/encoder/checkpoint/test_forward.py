@@ -11,7 +11,7 @@ from encoder.checkpoint.adapt import DEFAULTS
 from encoder.checkpoint.export_formats import to_unified
 from encoder.checkpoint.load import LoadedEncoder, load_source
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.qkv_formats import attention_form
 from tests.encoder.checkpoint.recorded import cases, features_of, load, names
 
@@ -30,7 +30,7 @@ def loaded(case: Path, folder: Path) -> tuple[LoadedEncoder, dict, dict]:
         told["positions"] = "sincos3d"
     if "clip" in case.stem:  # upstream keeps these where its weights are CLIP's
         told |= {"activation": "gelu", "norm_eps": 1e-6}
-    found = find_source(folder / "state.safetensors", CheckpointOverrides(**told))
+    found = read_source(folder / "state.safetensors", CheckpointOverrides(**told))
     first = config.get("use_mean_pooling") is False
     wanted = replace(found.config, pooling="first") if first else found.config
     return load_source(found, wanted, DEFAULTS), state, tensors
@@ -39,7 +39,7 @@ def loaded(case: Path, folder: Path) -> tuple[LoadedEncoder, dict, dict]:
 @pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
 def test_features_are_upstreams(case: Path, tmp_path: Path) -> None:
     (encoder, report), _, tensors = loaded(case, tmp_path)
-    assert not report.adapted.fresh
+    assert not report.plan.initialised
     features = features_of(encoder, tensors["input"])
     torch.testing.assert_close(features.pooled, tensors["features"], **CLOSE)
 

@@ -79,7 +79,7 @@ def test_biases_of_its_files_are_not_lost(tmp_path: Path, old: bool) -> None:
     with torch.no_grad():
         expected = theirs.videomae(pixels().transpose(1, 2)).last_hidden_state
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
-    assert report.found.known.family.name == "videomae_pretrain"
+    assert report.source.detected.family.name == "videomae_pretrain"
 
 
 def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
     theirs = moved(transformers.VideoMAEModel(transformers.VideoMAEConfig(**settings)))
     theirs.save_pretrained(tmp_path)
     encoder, report = load_encoder(tmp_path)
-    assert "no LayerNorm at its end" in str(report) and report.adapted.fresh
+    assert "no LayerNorm at its end" in str(report) and report.plan.initialised
     with torch.no_grad():
         expected = theirs(pixels().transpose(1, 2)).last_hidden_state
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)

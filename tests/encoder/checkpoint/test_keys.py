@@ -9,7 +9,7 @@ import torch
 
 from encoder.checkpoint.adapt import DEFAULTS, adapt
 from encoder.checkpoint.export_formats import to_unified
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.config import EncoderConfig
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
@@ -22,7 +22,7 @@ SUMMARY = json.loads((KEYS / "summary.json").read_text())
 @pytest.fixture
 def found(tmp_path: Path) -> Callable[[dict[str, list[int]]], SourceEncoder]:
     """Looks into a file of these tensors, which has the real size and holds zeros."""
-    return lambda shapes: find_source(hollow_file(tmp_path / "file.safetensors", shapes))
+    return lambda shapes: read_source(hollow_file(tmp_path / "file.safetensors", shapes))
 
 
 @pytest.mark.parametrize("file", sorted(KEYS.glob("vitb_*.json")), ids=lambda file: file.stem)
@@ -37,7 +37,7 @@ def test_every_tensor_of_a_base_file_is_accounted_for(found, file: Path) -> None
         12,
     )
     assert encoder.config.image_size == (224, 224)
-    assert not adapt(encoder, encoder.config, DEFAULTS).fresh
+    assert not adapt(encoder, encoder.config, DEFAULTS).initialised
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_as_many_tensors_as_upstream_loads_or_more(found, family: str, variant: 
     shapes = json.loads((KEYS / f"vitb_{family}.json").read_text())
     encoder = found(shapes)
     adapted = adapt(encoder, variant_config(variant, encoder.config), DEFAULTS)
-    sources = {source for part in adapted.parts.values() for source in part.sources}
+    sources = {source for part in adapted.recipes.values() for source in part.sources}
     recorded = SUMMARY[family]["targets"][variant]
     assert len(sources) >= recorded["loaded"]
     assert len(shapes) - len(sources) <= recorded["dropped"]
     lost = set(recorded["missing"]) - {"head.weight", "head.bias", "time_embed"}
     if family != "openclip_openai" and "patch_embed.proj.bias" not in lost:
-        assert bool(lost) == any(name.startswith("norm.") for name in adapted.fresh)
+        assert bool(lost) == any(name.startswith("norm.") for name in adapted.initialised)
 
 
 @pytest.mark.parametrize("name", json.loads((KEYS / "target_unified_vitb.json").read_text()))
@@ -89,11 +89,11 @@ def test_variants_have_upstreams_tensors(name: str) -> None:
 def test_every_size_of_videomae_is_known(found, size: str, grid: tuple, heads: int) -> None:
     shapes = json.loads((KEYS / f"public_statedict_v2_finetune_{size}.json").read_text())["keys"]
     encoder = found(shapes)
-    assert encoder.known.family.name == "videomae_finetuned"
+    assert encoder.detected.family.name == "videomae_finetuned"
     assert encoder.config.grid == grid and encoder.config.num_heads == heads
     name = f"unified_{size.partition('_')[0]}"
     adapted = adapt(encoder, variant_config(name, encoder.config), DEFAULTS)
-    assert not adapted.fresh and adapted.config.patch_size == encoder.config.patch_size
+    assert not adapted.initialised and adapted.config.patch_size == encoder.config.patch_size
 
 
 @pytest.mark.parametrize("model", ["mae", "vit_none", "vit_700"])
@@ -107,7 +107,7 @@ def test_a_vit_h_of_mae_st_is_read_whole(found, model: str) -> None:
                 shapes[name.replace(f"{blocks}.0.", f"{blocks}.{i}.")] = shape
     assert len(shapes) == recorded["n_keys"]
     encoder = found(shapes)
-    assert encoder.known.family.name == "mae_st" and encoder.config.grid == (8, 16, 16)
+    assert encoder.detected.family.name == "mae_st" and encoder.config.grid == (8, 16, 16)
     assert (encoder.config.num_heads, encoder.config.patch_size) == (16, 14)
     assert encoder.config.mean == (0.45, 0.45, 0.45)
     used = {source for part in encoder.parts.values() for source in part.sources}
