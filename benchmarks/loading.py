@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from encoder.checkpoint.export_formats import to_videomae
+from encoder.checkpoint.formats.videomae import to_videomae
 from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.parse import read_source
 from encoder.config import EncoderConfig

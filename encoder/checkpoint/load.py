@@ -1,4 +1,4 @@
-"""Any checkpoint of the field into one encoder, with a report of what became of each tensor."""
+"""Loads any checkpoint of the field into an encoder, with a report on every tensor."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +29,11 @@ def load_encoder(
     overrides: CheckpointOverrides | None = None,
     options: LoadOptions = DEFAULTS,
 ) -> LoadedEncoder:
-    """The encoder of a file, or `wanted` with the weights of that file.
+    """The encoder in a file, or an encoder of another `config` with the file's weights.
 
-    Without `wanted` it is the encoder that those who trained the file would run. Raises
-    CheckpointMismatch, and then nothing is loaded, where the file is not whole or of no known
-    family, has values that are not finite, or does not fit the wanted encoder.
+    Without `config` it is the encoder as it was trained. Raises CheckpointMismatch, and loads
+    nothing, where the file is incomplete or of no known family, has values that are not finite, or
+    does not fit `config`.
     """
     return load_source(read_source(path, overrides), config, options)
 
@@ -41,26 +41,29 @@ def load_encoder(
 def load_source(
     source: SourceEncoder, config: EncoderConfig | None, options: LoadOptions = DEFAULTS
 ) -> LoadedEncoder:
-    """As `load_encoder`, of a file that was looked into already."""
-    adapted = adapt(source, config or source.config, options)
+    """As `load_encoder`, of a source that `read_source` gave."""
+    plan = adapt(source, config or source.config, options)
     with torch.device("meta"):
-        encoder = VideoEncoder(adapted.config)
-    initialise(encoder, adapted.initialised)
-    for name, part in adapted.recipes.items():
+        encoder = VideoEncoder(plan.config)
+    initialise(encoder, plan.initialised)
+    for name, recipe in plan.recipes.items():
         owner, _, leaf = name.rpartition(".")
         module = encoder.get_submodule(owner)
-        setattr(module, leaf, nn.Parameter(make_tensor(part, source.file, name)))
-    return LoadedEncoder(encoder, LoadReport(source, adapted))
+        setattr(module, leaf, nn.Parameter(make_tensor(recipe, source.file, name)))
+    return LoadedEncoder(encoder, LoadReport(source, plan))
 
 
 def make_tensor(recipe: TensorRecipe, file: TensorFile, name: str) -> Tensor:
-    """A part's values as float32 in memory of their own; refuses those that are not finite."""
+    """A tensor in float32, in memory of its own: the file may change or vanish afterwards.
+
+    Raises CheckpointMismatch where a value is not finite.
+    """
     made = recipe.make(*(file.read(source) for source in recipe.sources))
     value = torch.empty(made.shape).copy_(made)
     if not torch.isfinite(value).all():
-        bad = int((~torch.isfinite(value)).sum())
+        count = int((~torch.isfinite(value)).sum())
         raise CheckpointMismatch(
-            f"{file.path}: {bad} of the {value.numel()} values of {' + '.join(recipe.sources)} are "
-            f"not finite; it would become {name}, take an earlier checkpoint"
+            f"{file.path}: {count} of the {value.numel()} values of {' + '.join(recipe.sources)} "
+            f"(for {name}) are not finite; use an earlier checkpoint"
         )
     return value

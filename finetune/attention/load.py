@@ -35,7 +35,7 @@ def trained_sampling(found: SourceEncoder) -> tuple[Sampling, str]:
 
     Raises CheckpointMismatch where the file says what cannot be.
     """
-    if found.detected.family.name != "own" or "sampling" not in found.file.metadata:
+    if found.detected.name != "own" or "sampling" not in found.file.metadata:
         return Sampling(), "the default, for the file does not say"
     file = find_file(found.file.path)
     held = parse_metadata(file, "sampling")

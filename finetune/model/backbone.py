@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 
 from encoder.checkpoint.adapt import LoadOptions
-from encoder.checkpoint.export import contiguous
-from encoder.checkpoint.export_formats import require_holds, to_unified
+from encoder.checkpoint.common_tensors import contiguous
+from encoder.checkpoint.formats.registry import require_supported
+from encoder.checkpoint.formats.unified import to_unified
 from encoder.checkpoint.load import load_source
 from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.parse import SourceEncoder, read_source
@@ -66,7 +67,7 @@ def write_backbone(path: Path, encoder: VideoEncoder, config: BackboneConfig) ->
 
     Raises CheckpointMismatch where that form or those models cannot hold the encoder.
     """
-    require_holds("unified", encoder.config)
+    require_supported("unified", encoder.config)
     try:
         tensors = to_unified(encoder.state_dict(), encoder.config, config.attention_form)
     except ValueError as error:

@@ -8,21 +8,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from encoder.checkpoint import export
-from encoder.checkpoint.export import WEIGHTS_FILE, contiguous, write_json
-from encoder.checkpoint.export_formats import (
-    block_tensors,
-    require_holds,
-    to_huggingface,
-    to_videomae,
-)
-from encoder.checkpoint.key_maps import (
-    HUGGINGFACE,
-    Layout,
-    common_name,
-    find_roots,
-    foreign_names,
-)
+from encoder.checkpoint.common_tensors import block_tensors, contiguous
+from encoder.checkpoint.formats import huggingface
+from encoder.checkpoint.formats.huggingface import WEIGHTS_FILE, to_huggingface, write_json
+from encoder.checkpoint.formats.registry import require_supported
+from encoder.checkpoint.formats.videomae import to_videomae
+from encoder.checkpoint.key_map import KeyMap, common_name, find_roots, rename_tensors
 from encoder.checkpoint.load import make_tensor
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.parse import SourceEncoder, block_recipes, position_table, read_source
@@ -43,14 +34,14 @@ from pretrain.config import DecoderConfig, PretrainConfig
 OWN = "own"
 # How others name the decoder; the common names are this project's, blocks as everywhere.
 DECODERS = (
-    Layout(
-        name="videomae",
+    KeyMap(
+        title="videomae",
         embed="encoder_to_decoder.weight",
         blocks="decoder.blocks.",
         rows=(("encoder_to_decoder.", "embed."), ("mask_token", "mask_token"), ("decoder.", "")),
     ),
-    Layout(
-        name="hf",
+    KeyMap(
+        title="hf",
         embed="encoder_to_decoder.weight",
         blocks="decoder.decoder_layers.",
         rows=(
@@ -59,10 +50,10 @@ DECODERS = (
             ("decoder.decoder_layers.", "blocks."),
             ("decoder.", ""),
         ),
-        block_rows=HUGGINGFACE.block_rows,
+        block_rows=huggingface.KEYS.block_rows,
     ),
-    Layout(
-        name="mae_st",
+    KeyMap(
+        title="mae_st",
         embed="decoder_embed.weight",
         blocks="decoder_blocks.",
         rows=(
@@ -119,14 +110,14 @@ def _decoder(file: TensorFile) -> tuple[str, TensorRecipes]:
         return OWN, own
     for layout in DECODERS:
         if "" in find_roots(file.tensors, layout):
-            return layout.name, _foreign_decoder(file, layout)
+            return layout.title, _foreign_decoder(file, layout)
     raise CheckpointMismatch(
         f"{file.path}: an encoder without a decoder of a known layout "
-        f"({', '.join((OWN, *(layout.name for layout in DECODERS)))}); give a pretraining file"
+        f"({', '.join((OWN, *(layout.title for layout in DECODERS)))}); give a pretraining file"
     )
 
 
-def _foreign_decoder(file: TensorFile, layout: Layout) -> TensorRecipes:
+def _foreign_decoder(file: TensorFile, layout: KeyMap) -> TensorRecipes:
     tensors, prefixes = file.tensors, tuple(foreign for foreign, _ in layout.rows)
     names = {common_name(n, layout): n for n in tensors if n.startswith(prefixes)}
     beside = [n for n in tensors if n.startswith("decoder") and n not in names.values()]
@@ -164,8 +155,8 @@ def to_layout(
         foreign, form = to_huggingface(inside, encoder, "videomae."), "split"
     blocks = block_tensors(decoder, "blocks", form)
     common = {name: t for name, t in decoder.items() if not name.startswith("blocks.")} | blocks
-    rows = next(row for row in DECODERS if row.name == layout)
-    named = foreign_names(common, rows)
+    rows = next(row for row in DECODERS if row.title == layout)
+    named = rename_tensors(common, rows)
     return foreign | {name: t for name, t in named.items() if not name.endswith("key.bias")}
 
 
@@ -200,7 +191,7 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
 
 
 def _require_holds(layout: str, config: PretrainConfig) -> None:
-    require_holds(layout, config.encoder)
+    require_supported(layout, config.encoder)
     decoder = config.decoder
     if decoder.class_token or decoder.embed_bias or decoder.pos_embed != "sinusoid":
         raise CheckpointMismatch(
@@ -215,7 +206,7 @@ def huggingface_config(
     """`config.json` of the same model."""
     return {
         "architectures": ["VideoMAEForPreTraining"],
-        **export.huggingface_config(encoder),
+        **huggingface.huggingface_config(encoder),
         "decoder_hidden_size": decoder.embed_dim,
         "decoder_num_hidden_layers": decoder.depth,
         "decoder_num_attention_heads": decoder.num_heads,

@@ -181,7 +181,7 @@ def test_only_what_is_kept_stays_in_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "asked", "said"),
+    ("config", "query", "message"),
     [
         (
             TINY,
@@ -192,19 +192,19 @@ def test_only_what_is_kept_stays_in_memory() -> None:
         (
             TINY,
             AttentionQuery(token="class"),
-            "query class: the encoder has no class token; say mean",
+            "query class: the encoder has no class token; use mean",
         ),
         (
             DIVIDED,
             AttentionQuery(rollout=True),
-            "rollout: .*divided between time and space; leave it out",
+            "rollout: .*divided space-time attention; omit it",
         ),
-        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* leave heads at mean"),
+        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* set heads to mean"),
     ],
 )
 def test_what_an_encoder_has_not_is_refused(
-    config: EncoderConfig, asked: AttentionQuery, said: str
+    config: EncoderConfig, query: AttentionQuery, message: str
 ) -> None:
-    with pytest.raises(NoSuchAttention, match=said) as raised:
-        resolve_query(asked, config)
+    with pytest.raises(NoSuchAttention, match=message) as raised:
+        resolve_query(query, config)
     assert raised.value.exit_status == 2

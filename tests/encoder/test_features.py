@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from encoder.config import EncoderConfig
-from encoder.variants import ALIASES, NAMES, VARIANTS, as_variant, find_variant, variant_config
+from encoder.variants import (
+    ALIASES,
+    VARIANTS,
+    as_variant,
+    find_variant,
+    variant_config,
+    variant_names,
+)
 from encoder.vit import Features, VideoEncoder
 
 TINY = EncoderConfig(
@@ -133,7 +140,7 @@ def test_positions_of_visible_tokens_are_theirs(kind: str) -> None:
     assert torch.equal(encoder.positions(index)[0], encoder.positions(None)[0][index[0]])
 
 
-@pytest.mark.parametrize("name", [*NAMES, *ALIASES])
+@pytest.mark.parametrize("name", [*variant_names(), *ALIASES])
 def test_every_variant_can_be_built_at_every_size(name: str) -> None:
     config = variant_config(name)
     with torch.device("meta"):

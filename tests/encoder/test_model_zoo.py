@@ -61,7 +61,7 @@ def test_without_network_it_says_which_file_goes_where(models: Path) -> None:
         load_model("vit_s_none")
     message = str(caught.value)
     assert "s_none.pth of eminorhan/video-models" in message and "(no network)" in message
-    assert message.endswith(f"put it at {models / 'vit_s_none.pth'}") and "\n" not in message
+    assert message.endswith(f"save it as {models / 'vit_s_none.pth'}") and "\n" not in message
 
 
 def test_a_file_that_no_program_can_fetch_says_so(models: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_file_that_was_put_there_is_read_with_what_the_card_says(
     without = {n: t for n, t in held.items() if "norm_pre" not in n}
     torch.save({**without, "patch_embed.proj.bias": torch.zeros(48)}, models / f"{name}.bin")
     encoder, report = load_model(name)
-    assert report.source.detected.family.name == "image"
+    assert report.source.detected.name == "image"
     assert encoder.config.mean == (0.5, 0.5, 0.5)
 
 

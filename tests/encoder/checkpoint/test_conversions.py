@@ -53,15 +53,15 @@ def test_features_are_those_of_upstreams_conversion(case: Path) -> None:
     target, file = facts["target_config"], case.parent / facts["checkpoint"]
     umt = "umt" in file.stem
     frames = target["all_frames"]
-    told = CheckpointOverrides(
+    overrides = CheckpointOverrides(
         3, frames // 2 if umt else frames, (32, 32), normalisation="imagenet"
     )
-    found = read_source(file, told)
-    assert found.detected.family.name == FAMILIES[file.stem.removeprefix("public_")]
+    found = read_source(file, overrides)
+    assert found.detected.name == FAMILIES[file.stem.removeprefix("public_")]
     row = facts["target_variant"].split()[0].replace("unified_base", "unified_{}")
     variant = VARIANTS.get(row, VARIANTS["timesformer_{}"])
     wanted = as_variant(variant, found.config, num_frames=frames, image_size=(32, 32))
-    if found.detected.family.name == "clip":  # upstream loses what makes it CLIP
+    if found.detected.name == "clip":  # upstream loses what makes it CLIP
         image = wanted.class_token
         wanted = replace(wanted, pre_norm=image, activation="gelu", norm_eps=1e-6)
     encoder, report = load_source(found, wanted, LoadOptions(allow_missing=("norm_pre.*",)))

@@ -28,7 +28,7 @@ def test_features_and_attention_of_the_finetuned_model() -> None:
     found = features_of(encoder, tensors["x"], attention=(-1,))
     torch.testing.assert_close(found.pooled, tensors["cls_feature_normed"], **CLOSE)
     torch.testing.assert_close(found.attention[-1], tensors["last_attn"], **CLOSE)
-    assert report.source.detected.family.name == "mae_st" and not report.plan.initialised
+    assert report.source.detected.name == "mae_st" and not report.plan.initialised
     of_class = found.attention[-1][:, :, 0, 1:].unflatten(-1, found.grid)
     torch.testing.assert_close(of_class, tensors["cls_to_patch_heads"], **CLOSE)
 
@@ -59,7 +59,7 @@ def test_joint_positions_are_the_sum_of_separate_ones(tmp_path: Path, class_toke
         state["pos_embed"] = table
     save_file(state, tmp_path / "joint.safetensors")
     encoder, report = load_encoder(tmp_path / "joint.safetensors", overrides=CheckpointOverrides(4))
-    assert report.source.detected.family.name == "mae_st_joint"
+    assert report.source.detected.name == "mae_st_joint"
     assert encoder.config.pos_embed == "learned" and encoder.config.grid == (8, 2, 2)
     assert torch.equal(encoder.positions.tokens.data, table[0])
     if class_token:
