@@ -1,6 +1,6 @@
 """A choice that is the name of a row in a table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -13,10 +13,16 @@ from pydantic_core import core_schema
 class NameIn:
     """Validates the name of a row, as in `Annotated[str, NameIn(POS_EMBEDS)]`.
 
-    The table is read when a value is validated, so rows of a plugin count.
+    The table is read when a value is validated, so rows of a plugin count. `where` selects rows.
     """
 
-    table: Mapping[str, Any]
+    rows: Mapping[str, Any]
+    where: Callable[[Any], bool] = lambda row: True
+
+    @property
+    def choices(self) -> list[str]:
+        """The valid names, for help texts."""
+        return [name for name, row in self.rows.items() if self.where(row)]
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -25,10 +31,10 @@ class NameIn:
 
     def validate(self, name: str) -> str:
         """The name itself; raises ValueError where the table has no such row."""
-        if name not in self.table:
-            near = get_close_matches(name, self.table, n=1)
+        if name not in self.choices:
+            near = get_close_matches(name, self.choices, n=1)
             raise ValueError(
-                f"{name!r} is none of {', '.join(self.table)}"
+                f"{name!r} is none of {', '.join(self.choices)}"
                 + (f"; nearest: {near[0]}" if near else "")
             )
         return name

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from encoder.checkpoint.formats.registry import FORMATS, require_supported
+from encoder.checkpoint.formats.registry import require_supported, writer_of
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 
@@ -24,9 +24,8 @@ def write_encoder(
     Only this project's own format stores `metadata`. Raises CheckpointMismatch where the format
     does not support the encoder, or `path` exists.
     """
+    write = writer_of(file_format)
     require_supported(file_format, config)
-    write = FORMATS[file_format].write
-    assert write  # required above
     if path.exists():
         raise CheckpointMismatch(f"{path}: exists already; give another name")
     temporary = path.with_name(path.name + ".tmp")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from encoder.config import STRICT, both_sides, former
@@ -11,12 +11,7 @@ from encoder.pos_embed_kinds import POS_EMBEDS
 from encoder.table_name import NameIn
 
 Positive = Annotated[int, Field(gt=0)]
-
-
-def _require_computed(kind: str) -> str:
-    if POS_EMBEDS[kind].learned:
-        raise ValueError(f"{kind} positions are learned; a checkpoint with them stores them")
-    return kind
+COMPUTED_POSITIONS = NameIn(POS_EMBEDS, where=lambda row: not row.learned)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -35,10 +30,7 @@ class CheckpointOverrides:
     """Activation of the MLP."""
     norm_eps: Annotated[float, Field(gt=0)] | None = None
     """Epsilon of every LayerNorm."""
-    pos_embed: Annotated[
-        Annotated[str, NameIn(POS_EMBEDS), AfterValidator(_require_computed)] | None,
-        former("positions"),
-    ] = None
+    pos_embed: Annotated[Annotated[str, COMPUTED_POSITIONS] | None, former("positions")] = None
     """Position embedding of a checkpoint that stores none."""
 
     def given(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from encoder.checkpoint.formats.file_format import FileFormat
+from encoder.checkpoint.formats.file_format import FileFormat, Writer
 from encoder.checkpoint.formats.huggingface import HUGGINGFACE
 from encoder.checkpoint.formats.huggingface_clip import HUGGINGFACE_CLIP
 from encoder.checkpoint.formats.mmaction import MMACTION
@@ -38,14 +38,19 @@ def writable_formats() -> list[str]:
     return [name for name, row in FORMATS.items() if row.write]
 
 
+def writer_of(name: str) -> Writer:
+    """The function that writes a format; raises CheckpointMismatch with the nearest name."""
+    if (row := FORMATS.get(name)) and row.write:
+        return row.write
+    near = get_close_matches(name, writable_formats(), n=1)
+    raise CheckpointMismatch(
+        f"--to {name}: is none of {', '.join(writable_formats())}"
+        + (f"; nearest: {near[0]}" if near else "")
+    )
+
+
 def require_supported(name: str, config: EncoderConfig) -> None:
     """Raises CheckpointMismatch where programs of a format would compute something else."""
-    if name not in writable_formats():
-        near = get_close_matches(name, writable_formats(), n=1)
-        raise CheckpointMismatch(
-            f"--to {name}: is none of {', '.join(writable_formats())}"
-            + (f"; nearest: {near[0]}" if near else "")
-        )
     row = FORMATS[name]
     for field, only in row.requires.items():
         if getattr(config, field) != only:

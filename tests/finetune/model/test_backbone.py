@@ -94,7 +94,7 @@ def test_an_encoder_is_used_as_it_was_trained() -> None:
 
 def test_the_wrong_size_is_one_line() -> None:
     config = parsed(variant="unified_base", weights=str(VIDEOMAE), trained=TINY)
-    with pytest.raises(CheckpointMismatch, match="768 wide and 12 deep") as caught:
+    with pytest.raises(CheckpointMismatch, match="width 768 and depth 12") as caught:
         build_backbone(config)
     assert str(VIDEOMAE) in str(caught.value) and "\n" not in str(caught.value)
 
