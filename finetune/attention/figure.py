@@ -35,8 +35,8 @@ def draw(
     frames: UInt8[np.ndarray, "t h w 3"], maps: AttentionMaps, config: EncoderConfig, style: str
 ) -> AttentionFigure:
     """One clip, whose maps are the first of the batch."""
-    values = (maps.values[0] / maps.even).float().cpu().numpy()
-    what = describe(maps.asked, config)
+    values = (maps.values[0] / maps.uniform).float().cpu().numpy()
+    what = describe(maps.query, config)
     rows = [FigureRow("frames", Strip("frames", frames))]
     if style == "classic":
         return AttentionFigure(what, rows + _classic(values, config), None)
@@ -47,7 +47,7 @@ def draw(
 def describe(asked: AttentionQuery, config: EncoderConfig) -> str:
     """Which attention this is, in a line."""
     last = config.depth - 1
-    query = QUERIES[asked.query or "mean"]
+    query = QUERIES[asked.token or "mean"]
     if asked.rollout:
         return f"{query}, rolled out through layers 0 to {asked.layer} (of 0 to {last})"
     heads = "each" if asked.each_head else "mean"

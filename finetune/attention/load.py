@@ -9,7 +9,7 @@ from encoder.checkpoint.load import load_source
 from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.checkpoint.tensor_file import find_file
-from encoder.commands import find_with_overrides, require_colours
+from encoder.commands import require_rgb, resolve_source
 from encoder.vit import VideoEncoder
 from finetune.data.windows import WindowSampling
 from finetune.model.classifier_file import SAMPLINGS
@@ -25,8 +25,8 @@ class AttentionModel(NamedTuple):
 
 def open_encoder(checkpoint: str, told: Sequence[str]) -> AttentionModel:
     """The encoder of a file as it was trained, ready for use. Raises CheckpointMismatch."""
-    found = find_with_overrides(checkpoint, told)
-    require_colours(found)
+    found = resolve_source(checkpoint, told)
+    require_rgb(found)
     return AttentionModel(load_source(found, None).encoder.eval(), found)
 
 
@@ -35,7 +35,7 @@ def trained_sampling(found: SourceEncoder) -> tuple[Sampling, str]:
 
     Raises CheckpointMismatch where the file says what cannot be.
     """
-    if found.known.family.name != "own" or "sampling" not in found.file.recorded:
+    if found.detected.name != "own" or "sampling" not in found.file.metadata:
         return Sampling(), "the default, for the file does not say"
     file = find_file(found.file.path)
     held = parse_metadata(file, "sampling")

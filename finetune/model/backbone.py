@@ -7,14 +7,15 @@ from typing import NamedTuple
 import torch
 
 from encoder.checkpoint.adapt import LoadOptions
-from encoder.checkpoint.export import contiguous
-from encoder.checkpoint.export_formats import require_holds, to_unified
+from encoder.checkpoint.common_tensors import contiguous
+from encoder.checkpoint.formats.registry import require_supported
+from encoder.checkpoint.formats.unified import to_unified
 from encoder.checkpoint.load import load_source
 from encoder.checkpoint.load_report import LoadReport
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
-from encoder.model_zoo import find_weights
+from encoder.model_zoo import resolve_weights
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
 from finetune.model.config import NATIVE, BackboneConfig
@@ -29,7 +30,7 @@ class Backbone(NamedTuple):
     @property
     def found(self) -> SourceEncoder | None:
         """The file, as it was looked into; None where weights are fresh."""
-        return None if self.report is None else self.report.found
+        return None if self.report is None else self.report.source
 
 
 def build_backbone(config: BackboneConfig) -> Backbone:
@@ -49,7 +50,7 @@ def build_backbone(config: BackboneConfig) -> Backbone:
 
 def _found(config: BackboneConfig) -> SourceEncoder:
     assert config.weights is not None
-    return find_source(*find_weights(config.weights, config.overrides))
+    return read_source(*resolve_weights(config.weights, config.overrides))
 
 
 def _wanted(config: BackboneConfig, found: SourceEncoder) -> EncoderConfig:
@@ -66,7 +67,7 @@ def write_backbone(path: Path, encoder: VideoEncoder, config: BackboneConfig) ->
 
     Raises CheckpointMismatch where that form or those models cannot hold the encoder.
     """
-    require_holds("unified", encoder.config)
+    require_supported("unified", encoder.config)
     try:
         tensors = to_unified(encoder.state_dict(), encoder.config, config.attention_form)
     except ValueError as error:

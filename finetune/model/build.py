@@ -55,7 +55,7 @@ def build(
     lines = [f"backbone: {config.backbone.variant}, fresh weights, seed {config.seed}"]
     weights, pretrained_on = "", []
     if backbone.report is not None:
-        found, path = backbone.report.found, backbone.report.found.file.path
+        found, path = backbone.report.source, backbone.report.source.file.path
         # of many gigabytes, perhaps
         checksum = compute_on_rank0(processes, lambda: sha256_file(find_file(path)))
         weights = f"{path} (sha256 {checksum})"

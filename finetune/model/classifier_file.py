@@ -125,7 +125,7 @@ def read_head(found: SourceEncoder) -> FoundHead:
     """
     file = found.file
     own = {name: name for name in file.tensors}
-    for prefix, names in (("head.classifier.", own), ("head.", found.known.common)):
+    for prefix, names in (("head.classifier.", own), ("head.", found.detected.names)):
         held = [names[name] for name in (f"{prefix}weight", f"{prefix}bias") if name in names]
         if len(held) == 2:
             weight, bias = (file.read(name).float() for name in held)
@@ -147,5 +147,5 @@ def read_head(found: SourceEncoder) -> FoundHead:
 def recordings_behind(found: SourceEncoder) -> list[dict[str, Any]]:
     """The recordings that weights were trained on, where their file tells."""
     file = found.file
-    held = file.recorded.get("recordings")
+    held = file.metadata.get("recordings")
     return parse_metadata(find_file(file.path), "recordings") if isinstance(held, str) else []

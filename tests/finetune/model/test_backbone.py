@@ -86,7 +86,7 @@ def test_what_cannot_be_meant_is_refused(fields: dict, message: str) -> None:
 def test_an_encoder_is_used_as_it_was_trained() -> None:
     config = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, drop_path=0.3)
     encoder, report = build_backbone(config)
-    assert report is not None and not report.adapted.fresh
+    assert report is not None and not report.plan.initialised
     assert encoder.config.drop_path == 0.3 and encoder.config.norm == "tokens"
     longer = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, num_frames=8)
     assert build_backbone(longer).encoder.config.trained_grid == (2, 2, 2)
@@ -94,7 +94,7 @@ def test_an_encoder_is_used_as_it_was_trained() -> None:
 
 def test_the_wrong_size_is_one_line() -> None:
     config = parsed(variant="unified_base", weights=str(VIDEOMAE), trained=TINY)
-    with pytest.raises(CheckpointMismatch, match="768 wide and 12 deep") as caught:
+    with pytest.raises(CheckpointMismatch, match="width 768 and depth 12") as caught:
         build_backbone(config)
     assert str(VIDEOMAE) in str(caught.value) and "\n" not in str(caught.value)
 
@@ -115,7 +115,7 @@ def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path,
     written = torch.load(out, weights_only=True)["model"]
     assert f"blocks.0.{names[form]}" in written
     again, report = build_backbone(parsed(**{**vars_of(config), "weights": str(out)}))
-    assert report is not None and not report.adapted.fresh
+    assert report is not None and not report.plan.initialised
     torch.testing.assert_close(again.state_dict(), encoder.state_dict(), atol=0, rtol=0)
 
 
@@ -144,4 +144,4 @@ def test_positions_of_an_image_model_can_be_kept() -> None:
     encoder, report = build_backbone(config)
     held = torch.load(file, weights_only=True)["pos_embed"][0, 1:]
     assert torch.equal(encoder.pos_embed.space.data, held)
-    assert report is not None and report.adapted.fresh == ("positions.time",)
+    assert report is not None and report.plan.initialised == ("positions.time",)

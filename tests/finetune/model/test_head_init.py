@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from finetune.cli import RECIPES
 from finetune.config import FinetuneConfig
@@ -37,7 +37,7 @@ def started(config: FinetuneConfig, classes: list[str]) -> tuple[torch.nn.Linear
 
 
 def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
-    whole = read_head(find_source(FINETUNED, config_of().backbone.overrides))
+    whole = read_head(read_source(FINETUNED, config_of().backbone.overrides))
     assert whole.weight.shape[0] == len(whole.bias) and whole.classes is None
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([2, 0]))
@@ -48,7 +48,7 @@ def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
-    whole = read_head(find_source(FINETUNED, config_of().backbone.overrides))
+    whole = read_head(read_source(FINETUNED, config_of().backbone.overrides))
     count = len(whole.weight)
     names = [f"class {chr(97 + i)}" for i in range(count)]
     (tmp_path / "one.txt").write_text("\n".join(names[:2]))
