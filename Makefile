@@ -4,7 +4,7 @@ VENV ?= .venv
 LOWEST ?= .venv-lowest
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-lowest soak check format clean
+.PHONY: demo test test-lowest soak check docs format clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
@@ -23,6 +23,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed
+	PYTHONPATH=. $(BIN)/python docs/make_reference.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

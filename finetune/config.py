@@ -1,13 +1,12 @@
 """The configuration of a finetuning run, composed of the parts that it configures."""
 
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from finetune.augment.config import MixupConfig
-from finetune.data.clip_sampling import ClipSampling
 from finetune.data.config import FinetuneDataConfig
 from finetune.model.config import (
     SEGMENTED,
@@ -25,12 +24,13 @@ from launch.config import (
     EngineConfig,
     FormerValues,
     LogConfig,
-    OptimizerConfig,
     Positive,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
+from launch.kinds import one_of
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 
@@ -77,6 +77,8 @@ class FinetuneConfig:
     """The run folder."""
     data: FinetuneDataConfig
     """Labelled recordings and clips."""
+    plugins: Annotated[tuple[str, ...], MAY_CHANGE] = ()
+    """Modules of yours that add masks, targets, heads, losses, readers and so on."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of new weights, order and augmentation."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -101,10 +103,10 @@ class FinetuneConfig:
     """Selection of the best step."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(5e-4, 1e-6, betas=(0.9, 0.999))
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(
+        default_factory=lambda: AdamWConfig(base_lr=5e-4, min_lr=1e-6, betas=(0.9, 0.999))
     )
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -117,7 +119,7 @@ class FinetuneConfig:
     @property
     def multi_label(self) -> bool:
         """Whether a sample may have several classes."""
-        return any(getattr(each, "multi_label", False) for each in self.data.named.values())
+        return any(each.multi_label for each in self.data.named.values())
 
     @model_validator(mode="after")
     def _fits(self) -> "FinetuneConfig":
@@ -141,13 +143,14 @@ class FinetuneConfig:
             return (
                 "test_views.crops: eval_crop resize has one crop; take crops 1, or eval_crop center"
             )
-        if self.test_views.clips > 1 and any(each.kind == "timestamps" for each in sets):
-            return "test_views.clips: a timestamp has one window in time; set it to 1"
+        single = [each.kind for each in sets if not each.multiple_test_clips]
+        if self.test_views.clips > 1 and single:
+            return f"test_views.clips: {single[0]} have one window in time; set it to 1"
         return ""
 
     def _of_metric(self) -> str:
         metric = self.validation.metric
-        clips = any(each.kind == "clips" for each in self.data.named.values())
+        clips = not all(each.ordered_in_time for each in self.data.named.values())
         if self.multi_label and metric not in ("mAP", "F1 macro", "F1 micro"):
             return (
                 f"validation.metric: {metric} is not for multi_label; "
@@ -178,8 +181,7 @@ class FinetuneConfig:
 
     @property
     def _segments(self) -> set[int]:
-        samplings = [each.sampling for each in self.data.named.values()]
-        return {each.segments for each in samplings if isinstance(each, ClipSampling)}
+        return {each.sampling.segments for each in self.data.named.values()}
 
     def _of_head(self) -> str:
         wanted = HEAD_OF.get(self.tuning.kind)

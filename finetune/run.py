@@ -30,6 +30,7 @@ from launch.metrics.nonfinite import SkippedSteps
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
+from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, total_steps
 from video.failure_log import FailureLog
@@ -45,14 +46,14 @@ def finetune(config: FinetuneConfig) -> None:
             leave = destroy_process_group
         else:
             run, tester = prepare(config, opened, sets)
-            with finish_on_error(run.saver, run.reporter.logger):
+            with finish_on_error(run.training.saver, run.reporter.logger):
                 train(run, tester.validate)
                 tester.keep_last()
             tester.test(run.reporter.logger.info)
             for line in describe_end(opened.folder):
                 run.reporter.logger.info(line)
             run.reporter.logger.close()
-            leave = run.engine.close
+            leave = run.training.engine.close
     leave()
 
 
@@ -85,19 +86,24 @@ def prepare(
     validates = "val" in sets.parts
     validating = validating_steps(config.validation, last, per_epoch) if validates else frozenset()
     counts = samples.counts(len(sets.classes))
-    run = FinetuneRun(
-        config,
+    training = TrainingRun(
         steps,
-        validating,
+        config.seed,
         engine,
-        built.model,
-        open_batches(config, samples, processes, steps, engine.accumulation),
-        build_loss(config.loss, counts),
         *build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last),
         reporter,
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
         opened.watchdog,
         opened.signals,
+    )
+    run = FinetuneRun(
+        config,
+        training,
+        validating,
+        built.model,
+        open_batches(config, samples, processes, steps, engine.accumulation),
+        build_loss(config.loss, counts),
+        reporter,
     )
     looks = ValidationHistory(folder, steps.start, config.validation)
     tester = Evaluator(config, opened, sets, built, engine, reporter, looks)
@@ -141,7 +147,7 @@ def build_engine(
         return classifier_memory(model, config.segments, precision, on_gpu)
 
     model.encoder.recompute = use_activation_checkpointing(
-        config.engine, config.batch, processes, count, say
+        config.engine, config.optimizer, config.batch, processes, count, say
     )
     if config.engine.compile:
         compile_blocks(model)

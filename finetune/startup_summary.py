@@ -40,9 +40,9 @@ def describe_run(
             "validation: the split has no val, so there is no best step: the last one is kept"
         )
     if resumed is not None:
-        what = "weights, AdamW moments, step, order of data"
+        what = "weights, optimizer state, step and data order"
         left = f"{len(steps)} steps to do" if steps else "this is the end"
-        lines.append(f"resume: {what} of {resumed.folder}; {left}")
+        lines.append(f"resume: {what} from {resumed.folder}; {left}")
     return lines
 
 

@@ -89,7 +89,7 @@ def sample_batches(sampled: Sequence[SampledTrack], labelled_only: bool) -> list
     """All samples in their order, in stretches; or only those stretches with a label."""
     questions = []
     for number, each in enumerate(sampled):
-        at_once = MOMENTS if each.track.until is None else CLIPS
+        at_once = MOMENTS if each.track.ends is None else CLIPS
         for first in range(0, len(each.track.times), at_once):
             stop = min(first + at_once, len(each.track.times))
             if not labelled_only or each.track.known[first:stop].any():

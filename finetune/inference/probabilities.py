@@ -44,9 +44,9 @@ def predictions_of(
     tracks = [each.track for each in sampled]
     scores = answers.values.copy()
     scores[~answers.readable] = 0.5 if many else 1 / len(classes)
-    whole = [track.until is not None and len(track.times) == 1 for track in tracks]
+    whole = [track.ends is not None and len(track.times) == 1 for track in tracks]
     times = [np.nan if whole[i] else float(tracks[i].times[n]) for i, n in places]
-    kind = "clips" if any(track.until is not None for track in tracks) else "moments"
+    kind = "clips" if any(track.ends is not None for track in tracks) else "moments"
     return Predictions(
         names[answers.sampled],
         np.array(times, dtype=np.float64),

@@ -143,7 +143,7 @@ def test_the_losses_of_mixed_targets_are_the_mixed_losses() -> None:
     own = mixed(MIXUP)[1][torch.arange(4), LABELS]
     counts = torch.ones(CLASSES, dtype=torch.int64)
     many = F.one_hot(LABELS, CLASSES) | F.one_hot(LABELS.flip(0), CLASSES)
-    for kind, labels in (("cross_entropy", LABELS), ("binary", many)):
+    for kind, labels in (("cross_entropy", LABELS), ("bce", many)):
         each = build_loss(LossConfig(kind=kind), counts)
         found = each(logits, mixed(MIXUP, labels)[1])
         expected = sum(
@@ -166,7 +166,7 @@ def test_global_randomness_stays_as_it_was() -> None:
     with seeded_globals(0):
         expected = drawn()
     with seeded_globals(0):
-        unchecked.mix(given, LABELS, MixupConfig(), CLASSES, 0.0, rngs)
+        unchecked.mixup(given, LABELS, MixupConfig(), CLASSES, 0.0, rngs)
         assert drawn() == expected
 
 
