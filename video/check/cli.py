@@ -8,7 +8,7 @@ from video.check.report import find_copies, report, summary
 from video.discover import find_recordings
 from video.manifest import write_manifest
 from video.progress import MAX_PRINTED, show_progress
-from video.readers.registry import WithReaders, require_package
+from video.readers.registry import WithReaders, require_reader
 from video.recording import UnreadableVideo
 from video.worker_processes import Job, run_all
 
@@ -26,7 +26,7 @@ def check(
     It is 1 where a recording cannot be used, and 0 else. Raises ManifestError.
     """
     paths = find_recordings(source)
-    require_package(reader)
+    require_reader(reader)
     jobs = [Job(path, WithReaders(examine), (path, reader, folder_fps)) for path in paths]
     outcomes = run_all(jobs, processes, silence_seconds, "checking", show_progress)
     examined = [outcome for outcome in outcomes if isinstance(outcome, ExaminedRecording)]
