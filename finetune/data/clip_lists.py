@@ -25,8 +25,8 @@ from video.labels.csv_rows import (
     read_label_text,
     read_rows,
 )
+from video.labels.csv_table import SEGMENT_COLUMNS
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import SEGMENT_COLUMNS
 from video.manifest import ManifestError
 
 NUMBERS = re.compile(r"^(.+?)(?:\s+-?\d+){1,2}$")  # a path, and one or two numbers

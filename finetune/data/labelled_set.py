@@ -1,7 +1,7 @@
 """A labelled set: recordings, their labels, and the part of the split that each belongs to."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +17,11 @@ from video.labels.align import (
     label_report,
     timestamps,
 )
-from video.labels.label_files import LabelFiles
-from video.labels.multi_label import MANY_ENDINGS, read_multi_labels
+from video.labels.label_files import LabelFiles, label_finder
+from video.labels.label_format import LabelFormat
+from video.labels.multi_label import MULTI_LABEL_FORMATS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import ENDINGS, label_finder, read_labels
+from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels
 from video.recording import Recording
 
 Parts = dict[str, list[Recording]]
@@ -81,7 +82,7 @@ def label_recordings(
         parts = recordings_of(read_split(split), recordings, split)
     form = FORMS[multi_label]
     held = LabelFiles(
-        label_finder(labels, form.endings),
+        label_finder(labels, form.formats),
         lambda path, name: form.read(path, name, label_fps, category),
     )
     found = {each.path: held.lookup(each) for part in PARTS for each in parts.get(part, ())}
@@ -101,7 +102,7 @@ def label_recordings(
 class _Form(NamedTuple):
     """How labels are read and joined; a file is with the recording's name in it."""
 
-    endings: tuple[str, ...]
+    formats: Mapping[str, LabelFormat[Any]]
     read: Callable[[Path, str, float, str], Any]
     classes: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]
     join: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], LabelTrack]
@@ -110,7 +111,7 @@ class _Form(NamedTuple):
 
 FORMS = {
     False: _Form(
-        ENDINGS,
+        SINGLE_LABEL_FORMATS,
         read_labels,
         lambda found: classes_in_order([file.segments[name] for file, name in found]),
         lambda recording, times, file, name, classes: align_labels(
@@ -119,7 +120,7 @@ FORMS = {
         2,
     ),
     True: _Form(
-        MANY_ENDINGS,
+        MULTI_LABEL_FORMATS,
         read_multi_labels,
         lambda found: list(dict.fromkeys(each for file, _ in found for each in file.classes)),
         lambda recording, times, file, name, classes: align_multi_labels(

@@ -66,7 +66,7 @@ def test_a_missing_package_is_one_line_with_the_cure(
     row = replace(READERS["torchcodec"], function="no_such_package:read")
     monkeypatch.setitem(READERS, "torchcodec", row)
     with pytest.raises(
-        ReaderUnavailable, match="reader torchcodec is not available .No module"
+        ReaderUnavailable, match=r"reader torchcodec is not available .No module"
     ) as it:
         open_paths([str(steady)], "torchcodec", 1.0, 60.0, show_progress)
     assert it.value.exit_status == 2
