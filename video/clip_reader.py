@@ -155,6 +155,6 @@ class ClipReader:
             self._least_inside,
             rng,
         )
-        mirrored = bool(augmentation.flip and rng.random() < 0.5)
-        clip = apply_crop(frames, box, rows, columns, mirrored)
-        return clip, inside[:, ::-1] if mirrored else inside
+        flipped = bool(augmentation.flip and rng.random() < 0.5)
+        clip = apply_crop(frames, box, rows, columns, flipped)
+        return clip, inside[:, ::-1] if flipped else inside
