@@ -42,7 +42,9 @@ class ClipSampler:
     def _reads(self, recording: Recording) -> int:
         sampling, weight = self._plans[recording.source]
         usable = usable_seconds(recording, self._frames, sampling)
-        interval = sampling.seconds_per_clip or (self._frames * sampling.step_seconds(recording.fps))
+        interval = sampling.seconds_per_clip or (
+            self._frames * sampling.step_seconds(recording.fps)
+        )
         return max(1, round(weight * usable / interval))
 
     @property

@@ -72,6 +72,4 @@ class EvalCrop(NamedTuple):
         if self.crops == 1:
             return [middle]
         down, right = height - middle.height, width - middle.width
-        return [
-            middle._replace(top=down * i // 2, left=right * i // 2) for i in range(3)
-        ]
+        return [middle._replace(top=down * i // 2, left=right * i // 2) for i in range(3)]
