@@ -56,6 +56,6 @@ class FailureLog:
         if failed > max(self._limit * total, 1 if self._limit else 0):
             raise TooManyUnreadable(
                 f"{failed} of {total} {what} failed, more than data.max_unreadable "
-                f"{self._limit:g} allows; last: {failures[-1]}; repair or remove the files listed in "
+                f"{self._limit:g} allows; last: {failures[-1]}; repair or remove the files in "
                 "unreadable.jsonl of the run folder, or raise data.max_unreadable"
             )
