@@ -1,12 +1,10 @@
 """What a user can do wrong with a finetuning run: one line with the cure, exit status 2."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from finetune.cli import RECIPES, main
 from finetune.config import FinetuneConfig
@@ -24,14 +22,6 @@ from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from launch.recipe import load_recipe
 from tests.finetune.runs import finetune, words
-
-
-@pytest.fixture
-def alone() -> Iterator[None]:
-    store = torch.distributed.HashStore()
-    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
 
 
 def refused(folder: Path, *arguments: str) -> str:
@@ -98,7 +88,7 @@ def test_mixing_wants_pairs() -> None:
         ("test: [operation01]\n", "data: the split has no train part"),
     ],
 )
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("single_process")
 def test_a_split_that_cannot_be_meant(
     labelled: Path, tmp_path: Path, text: str, message: str
 ) -> None:
@@ -106,7 +96,7 @@ def test_a_split_that_cannot_be_meant(
     assert message in said
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("single_process")
 def test_labels_that_do_not_fit(labelled: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     late = "recording,start,end,label\n" + "".join(
@@ -127,7 +117,7 @@ def test_labels_that_do_not_fit(labelled: Path, tmp_path: Path) -> None:
     assert said.startswith("data: all labels of train are 'b'; a classifier needs")
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("single_process")
 def test_what_the_encoder_was_pretrained_on_is_not_tested_on(
     labelled: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -138,7 +128,7 @@ def test_what_the_encoder_was_pretrained_on_is_not_tested_on(
     assert "operation02.mp4 is in test, and the encoder was pretrained on it" in said
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("single_process")
 def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
     tmp_path: Path,
 ) -> None:
@@ -151,7 +141,7 @@ def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
     assert message == "the space has no set 'cholec8', but cholec80; nearest: 'cholec80'"
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("single_process")
 def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path) -> None:
     backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = split_of(tmp_path, "train: [operation01]\n")
