@@ -138,7 +138,7 @@ def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
     nowhere = "{kind: timestamps, source: nowhere, labels: nowhere, split: nowhere}"
     data = f"data={{space: {space}, sets: {{cholec8: {nowhere}}}}}"
     message = refused(tmp_path / "run", "demo", data)
-    assert message == "the space has no set 'cholec8', but cholec80; nearest: 'cholec80'"
+    assert message == "the label space has no set 'cholec8', only cholec80; nearest: 'cholec80'"
 
 
 @pytest.mark.usefixtures("single_process")
