@@ -53,13 +53,10 @@ def report(
         lines.append(f"only in {name}: {len(own)}" + (f" ({'; '.join(own)})" if own else ""))
     distinct = distinct_classes(sets, merged, synonyms)
     lines += (f"distinct: {_describe_pair(sets, *pair)}" for pair in distinct)
-    pairs = [
-        pair for pair in similar_classes(sets, merged) if (pair.one, pair.other) not in distinct
-    ]
-    lines.append(f"similar, but not merged: {len(pairs)}" + (", see below" if pairs else ""))
-    lines += (
-        f"similar ({p.similarity:.2f}): {_describe_pair(sets, p.one, p.other)}" for p in pairs
-    )
+    similar = [each for each in similar_classes(sets, merged) if each[:2] not in distinct]
+    lines.append(f"similar, but not merged: {len(similar)}" + (", see below" if similar else ""))
+    for one, other, ratio in similar:
+        lines.append(f"similar ({ratio:.2f}): {_describe_pair(sets, one, other)}")
     return lines
 
 
