@@ -44,7 +44,7 @@ def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
     head, lines = started(config_of(f"head_init.rows={rows}"), ["a", "b"])
     assert torch.equal(head.weight, whole.weight[[2, 0]])
     assert torch.equal(head.bias, whole.bias[[2, 0]])
-    assert lines[0] == f"head: 2 of 2 classes from the {len(whole.weight)} trained"
+    assert lines[0] == f"head: 2 of 2 classes have one of the {len(whole.weight)} trained rows"
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
         started(config_of(f"head_init.space={space}"), ["class a", "unheard"])
     start = f"head_init={{space: {space}, allow_fresh: true}}"
     head, lines = started(config_of(start), ["class a", "unheard"])
-    assert torch.equal(head.weight[0], whole.weight[0]) and "head: fresh: unheard" in lines
+    assert torch.equal(head.weight[0], whole.weight[0]) and "head: random rows: unheard" in lines
     assert head.weight[1].abs().max() < whole.weight[0].abs().max()
 
 
