@@ -27,7 +27,7 @@ KINDS = {
     "class": replace(TINY, class_token=True),
     "divided": replace(TINY, attention="divided", class_token=True),
     "grey": replace(TINY, channels=1, mean=(0.5,), std=(0.2,)),
-    "image": replace(TINY, frames=1, tubelet=1),
+    "image": replace(TINY, num_frames=1, tubelet_size=1),
 }
 SAMPLING = {"": {"frame_rate": 2.0, "stride": None}}
 
