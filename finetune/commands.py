@@ -153,8 +153,8 @@ def run_features(options: argparse.Namespace) -> None:
     window = WindowSampling(options.window, options.step_seconds)
     reading = PredictOptions(options.rate, options.batch, options.workers, SILENCE_SECONDS)
     for done in export_features(encoder, facts, opened.recordings, options.out, window, reading):
-        note = ", was there" if done.was_there else ""
-        print(f"{done.path}: {done.moments} moments{note}", flush=True)
+        note = ", was there" if done.already_exported else ""
+        print(f"{done.path}: {done.num_timestamps} moments{note}", flush=True)
         for failure in done.failures:
             print(f"unreadable: {failure}")
 

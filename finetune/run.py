@@ -9,7 +9,7 @@ from finetune.data.batches import open_batches
 from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets, open_datasets
 from finetune.data.samples import LabelledSamples
 from finetune.data.splits import require_unseen
-from finetune.inference.best_checkpoint import ValidationHistory, validating_steps
+from finetune.inference.best_checkpoint import ValidationHistory, validation_steps
 from finetune.inference.evaluator import Evaluator
 from finetune.inference.knn import knn_classify
 from finetune.loop import FinetuneRun, train
@@ -40,14 +40,14 @@ def finetune(config: FinetuneConfig) -> None:
     with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
         sets = open_datasets(config, opened.folder, opened.processes)
         if config.tuning.kind == "knn":
-            built = build_network(config, sets, None, opened.folder, opened.processes)
+            built = build_model(config, sets, None, opened.folder, opened.processes)
             knn_classify(config, opened, sets, built)
             leave = destroy_process_group
         else:
             run, tester = prepare(config, opened, sets)
             with finish_on_error(run.saver, run.reporter.logger):
                 train(run, tester.validate)
-                tester.keep_last()
+                tester.save_last()
             tester.test(run.reporter.logger.info)
             for line in describe_end(opened.folder):
                 run.reporter.logger.info(line)
@@ -63,7 +63,7 @@ def prepare(
     folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
     checkpoints = folder / CHECKPOINTS_FOLDER
     resumed = find_checkpoint(checkpoints, processes, notes.append)
-    built = build_network(config, sets, resumed, folder, processes)
+    built = build_model(config, sets, resumed, folder, processes)
     engine = build_engine(config, built.model, resumed, processes, notes.append)
     encoder = built.spec.encoder
     copies = config.data.clips_per_read
@@ -83,7 +83,7 @@ def prepare(
     if processes.is_rank0:
         record_start(folder, processes, steps, weights=built.spec.weights)
     validates = "val" in sets.parts
-    validating = validating_steps(config.validation, last, per_epoch) if validates else frozenset()
+    validating = validation_steps(config.validation, last, per_epoch) if validates else frozenset()
     counts = samples.counts(len(sets.classes))
     run = FinetuneRun(
         config,
@@ -106,7 +106,7 @@ def prepare(
     return run, tester
 
 
-def build_network(
+def build_model(
     config: FinetuneConfig,
     sets: LabelledSets,
     resumed: Checkpoint | None,

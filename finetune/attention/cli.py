@@ -5,8 +5,8 @@ from pathlib import Path
 
 from encoder.attention_maps import AttentionQuery, attention_maps, resolve_query
 from encoder.config import EncoderConfig
-from finetune.attention.figure import AttentionFigure, draw, sheet
-from finetune.attention.load import open_encoder, trained_sampling
+from finetune.attention.figure import AttentionFigure, draw_attention, attention_sheet
+from finetune.attention.load import load_attention_model, training_sampling
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from video.config import Sampling
@@ -17,7 +17,7 @@ from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read
 
 def run_attention(options: argparse.Namespace) -> None:
     """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
-    opened = open_encoder(options.checkpoint, options.overrides)
+    opened = load_attention_model(options.checkpoint, options.overrides)
     config = opened.encoder.config
     asked = resolve_query(
         AttentionQuery(options.layer, options.query, options.heads == "each", options.rollout),
@@ -26,7 +26,7 @@ def run_attention(options: argparse.Namespace) -> None:
     if options.frame_rate or options.stride:
         sampling, how = sampling_of(options, Sampling()), "as asked"
     else:
-        sampling, how = trained_sampling(opened.found)
+        sampling, how = training_sampling(opened.found)
     choice = choice_of(options)
     chosen = find_chosen(choice)
     for failure in chosen.failures:
@@ -37,10 +37,10 @@ def run_attention(options: argparse.Namespace) -> None:
     clips = read_clips(chosen.recordings, choice, sampling, config.num_frames, config.image_size)
     for shown in clips:
         maps = attention_maps(encoder, shown.clip[None].to(device), asked)
-        drawn = draw(shown.clip.numpy(), maps, config, options.style)
-        title = f"{shown.name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
+        drawn = draw_attention(shown.clip.numpy(), maps, config, options.style)
+        title = f"{shown.name}, {_span(shown)}: {drawn.description}; {options.checkpoint}"
         written = write(options.out, title, drawn, shown, config.tubelet_size)
-        print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
+        print(f"{shown.recording.path}: {_span(shown)}, {drawn.description}; {written}", flush=True)
 
 
 def write(out: Path, title: str, drawn: AttentionFigure, shown: ShownClip, tubelet: int) -> str:
@@ -49,7 +49,7 @@ def write(out: Path, title: str, drawn: AttentionFigure, shown: ShownClip, tubel
     there = any(name.with_name(name.name + suffix).exists() for suffix in (".png", ".mp4"))
     strips, labels = [row.strip for row in drawn.rows], [row.label for row in drawn.rows]
     try:
-        pixels = sheet(title, drawn, shown.times, tubelet)
+        pixels = attention_sheet(title, drawn, shown.times, tubelet)
         picture, film = write_shown(name, pixels, strips, shown.times, labels)
     except OSError as error:
         reason = error.strerror or error

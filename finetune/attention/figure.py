@@ -26,12 +26,12 @@ class FigureRow(NamedTuple):
 class AttentionFigure(NamedTuple):
     """Rows for a sheet and a film; `scale` is that of the colours, None where there are none."""
 
-    what: str
+    description: str
     rows: list[FigureRow]
     scale: Scale | None
 
 
-def draw(
+def draw_attention(
     frames: UInt8[np.ndarray, "t h w 3"], maps: AttentionMaps, config: EncoderConfig, style: str
 ) -> AttentionFigure:
     """One clip, whose maps are the first of the batch."""
@@ -54,7 +54,7 @@ def describe(asked: AttentionQuery, config: EncoderConfig) -> str:
     return f"{query}, layer {asked.layer} (of 0 to {last}), {heads} of {config.num_heads} heads"
 
 
-def sheet(
+def attention_sheet(
     title: str, drawn: AttentionFigure, times: tuple[float, ...], tubelet: int
 ) -> UInt8[np.ndarray, "y x 3"]:
     """A column for each tubelet, of which the first frame stands for all."""

@@ -23,14 +23,14 @@ class AttentionModel(NamedTuple):
     found: SourceEncoder
 
 
-def open_encoder(checkpoint: str, told: Sequence[str]) -> AttentionModel:
+def load_attention_model(checkpoint: str, overrides: Sequence[str]) -> AttentionModel:
     """The encoder of a file as it was trained, ready for use. Raises CheckpointMismatch."""
-    found = find_with_overrides(checkpoint, told)
+    found = find_with_overrides(checkpoint, overrides)
     require_colours(found)
     return AttentionModel(load_source(found, None).encoder.eval(), found)
 
 
-def trained_sampling(found: SourceEncoder) -> tuple[Sampling, str]:
+def training_sampling(found: SourceEncoder) -> tuple[Sampling, str]:
     """How the clips of the training were sampled, the first source's; and how that is known.
 
     Raises CheckpointMismatch where the file says what cannot be.

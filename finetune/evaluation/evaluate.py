@@ -33,15 +33,15 @@ def evaluate(predictions: Predictions, source: str, tolerances: str = "neighbour
     known = predictions.label[predictions.label != MISSING]
     if not known.size:
         raise PredictionsError(f"{source}: no row has a label, so there is nothing to compare with")
-    if not predictions.many_labels and len(np.unique(known)) < 2:
+    if not predictions.is_multi_label and len(np.unique(known)) < 2:
         name = predictions.classes[int(known[0])]
         raise PredictionsError(
             f"{source}: all labels are {name!r}; with one class every figure is 0 or 1, "
             "predict recordings that have more"
         )
     phases = {}
-    are_moments = predictions.about.get("samples") != "clips"
-    if are_moments and not predictions.many_labels and np.isfinite(predictions.time).all():
+    are_moments = predictions.metadata.get("samples") != "clips"
+    if are_moments and not predictions.is_multi_label and np.isfinite(predictions.time).all():
         phases = {
             form: summarise_phases(predictions, form, TOLERANCES[tolerances])
             for form in get_args(Boundaries)
@@ -58,7 +58,7 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
         f"{source}: {len(predictions.recording):,} samples of {recordings} recordings, "
         f"{len(predictions.classes)} classes, {unknown:,} labels not known"
     )
-    if unreadable := predictions.about.get("unreadable"):
+    if unreadable := predictions.metadata.get("unreadable"):
         yield f"  {unreadable} of them could not be read, and have the same score for all classes"
     for name, value in evaluation.samples.figures.items():
         yield f"  {name:<22}{value:.4f}"
@@ -77,10 +77,12 @@ def triplet_lines(predictions: Predictions, mapping: Path, source: str) -> Itera
 
     Raises PredictionsError where the predictions are not of triplets.
     """
-    if not predictions.many_labels:
+    if not predictions.is_multi_label:
         raise PredictionsError(f"{source}: has one label a sample, and triplets want many")
     components = read_components(mapping, predictions.classes)
-    parts = [predictions.of(name) for name in dict.fromkeys(predictions.recording.tolist())]
+    parts = [
+        predictions.of_recording(name) for name in dict.fromkeys(predictions.recording.tolist())
+    ]
     known = [(rows.label != MISSING).all(axis=1) for rows in parts]
     rows = [(part.scores[good], part.label[good]) for part, good in zip(parts, known, strict=True)]
     null = [i for i, name in enumerate(predictions.classes) if "null" in name.lower()]
@@ -109,7 +111,7 @@ def _per_phase(classes: tuple[str, ...], summary: PhaseSummary) -> Iterator[str]
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """All figures as plain values; what has no value is null."""
     return {
-        "about": evaluation.predictions.about,
+        "about": evaluation.predictions.metadata,
         "classes": list(evaluation.predictions.classes),
         "samples": _plain(evaluation.samples.figures),
         "phases": {
@@ -153,7 +155,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         names = list(dict.fromkeys(predictions.recording.tolist()))
         for name in names:
             written.append(_free(folder / f"timeline_{_file_name(name)}.png", written))
-            draw_timeline(written[-1], predictions.of(name))
+            draw_timeline(written[-1], predictions.of_recording(name))
     return written
 
 

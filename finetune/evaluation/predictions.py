@@ -28,14 +28,14 @@ class Predictions(NamedTuple):
     scores: Float32[np.ndarray, "n c"]  # probabilities
     label: Int64[np.ndarray, "n ..."]  # class, or 0 and 1 for each class; -1: not known
     classes: tuple[str, ...]
-    about: dict[str, Any]  # checkpoint, split, views, and what else the figures depend on
+    metadata: dict[str, Any]  # checkpoint, split, views, and what else the figures depend on
 
     @property
-    def many_labels(self) -> bool:
+    def is_multi_label(self) -> bool:
         """Whether a sample may have several classes."""
         return self.label.ndim == 2
 
-    def of(self, recording: str) -> "Predictions":
+    def of_recording(self, recording: str) -> "Predictions":
         """The rows of one recording, by time."""
         rows = np.flatnonzero(self.recording == recording)
         rows = rows[np.argsort(self.time[rows], kind="stable")]
@@ -58,7 +58,7 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         scores=np.asarray(predictions.scores, dtype=np.float32),
         label=np.asarray(predictions.label, dtype=np.int64),
         classes=np.asarray(predictions.classes, dtype=np.str_),
-        about=np.asarray(json.dumps(predictions.about)),
+        about=np.asarray(json.dumps(predictions.metadata)),
     )
     aside.replace(path)
 
@@ -104,7 +104,7 @@ def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
     owner = dict.fromkeys(start.recording.tolist(), first)
     for path, more in others:
         same = set(more.classes) == set(start.classes)
-        if not same or more.many_labels != start.many_labels:
+        if not same or more.is_multi_label != start.is_multi_label:
             raise PredictionsError(
                 f"{path}: is of the classes {_shown(more)}, {first} of {_shown(start)}; "
                 "score files of one label set together"
@@ -117,9 +117,9 @@ def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
             owner[name] = path
     if not others:
         return start
-    about: dict[str, Any] = {"files": {str(path): each.about for path, each in parts}}
-    about["unreadable"] = sum(int(each.about.get("unreadable", 0)) for _, each in parts)
-    if len(samples := {each.about.get("samples") for _, each in parts}) == 1:
+    about: dict[str, Any] = {"files": {str(path): each.metadata for path, each in parts}}
+    about["unreadable"] = sum(int(each.metadata.get("unreadable", 0)) for _, each in parts)
+    if len(samples := {each.metadata.get("samples") for _, each in parts}) == 1:
         about["samples"] = samples.pop()
     alike = [_in_order(each, start.classes) for _, each in parts]
     recording, time, scores, label = (
@@ -131,7 +131,7 @@ def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
 def _in_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
     """The same with its classes in another order."""
     order = [predictions.classes.index(name) for name in classes]
-    if predictions.many_labels:
+    if predictions.is_multi_label:
         label = predictions.label[:, order]
     else:
         place = np.append(np.argsort(order), MISSING)  # the last, -1, stays what it is
@@ -140,7 +140,7 @@ def _in_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions
 
 
 def _shown(predictions: Predictions) -> str:
-    many = ", several a sample" if predictions.many_labels else ""
+    many = ", several a sample" if predictions.is_multi_label else ""
     return f"{', '.join(predictions.classes[:4])} .. ({len(predictions.classes)}{many})"
 
 
@@ -160,7 +160,7 @@ def check_predictions(predictions: Predictions, path: Path) -> None:
     if predictions.label.shape not in ((rows,), (rows, classes)):
         raise PredictionsError(f"{path}: label has shape {predictions.label.shape}, of {rows} rows")
     _require(np.isfinite(predictions.scores).all(axis=1), path, "scores", "not finite")
-    most = 1 if predictions.many_labels else classes - 1
+    most = 1 if predictions.is_multi_label else classes - 1
     known = np.isin(predictions.label, np.arange(MISSING, most + 1)).reshape(rows, -1)
     _require(np.asarray(known.all(axis=1)), path, "label", f"not within -1 to {most}")
 

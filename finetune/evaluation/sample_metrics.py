@@ -33,7 +33,7 @@ def score_samples(predictions: Predictions) -> SampleScores:
     """A class that neither truth nor predictions have is left out of every mean over classes."""
     scores = torch.from_numpy(np.asarray(predictions.scores, dtype=np.float32))
     labels = torch.from_numpy(np.asarray(predictions.label, dtype=np.int64))
-    if predictions.many_labels:
+    if predictions.is_multi_label:
         return SampleScores(_many(scores, labels), None)
     known = labels != MISSING
     return _single(scores[known], labels[known])

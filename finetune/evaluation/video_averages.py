@@ -56,7 +56,7 @@ def summarise_phases(
     `relaxed_published` skips it instead, as the widespread evaluation does."""
     by_recording = {}
     for name in dict.fromkeys(predictions.recording.tolist()):
-        rows = predictions.of(name)
+        rows = predictions.of_recording(name)
         known = rows.label != MISSING
         if known.any():
             by_recording[name] = score_phases(

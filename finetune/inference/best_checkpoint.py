@@ -73,7 +73,7 @@ def _kept_step(folder: Path) -> int | None:
     return read_classifier_metadata(file).step if file.is_file() else None
 
 
-def validating_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:
+def validation_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:
     """The steps after which is looked; the last one is always among them."""
     every = max(1.0, config.every_epochs * per_epoch)
     chosen = {round(every * i) for i in range(1, int(steps / every) + 1)}

@@ -13,7 +13,12 @@ from finetune.evaluation.predictions import Predictions
 from finetune.inference.best_checkpoint import ValidationHistory, ValidationResult, write_classifier
 from finetune.inference.multi_view import MultiViewReader
 from finetune.inference.predictor import ModelOutputs, Predictor
-from finetune.inference.probabilities import about, figures_of, predictions_of, view_averager
+from finetune.inference.probabilities import (
+    prediction_metadata,
+    figures_of,
+    build_predictions,
+    view_averager,
+)
 from finetune.inference.write_results import Say, write_predictions
 from finetune.model.build import BuiltModel
 from finetune.model.classifier import Classifier
@@ -88,7 +93,7 @@ class Evaluator:
             f"({'the best so far' if better else f'best {best.value:.4f} at step {best.step}'})",
         )
 
-    def keep_last(self) -> None:
+    def save_last(self) -> None:
         """Without a part `val` there is no best step: the weights of the last one are kept."""
         if "val" not in self._sets.parts:
             there = complete_checkpoints(self._opened.folder / CHECKPOINTS_FOLDER)
@@ -136,12 +141,16 @@ class Evaluator:
     ) -> ModelOutputs:
         ask = build_predictor(self._config, self._built, self._opened, what)
         sampled = self._sets.parts[part]
-        answers = ask.all(forward, self._join, sampled, self._opened.processes, labelled_only)
+        answers = ask.predict_all(
+            forward, self._join, sampled, self._opened.processes, labelled_only
+        )
         self._reporter.count_unreadable(what, len(answers.readable), answers.failures)
         return answers
 
     def _predictions(self, answers: ModelOutputs, part: str, step: int) -> Predictions:
         chosen = "by val" if "val" in self._sets.parts else "the last step; there is no val"
-        facts = about(self._config, part, step, chosen=chosen)
+        facts = prediction_metadata(self._config, part, step, chosen=chosen)
         sampled = self._sets.parts[part]
-        return predictions_of(answers, sampled, self._sets.classes, self._config.multi_label, facts)
+        return build_predictions(
+            answers, sampled, self._sets.classes, self._config.multi_label, facts
+        )

@@ -28,13 +28,13 @@ from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
 
 
-class Exported(NamedTuple):
+class ExportedFeatures(NamedTuple):
     """What became of one recording."""
 
     path: Path
-    moments: int
+    num_timestamps: int
     failures: tuple[UnreadableVideo, ...]
-    was_there: bool  # from a call before, with the same settings
+    already_exported: bool  # from a call before, with the same settings
 
 
 def open_encoder(backbone: BackboneConfig) -> tuple[VideoEncoder, dict[str, Any]]:
@@ -55,12 +55,12 @@ def open_encoder(backbone: BackboneConfig) -> tuple[VideoEncoder, dict[str, Any]
 
 def export_features(
     encoder: VideoEncoder,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     recordings: list[Recording],
     out: Path,
     window: WindowSampling,
-    reading: PredictOptions,
-) -> Iterator[Exported]:
+    options: PredictOptions,
+) -> Iterator[ExportedFeatures]:
     """`NAME.npz` of each: `time` [n], `features` [n d], `readable` [n], `about` as JSON.
 
     Those that are there already with the same settings are passed over, so a call that was killed
@@ -74,20 +74,23 @@ def export_features(
     encoder.to(Processes().device)
     size, frames = encoder.config.image_size, encoder.config.num_frames
     asking = Predictor(
-        MultiViewReader(EvalCrop(size), frames), reading.at_once, reading.workers, reading.patience
+        MultiViewReader(EvalCrop(size), frames),
+        options.batch_size,
+        options.workers,
+        options.read_timeout,
     )
     for recording, name in zip(recordings, names, strict=True):
         file = out / f"{name}.npz"
         about = {
-            **facts,
+            **metadata,
             "recording": recording.content or recording.path,
-            "rate": reading.rate,
+            "rate": options.rate,
             "window": vars(window),
         }
         if file.exists():
-            yield Exported(file, _require_same(file, about), (), True)
+            yield ExportedFeatures(file, _require_same(file, about), (), True)
             continue
-        times = timestamps(recording, reading.rate)
+        times = timestamps(recording, options.rate)
         track = LabelTrack(recording, times, np.full(len(times), MISSING, dtype=np.int64), 0, 0)
         yield _export(encoder, SampledTrack(track, window), asking, about, file)
 
@@ -98,13 +101,13 @@ def _export(
     asking: Predictor,
     about: dict[str, Any],
     file: Path,
-) -> Exported:
+) -> ExportedFeatures:
     def pooled(clips: Tensor) -> Float[Tensor, "b d"]:
         return encoder(clips).pooled
 
     questions = sample_batches([sampled], labelled_only=False)
     answered = list(
-        asking.each(
+        asking.predict_batches(
             pooled,
             lambda test_views: test_views.mean(1),
             [sampled],
@@ -123,7 +126,7 @@ def _export(
     )
     aside.replace(file)
     failures = tuple(failure for each in answered for failure in each.failures)
-    return Exported(file, len(sampled.track.times), failures, False)
+    return ExportedFeatures(file, len(sampled.track.times), failures, False)
 
 
 def _require_same(file: Path, about: dict[str, Any]) -> int:

@@ -6,7 +6,11 @@ from finetune.config import FinetuneConfig
 from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets
 from finetune.inference.evaluator import build_predictor
 from finetune.inference.predictor import ModelOutputs
-from finetune.inference.probabilities import about, nearest_neighbours, predictions_of
+from finetune.inference.probabilities import (
+    prediction_metadata,
+    knn_probabilities,
+    build_predictions,
+)
 from finetune.inference.write_results import write_predictions
 from finetune.model.build import BuiltModel
 from finetune.tuning import KnnClassifier
@@ -34,7 +38,7 @@ def knn_classify(
 
     def features(part: str) -> ModelOutputs:
         ask = build_predictor(config, built, opened, f"features of {part}")
-        answers = ask.all(
+        answers = ask.predict_all(
             lambda clips: model.encoder(clips).pooled,
             lambda test_views: test_views.mean(1),
             sets.parts[part],
@@ -48,14 +52,14 @@ def knn_classify(
     labels = np.array(
         [
             sets.parts["train"][i].track.labels[n]
-            for i, n in zip(train.sampled.tolist(), train.number.tolist(), strict=True)
+            for i, n in zip(train.track.tolist(), train.sample.tolist(), strict=True)
         ]
     )
     good = train.readable & (labels != MISSING)
     for part in ("val", "test"):
         if part in sets.parts:
             asked = features(part)
-            votes = nearest_neighbours(
+            votes = knn_probabilities(
                 train.values[good],
                 labels[good],
                 asked.values,
@@ -63,8 +67,8 @@ def knn_classify(
                 config.tuning.k,
                 config.tuning.temperature,
             )
-            facts = about(config, part, 0, chosen="nothing is trained")
-            predictions = predictions_of(
+            facts = prediction_metadata(config, part, 0, chosen="nothing is trained")
+            predictions = build_predictions(
                 asked._replace(values=votes), sets.parts[part], sets.classes, False, facts
             )
             write_predictions(opened, part, predictions, say)

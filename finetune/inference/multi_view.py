@@ -26,7 +26,7 @@ MOMENTS, CLIPS = 128, 4
 class SampleBatch(NamedTuple):
     """Consecutive samples of one recording that are read together."""
 
-    sampled: int
+    track: int
     first: int
     stop: int
 
@@ -34,15 +34,15 @@ class SampleBatch(NamedTuple):
 class SampleViews(NamedTuple):
     """The frames of a question, and which of them each view of each sample consists of."""
 
-    question: int
+    batch: int
     frames: UInt8[Tensor, "u h w c"]
-    order: Int64[Tensor, "m v s t"]  # of the frames
+    frame_index: Int64[Tensor, "m v s t"]  # of the frames
     readable: Bool[np.ndarray, " m"]  # False where a frame of the sample cannot be read
     failures: tuple[UnreadableVideo, ...]
 
     def clips(self, first: int, stop: int) -> UInt8[Tensor, " b *s t h w c"]:
         """Some of all views of all samples, in their order."""
-        chosen = self.order.flatten(0, 1)[first:stop]
+        chosen = self.frame_index.flatten(0, 1)[first:stop]
         return self.frames[chosen if chosen.shape[1] > 1 else chosen.squeeze(1)]
 
 
@@ -50,26 +50,26 @@ class MultiViewReader(NamedTuple):
     """`segments` views in time times the crops of `fitting`, of clips of `frames` frames."""
 
     eval_crop: EvalCrop
-    frames: int
-    segments: int = 1
+    num_frames: int
+    clips: int = 1
 
-    def views_of(self, sampled: SampledTrack) -> int:
+    def num_views(self, sampled: SampledTrack) -> int:
         """How many views each of its samples has."""
         return len(self._times(sampled, 0)) * self.eval_crop.crops
 
     def _times(self, sampled: SampledTrack, number: int) -> Float[np.ndarray, "v s t"]:
         """Rounded, so that one frame has one time in every clip."""
         stretch = sampled.interval(number)
-        return np.round(sampled.sampling.test_times(stretch, self.frames, self.segments), 6)
+        return np.round(sampled.sampling.test_times(stretch, self.num_frames, self.clips), 6)
 
     def read(
-        self, sampled: SampledTrack, question: SampleBatch, number: int, hung: bool = False
+        self, sampled: SampledTrack, question: SampleBatch, number: int, timed_out: bool = False
     ) -> SampleViews:
         """Reads what a question wants; `hung`: it is known that this does not come to an end."""
         wanted = np.stack([self._times(sampled, i) for i in range(question.first, question.stop)])
         times, index = np.unique(wanted, return_inverse=True)
         recording = sampled.track.recording
-        if hung:
+        if timed_out:
             found: dict[float, Tensor | None] = dict.fromkeys(times.tolist())
             failures: tuple[UnreadableVideo, ...] = (UnreadableVideo(recording.path, TIMED_OUT),)
         else:
@@ -114,7 +114,7 @@ class SampleViewDataset(Dataset[SampleViews]):
         question = self._questions[read.position]
         hung = 0 in self._timeout.timed_out_tries(*read)
         with nullcontext() if hung else self._timeout.limit_tries(*read)(0):
-            sampled = self._sampled[question.sampled]
+            sampled = self._sampled[question.track]
             return self._viewing.read(sampled, question, read.position, hung)
 
 

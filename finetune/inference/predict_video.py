@@ -30,9 +30,9 @@ class PredictOptions(NamedTuple):
     """How a recording is read for its predictions."""
 
     rate: float = 1.0  # moments a second
-    at_once: int = 32  # clips of a forward pass
+    batch_size: int = 32  # clips of a forward pass
     workers: int = 2
-    patience: float = 120.0  # seconds, then a reading counts as failed
+    read_timeout: float = 120.0  # seconds, then a reading counts as failed
 
 
 class PredictProgress(NamedTuple):
@@ -46,7 +46,7 @@ class PredictProgress(NamedTuple):
 
 
 def predict(
-    recording: Recording, run: Path, out: Path, reading: PredictOptions
+    recording: Recording, run: Path, out: Path, options: PredictOptions
 ) -> Iterator[PredictProgress]:
     """Writes `NAME.csv` row by row, then `NAME.json` and `NAME.png`, where windows are of moments.
 
@@ -56,12 +56,12 @@ def predict(
     model, about = load_classifier(run)
     processes = Processes()
     model.to(processes.device)
-    sampled = _sampled(recording, read_sampling(about, run), reading.rate)
+    sampled = _sampled(recording, read_sampling(about, run), options.rate)
     encoder = model.encoder.config
     viewing = MultiViewReader(EvalCrop(encoder.image_size, about.eval_crop), encoder.num_frames)
-    asking = Predictor(viewing, reading.at_once, reading.workers, reading.patience)
+    asking = Predictor(viewing, options.batch_size, options.workers, options.read_timeout)
     questions = sample_batches([sampled], labelled_only=False)
-    answered = asking.each(
+    answered = asking.predict_batches(
         model,
         view_averager(TestViewsConfig(), about.multi_label),
         [sampled],
@@ -76,7 +76,7 @@ def predict(
         writer = csv.writer(file)
         writer.writerow(["time", "prediction", *about.classes])
         for each in answered:
-            question = questions[each.question]
+            question = questions[each.batch]
             scores.append(np.where(each.readable[:, None], each.values, np.nan))
             of_it = times[question.first : question.stop]
             last = _write(file, writer, of_it, scores[-1], about.classes)

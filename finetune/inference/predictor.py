@@ -31,15 +31,15 @@ class ModelOutputs(NamedTuple):
 
     values: Float32[np.ndarray, "n k"]
     readable: Bool[np.ndarray, " n"]
-    sampled: np.ndarray  # [n] which of the recordings
-    number: np.ndarray  # [n] which of its samples
+    track: np.ndarray  # [n] which of the recordings
+    sample: np.ndarray  # [n] which of its samples
     failures: tuple[UnreadableVideo, ...]
 
 
 class BatchOutputs(NamedTuple):
     """The answers to one question."""
 
-    question: int
+    batch: int
     values: Float32[np.ndarray, "m k"]
     readable: Bool[np.ndarray, " m"]
     failures: tuple[UnreadableVideo, ...]
@@ -48,13 +48,15 @@ class BatchOutputs(NamedTuple):
 class Predictor(NamedTuple):
     """How samples are read and given to a network."""
 
-    viewing: MultiViewReader
-    at_once: int  # clips of one forward pass
+    reader: MultiViewReader
+    batch_size: int  # clips of one forward pass
     workers: int
-    patience: float  # seconds
-    alive: Callable[[int, int], None] = lambda done, wanted: None  # called before each question
+    read_timeout: float  # seconds
+    report_progress: Callable[[int, int], None] = lambda done, wanted: (
+        None
+    )  # called before each question
 
-    def each(
+    def predict_batches(
         self,
         forward: Forward,
         join: ViewAverager,
@@ -66,29 +68,31 @@ class Predictor(NamedTuple):
         """Answers to the chosen questions, one after the other; `join` makes one of a sample's
         test_views."""
         views = read_views(
-            sampled, questions, chosen, self.viewing, self.workers, self.patience, processes
+            sampled, questions, chosen, self.reader, self.workers, self.read_timeout, processes
         )
-        self.alive(0, len(chosen))
+        self.report_progress(0, len(chosen))
         for done, seen in enumerate(views, start=1):
-            self.alive(done, len(chosen))
+            self.report_progress(done, len(chosen))
             yield self._answer(forward, join, seen, processes.device)
 
     @torch.no_grad()
     def _answer(
         self, forward: Forward, join: ViewAverager, seen: SampleViews, device: torch.device
     ) -> BatchOutputs:
-        samples, views = seen.order.shape[:2]
-        on_device = seen._replace(frames=seen.frames.to(device), order=seen.order.to(device))
-        firsts = range(0, samples * views, self.at_once)
-        parts = [forward(on_device.clips(i, i + self.at_once)).float() for i in firsts]
+        samples, views = seen.frame_index.shape[:2]
+        on_device = seen._replace(
+            frames=seen.frames.to(device), frame_index=seen.frame_index.to(device)
+        )
+        firsts = range(0, samples * views, self.batch_size)
+        parts = [forward(on_device.clips(i, i + self.batch_size)).float() for i in firsts]
         values = join(torch.cat(parts).unflatten(0, (samples, views))).cpu().numpy()
-        return BatchOutputs(seen.question, values, seen.readable, seen.failures)
+        return BatchOutputs(seen.batch, values, seen.readable, seen.failures)
 
     def _passes(self, sampled: Sequence[SampledTrack], question: SampleBatch) -> int:
-        views = self.viewing.views_of(sampled[question.sampled])
-        return math.ceil((question.stop - question.first) * views / self.at_once)
+        views = self.reader.num_views(sampled[question.track])
+        return math.ceil((question.stop - question.first) * views / self.batch_size)
 
-    def all(
+    def predict_all(
         self,
         forward: Forward,
         join: ViewAverager,
@@ -105,7 +109,9 @@ class Predictor(NamedTuple):
             list(range(rank, len(questions), processes.world_size))
             for rank in range(processes.world_size)
         ]
-        mine = self.each(forward, join, sampled, questions, shares[processes.rank], processes)
+        mine = self.predict_batches(
+            forward, join, sampled, questions, shares[processes.rank], processes
+        )
         answered = list(mine)
         passes = [sum(self._passes(sampled, questions[i]) for i in share) for share in shares]
         with torch.no_grad():
@@ -117,23 +123,23 @@ class Predictor(NamedTuple):
     def _nothing(self, sampled: SampledTrack, device: torch.device) -> Tensor:
         segments = getattr(sampled.sampling, "segments", 1)
         shape = (segments,) if segments > 1 else ()
-        size = (self.viewing.frames, *self.viewing.eval_crop.size, 3)
+        size = (self.reader.num_frames, *self.reader.eval_crop.size, 3)
         return torch.zeros(1, *shape, *size, dtype=torch.uint8, device=device)
 
 
 def _in_order(answered: list[BatchOutputs], questions: Sequence[SampleBatch]) -> ModelOutputs:
-    answered = sorted(answered, key=lambda each: each.question)
-    asked = [questions[each.question] for each in answered]
+    answered = sorted(answered, key=lambda each: each.batch)
+    asked = [questions[each.batch] for each in answered]
     return ModelOutputs(
         np.concatenate([each.values for each in answered]),
         np.concatenate([each.readable for each in answered]),
-        np.concatenate([np.full(q.stop - q.first, q.sampled) for q in asked]),
+        np.concatenate([np.full(q.stop - q.first, q.track) for q in asked]),
         np.concatenate([np.arange(q.first, q.stop) for q in asked]),
         tuple(failure for each in answered for failure in each.failures),
     )
 
 
-def names_of(sampled: Sequence[SampledTrack]) -> list[str]:
+def recording_names(sampled: Sequence[SampledTrack]) -> list[str]:
     """What the recordings are called in a file of predictions: without folder and ending, where
     that tells them apart."""
     paths = [each.track.recording.path for each in sampled]

@@ -14,14 +14,14 @@ from finetune.config import FinetuneConfig, TestViewsConfig
 from finetune.data.samples import SampledTrack
 from finetune.evaluation.evaluate import Evaluation
 from finetune.evaluation.predictions import Predictions
-from finetune.inference.predictor import ModelOutputs, ViewAverager, names_of
+from finetune.inference.predictor import ModelOutputs, ViewAverager, recording_names
 
 
-def view_averager(test_views: TestViewsConfig, many: bool) -> ViewAverager:
+def view_averager(test_views: TestViewsConfig, multi_label: bool) -> ViewAverager:
     """How the logits of a sample's views become its probabilities."""
 
     def probabilities(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        return logits.sigmoid() if many else logits.softmax(-1)
+        return logits.sigmoid() if multi_label else logits.softmax(-1)
 
     def join(logits: Float[Tensor, "m v k"]) -> Float[Tensor, "m k"]:
         if test_views.average == "logits":
@@ -31,7 +31,7 @@ def view_averager(test_views: TestViewsConfig, many: bool) -> ViewAverager:
     return join
 
 
-def predictions_of(
+def build_predictions(
     answers: ModelOutputs,
     sampled: Sequence[SampledTrack],
     classes: tuple[str, ...],
@@ -39,8 +39,8 @@ def predictions_of(
     about: dict[str, Any],
 ) -> Predictions:
     """A sample that cannot be read gets the same probability for all classes, and is counted."""
-    names = np.array(names_of(sampled))
-    places = list(zip(answers.sampled.tolist(), answers.number.tolist(), strict=True))
+    names = np.array(recording_names(sampled))
+    places = list(zip(answers.track.tolist(), answers.sample.tolist(), strict=True))
     tracks = [each.track for each in sampled]
     scores = answers.values.copy()
     scores[~answers.readable] = 0.5 if many else 1 / len(classes)
@@ -48,7 +48,7 @@ def predictions_of(
     times = [np.nan if whole[i] else float(tracks[i].times[n]) for i, n in places]
     kind = "clips" if any(track.until is not None for track in tracks) else "moments"
     return Predictions(
-        names[answers.sampled],
+        names[answers.track],
         np.array(times, dtype=np.float64),
         scores,
         np.array([tracks[i].labels[n] for i, n in places], dtype=np.int64),
@@ -67,7 +67,9 @@ def figures_of(evaluation: Evaluation) -> dict[str, float]:
     return figures
 
 
-def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str, Any]:
+def prediction_metadata(
+    config: FinetuneConfig, part: str, step: int, **more: Any
+) -> dict[str, Any]:
     """What the figures of predictions depend on."""
     views = config.test_views
     return {
@@ -82,16 +84,16 @@ def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str
     }
 
 
-def nearest_neighbours(
+def knn_probabilities(
     train: Float[np.ndarray, "n d"],
     labels: np.ndarray,
-    asked: Float[np.ndarray, "m d"],
+    queries: Float[np.ndarray, "m d"],
     classes: int,
     k: int,
     temperature: float,
 ) -> Float[np.ndarray, "m k"]:
     """Votes of the nearest by cosine, as shares."""
     known, of = normalize(torch.from_numpy(train), dim=1), torch.from_numpy(labels)
-    parts = torch.from_numpy(asked).split(1024)
+    parts = torch.from_numpy(queries).split(1024)
     told = [votes(normalize(part, dim=1) @ known.T, of, classes, k, temperature) for part in parts]
     return torch.cat(told).numpy()

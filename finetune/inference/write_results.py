@@ -19,13 +19,13 @@ def write_predictions(opened: Session, part: str, predictions: Predictions, say:
         save_predictions(file, predictions)
         evaluation = evaluate(predictions, str(file))
         write_evaluation(evaluation, opened.folder / f"evaluation_{part}")
-        say(f"{part}: {headline(figures_of(evaluation))}")
+        say(f"{part}: {summary_line(figures_of(evaluation))}")
         say(f"  all figures: python -m finetune evaluate {file}")
 
     run_on_rank0(opened.processes, write)
 
 
-def headline(figures: Mapping[str, float]) -> str:
+def summary_line(figures: Mapping[str, float]) -> str:
     """The figures that are told in one line, with what they can be compared with."""
     chosen = ("top-1", "phase accuracy", "phase jaccard", "mean class accuracy", "mAP", "F1 macro")
     parts = [f"{name} {figures[name]:.3f}" for name in chosen if name in figures]

@@ -27,7 +27,7 @@ class Backbone(NamedTuple):
     report: LoadReport | None
 
     @property
-    def found(self) -> SourceEncoder | None:
+    def source(self) -> SourceEncoder | None:
         """The file, as it was looked into; None where weights are fresh."""
         return None if self.report is None else self.report.found
 
@@ -38,8 +38,8 @@ def build_backbone(config: BackboneConfig) -> Backbone:
     Fresh parts draw from torch's own generator.
     """
     if config.weights is None:
-        fresh = variant_config(config.variant, **config.asked())
-        if sizes := config.custom():
+        fresh = variant_config(config.variant, **config.encoder_overrides())
+        if sizes := config.custom_sizes():
             fresh = replace(fresh, **sizes, size="custom")
         return Backbone(VideoEncoder(fresh), None)
     found = _found(config)
@@ -55,8 +55,8 @@ def _found(config: BackboneConfig) -> SourceEncoder:
 def _wanted(config: BackboneConfig, found: SourceEncoder) -> EncoderConfig:
     try:
         if config.variant == NATIVE:
-            return replace(found.config, **config.asked())
-        return variant_config(config.variant, found.config, **config.asked())
+            return replace(found.config, **config.encoder_overrides())
+        return variant_config(config.variant, found.config, **config.encoder_overrides())
     except ValueError as error:
         raise CheckpointMismatch(f"{found.file.path}: {first_error(error)}") from None
 

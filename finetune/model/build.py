@@ -16,8 +16,8 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from finetune.config import FinetuneConfig
 from finetune.model.backbone import build_backbone
-from finetune.model.classifier import Classifier, train_part
-from finetune.model.classifier_file import recordings_behind
+from finetune.model.classifier import Classifier, freeze_encoder
+from finetune.model.classifier_file import training_recordings
 from finetune.model.head_init import init_head
 from finetune.model.heads import build_head
 from launch.atomic_io import sha256_file, write_atomic
@@ -59,9 +59,9 @@ def build(
         # of many gigabytes, perhaps
         checksum = compute_on_rank0(processes, lambda: sha256_file(find_file(path)))
         weights = f"{path} (sha256 {checksum})"
-        pretrained_on = recordings_behind(found)
+        pretrained_on = training_recordings(found)
         lines = [f"backbone: {config.backbone.variant}, weights {path}", *backbone.report.lines()]
-    lines += init_head(head, config, classes, backbone.found)
+    lines += init_head(head, config, classes, backbone.source)
     facts = ModelSpec(encoder.config, tuple(classes), labels, weights, pretrained_on)
     model = _prepared(Classifier(encoder, head), config)
     run_on_rank0(processes, lambda: _write(folder, facts, model))
@@ -117,7 +117,7 @@ def read_frozen(folder: Path) -> dict[str, Tensor]:
 
 
 def _prepared(model: Classifier, config: FinetuneConfig) -> Classifier:
-    train_part(model, config.tuning.blocks if config.tuning.kind != "knn" else 0)
+    freeze_encoder(model, config.tuning.blocks if config.tuning.kind != "knn" else 0)
     return model
 
 

@@ -7,13 +7,13 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from encoder.vit import VideoEncoder
-from finetune.model.heads import LinearHead
+from finetune.model.heads import PooledHead
 
 
 class Classifier(nn.Module):
     """Clips to logits. A clip with an axis of segments is judged by all of them together."""
 
-    def __init__(self, encoder: VideoEncoder, head: LinearHead) -> None:
+    def __init__(self, encoder: VideoEncoder, head: PooledHead) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
@@ -59,7 +59,7 @@ def learning_rate_scale(
     return scale * (backbone if name.startswith("encoder.") else 1.0)
 
 
-def train_part(model: Classifier, blocks: int | None) -> list[str]:
+def freeze_encoder(model: Classifier, blocks: int | None) -> list[str]:
     """Freezes all of the encoder but its last `blocks` blocks and last norm; None freezes nothing.
 
     Returns the names of what is trained.

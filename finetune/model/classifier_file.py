@@ -109,7 +109,7 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierMetadata]:
     return Classifier(encoder, head).eval(), about
 
 
-class FoundHead(NamedTuple):
+class ClassifierMatrix(NamedTuple):
     """The matrix of a trained classifier."""
 
     weight: Tensor  # [k d]
@@ -117,7 +117,7 @@ class FoundHead(NamedTuple):
     classes: tuple[str, ...] | None  # where the file names them
 
 
-def read_head(found: SourceEncoder) -> FoundHead:
+def read_classifier_matrix(found: SourceEncoder) -> ClassifierMatrix:
     """The last matrix of a finetuned model's file, of this project or published.
 
     Raises CheckpointMismatch where it has none.
@@ -136,14 +136,14 @@ def read_head(found: SourceEncoder) -> FoundHead:
             classes = (
                 read_classifier_metadata(find_file(file.path)).classes if names is own else None
             )
-            return FoundHead(weight, bias, classes)
+            return ClassifierMatrix(weight, bias, classes)
     raise CheckpointMismatch(
         f"{file.path}: has no classifier whose rows could be taken; drop head_init, or give a "
         "finetuned file"
     )
 
 
-def recordings_behind(found: SourceEncoder) -> list[dict[str, Any]]:
+def training_recordings(found: SourceEncoder) -> list[dict[str, Any]]:
     """The recordings that weights were trained on, where their file tells."""
     file = found.file
     held = file.recorded.get("recordings")

@@ -76,8 +76,8 @@ class BackboneConfig:
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":
-        if self.weights is not None and self.custom():
-            raise ValueError(f"{', '.join(self.custom())}: the file has them; drop them")
+        if self.weights is not None and self.custom_sizes():
+            raise ValueError(f"{', '.join(self.custom_sizes())}: the file has them; drop them")
         if self.variant == NATIVE:
             if self.weights is None:
                 raise ValueError("variant native is the encoder of a checkpoint; give weights")
@@ -93,7 +93,7 @@ class BackboneConfig:
                 raise ValueError(f"patch_embed_2d false, but {self.variant} embeds single frames")
         return self
 
-    def custom(self) -> dict[str, Any]:
+    def custom_sizes(self) -> dict[str, Any]:
         """Sizes that are asked for instead of the variant's, of an encoder from scratch."""
         names = ("patch_size", "embed_dim", "depth", "num_heads")
         sizes = {name: getattr(self, name) for name in names}
@@ -112,7 +112,7 @@ class BackboneConfig:
         forms = zip(flags, ("split", "fused", "q_v"), strict=True)
         return next((form for flag, form in forms if flag), "plain")
 
-    def asked(self) -> dict[str, Any]:
+    def encoder_overrides(self) -> dict[str, Any]:
         """Fields of EncoderConfig that are asked for instead of the variant's."""
         tubelet = 1 if self.patch_embed_2d else self.tubelet_size
         given = {

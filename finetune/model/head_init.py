@@ -13,13 +13,13 @@ from finetune.label_space.head_rows import HeadRows, read_rows, rows_for
 from finetune.label_space.label_space import read_label_space
 from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.reindex import reindex_head
-from finetune.model.classifier_file import FoundHead, read_head
+from finetune.model.classifier_file import ClassifierMatrix, read_classifier_matrix
 from finetune.model.config import HeadInitConfig
-from finetune.model.heads import LinearHead
+from finetune.model.heads import PooledHead
 
 
 def init_head(
-    head: LinearHead, config: FinetuneConfig, classes: Sequence[str], file: SourceEncoder | None
+    head: PooledHead, config: FinetuneConfig, classes: Sequence[str], file: SourceEncoder | None
 ) -> list[str]:
     """Sets the classifier's rows where the recipe takes them from a file; returns what was done.
 
@@ -28,7 +28,7 @@ def init_head(
     start = config.head_init
     if not start.from_file or file is None:
         return [f"head: {config.head.kind}, fresh, for {len(classes)} classes"]
-    found, source = read_head(file), file.file.path
+    found, source = read_classifier_matrix(file), file.file.path
     fresh = head.classifier
     if found.weight.shape[1] != fresh.weight.shape[1]:
         raise LabelSpaceError(
@@ -44,7 +44,7 @@ def init_head(
 
 
 def _rows(
-    start: HeadInitConfig, found: FoundHead, classes: Sequence[str], source: Path
+    start: HeadInitConfig, found: ClassifierMatrix, classes: Sequence[str], source: Path
 ) -> HeadRows:
     if start.rows is not None:
         return read_rows(start.rows, len(found.weight), len(classes))

@@ -15,7 +15,7 @@ from encoder.vit import Features
 from finetune.model.config import HeadConfig
 
 
-class LinearHead(nn.Module):
+class PooledHead(nn.Module):
     """Dropout and one matrix on one vector a clip, or on the mean of those of its segments.
 
     `pool` makes the vector of the features; a fresh classifier is scaled down by `init_scale`, so
@@ -115,9 +115,9 @@ HEADS: dict[str, HeadSpec] = {
 }
 
 
-def build_head(config: HeadConfig, encoder: EncoderConfig, classes: int) -> LinearHead:
+def build_head(config: HeadConfig, encoder: EncoderConfig, classes: int) -> PooledHead:
     """Called with the features of clips, and how many segments each has, it gives logits."""
     row = HEADS[config.kind]
     dropout = row.dropout if config.dropout is None else config.dropout
     pool = row.pool(config, encoder)
-    return LinearHead(pool, encoder.embed_dim, classes, dropout, config.init_scale)
+    return PooledHead(pool, encoder.embed_dim, classes, dropout, config.init_scale)

@@ -19,7 +19,7 @@ from finetune.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
-from finetune.run import build_network
+from finetune.run import build_model
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from launch.recipe import load_recipe
@@ -40,7 +40,7 @@ def refused(folder: Path, *arguments: str) -> str:
     config = load_recipe(FinetuneConfig, arguments[0], arguments[1:], RECIPES, run=str(folder))
     with pytest.raises(ValueError) as caught:
         sets = open_datasets(config, folder, Processes())
-        build_network(config, sets, None, folder, Processes())
+        build_model(config, sets, None, folder, Processes())
     assert caught.value.exit_status == 2 and caught.value.on_every_process
     assert "\n" not in str(caught.value)
     return str(caught.value)

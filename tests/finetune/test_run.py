@@ -23,7 +23,7 @@ def test_a_run_leaves_all_that_is_needed(finished: Path) -> None:
     assert "the best by val top-1" in said and "test: top-1" in said
     predictions = load_predictions(finished / "predictions_test.npz")
     assert len(predictions.recording) == 24 and set(predictions.recording) == {"operation04"}
-    assert predictions.about["part"] == "test" and predictions.about["samples"] == "moments"
+    assert predictions.metadata["part"] == "test" and predictions.metadata["samples"] == "moments"
     np.testing.assert_allclose(predictions.scores.sum(1), 1, atol=1e-5)
     for name in ("metrics.json", "confusion.png", "timeline_operation04.png"):
         assert (finished / "evaluation_test" / name).is_file()
@@ -146,7 +146,7 @@ def test_zero_3_validates_and_tests(labelled: Path, tmp_path: Path, together) ->
     command = words(labelled, run, "engine.zero_stage=3", "schedule.steps=3", "data.workers=1")
     outcomes = together(["-m", "finetune", *command], 2)
     assert [each.returncode for each in outcomes] == [0, 0], outcomes[0].stderr
-    assert load_predictions(run / "predictions_test.npz").about["step"] >= 1
+    assert load_predictions(run / "predictions_test.npz").metadata["step"] >= 1
 
 
 @pytest.mark.soak

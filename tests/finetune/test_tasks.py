@@ -35,7 +35,8 @@ def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     predictions = load_predictions(run / "predictions_test.npz")
     assert (
-        predictions.about["samples"] == "clips" and "4 segments x 3" in predictions.about["views"]
+        predictions.metadata["samples"] == "clips"
+        and "4 segments x 3" in predictions.metadata["views"]
     )
     assert predictions.time.tolist() == [0, 3, 6, 9] and predictions.label.tolist() == [0, 1, 0, 1]
     metrics = json.loads((run / "evaluation_test/metrics.json").read_text())
@@ -75,7 +76,7 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     done = finetune(*words(labelled, run, *many, "schedule={steps: 2, warmup: 0}"))
     assert done.returncode == 0, done.stderr
     predictions = load_predictions(run / "predictions_test.npz")
-    assert predictions.many_labels and predictions.classes == ("grasper", "hook")
+    assert predictions.is_multi_label and predictions.classes == ("grasper", "hook")
     assert predictions.label[:4, 1].tolist() == [-1] * 4 and predictions.label[8:, 1].all()
     assert load_classifier(run)[1].multi_label and "mAP" in done.stdout
 
@@ -107,7 +108,8 @@ def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
     predictions = load_predictions(hybrid / "predictions_val.npz")
     assert predictions.classes == ("First half", "second", "Third")
     by_name = {
-        name: set(predictions.of(name).label.tolist()) for name in set(predictions.recording)
+        name: set(predictions.of_recording(name).label.tolist())
+        for name in set(predictions.recording)
     }
     assert by_name == {"operation02": {0, 1}, "operation04": {0, 2}}
     split = tmp_path / "last.yaml"

@@ -8,7 +8,7 @@ from encoder.checkpoint.native_format import save_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from finetune.attention.load import open_encoder, trained_sampling
+from finetune.attention.load import load_attention_model, training_sampling
 from tests.conftest import ROOT
 from video.config import Sampling
 
@@ -22,7 +22,7 @@ WINDOW = {"form": "window", "kind": "causal", "step_seconds": 0.5, "spacing": "e
 
 def pace(folder: Path, **said: object) -> tuple[Sampling, str]:
     save_encoder(folder / "encoder.safetensors", VideoEncoder(TINY).state_dict(), TINY, **said)
-    return trained_sampling(open_encoder(str(folder), ()).found)  # the folder of a run
+    return training_sampling(load_attention_model(str(folder), ()).found)  # the folder of a run
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_an_uneven_pace_is_no_pace(said: dict[str, object], tmp_path: Path) -> N
 
 def test_a_file_that_says_nothing_gets_the_default(tmp_path: Path) -> None:
     assert pace(tmp_path) == (Sampling(), "the default, for the file does not say")
-    foreign = open_encoder(str(CKPT), ("num_heads=3", "frames=4", "image_size=32"))
-    assert trained_sampling(foreign.found)[0] == Sampling()
+    foreign = load_attention_model(str(CKPT), ("num_heads=3", "frames=4", "image_size=32"))
+    assert training_sampling(foreign.found)[0] == Sampling()
     assert not foreign.encoder.training
 
 

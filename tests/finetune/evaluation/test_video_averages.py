@@ -76,7 +76,7 @@ def test_intervals_hold_the_figure_and_are_the_same_each_time() -> None:
 
 def test_moments_without_a_label_and_a_single_recording() -> None:
     given = recorded()
-    rows = given.of("v0")
+    rows = given.of_recording("v0")
     label = rows.label.copy()
     label[3:] = -1
     summary = summarise_phases(rows._replace(label=label), "strict")

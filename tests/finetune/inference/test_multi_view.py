@@ -54,7 +54,7 @@ def clips_of(
     sampled: SampledTrack, viewing: MultiViewReader, first: int, stop: int
 ) -> torch.Tensor:
     views = viewing.read(sampled, SampleBatch(0, first, stop), 0)
-    return views.clips(0, (stop - first) * viewing.views_of(sampled))
+    return views.clips(0, (stop - first) * viewing.num_views(sampled))
 
 
 @pytest.mark.parametrize("kind", ["causal", "centred"])
@@ -75,7 +75,7 @@ def test_clips_are_those_of_a_read_for_each(operation: Recording, kind: str) -> 
 def test_every_frame_of_a_stretch_is_read_once(operation: Recording) -> None:
     sampled, viewing = moments(operation)
     views = viewing.read(sampled, SampleBatch(0, 0, 40), 0)
-    assert len(views.frames) == 40 and views.order.shape == (40, 1, 1, 8)
+    assert len(views.frames) == 40 and views.frame_index.shape == (40, 1, 1, 8)
     assert views.readable.all() and not views.failures
 
 
@@ -125,7 +125,7 @@ def test_a_frame_that_cannot_be_read_costs_its_windows_and_is_told(
 
 def test_a_reading_that_hung_costs_its_question_alone(operation: Recording) -> None:
     sampled, viewing = moments(operation)
-    views = viewing.read(sampled, SampleBatch(0, 3, 9), 0, hung=True)
+    views = viewing.read(sampled, SampleBatch(0, 3, 9), 0, timed_out=True)
     assert not views.readable.any() and len(views.readable) == 6
     assert "hung" in str(views.failures[0])
 
@@ -133,8 +133,8 @@ def test_a_reading_that_hung_costs_its_question_alone(operation: Recording) -> N
 def test_segments_times_crops_are_the_views_of_a_clip(operation: Recording) -> None:
     track = LabelTrack(operation, np.array([2.0]), np.array([1]), 0, 0, np.array([30.0]))
     sampled = SampledTrack(track, ClipSampling("dense", frame_rate=5.0))
-    viewing = MultiViewReader(EvalCrop(SIZE, "centre", crops=3), 8, segments=5)
-    assert viewing.views_of(sampled) == 15
+    viewing = MultiViewReader(EvalCrop(SIZE, "centre", crops=3), 8, clips=5)
+    assert viewing.num_views(sampled) == 15
     views = viewing.read(sampled, SampleBatch(0, 0, 1), 0)
     clips = views.clips(0, 15)
     assert clips.shape == (15, 8, *SIZE, 3)
@@ -143,7 +143,7 @@ def test_segments_times_crops_are_the_views_of_a_clip(operation: Recording) -> N
     whole = torch.from_numpy(read_frames(operation, [2.0], 48, 64))[0]
     for crop, left in enumerate((0, 8, 16)):
         assert torch.equal(crops[crop, 0, 0], whole[:, left : left + 48])
-    single = MultiViewReader(EvalCrop(SIZE, "centre"), 8, segments=5).read(
+    single = MultiViewReader(EvalCrop(SIZE, "centre"), 8, clips=5).read(
         sampled, SampleBatch(0, 0, 1), 0
     )
     assert torch.equal(single.clips(0, 5), crops[1])
@@ -157,8 +157,8 @@ def test_questions_cover_every_sample_once(operation: Recording) -> None:
     parts = LabelTrack(operation, times[:9], labels[:9], 0, 0, times[:9] + 1)
     clips = SampledTrack(parts, ClipSampling())
     questions = sample_batches([long, clips], labelled_only=False)
-    asked = [(q.sampled, i) for q in questions for i in range(q.first, q.stop)]
+    asked = [(q.track, i) for q in questions for i in range(q.first, q.stop)]
     assert asked == [(0, i) for i in range(300)] + [(1, i) for i in range(9)]
-    assert max(q.stop - q.first for q in questions if q.sampled == 1) == CLIPS
+    assert max(q.stop - q.first for q in questions if q.track == 1) == CLIPS
     few = sample_batches([long, clips], labelled_only=True)
     assert few == [SampleBatch(0, MOMENTS, 2 * MOMENTS)]

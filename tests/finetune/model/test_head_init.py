@@ -13,7 +13,7 @@ from finetune.config import FinetuneConfig
 from finetune.label_space.cli import merge_files
 from finetune.label_space.parse import LabelSpaceError
 from finetune.model.build import build_backbone
-from finetune.model.classifier_file import read_head
+from finetune.model.classifier_file import read_classifier_matrix
 from finetune.model.head_init import init_head
 from finetune.model.heads import build_head
 from launch.recipe import load_recipe
@@ -32,12 +32,12 @@ def started(config: FinetuneConfig, classes: list[str]) -> tuple[torch.nn.Linear
     torch.manual_seed(0)
     backbone = build_backbone(config.backbone)
     head = build_head(config.head, backbone.encoder.config, len(classes))
-    lines = init_head(head, config, classes, backbone.found)
+    lines = init_head(head, config, classes, backbone.source)
     return head.classifier, lines
 
 
 def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
-    whole = read_head(find_source(FINETUNED, config_of().backbone.overrides))
+    whole = read_classifier_matrix(find_source(FINETUNED, config_of().backbone.overrides))
     assert whole.weight.shape[0] == len(whole.bias) and whole.classes is None
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([2, 0]))
@@ -48,7 +48,7 @@ def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
-    whole = read_head(find_source(FINETUNED, config_of().backbone.overrides))
+    whole = read_classifier_matrix(find_source(FINETUNED, config_of().backbone.overrides))
     count = len(whole.weight)
     names = [f"class {chr(97 + i)}" for i in range(count)]
     (tmp_path / "one.txt").write_text("\n".join(names[:2]))

@@ -8,7 +8,7 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from finetune.model.classifier import Classifier, layer_of, learning_rate_scale, train_part
+from finetune.model.classifier import Classifier, layer_of, learning_rate_scale, freeze_encoder
 from finetune.model.config import HeadConfig
 from finetune.model.heads import HEADS, build_head
 
@@ -93,7 +93,7 @@ def test_layers_and_their_scales_are_upstreams_but_for_the_pre_norm() -> None:
 )
 def test_a_part_is_trained(blocks: int | None, first: str) -> None:
     model = build("linear")
-    names = train_part(model, blocks)
+    names = freeze_encoder(model, blocks)
     assert names[0].startswith(first)
     model(clips(2)).square().sum().backward()
     trained = {name for name, p in model.named_parameters() if p.grad is not None}

@@ -4,7 +4,7 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from finetune.model.classifier import Classifier, train_part
+from finetune.model.classifier import Classifier, freeze_encoder
 from finetune.model.config import HeadConfig
 from finetune.model.heads import build_head
 from finetune.model.memory import classifier_memory
@@ -56,5 +56,5 @@ def test_segments_recomputing_and_freezing_change_what_is_needed() -> None:
     assert 2.5 * whole < counted(build(), segments=3).activations < 3.5 * whole
     assert counted(build(recompute=True)).activations < 0.7 * whole
     frozen = build()
-    train_part(frozen, 0)
+    freeze_encoder(frozen, 0)
     assert counted(frozen).activations < 0.7 * whole
