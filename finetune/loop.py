@@ -28,6 +28,7 @@ class FinetuneRun(NamedTuple):
     validating: frozenset[int]  # steps after which the part `val` is looked at
     engine: Engine
     model: Classifier  # that the engine trains
+    num_classes: int
     batches: Iterator[FinetuneBatch]  # micro-batches of these steps
     loss: Loss
     learning_rate: Callable[[int], float]
@@ -62,7 +63,8 @@ def train(run: FinetuneRun, validate: Callable[[int], None]) -> None:
             waited = run.watchdog.set_status(f"step {step + 1}, computing")
 
             clips, targets = clips_and_targets(run, batch)
-            loss = run.loss(engine.forward(clips).float(), targets)
+            outputs = {name: value.float() for name, value in engine.forward(clips).items()}
+            loss = run.loss(outputs, targets)
             engine.backward(loss)
             engine.step(*rates)
             meter.add(loss, batch.recordings, batch.failures, waited)
@@ -90,5 +92,5 @@ def clips_and_targets(run: FinetuneRun, batch: FinetuneBatch) -> tuple[Tensor, T
     if not config.mixup.on:
         return batch.clip, batch.label.to(run.engine.device, non_blocking=True)
     rngs = pair_rngs(batch, config.data.clips_per_read, config.seed)
-    classes = run.model.head.classifier.out_features
-    return mixup(batch.clip, batch.label, config.mixup, classes, 0.0, rngs)  # the loss smooths
+    # without smoothing: the loss applies it
+    return mixup(batch.clip, batch.label, config.mixup, run.num_classes, 0.0, rngs)

@@ -49,9 +49,8 @@ class OneOf:
         return TypeAdapter(self.table[kind]).validate_python(dict(value))
 
 
-def _dump(value: Any, info: core_schema.SerializationInfo) -> Any:
-    mode: Any = info.mode
-    return TypeAdapter(type(value)).dump_python(value, mode=mode)
+def _dump(value: Any, info: Any) -> Any:  # info: pydantic's SerializationInfo
+    return TypeAdapter(type(value)).dump_python(value, mode=info.mode)
 
 
 def one_of(table: Mapping[str, type], default: str | None = None) -> OneOf:

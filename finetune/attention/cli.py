@@ -5,7 +5,7 @@ from pathlib import Path
 
 from encoder.attention_maps import AttentionQuery, attention_maps, resolve_query
 from encoder.config import EncoderConfig
-from finetune.attention.figure import AttentionFigure, draw_attention, attention_sheet
+from finetune.attention.figure import AttentionFigure, attention_sheet, draw_attention
 from finetune.attention.load import load_attention_model, training_sampling
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError

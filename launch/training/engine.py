@@ -119,7 +119,7 @@ class Engine:
         """What is trained; a part of it may be called, by every process alike."""
         return self._engine.module
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Any:
         return self._engine(*inputs)
 
     def backward(self, loss: Tensor) -> None:

@@ -55,15 +55,15 @@ def split_of(folder: Path, text: str) -> str:
     ("override", "message"),
     [
         ("data.dataset.window=1", "data.dataset.window: no such key"),
-        ("tuning.kind=probe", "mode"),
+        ("tuning.kind=probe", "tuning: kind 'probe' is none of full, partial"),
         ("tuning={kind: partial}", "tuning.blocks: is missing"),
         ("tuning={kind: linear_probe, blocks: 3}", "tuning.blocks"),
-        ("head.kind=tns", "head.kind"),
+        ("head.kind=tns", "head: kind 'tns' is none of linear"),
         ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.collective_timeout"),
-        ("tuning={kind: attentive_probe}", "head.kind: linear in mode attentive_probe"),
+        ("tuning={kind: attentive_probe}", "head.kind: linear is not for tuning attentive_probe"),
         (
             "data.dataset.multi_label=true",
-            "loss.kind: cross_entropy with data.dataset.targets many",
+            "loss.kind: cross_entropy does not fit multi_label true; take bce",
         ),
         ("test_views.segments=5", "test_views.segments: a moment has one window in time"),
         (
@@ -72,7 +72,7 @@ def split_of(folder: Path, text: str) -> str:
         ),
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
         ("data.augmentation.scale=[1, 0.5]", "the first number is the smallest"),
-        ("head_init.space=space.yaml", "head_init: backbone.weights is not given"),
+        ("head_init.label_space=s.yaml", "head_init: needs the head of backbone.weights"),
         ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either set, or sets"),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_recipe_that_means_nothing(override: str, message: str, tmp_path: Path
 
 def test_mixing_wants_pairs() -> None:
     overrides = ["mixup.prob=1", "batch={global_batch_size: 15, micro_batch_size: 15}"]
-    with pytest.raises(ConfigError, match="mixup: takes pairs of samples"):
+    with pytest.raises(ConfigError, match="mixup: mixes pairs of samples"):
         load_recipe(FinetuneConfig, "demo", overrides, Path("finetune/recipes"), run="x")
 
 
@@ -205,9 +205,9 @@ def test_predictions_of_several_files(tmp_path: Path, capsys) -> None:
     files = {name: str(tmp_path / f"{name}.npz") for name in "abcd"}
     main(["evaluate", files["a"], files["b"]])
     assert "2 files: 4 samples of 2 recordings, 2 classes" in capsys.readouterr().out
-    with pytest.raises(PredictionsError, match=r"c\.npz: is of the classes x, z .*a\.npz of x, y"):
+    with pytest.raises(PredictionsError, match=r"c\.npz: has the classes x, z .*a\.npz has x, y"):
         main(["evaluate", files["a"], files["c"]])
-    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz as well"):
+    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz too"):
         main(["evaluate", files["a"], files["d"]])
 
 

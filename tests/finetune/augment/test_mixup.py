@@ -14,7 +14,7 @@ from timm.data.mixup import Mixup
 from finetune.augment.config import MixupConfig
 from finetune.augment.mixup import mixup
 from finetune.augment.transforms import draw_seed, seeded_globals
-from finetune.model.losses import LossConfig, build_loss
+from finetune.model.losses import LOSSES
 
 ROOT = Path(__file__).parents[3]
 CLASSES = 5
@@ -143,8 +143,12 @@ def test_the_losses_of_mixed_targets_are_the_mixed_losses() -> None:
     own = mixed(MIXUP)[1][torch.arange(4), LABELS]
     counts = torch.ones(CLASSES, dtype=torch.int64)
     many = F.one_hot(LABELS, CLASSES) | F.one_hot(LABELS.flip(0), CLASSES)
-    for kind, labels in (("cross_entropy", LABELS), ("binary", many)):
-        each = build_loss(LossConfig(kind=kind), counts)
+    for kind, labels in (("cross_entropy", LABELS), ("bce", many)):
+        loss = LOSSES[kind]().build(counts)
+
+        def each(logits: torch.Tensor, target: torch.Tensor, loss=loss) -> torch.Tensor:
+            return loss({"logits": logits}, target)
+
         found = each(logits, mixed(MIXUP, labels)[1])
         expected = sum(
             own[i] * each(logits[[i]], labels[[i]]) + (1 - own[i]) * each(logits[[i]], labels[[j]])
@@ -166,7 +170,7 @@ def test_global_randomness_stays_as_it_was() -> None:
     with seeded_globals(0):
         expected = drawn()
     with seeded_globals(0):
-        unchecked.mix(given, LABELS, MixupConfig(), CLASSES, 0.0, rngs)
+        unchecked.mixup(given, LABELS, MixupConfig(), CLASSES, 0.0, rngs)
         assert drawn() == expected
 
 
