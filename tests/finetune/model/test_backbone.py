@@ -12,7 +12,7 @@ from finetune.model.config import BackboneConfig
 
 CKPT = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/ckpt"
 VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"
-TINY = {"num_heads": 3, "frames": 4, "image_size": 32}
+TINY = {"num_heads": 3, "num_frames": 4, "image_size": 32}
 
 
 def parsed(**fields) -> BackboneConfig:
