@@ -16,6 +16,7 @@ from encoder.block import NORM_EPS
 from encoder.config import EncoderConfig
 from encoder.pos_embed import sinusoid_table
 from pretrain.config import DecoderConfig
+from pretrain.targets.pixels import NormalisedPixels, pixel_width
 
 
 class Tokens(NamedTuple):
@@ -87,7 +88,9 @@ class Decoder(nn.Module):
             Block(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.head = nn.Linear(width, config.values(encoder))
+        self.head = nn.Linear(
+            width, pixel_width(NormalisedPixels(), encoder, config.predicted_frames)
+        )
         self.positions = sinusoid_table(encoder.tokens, width)
 
     def forward(self, latent: Float[Tensor, "b v d"], tokens: Tokens) -> Float[Tensor, "b k p"]:

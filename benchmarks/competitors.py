@@ -13,18 +13,17 @@ from torch import Tensor, nn
 from benchmarks.baseline_mae import ReferenceAutoencoder, Tokens
 from encoder.block import compile_blocks
 from encoder.config import EncoderConfig
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.malloc import disable_malloc_trim
 from launch.distributed.process_group import Processes, init_process_group
 from launch.training.engine import Engine
-from launch.training.optimizer import parameter_groups
+from launch.training.optimizer import AdamWConfig, parameter_groups
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.checkpoint.formats import huggingface_config
-from pretrain.config import DecoderConfig, TargetConfig
+from pretrain.checkpoint.writers import huggingface_config
+from pretrain.config import DecoderConfig
 from pretrain.flops import forward_cost
-from pretrain.loss import hidden_tokens, token_errors
-from pretrain.targets import build_target
+from pretrain.loss import build_objective, hidden_tokens
 
 INPUTS = 3  # batches, taken in turn
 DUAL, ALL = DualMasking(), DualMasking(decoder=None)
@@ -69,14 +68,13 @@ def inputs(task: Task, masking: DualMasking) -> Inputs:
 
 
 def _our_loss(model: Callable[..., Tensor], task: Task, data: Inputs) -> Callable[[int], Tensor]:
-    encoder = task.configs[0]
+    objective = build_objective(task.configs[0])
 
     def loss(number: int) -> Tensor:
         clip = data.clips[number % INPUTS]
         prediction = model(clip, data.visible, data.decoded)
-        target = build_target(clip, data.decoded, encoder, TargetConfig())
-        errors = token_errors(prediction, target.values, data.visible, data.decoded, encoder.tokens)
-        return errors.loss()
+        target = objective.target.compute(clip, data.decoded)
+        return objective.token_errors(prediction, target, data.visible, data.decoded).loss()
 
     return loss
 
@@ -127,7 +125,7 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
     model = MaskedAutoencoder(*task.configs).train()
     config = EngineConfig(zero_stage=stage, precision=task.precision)
     batch = BatchConfig(global_batch_size=task.clips, micro_batch_size=task.clips)
-    engine = Engine(model, batch, OptimizerConfig(), config, processes)
+    engine = Engine(model, batch, AdamWConfig(), config, processes)
     loss = _our_loss(engine.forward, task, inputs(task, masking))
 
     def step(number: int) -> None:
@@ -154,7 +152,7 @@ def transformers(task: Task, masking: DualMasking) -> Step:
     from transformers import VideoMAEConfig, VideoMAEForPreTraining
 
     data, (encoder, decoder) = inputs(task, masking), task.configs
-    settings = huggingface_config(encoder, decoder, "normalised_pixels")
+    settings = huggingface_config(encoder, decoder)
     model = VideoMAEForPreTraining(VideoMAEConfig(**settings, attn_implementation="sdpa"))
     hidden = hidden_tokens(data.visible, encoder.tokens)
     clips = [rearrange(clip, "b c t h w -> b t c h w") for clip in _standardised(data, encoder)]

@@ -30,14 +30,15 @@ from pretrain.cli import main as command
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
-from pretrain.loss import TokenErrors
+from pretrain.loss import Objective, TokenErrors
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
+from pretrain.targets.built import BuiltTarget
 
 TIMED: list[tuple[Any, str, str]] = [
     (Engine, "forward", "forward"),
-    (pretrain.loop, "build_target", "target, loss"),
-    (pretrain.loop, "token_errors", "target, loss"),
+    (BuiltTarget, "compute", "target, loss"),
+    (Objective, "token_errors", "target, loss"),
     (TokenErrors, "loss", "target, loss"),
     (Engine, "backward", "backward"),
     (Engine, "step", "optimizer"),

@@ -31,8 +31,7 @@ from launch.metrics.step_meter import memory_gib
 from launch.training.engine import Engine
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
-from pretrain.loss import token_errors
-from pretrain.targets import build_target
+from pretrain.loss import build_objective
 
 
 class Rank:
@@ -51,18 +50,19 @@ class Rank:
         self.values = sum(sizes)
         self.resident = sum(size for size in sizes if size < RESIDENT_BELOW)
         self.engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
+        self.objective = build_objective(config.encoder, config.target, config.loss)
         self.held: dict[str, int] = {}
 
     def step(self, number: int) -> float:
         """Trains on the clips of a step; returns their mean loss, that of all processes."""
-        encoder, micro_batch = self.config.encoder, self.config.batch.micro_batch_size
+        micro_batch = self.config.batch.micro_batch_size
         total = torch.zeros(())
         for part in range(self.engine.accumulation):
             first = (self.processes.rank * self.engine.accumulation + part) * micro_batch
             clip, visible, decoded = _batch(self.config, number, first)
             prediction = self.engine.forward(clip, visible, decoded)
-            target = build_target(clip, decoded, encoder, self.config.target)
-            loss = token_errors(prediction, target.values, visible, decoded, encoder.tokens).loss()
+            target = self.objective.target.compute(clip, decoded)
+            loss = self.objective.token_errors(prediction, target, visible, decoded).loss()
             self.engine.backward(loss)
             total += loss.detach()
             del clip, visible, decoded, prediction, target, loss

@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from finetune.augment.config import MixupConfig
-from finetune.data.clip_sampling import ClipSampling
 from finetune.data.config import FinetuneDataConfig
 from finetune.evaluation.metrics import (
     METRICS,
@@ -27,13 +26,13 @@ from launch.config import (
     EngineConfig,
     FormerValues,
     LogConfig,
-    OptimizerConfig,
     Positive,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 
@@ -72,6 +71,8 @@ class FinetuneConfig:
     """The run folder."""
     data: FinetuneDataConfig
     """Labelled recordings and clips."""
+    plugins: Annotated[tuple[str, ...], MAY_CHANGE] = ()
+    """Modules of yours that add masks, targets, heads, losses, readers and so on."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of new weights, order and augmentation."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -96,10 +97,10 @@ class FinetuneConfig:
     """Selection of the best step."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(5e-4, 1e-6, betas=(0.9, 0.999))
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(
+        default_factory=lambda: AdamWConfig(base_lr=5e-4, min_lr=1e-6, betas=(0.9, 0.999))
     )
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -112,7 +113,7 @@ class FinetuneConfig:
     @property
     def multi_label(self) -> bool:
         """Whether a sample may have several classes."""
-        return any(getattr(each, "multi_label", False) for each in self.data.named.values())
+        return any(each.multi_label for each in self.data.named.values())
 
     @property
     def task(self) -> Task:
@@ -141,8 +142,9 @@ class FinetuneConfig:
             return (
                 "test_views.crops: eval_crop resize has one crop; take crops 1, or eval_crop center"
             )
-        if self.test_views.clips > 1 and any(each.kind == "timestamps" for each in sets):
-            return "test_views.clips: a timestamp has one window in time; set it to 1"
+        single = [each.kind for each in sets if not each.multiple_test_clips]
+        if self.test_views.clips > 1 and single:
+            return f"test_views.clips: {single[0]} have one window in time; set it to 1"
         return ""
 
     def _of_loss(self) -> str:
@@ -169,11 +171,11 @@ class FinetuneConfig:
 
     def _of_metric(self) -> str:
         metric = self.validation.metric
-        clips = any(each.kind == "clips" for each in self.data.named.values())
+        is_ordered = all(each.ordered_in_time for each in self.data.named.values())
         if self.task not in METRICS[metric].tasks:
             fitting = " or ".join(selecting_metrics(self.task))
             return f"validation.metric: {metric} is not for {self.task} labels; take {fitting}"
-        if clips and METRICS[metric].needs_time:
+        if METRICS[metric].needs_time and not is_ordered:
             return f"validation.metric: {metric} needs labels in time, these are clips; take top-1"
         return ""
 
@@ -197,8 +199,7 @@ class FinetuneConfig:
 
     @property
     def _segments(self) -> set[int]:
-        samplings = [each.sampling for each in self.data.named.values()]
-        return {each.segments for each in samplings if isinstance(each, ClipSampling)}
+        return {each.sampling.segments for each in self.data.named.values()}
 
     def _of_head(self) -> str:
         head, tuning, segments = self.head, self.tuning, self._segments

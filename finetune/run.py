@@ -27,6 +27,7 @@ from launch.metrics.nonfinite import SkippedSteps
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
+from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, total_steps
 from video.failure_log import FailureLog
@@ -38,14 +39,14 @@ def finetune(config: FinetuneConfig) -> None:
         sets = open_datasets(config, opened.folder, opened.processes)
         if config.tuning.spec.trains:
             run, evaluator = prepare(config, opened, sets)
-            with finish_on_error(run.saver, run.reporter.logger):
+            with finish_on_error(run.training.saver, run.reporter.logger):
                 train(run, evaluator.validate)
                 evaluator.save_last()
             evaluator.test(run.reporter.logger.info)
             for line in describe_end(opened.folder):
                 run.reporter.logger.info(line)
             run.reporter.logger.close()
-            close = run.engine.close
+            close = run.training.engine.close
         else:
             built = build_model(config, sets, None, opened.folder, opened.processes)
             config.tuning.spec.classifier(config, opened, sets, built)
@@ -82,20 +83,25 @@ def prepare(
     validates = "val" in sets.parts
     validating = validation_steps(config.validation, last, per_epoch) if validates else frozenset()
     counts = samples.counts(len(sets.classes))
-    run = FinetuneRun(
-        config,
+    training = TrainingRun(
         steps,
-        validating,
+        config.seed,
         engine,
-        built.model,
-        len(sets.classes),
-        open_batches(config, samples, processes, steps, engine.accumulation),
-        config.loss.build(counts),
         *build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last),
         reporter,
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
         opened.watchdog,
         opened.signals,
+    )
+    run = FinetuneRun(
+        config,
+        training,
+        validating,
+        built.model,
+        len(sets.classes),
+        open_batches(config, samples, processes, steps, engine.accumulation),
+        config.loss.build(counts),
+        reporter,
     )
     history = ValidationHistory(folder, steps.start, config.validation)
     evaluator = Evaluator(config, opened, sets, built, engine, reporter, history)
@@ -137,7 +143,7 @@ def build_engine(
         return classifier_memory(model, config.segments, precision, on_gpu)
 
     model.encoder.recompute = use_activation_checkpointing(
-        config.engine, config.batch, processes, measure, log
+        config.engine, config.optimizer, config.batch, processes, measure, log
     )
     if config.engine.compile:
         compile_blocks(model)

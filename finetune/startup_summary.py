@@ -41,9 +41,9 @@ def describe_run(
             "validation: none, the split has no val; the classifier is that of the last step"
         )
     if resumed is not None:
-        what = "weights, AdamW moments, step, order of data"
+        what = "weights, optimizer state, step and data order"
         left = f"{len(steps)} steps left" if steps else "no steps left"
-        lines.append(f"resume: {what} of {resumed.folder}; {left}")
+        lines.append(f"resume: {what} from {resumed.folder}; {left}")
     return lines
 
 

@@ -32,10 +32,11 @@ def key_lines(cls: type, path: str) -> list[str]:
 
     Raises ConfigError for an unknown key.
     """
-    known = {key.path: key for key in all_keys(cls)}
-    chosen = [key for key in known.values() if key.path == path or key.path.startswith(f"{path}.")]
+    keys = list(all_keys(cls))
+    chosen = [key for key in keys if key.path == path or key.path.startswith(f"{path}.")]
     if not chosen:
-        raise ConfigError(f"--help {path}: no such key{nearest(path, known)}")
+        near = nearest(path, [key.path for key in keys])
+        raise ConfigError(f"--help {path}: no such key{near}")
     return [line for key in chosen for line in (*_description(key), "")][:-1]
 
 

@@ -13,6 +13,7 @@ from launch.errors import ConfigError
 from launch.former_keys import translate, translate_path
 from launch.keys import key_paths
 from launch.nearest import nearest
+from launch.plugins import import_plugins, require_plugins
 from launch.yaml_file import dump_yaml, parse_yaml
 
 Config = TypeVar("Config")
@@ -31,21 +32,32 @@ def load_recipe(
     `defaults` stand for top-level keys that the recipe does not name. `warn` is given one line on
     former names of keys; None prints it, once for a run. Raises ConfigError.
     """
-    path = find_recipe(recipe, folder)
+    values = {**defaults, **_read(find_recipe(recipe, folder))}
+    given = [_parse_override(override) for override in overrides]
+    import_plugins(_plugins(dict(given).get("plugins", values.get("plugins"))))
+    values, renamed = translate(cls, values)
+    for path, value in given:
+        renamed += _apply(cls, values, path, value)
+    if renamed:
+        (warn or _print_warning)(
+            f"warning: renamed keys: {', '.join(dict.fromkeys(renamed))}; the old names still work"
+        )
+    return validate(cls, values)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of keys; this holds {values!r}")
-    values, renamed = translate(cls, {**defaults, **values})
-    for override in overrides:
-        renamed += _apply(cls, values, override)
-    if renamed:
-        (warn or _print_warning)(
-            f"warning: renamed keys: {', '.join(dict.fromkeys(renamed))}; the old names still work"
-        )
-    return validate(cls, values)
+    return values
+
+
+def _plugins(value: Any) -> list[str]:
+    """The names of plugins in a recipe; a value that is no list is refused when it is validated."""
+    return [str(name) for name in value] if isinstance(value, list) else []
 
 
 def _print_warning(line: str) -> None:
@@ -84,15 +96,21 @@ def dump_recipe(config: Any) -> str:
 
 def read_resolved(cls: type[Config], file: Path) -> Config:
     """The configuration that a run wrote, of this or an earlier version. Raises ConfigError."""
-    return load_recipe(cls, str(file), (), file.parent, warn=lambda line: None)
+    values = _read(file)
+    require_plugins(_plugins(values.get("plugins")), str(file))
+    return validate(cls, translate(cls, values).values)
 
 
-def _apply(cls: type, values: dict[str, Any], override: str) -> list[str]:
-    """Sets a key; returns what was renamed."""
+def _parse_override(override: str) -> tuple[str, Any]:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"{override!r}: an override is written key.path=value")
-    path, value, renamed = translate_path(cls, path, parse_yaml(text, path))
+    return path, parse_yaml(text, path)
+
+
+def _apply(cls: type, values: dict[str, Any], path: str, value: Any) -> list[str]:
+    """Sets a key; returns what was renamed."""
+    path, value, renamed = translate_path(cls, path, value)
     *parents, last = path.split(".")
     for depth, parent in enumerate(parents, 1):
         inner = values.setdefault(parent, {})

@@ -1,12 +1,12 @@
 """The command line of a stage: a recipe with overrides, which is run or only checked."""
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from launch.key_help import key_lines, section_lines
-from launch.key_reference import reference_lines
 from launch.recipe import Config, load_recipe
 
 HELP = ("-h", "--help")
@@ -30,9 +30,6 @@ def parse_recipe_command(
     if len(arguments) == 2 and arguments[0] in HELP:
         print("\n".join(key_lines(cls, arguments[1])))
         return None
-    if list(arguments) == ["reference"]:
-        print("\n".join(reference_lines(program.name, cls)))
-        return None
     options = recipe_parser(program, cls).parse_intermixed_args(arguments)
     run = f"runs/{Path(options.recipe).stem}"
     config = load_recipe(cls, options.recipe, options.overrides, program.recipes, run=run)
@@ -43,16 +40,20 @@ def parse_recipe_command(
 
 
 def recipe_parser(program: StageProgram, cls: type) -> argparse.ArgumentParser:
-    recipes = ", ".join(sorted(path.stem for path in program.recipes.glob("*.yaml")))
+    names = ", ".join(sorted(path.stem for path in program.recipes.glob("*.yaml")))
+    recipes = textwrap.fill(names, 96, initial_indent="  ", subsequent_indent="  ")
     sections = "\n".join(section_lines(cls))
     parser = argparse.ArgumentParser(
         prog=f"python -m {program.name}",
         description=program.description,
-        epilog=f"recipes: {recipes}\n\nkeys (`--help KEY` explains one and those below it):\n"
+        epilog=f"recipes:\n{recipes}\n\nkeys (`--help KEY` explains one and those below it):\n"
         f"{sections}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recipe(parser)
+    parser.add_argument(
+        "--plugins", metavar="A,B", help="modules of yours that add rows, as the key plugins"
+    )
     parser.add_argument("--check", action="store_true", help="only check the recipe")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser

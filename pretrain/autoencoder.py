@@ -7,17 +7,27 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from pretrain.config import DecoderConfig
 from pretrain.decoder import Decoder
+from pretrain.targets.registry import DEFAULT_TARGET
+from pretrain.targets.spec import PretrainingTarget, values_per_token
 
 
 class MaskedAutoencoder(nn.Module):
-    """Predicts the `decoded` tubelets of a clip from its `visible` ones."""
+    """Predicts the target of a clip's `decoded` tokens from its `visible` ones.
+
+    `recompute` saves memory: activations are computed again in the backward pass.
+    """
 
     def __init__(
-        self, encoder: EncoderConfig, decoder: DecoderConfig, recompute: bool = False
+        self,
+        encoder: EncoderConfig,
+        decoder: DecoderConfig,
+        target: PretrainingTarget = DEFAULT_TARGET,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        outputs = values_per_token(target, encoder, decoder.predicted_frames)
         self.encoder = VideoEncoder(encoder, recompute)
-        self.decoder = Decoder(decoder, encoder, recompute)
+        self.decoder = Decoder(decoder, encoder, outputs, recompute)
 
     def forward(
         self,

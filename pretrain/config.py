@@ -14,13 +14,22 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    OptimizerConfig,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
+from launch.kinds import one_of
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 from masking import DualMasking
 from pretrain.data_config import PretrainDataConfig
+from pretrain.loss_functions import DEFAULT_LOSS, LOSSES, LossFunction
+from pretrain.targets.registry import (
+    DEFAULT_TARGET,
+    FORMER_LOG_KEY,
+    TARGETS,
+    without_former_keys,
+)
+from pretrain.targets.spec import PretrainingTarget, values_per_token
 
 # VideoMAE V2's decoder widths by the size of the encoder; giant's MLP ratio is its encoder's.
 DECODER_SIZES: dict[str, dict[str, int | float]] = {
@@ -68,31 +77,6 @@ class DecoderConfig:
         require_whole_heads(self.embed_dim, self.num_heads)
         return self
 
-    def values(self, encoder: EncoderConfig) -> int:
-        """Pixel values that are predicted of one tubelet, all channels: the axis `p`."""
-        return (
-            (self.predicted_frames or encoder.tubelet_size)
-            * encoder.patch_size**2
-            * encoder.channels
-        )
-
-
-TargetKind = Literal["normalised_pixels", "pixels", "standardised_pixels", "normalised_patches"]
-
-
-@dataclass(frozen=True, config=STRICT)
-class TargetConfig:
-    """What the decoder predicts."""
-
-    kind: TargetKind = "normalised_pixels"
-    """Pixels of the tubelet, normalised or not; standardised_pixels and normalised_patches are
-    mae_st's, by the encoder's mean and standard deviation."""
-    variance_floor: Annotated[float, Field(ge=0)] = 0.0
-    """Least variance, of pixels in 0..1, that a patch is normalised by; 0 is VideoMAE's target."""
-    field_of_view_darkness: Annotated[float, Field(ge=0, le=1)] = 0.06
-    """Patches darker than this count as outside the field of view; it only splits the logged
-    loss."""
-
 
 @dataclass(frozen=True, config=STRICT)
 class PretrainLogConfig:
@@ -106,6 +90,9 @@ class PretrainLogConfig:
     """Steps between two evaluations of the features of the same clips."""
     feature_clips: Annotated[int, Field(ge=2)] = 64
     """Clips whose features are evaluated."""
+    fov_darkness: Annotated[float, Field(ge=0, le=1)] = 0.06
+    """Patches darker than this count as outside the field of view; it only splits the logged
+    loss."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -139,6 +126,8 @@ class PretrainConfig:
     """The run folder."""
     data: PretrainDataConfig
     """Recordings and clips."""
+    plugins: Annotated[tuple[str, ...], MAY_CHANGE] = ()
+    """Modules of yours that add masks, targets, heads, losses, readers and so on."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of weights, order, crops and masks."""
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(size="base"))
@@ -147,15 +136,17 @@ class PretrainConfig:
     """The decoder."""
     masking: DualMasking = field(default_factory=DualMasking)
     """Masks of encoder and decoder."""
-    target: TargetConfig = field(default_factory=TargetConfig)
+    target: Annotated[PretrainingTarget, one_of(TARGETS, DEFAULT_TARGET.kind)] = DEFAULT_TARGET
     """What the decoder predicts."""
+    loss: Annotated[LossFunction, one_of(LOSSES, DEFAULT_LOSS.kind)] = DEFAULT_LOSS
+    """Loss between predictions and target."""
     init_from: Path | None = None
     """Weights to start from: an autoencoder in any known format; null: random."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(default_factory=AdamWConfig)
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """DeepSpeed, precision and memory."""
@@ -165,6 +156,19 @@ class PretrainConfig:
     """Logging and monitoring."""
     knn_probe: Annotated[KnnProbeConfig | None, former("probe"), MAY_CHANGE] = None
     """A labelled set for k-NN accuracy during pretraining."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_target(cls, values: Any) -> Any:
+        """Moves `target.field_of_view_darkness` of earlier versions to `log.fov_darkness`."""
+        target = values.get("target") if isinstance(values, dict) else None
+        if not isinstance(target, dict):
+            return values
+        values = {**values, "target": without_former_keys(target)}
+        if FORMER_LOG_KEY in target:
+            log = values.get("log") or {}
+            values["log"] = {"fov_darkness": target[FORMER_LOG_KEY], **log}
+        return values
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -188,11 +192,7 @@ class PretrainConfig:
                 "encoder: attention divided and norm pooled see all tokens of a clip, and a masked "
                 "autoencoder's encoder does not; leave them at joint and tokens"
             )
-        if (self.decoder.predicted_frames or 0) > self.encoder.tubelet_size:
-            raise ValueError(
-                f"decoder.predicted_frames {self.decoder.predicted_frames} is more than "
-                f"encoder.tubelet_size {self.encoder.tubelet_size}; drop it to predict all"
-            )
+        values_per_token(self.target, self.encoder, self.decoder.predicted_frames)
         if problem := read_timeout_problem(self.data.read_timeout, self.engine):
             raise ValueError(problem)
         try:

@@ -1,4 +1,4 @@
-"""The decoder: encoder tokens and mask tokens to the pixels of decoded tubelets."""
+"""The decoder: from encoder tokens and mask tokens to the target of the decoded tokens."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,13 +11,18 @@ from pretrain.config import DecoderConfig
 
 
 class Decoder(nn.Module):
-    """Narrow transformer over visible tokens followed by mask tokens, no unshuffling.
+    """Narrow transformer over visible tokens followed by mask tokens, without unshuffling.
 
     VideoMAE V2 (Wang et al., 2023), section 3.2. The last block computes only the decoded tokens.
+    `outputs` are the target's values per token.
     """
 
     def __init__(
-        self, config: DecoderConfig, encoder: EncoderConfig, recompute: bool = False
+        self,
+        config: DecoderConfig,
+        encoder: EncoderConfig,
+        outputs: int,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.config, self.recompute = config, recompute
@@ -34,7 +39,7 @@ class Decoder(nn.Module):
             config.depth, config.embed_dim, config.num_heads, config.mlp_ratio, config.drop_path
         )
         self.norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
-        self.head = nn.Linear(config.embed_dim, config.values(encoder))
+        self.head = nn.Linear(config.embed_dim, outputs)
         initialise_linear(self.head)
 
     def forward(
@@ -43,10 +48,11 @@ class Decoder(nn.Module):
         visible: Int64[Tensor, "b v"],
         decoded: Int64[Tensor, "b k"],
     ) -> Float[Tensor, "b k p"]:
-        """Predicted target values of the tubelets at `decoded`, in that order."""
-        seen = self.embed(latent) + self.positions(visible)
-        asked = self.mask_token + self.positions(decoded)
-        x = torch.cat((seen, asked), dim=1).to(latent.dtype)  # computed tables stay in float32
+        """Predicted values of the tokens at `decoded`, in that order."""
+        embedded = self.embed(latent) + self.positions(visible)
+        queries = self.mask_token + self.positions(decoded)
+        # position tables are float32, whatever the precision of the model
+        x = torch.cat((embedded, queries), dim=1).to(latent.dtype)
         x = self.class_token(x)
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):

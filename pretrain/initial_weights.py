@@ -1,4 +1,4 @@
-"""Where the weights of a run come from: its last checkpoint, a file, or its seed."""
+"""Initial weights of a run: its newest checkpoint, a file, or random."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +14,10 @@ from pretrain.config import PretrainConfig
 
 
 class InitialWeights(NamedTuple):
-    """At most one of the two is not None."""
+    """A checkpoint to resume from, or weights to start from, or neither: random weights."""
 
-    resumed: Checkpoint | None  # everything: weights, moments, counters, step
-    weights: dict[str, Tensor] | None  # weights only
+    resumed: Checkpoint | None  # the whole state: weights, optimizer, counters, step
+    weights: dict[str, Tensor] | None
     description: str
 
     @property
@@ -28,23 +28,23 @@ class InitialWeights(NamedTuple):
 def resolve_initial_weights(
     config: PretrainConfig, folder: Path, processes: Processes, report: Callable[[str], None]
 ) -> InitialWeights:
-    """The last checkpoint that is whole; without one `init_from`; else fresh weights.
+    """The newest valid checkpoint of the folder, else `init_from`, else random weights.
 
-    `report` is told of damaged checkpoints. Raises what reading raises.
+    `report` is called with a line for each damaged checkpoint. Raises CheckpointMismatch.
     """
     resumed = find_checkpoint(folder / CHECKPOINTS_FOLDER, processes, report)
     if resumed is not None:
-        what = "weights, AdamW moments, step, order of data"
-        return InitialWeights(resumed, None, f"resume: {what} of {resumed.folder}")
+        state = "weights, optimizer state, step and data order"
+        return InitialWeights(resumed, None, f"resume: {state} from {resumed.folder}")
     if config.init_from is None:
-        return InitialWeights(None, None, f"start: step 0, fresh weights, seed {config.seed}")
+        return InitialWeights(None, None, f"start: step 0, random weights, seed {config.seed}")
     encoder = config.encoder
-    told = CheckpointOverrides(encoder.num_heads, encoder.num_frames, encoder.image_size)
-    layout, weights = read_autoencoder(config.init_from, told)
-    whose = "this project's" if layout == OWN else f"{layout}'s"
+    known = CheckpointOverrides(encoder.num_heads, encoder.num_frames, encoder.image_size)
+    name, weights = read_autoencoder(config.init_from, known)
+    format_name = "this project's format" if name == OWN else f"format {name}"
     return InitialWeights(
         None,
         weights,
-        f"start: step 0, the weights of {config.init_from}: {len(weights)} tensors in {whose} "
-        f"layout, all of the model's; fresh moments, seed {config.seed}",
+        f"start: step 0, weights from {config.init_from} ({format_name}, {len(weights)} tensors); "
+        f"new optimizer state, seed {config.seed}",
     )

@@ -1,22 +1,25 @@
-"""The loss of a batch and its parts."""
+"""The loss of a batch, its parts, and its baseline."""
 
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from encoder.config import EncoderConfig
 from encoder.patchify import unit_pixels
+from pretrain.loss_functions import DEFAULT_LOSS, LossFunction
+from pretrain.targets.built import BuiltTarget, Target, build_target
+from pretrain.targets.registry import DEFAULT_TARGET
+from pretrain.targets.spec import PretrainingTarget
 
 
 class TokenErrors(NamedTuple):
-    """Squared error of each decoded token, and which of them count.
+    """The loss of each decoded token, and which tokens count.
 
-    `hidden` is True where the encoder did not see the token: VideoMAE V2 (section 3.2) takes the
-    loss there only, for a visible token can be copied.
+    `hidden` is True where the encoder did not see the token. VideoMAE V2 (Wang et al., 2023),
+    section 3.2, takes the loss there only, for a visible token can be copied.
     """
 
     error: Float[Tensor, "b k"]
@@ -24,6 +27,46 @@ class TokenErrors(NamedTuple):
 
     def loss(self) -> Float[Tensor, ""]:
         return mean_where(self.error, self.hidden)
+
+
+class Objective(NamedTuple):
+    """What the decoder learns to predict, and the loss that measures its error."""
+
+    encoder: EncoderConfig
+    target: BuiltTarget
+    channels: int | None  # of the target's values; None: every value is one
+    loss: LossFunction = DEFAULT_LOSS
+    predicted_frames: int | None = None  # of each tubelet; None: all
+
+    def token_errors(
+        self,
+        prediction: Float[Tensor, "b k p"],
+        target: Target,
+        visible: Int64[Tensor, "b v"],
+        decoded: Int64[Tensor, "b k"],
+    ) -> TokenErrors:
+        """As the function of this name."""
+        tokens = self.encoder.tokens
+        return token_errors(prediction, target.values, visible, decoded, tokens, self.loss)
+
+    def baseline_errors(self, target: Target) -> Float[Tensor, "b k"]:
+        """The constant baseline's loss of each token."""
+        channels = self.channels or target.values.shape[-1]
+        return constant_baseline_error(target.values, channels, self.loss)
+
+
+def build_objective(
+    encoder: EncoderConfig,
+    target: PretrainingTarget = DEFAULT_TARGET,
+    loss: LossFunction = DEFAULT_LOSS,
+    predicted_frames: int | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+) -> Objective:
+    """The objective of these settings, with its target's module, if it has one, on the device."""
+    built = build_target(target, encoder, predicted_frames, device, seed)
+    channels = target.spec.channels and target.spec.channels(target, encoder)
+    return Objective(encoder, built, channels, loss, predicted_frames)
 
 
 def hidden_tokens(visible: Int64[Tensor, "b v"], tokens: int) -> Bool[Tensor, "b n"]:
@@ -38,9 +81,10 @@ def token_errors(
     visible: Int64[Tensor, "b v"],
     decoded: Int64[Tensor, "b k"],
     tokens: int,
+    loss: LossFunction = DEFAULT_LOSS,
 ) -> TokenErrors:
-    """Mean squared error over the values of each decoded token, in float32."""
-    error = F.mse_loss(prediction.float(), target, reduction="none").mean(dim=-1)
+    """The mean loss over the values of each decoded token, in float32."""
+    error = loss.errors(prediction.float(), target).mean(dim=-1)
     return TokenErrors(error, hidden_tokens(visible, tokens).gather(1, decoded))
 
 
@@ -49,14 +93,17 @@ def mean_where(values: Float[Tensor, "b k"], chosen: Bool[Tensor, "b k"]) -> Flo
     return (values * chosen).sum() / chosen.sum()
 
 
-def constant_baseline_error(target: Float[Tensor, "b k p"], channels: int) -> Float[Tensor, "b k"]:
-    """Squared error of the best constant per channel: what a model reaches that looks at nothing.
+def constant_baseline_error(
+    target: Float[Tensor, "b k p"], channels: int, loss: LossFunction = DEFAULT_LOSS
+) -> Float[Tensor, "b k"]:
+    """The loss of predicting the best constant per channel: no model that ignores its input does
+    better.
 
-    For normalised pixels without a variance floor this is close to 1.
+    For squared error and normalised pixels without a variance floor it is close to 1.
     """
     split = rearrange(target, "b k (x c) -> b k x c", c=channels)
-    constant = split.mean(dim=(0, 1, 2))
-    return (split - constant).square().mean(dim=(2, 3))
+    constant = loss.best_constant(split)
+    return loss.errors(constant.expand_as(split), split).mean(dim=(2, 3))
 
 
 def outside_view(
@@ -67,8 +114,8 @@ def outside_view(
 ) -> Bool[Tensor, "b k"]:
     """True where a decoded token lies outside the endoscope's field of view.
 
-    Outside is a place that stays darker than `darkness` (mean of its pixels, 0..1) in every frame
-    of the clip; the brightest frame decides, so that a passing shadow is not taken for the border.
+    A token lies outside where the mean of its pixels (0..1) is below `darkness` in every frame of
+    the clip. The brightest frame decides, so that a passing shadow does not count as border.
     """
     frames, rows, columns = encoder.grid
     pixels = unit_pixels(clip)

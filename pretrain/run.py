@@ -22,6 +22,7 @@ from launch.metrics.nonfinite import SkippedSteps
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
+from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, total_steps
 from pretrain.autoencoder import MaskedAutoencoder
@@ -30,6 +31,7 @@ from pretrain.data import open_batches
 from pretrain.flops import forward_cost
 from pretrain.initial_weights import InitialWeights, resolve_initial_weights
 from pretrain.loop import PretrainRun, train
+from pretrain.loss import build_objective
 from pretrain.monitoring.features import FeatureProbe
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.planning.memory import autoencoder_memory
@@ -40,72 +42,78 @@ from video.failure_log import FailureLog
 
 
 def pretrain(config: PretrainConfig) -> None:
-    """Runs, or goes on with, a pretraining; every process of the run calls it."""
+    """Starts or resumes a pretraining run; every process of the run calls it."""
     with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
         folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
         run = prepare(config, opened, sources)
-        with finish_on_error(run.saver, run.reporter.logger):
+        with finish_on_error(run.training.saver, run.reporter.logger):
             train(run)
         opened.watchdog.set_status("writing the encoder")
         run_on_rank0(processes, lambda: export_encoder(config, folder, sources))
         if processes.is_rank0:
-            for line in describe_end(folder):
+            for line in describe_end(config, folder):
                 run.reporter.logger.info(line)
         run.reporter.logger.close()
-        engine = run.engine
+        engine = run.training.engine
     engine.close()
 
 
 def build_engine(
     config: PretrainConfig,
     processes: Processes,
-    beginning: InitialWeights,
-    say: Callable[[str], None],
+    initial: InitialWeights,
+    report: Callable[[str], None],
 ) -> Engine:
-    """The autoencoder with the weights that the run begins with."""
+    """The autoencoder with its initial weights, under DeepSpeed. `report` takes lines to print."""
 
     def count(precision: str, on_gpu: bool) -> ModelMemory:
         return autoencoder_memory(config, precision, False, on_gpu)
 
-    recompute = use_activation_checkpointing(config.engine, config.batch, processes, count, say)
+    recompute = use_activation_checkpointing(
+        config.engine, config.optimizer, config.batch, processes, count, report
+    )
     torch.manual_seed(config.seed)
-    model = MaskedAutoencoder(config.encoder, config.decoder, recompute)
-    if beginning.weights is not None and config.init_from is not None:
-        load_strictly(model, beginning.weights, config.init_from)
+    model = MaskedAutoencoder(config.encoder, config.decoder, config.target, recompute)
+    if initial.weights is not None and config.init_from is not None:
+        load_strictly(model, initial.weights, config.init_from)
     if config.engine.compile:
         compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
-    if beginning.resumed is not None:
-        load_checkpoint(beginning.resumed, engine)
+    if initial.resumed is not None:
+        load_checkpoint(initial.resumed, engine)
     return engine
 
 
 def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> PretrainRun:
-    """Builds the model, restores what there is, and opens data, schedules and reports."""
+    """Builds the model, restores a checkpoint, and opens data, schedules, logs and monitoring."""
     folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
     checkpoints = folder / CHECKPOINTS_FOLDER
-    opened.watchdog.set_status("choosing the clips that are looked at")
+    opened.watchdog.set_status("choosing the clips for monitoring")
     probe = FeatureProbe(config, sources, processes)
     opened.watchdog.set_status("building the model")
-    beginning = resolve_initial_weights(config, folder, processes, notes.append)
-    engine = build_engine(config, processes, beginning, notes.append)
-    start = beginning.step
+    initial = resolve_initial_weights(config, folder, processes, notes.append)
+    engine = build_engine(config, processes, initial, notes.append)
+    frames = config.decoder.predicted_frames
+    objective = build_objective(
+        config.encoder, config.target, config.loss, frames, engine.device, config.seed
+    )
+    start = initial.step
     reads_per_step = config.batch.global_batch_size // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = range(min(start, last), last)
 
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
-    counters = beginning.resumed.counters if beginning.resumed else {}
+    counters = initial.resumed.counters if initial.resumed else {}
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
     skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
-    cost = forward_cost(config.encoder, config.decoder, counts)
+    cost = forward_cost(config.encoder, config.decoder, counts, config.target)
     reporter = PretrainReporter(
-        config, folder, processes, cost, failure_log, skipped, steps, sources
+        config, objective, folder, processes, cost, failure_log, skipped, steps, sources
     )
     described = describe_run(
-        config, processes, engine, sources, cost, steps, beginning, opened.watchdog.hosts
+        config, processes, engine, sources, cost, steps, initial, opened.watchdog.hosts
     )
     for line in (*notes, *described):
         reporter.logger.info(line)
@@ -116,23 +124,22 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         config.optimizer, config.schedule, config.batch.global_batch_size, last
     )
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
-    monitor = TrainingMonitor(config, folder, reporter.logger, fixed_clips, probe, steps)
-    return PretrainRun(
-        config,
+    monitor = TrainingMonitor(config, objective, folder, reporter.logger, fixed_clips, probe, steps)
+    training = TrainingRun(
         steps,
+        config.seed,
         engine,
-        batches,
         *schedules,
         reporter,
-        monitor,
         saver,
         opened.watchdog,
         opened.signals,
     )
+    return PretrainRun(config, training, objective, batches, reporter, monitor)
 
 
 def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> None:
-    """Writes the encoder of the last checkpoint, with all that the next stage must know of it."""
+    """Writes the encoder of the last checkpoint with the metadata that finetuning needs."""
     checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS_FOLDER)[-1])
     prefix = "encoder."
     tensors = {
@@ -157,5 +164,5 @@ def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> No
         )
     except WRITE_ERRORS as error:
         raise ConfigError(
-            f"run: {file} cannot be written ({error}); make room, and give the same command again"
+            f"run: {file} cannot be written ({error}); free space and run the same command again"
         ) from None

@@ -1,4 +1,4 @@
-"""The lines that a run says of itself when it starts."""
+"""Lines that a run prints when it starts and when it ends."""
 
 import math
 from pathlib import Path
@@ -10,8 +10,9 @@ from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
 from pretrain.flops import ForwardCost
 from pretrain.initial_weights import InitialWeights
-from pretrain.monitoring.monitor import PICTURE_FILE
+from pretrain.monitoring.monitor import IMAGE_FILE
 from pretrain.sources import FAILURE_LOG_FILE, Sources
+from pretrain.targets.spec import values_per_token
 
 ENCODER_FILE = "encoder.safetensors"
 
@@ -23,36 +24,38 @@ def describe_run(
     sources: Sources,
     cost: ForwardCost,
     steps: range,
-    beginning: InitialWeights,
+    initial: InitialWeights,
     hosts: list[str],
 ) -> list[str]:
-    """What runs, on what, and from where; a line a subject."""
+    """Model, target, hardware, data, batch and initial weights, one line each."""
     lines = [
         _model(config, cost),
-        _where(config, processes, engine, hosts),
+        _target(config),
+        _hardware(config, processes, engine, hosts),
         *_data(config, sources),
         _batch(config, processes, engine, sources, steps),
-        _beginning(beginning, steps),
+        _start(initial, steps),
     ]
     if sources.unusable:
         found = len(sources.recordings) + sources.unusable
         file = Path(config.run) / FAILURE_LOG_FILE
-        lines.append(
-            f"warning: {sources.unusable} of {found} recordings cannot be used, see {file}"
-        )
+        lines.append(f"warning: {sources.unusable} of {found} recordings are unusable, see {file}")
     return lines
 
 
-def describe_end(folder: Path) -> list[str]:
-    """What a complete run has left in its folder."""
+def describe_end(config: PretrainConfig, folder: Path) -> list[str]:
+    """The last loss of a complete run, and what to open."""
     last = [line for line in read_log(folder) if "loss/constant_baseline" in line][-1]
     loss, baseline = last.get("loss/train", math.nan), last.get("loss/constant_baseline", math.nan)
     gap = f"{abs(1 - loss / baseline):.0%} {'below' if loss <= baseline else 'above'}"
+    files = {
+        "encoder": folder / ENCODER_FILE,
+        "reconstructions": folder / IMAGE_FILE,
+    }
     return [
-        f"complete: {last['step']} steps, loss {loss:.3f}, {gap} the constant baseline's "
-        f"{baseline:.3f}",
-        f"encoder: {folder / ENCODER_FILE}",
-        f"pictures: {folder / PICTURE_FILE}",
+        f"complete: {last['step']} steps; {config.loss.kind} loss {loss:.3f}, {gap} that of the "
+        f"constant baseline ({baseline:.3f})",
+        *(f"{name}: {file}" for name, file in files.items() if file.exists()),
         f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
     ]
 
@@ -61,41 +64,55 @@ def _model(config: PretrainConfig, cost: ForwardCost) -> str:
     counts = config.masking.counts(config.encoder.grid)
     grid = "x".join(map(str, config.encoder.grid))
     return (
-        f"model: {config.encoder.size} encoder, {config.encoder.embed_dim} wide, "
-        f"{config.encoder.depth} blocks; grid {grid} = {counts.tokens} tokens, {counts.visible} "
+        f"model: {config.encoder.size} encoder, width {config.encoder.embed_dim}, "
+        f"{config.encoder.depth} blocks; {counts.tokens} tokens ({grid}), {counts.visible} "
         f"visible, {counts.decoded} decoded, {counts.loss} in the loss; "
-        f"{cost.total / 1e9:.2f} GMAC a clip forward"
+        f"{cost.total / 1e9:.2f} GMAC per clip (forward)"
     )
 
 
-def _where(config: PretrainConfig, processes: Processes, engine: Engine, hosts: list[str]) -> str:
-    nodes = ", ".join(f"{hosts.count(host)} on {host}" for host in dict.fromkeys(hosts))
-    several = f"es ({processes.launcher}), {nodes}, meeting at {processes.address}"
-    return (
-        f"on: {len(hosts)} process{several if len(hosts) > 1 else ''}; "
-        f"{device_name(engine.device)}, ZeRO stage {config.engine.zero_stage}, {engine.precision}"
-    )
+def _target(config: PretrainConfig) -> str:
+    width = values_per_token(config.target, config.encoder, config.decoder.predicted_frames)
+    return f"target: {config.target.kind}, {width} values per token; loss: {config.loss.kind}"
+
+
+def _hardware(
+    config: PretrainConfig, processes: Processes, engine: Engine, hosts: list[str]
+) -> str:
+    count = "1 process"
+    if len(hosts) > 1:
+        nodes = ", ".join(f"{hosts.count(host)} on {host}" for host in dict.fromkeys(hosts))
+        count = (
+            f"{len(hosts)} processes ({processes.launcher}): {nodes}, master {processes.address}"
+        )
+    stage, precision = config.engine.zero_stage, engine.precision
+    return f"hardware: {count}; {device_name(engine.device)}, ZeRO stage {stage}, {precision}"
 
 
 def _data(config: PretrainConfig, sources: Sources) -> list[str]:
+    per_read = config.data.clips_per_read
     total = (
         f"data: {len(sources.recordings)} recordings, {sources.hours:.2f} h, "
-        f"{sources.sampler.reads_per_epoch} reads an epoch, {config.data.clips_per_read} "
-        f"clip{'s' * (config.data.clips_per_read > 1)} a read; "
+        f"{sources.sampler.reads_per_epoch} reads per epoch, {per_read} "
+        f"clip{'s' * (per_read > 1)} per read"
     )
-    frames, clips = config.encoder.num_frames, []
-    for name, plan in sources.plans.items():
-        mine = [recording for recording in sources.recordings if recording.source == name]
-        steps = {round(plan.sampling.step_seconds(recording.fps), 6) for recording in mine}
-        stride = plan.sampling.stride
-        rate = f"stride {stride}" if stride else f"{plan.sampling.wanted_rate:g} frames/s"
-        span = "-".join(f"{frames * step:.2f}" for step in sorted({min(steps), max(steps)}))
-        clips.append(f"clips of {frames} frames at {rate} = {span} s")
-        if name:
-            hours = sum(recording.seconds for recording in mine) / 3600
-            clips[-1] = f"  {name}: {len(mine)} recordings, {hours:.2f} h, " + clips[-1]
-            clips[-1] += f", weight {plan.weight:g}"
-    return [total + clips[0]] if "" in sources.plans else [total.rstrip("; "), *clips]
+    clips = [_clips(config, sources, name) for name in sources.plans]
+    return [f"{total}; {clips[0]}"] if "" in sources.plans else [total, *clips]
+
+
+def _clips(config: PretrainConfig, sources: Sources, name: str) -> str:
+    """Length and frame rate of the clips of a source; the only one has an empty name."""
+    frames, plan = config.encoder.num_frames, sources.plans[name]
+    recordings = [recording for recording in sources.recordings if recording.source == name]
+    steps = {round(plan.sampling.step_seconds(recording.fps), 6) for recording in recordings}
+    stride = plan.sampling.stride
+    rate = f"stride {stride}" if stride else f"{plan.sampling.wanted_rate:g} frames/s"
+    seconds = "-".join(f"{frames * step:.2f}" for step in sorted({min(steps), max(steps)}))
+    clips = f"clips of {frames} frames at {rate} = {seconds} s"
+    if not name:
+        return clips
+    hours = sum(recording.seconds for recording in recordings) / 3600
+    return f"  {name}: {len(recordings)} recordings, {hours:.2f} h, {clips}, weight {plan.weight:g}"
 
 
 def _batch(
@@ -103,17 +120,21 @@ def _batch(
 ) -> str:
     clips, base = config.batch.global_batch_size, config.optimizer.base_lr
     epochs = steps.stop * clips / config.data.clips_per_read / sources.sampler.reads_per_epoch
+    world = processes.world_size
     return (
-        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes.world_size} processes "
-        f"x {engine.accumulation} accumulated; learning rate {base:g} x {clips} / 256 = "
-        f"{peak_learning_rate(config.optimizer, clips):.3g}; "
+        f"batch: {clips} clips per step = {config.batch.micro_batch_size} x {world} "
+        f"process{'es' * (world > 1)} x {engine.accumulation} accumulated; peak learning rate "
+        f"{base:g} x {clips} / 256 = {peak_learning_rate(config.optimizer, clips):.3g}; "
         f"{steps.stop} steps = {epochs:.3g} epochs"
     )
 
 
-def _beginning(beginning: InitialWeights, steps: range) -> str:
-    if beginning.resumed is None:
-        return beginning.description
+def _start(initial: InitialWeights, steps: range) -> str:
+    if initial.resumed is None:
+        return initial.description
     if not steps:
-        return f"start: {beginning.resumed.folder} is the end; raise schedule.steps to go on"
-    return f"{beginning.description}; {len(steps)} steps to do"
+        return (
+            f"start: {initial.resumed.folder} is the last step of this run; raise schedule.steps "
+            "to continue"
+        )
+    return f"{initial.description}; {len(steps)} steps left"

@@ -17,7 +17,7 @@ FOLDERS = {
     "finetune": {"video", "encoder", "launch"},
 }
 DOORS = {
-    "deepspeed": {"launch/training/engine.py", "launch/training/optimizer.py"},
+    "deepspeed": {"launch/training/deepspeed_private.py", "launch/training/optimizer.py"},
     "av": {
         "video/readers/container.py",
         "video/readers/probe.py",
@@ -26,6 +26,7 @@ DOORS = {
         "video/encode.py",
     },
     "decord": {"video/readers/decord_reader.py"},
+    "torchcodec": {"video/readers/torchcodec_reader.py"},
     "tensorboard": {"launch/metrics/run_log.py"},
     "torch.utils.tensorboard": {"launch/metrics/run_log.py"},
 }

@@ -26,7 +26,7 @@ def atomic_writer(file: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def remove_drafts(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Removes what calls that were killed left half-written in a folder and below it."""
     for draft in folder.rglob(f".*{SUFFIX}"):
         draft.unlink(missing_ok=True)

@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from video.readers.registry import PreferredReader, selectable_readers
+
 
 def at_least(least: float, kind: type[int] | type[float]) -> Callable[[str], float]:
     """Reads a number from the command line and refuses one that is too small."""
@@ -20,6 +24,13 @@ def at_least(least: float, kind: type[int] | type[float]) -> Callable[[str], flo
         return value
 
     return read
+
+
+def _reader(name: str) -> str:
+    try:
+        return TypeAdapter[str](PreferredReader).validate_python(name)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,7 +109,12 @@ def _add_preview(command: argparse.ArgumentParser) -> None:
 
 
 def _add_reading(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--reader", choices=("pyav", "decord"), default="pyav")
+    command.add_argument(
+        "--reader",
+        type=_reader,
+        default="pyav",
+        help=f"preferred reader of video files: {', '.join(selectable_readers())} (%(default)s)",
+    )
     _add_working(command)
 
 
@@ -146,9 +162,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _prepare(options: argparse.Namespace) -> int:
     from video.prepare.cli import prepare
-    from video.prepare.settings import DEFAULT_QUALITY, Settings
+    from video.prepare.settings import DEFAULT_QUALITY, PrepareSettings
 
-    settings = Settings(
+    settings = PrepareSettings(
         options.form,
         options.short_side,
         options.frame_rate,

@@ -13,7 +13,7 @@ from video.clip_sampler import ClipLocation, ClipSampler
 from video.config import Augmentation
 from video.field_of_view_crop import draw_crop_inside
 from video.multiscale_crop import apply_crop, decoded_size
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
 TIMED_OUT = "reading hung: it took longer than data.read_timeout"
@@ -30,7 +30,7 @@ class ClipRead(NamedTuple):
 
 
 Location = TypeVar("Location")
-Watching = Callable[[int], AbstractContextManager[None]]
+TryContext = Callable[[int], AbstractContextManager[None]]
 
 
 def decode(
@@ -44,12 +44,12 @@ def decode(
 
 
 def first_readable(
-    spot: Location,
-    another: Callable[[], Location],
+    location: Location,
+    draw_replacement: Callable[[], Location],
     recording_of: Callable[[Location], Recording],
     read: Callable[[Location], UInt8[Tensor, "t h w c"]],
-    hung: Collection[int],
-    watched: Watching,
+    timed_out: Collection[int],
+    around_try: TryContext,
 ) -> tuple[Location, UInt8[Tensor, "t h w c"] | None, tuple[UnreadableVideo, ...]]:
     """The first spot that can be read, its frames, None where MOST_TRIES failed, and the failures.
 
@@ -59,15 +59,15 @@ def first_readable(
     failures: list[UnreadableVideo] = []
     while True:
         try:
-            if len(failures) in hung:
-                raise UnreadableVideo(recording_of(spot).path, TIMED_OUT)
-            with watched(len(failures)):
-                return spot, read(spot), tuple(failures)
+            if len(failures) in timed_out:
+                raise UnreadableVideo(recording_of(location).path, TIMED_OUT)
+            with around_try(len(failures)):
+                return location, read(location), tuple(failures)
         except UnreadableVideo as failure:
             failures.append(failure)
         if len(failures) == MAX_TRIES:
-            return spot, None, tuple(failures)
-        spot = another()
+            return location, None, tuple(failures)
+        location = draw_replacement()
 
 
 class ClipReader:
@@ -86,9 +86,9 @@ class ClipReader:
         columns: int,
         clips_per_read: int,
         cells: tuple[int, int] = (1, 1),
-        least_inside: float = 0.0,
+        min_inside: float = 0.0,
     ) -> None:
-        self._cells, self._least_inside = cells, least_inside
+        self._cells, self._least_inside = cells, min_inside
         self._recordings, self._sampler, self._augmentation = recordings, sampler, augmentation
         self._rows, self._columns, self._copies = rows, columns, clips_per_read
 
@@ -96,8 +96,8 @@ class ClipReader:
         self,
         position: int,
         rng: Callable[[int, str], np.random.Generator],
-        hung: Collection[int] = (),
-        watched: Watching = lambda _: nullcontext(),
+        timed_out: Collection[int] = (),
+        around_try: TryContext = lambda _: nullcontext(),
     ) -> ClipRead:
         """`rng(sample, stream)` gives the randomness of a sample of this epoch.
 
@@ -116,8 +116,8 @@ class ClipReader:
             another,
             self._recording,
             self._decode,
-            hung,
-            watched,
+            timed_out,
+            around_try,
         )
         recording = self._recording(place)
         if frames is None:

@@ -87,14 +87,19 @@ def _by_motion(
 
 
 def frame_times(
-    stretch: FrameInterval, begin: float, frames: int, step: float, recording: Recording, short: str
+    interval: FrameInterval,
+    begin: float,
+    frames: int,
+    step: float,
+    recording: Recording,
+    short: str,
 ) -> tuple[float, ...]:
     """The times of a clip's frames; ascending, unless a short recording repeats."""
     times: Sequence[float] = [begin + i * step for i in range(frames)]
-    last = stretch.end - 1 / recording.fps
+    last = interval.end - 1 / recording.fps
     if times[-1] <= last + 0.5 / recording.fps:
         return tuple(times)
     if short == "loop":
-        length = stretch.end - stretch.begin
-        times = [stretch.begin + (time - stretch.begin) % length for time in times]
-    return tuple(min(time, max(last, stretch.begin)) for time in times)
+        length = interval.end - interval.begin
+        times = [interval.begin + (time - interval.begin) % length for time in times]
+    return tuple(min(time, max(last, interval.begin)) for time in times)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from video.manifest import ManifestError
 
-SUFFIXES = frozenset(
+VIDEO_SUFFIXES = frozenset(
     {
         ".3gp",
         ".asf",
@@ -32,7 +32,7 @@ SUFFIXES = frozenset(
     }
 )
 PACK_SUFFIX = ".frames"  # a prepared recording
-RECORDED = SUFFIXES | {PACK_SUFFIX}
+RECORDING_SUFFIXES = VIDEO_SUFFIXES | {PACK_SUFFIX}
 # A picture of a folder of frames: what stands before its number, the number, the suffix.
 NUMBERED = re.compile(r"(.*?)(\d+)(\.(?:jpe?g|png))$", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ def find_recordings(source: Path) -> list[str]:
             f"data.source: {source} does not exist; give a folder of recordings, a CSV file with "
             "a column `path`, or a list"
         )
-    if source.suffix.lower() in RECORDED:
+    if source.suffix.lower() in RECORDING_SUFFIXES:
         return [str(source)]
     numbered = list(_listed(source))
     if not numbered:
@@ -89,7 +89,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if real in entered:
             continue
         entered.add(real)
-        videos = [f for f in files if f[0] != "." and Path(f).suffix.lower() in RECORDED]
+        videos = [f for f in files if f[0] != "." and Path(f).suffix.lower() in RECORDING_SUFFIXES]
         yield from (Path(root, video) for video in videos)
         if not videos and _numbered(files):
             yield Path(root)
@@ -107,7 +107,7 @@ def _nothing_found(folder: Path) -> str:
     what = f"holds no recordings, only {', '.join(kinds)}" if kinds else "is empty"
     return (
         f"data.source: {folder} {what}; put video files there "
-        f"({', '.join(sorted(SUFFIXES)[:6])} ...), or folders of numbered pictures, or name "
+        f"({', '.join(sorted(VIDEO_SUFFIXES)[:6])} ...), or folders of numbered pictures, or name "
         "another folder"
     )
 

@@ -41,7 +41,7 @@ def write_h264(
 
     The file is complete or absent. Raises OSError where there is no room.
     """
-    with atomic_writer(file) as draft, _opened(draft) as container:
+    with atomic_writer(file) as draft, _open_output(draft) as container:
         rate = Fraction(fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
         stream.pix_fmt = "yuv420p"
@@ -58,7 +58,7 @@ def write_h264(
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[OutputContainer]:
+def _open_output(file: Path) -> Iterator[OutputContainer]:
     try:
         with av.open(str(file), "w", format="mp4") as container:
             yield container

@@ -15,7 +15,7 @@ from video.multiscale_crop import Box, apply_crop, decoded_size
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
 UNSCALED = Augmentation(scales=(1.0,), max_distort=0)
-WHOLE = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
+FULL_FRAME = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
 
 
 class EvalCrop(NamedTuple):
@@ -69,7 +69,7 @@ class EvalCrop(NamedTuple):
         return dict(zip(times, frames.unbind(0), strict=True))
 
     def _boxes(self, recording: Recording, height: int, width: int) -> list[Box]:
-        middle = centred_crop(recording.view or WHOLE, height, width, *self.size)
+        middle = centred_crop(recording.view or FULL_FRAME, height, width, *self.size)
         if self.crops == 1:
             return [middle]
         down, right = height - middle.height, width - middle.width

@@ -15,7 +15,7 @@ from video.recording import Recording
 class Exclusion(NamedTuple):
     """What an exclude list did."""
 
-    kept: list[Recording]
+    included: list[Recording]
     excluded: list[Recording]
     unmatched: list[str]  # entries that no recording answers to
 
@@ -35,7 +35,7 @@ def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
     matched: set[str] = set()
     for recording in recordings:
         contents = {recording.content, recording.original_content}
-        hits = {named[key] for key in names_of(recording) | contents if key in named}
+        hits = {named[key] for key in recording_names(recording) | contents if key in named}
         matched |= hits
         (excluded if hits else kept).append(recording)
     return Exclusion(kept, excluded, [entry for entry in entries if entry not in matched])
@@ -58,7 +58,7 @@ def _keys(entry: str, folder: Path) -> list[str]:
     return [entry] if os.sep not in entry else [os.path.realpath(path)]
 
 
-def names_of(recording: Recording) -> set[str]:
+def recording_names(recording: Recording) -> set[str]:
     """What a recording may be called: its real path, its name, and those of its original."""
     paths = [path for path in (recording.path, recording.original) if path]
     names = {name for path in paths for name in (Path(path).name, Path(path).stem)}

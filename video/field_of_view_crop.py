@@ -46,13 +46,13 @@ def draw_crop_inside(
     rows: int,
     columns: int,
     cells: tuple[int, int],
-    least: float,
+    min_inside: float,
     rng: np.random.Generator,
 ) -> tuple[Box, Bool[np.ndarray, "rows columns"]]:
     """A crop, and its cells inside; the centred one where less than a share `least` would be."""
     box = draw_crop(augmentation, height, width, rows, columns, rng)
     inside = inside_cells(view, height, width, box, cells)
-    if view is not None and inside.mean() < least:
+    if view is not None and inside.mean() < min_inside:
         box = centred_crop(view, height, width, rows, columns)
         inside = inside_cells(view, height, width, box, cells)
     return box, inside

@@ -7,7 +7,7 @@ from pathlib import Path
 SAMPLES, SAMPLE_BYTES = 16, 65_536
 
 
-def size_of(path: str) -> int:
+def total_bytes(path: str) -> int:
     """The size of a file, or of all files in a folder."""
     files = Path(path).iterdir() if Path(path).is_dir() else [Path(path)]
     return sum(file.stat().st_size for file in files)

@@ -33,12 +33,12 @@ def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
         writer = csv.DictWriter(out, list(COLUMNS))
         writer.writeheader()
         writer.writerows(
-            row_of(recording) | {"path": _written_path(recording.path, file.parent)}
+            row_from(recording) | {"path": _written_path(recording.path, file.parent)}
             for recording in recordings
         )
 
 
-def row_of(recording: Recording) -> dict[str, str]:
+def row_from(recording: Recording) -> dict[str, str]:
     """A recording as text, by column."""
     return {name: _text(getattr(recording, name)) for name in COLUMNS}
 
@@ -87,7 +87,7 @@ def read_manifest(file: Path) -> list[Recording]:
     recordings: list[Recording] = []
     lines: dict[str, int] = {}
     for row in rows:
-        recording = recording_of(row, f"{file}:{rows.line_num}")
+        recording = recording_from(row, f"{file}:{rows.line_num}")
         recording = replace(recording, path=str(file.parent / recording.path))
         if recording.path in lines:
             raise ManifestError(
@@ -101,7 +101,7 @@ def read_manifest(file: Path) -> list[Recording]:
     return recordings
 
 
-def recording_of(row: Mapping[str, str | None], place: str) -> Recording:
+def recording_from(row: Mapping[str, str | None], place: str) -> Recording:
     """What `row_of` gave. Raises ManifestError, which names the place."""
     given = {name: row[name] for name in COLUMNS if row.get(name)}
     try:

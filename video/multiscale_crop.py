@@ -30,8 +30,8 @@ def crop_sizes(
     height and width may be some scales apart (TSN: Wang et al., 2016, section 3.1.3).
     """
     largest = min(height / rows, width / columns)
-    heights = [_snapped(int(rows * largest * scale), rows) for scale in augmentation.scales]
-    widths = [_snapped(int(columns * largest * scale), columns) for scale in augmentation.scales]
+    heights = [_snap(int(rows * largest * scale), rows) for scale in augmentation.scales]
+    widths = [_snap(int(columns * largest * scale), columns) for scale in augmentation.scales]
     return [
         (h, w)
         for i, h in enumerate(heights)
@@ -40,7 +40,7 @@ def crop_sizes(
     ]
 
 
-def _snapped(side: int, wanted: int) -> int:
+def _snap(side: int, wanted: int) -> int:
     return wanted if abs(side - wanted) <= SNAP else max(side, 1)
 
 

@@ -13,13 +13,12 @@ from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
 from video.open_source import open_source
 from video.progress import show_progress
-from video.recording import ReaderName
-from video.text_table import clock
+from video.text_table import format_time
 
 FRAMES_SHOWN = 8  # of a clip, evenly
 SIDE = 160  # pixels of a frame on the sheet, at most
 CAPTION, GAP = 22, 3
-PAPER, INK = (255, 255, 255), (33, 37, 41)
+BACKGROUND, TEXT_COLOR = (255, 255, 255), (33, 37, 41)
 
 
 def preview(
@@ -30,7 +29,7 @@ def preview(
     side: int,
     sampling: Sampling,
     seed: int,
-    reader: ReaderName,
+    reader: str,
     folder_fps: float,
     silence_seconds: float,
 ) -> int:
@@ -63,14 +62,14 @@ def _row(read: ClipRead, place: ClipLocation) -> UInt8[np.ndarray, "y x 3"]:
     """Some frames of a clip, below the name of its recording and their times."""
     frames = read.clips[0].numpy()
     shown = np.linspace(0, len(frames) - 1, min(FRAMES_SHOWN, len(frames))).round().astype(int)
-    sheet = Image.new("RGB", (FRAMES_SHOWN * (SIDE + GAP), CAPTION + SIDE + GAP), PAPER)
+    sheet = Image.new("RGB", (FRAMES_SHOWN * (SIDE + GAP), CAPTION + SIDE + GAP), BACKGROUND)
     for column, number in enumerate(shown.tolist()):
         picture = Image.fromarray(frames[number]).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
         sheet.paste(picture, (column * (SIDE + GAP), CAPTION))
     begin, end = place.times[0], place.times[-1]
-    where = f"{clock(begin, 2)} to {clock(end, 2)}"
+    where = f"{format_time(begin, 2)} to {format_time(end, 2)}"
     if read.failures:
         where = f"instead of {read.failures[0].path}: {read.failures[0].reason}"
     text = f"{Path(read.path).name}   {where}   {len(frames)} frames, {len(shown)} shown"
-    ImageDraw.Draw(sheet).text((2, 2), text, fill=INK, font=ImageFont.load_default(size=14))
+    ImageDraw.Draw(sheet).text((2, 2), text, fill=TEXT_COLOR, font=ImageFont.load_default(size=14))
     return np.asarray(sheet)

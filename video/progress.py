@@ -6,7 +6,7 @@ from pathlib import Path
 
 from video.worker_processes import Event, Job
 
-MOST_SHOWN = 12  # recordings whose whole report fits a terminal
+MAX_PRINTED = 12  # recordings whose whole report fits a terminal
 LINES = 10  # of a log that is not a terminal
 
 

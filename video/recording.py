@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import BeforeValidator, Field
 
-ReaderName = Literal["pyav", "decord", "sequential", "frames", "pack"]
+from video.readers.registry import READERS, ReaderName
+
 IDENTITY = ("path", "content", "original", "original_content")
 Span = tuple[float, float]  # from and until, in seconds from the recording's time 0
 
@@ -41,11 +42,11 @@ def parse_spans(text: object) -> object:
     return tuple(spans)
 
 
-def join_spans(spans: Iterable[Span], apart: float = 0.0) -> list[Span]:
+def merge_spans(spans: Iterable[Span], max_gap: float = 0.0) -> list[Span]:
     """The same spans, ascending, with those joined between which there is no more than `apart`."""
     joined: list[Span] = []
     for begin, end in sorted(spans):
-        if joined and begin <= joined[-1][1] + apart:
+        if joined and begin <= joined[-1][1] + max_gap:
             joined[-1] = joined[-1][0], max(end, joined[-1][1])
         else:
             joined.append((begin, end))
@@ -83,10 +84,10 @@ class FieldOfView:
 
     def box(self, width: float) -> tuple[float, float, float, float]:
         """Top, left, bottom, right of the smallest box around it; the picture is `width` wide."""
-        top, left, bottom, right = self.numbers if self.kind == "box" else self._around()
+        top, left, bottom, right = self.numbers if self.kind == "box" else self._bounding_box()
         return max(top, 0.0), max(left, 0.0), min(bottom, 1.0), min(right, width)
 
-    def _around(self) -> tuple[float, float, float, float]:
+    def _bounding_box(self) -> tuple[float, float, float, float]:
         row, column, *radii = self.numbers
         return row - radii[0], column - radii[-1], row + radii[0], column + radii[-1]
 
@@ -125,7 +126,7 @@ class Recording:
     """
 
     path: str  # a video file, a folder of frames, or a prepared recording
-    reader: ReaderName  # which one reads it rightly
+    reader: ReaderName  # verified to return the right frames
     fps: Positive  # frames a second, on average
     frames: Count
     seconds: Positive  # from time 0 to the end of the last frame
@@ -159,9 +160,14 @@ class Recording:
         return {self.content, self.original_content} - {""}
 
     @property
-    def in_pictures(self) -> bool:
-        """Whether each frame is a picture of its own, so that reading cannot miss it."""
-        return self.reader in ("frames", "pack")
+    def kind(self) -> Literal["video", "folder", "pack"]:
+        """What it is: a video file, a folder of images, or a prepared JPEG pack."""
+        return READERS[self.reader].kind
+
+    @property
+    def is_image_sequence(self) -> bool:
+        """Whether each frame is an image of its own, so that reading cannot miss it."""
+        return self.kind != "video"
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -95,14 +95,14 @@ def tissue_texture(rng: np.random.Generator) -> Float[Tensor, "c y x"]:
     return torch.cat([tissue, shine[None]])
 
 
-class Wander(NamedTuple):
+class SmoothPath(NamedTuple):
     """A slow, smooth, aimless path: sums of sines, about -1..1."""
 
     rates: Float[np.ndarray, " k"]  # radians a second
     phases: Float[np.ndarray, " k"]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, fastest: float) -> "Wander":
+    def draw(cls, rng: np.random.Generator, fastest: float) -> "SmoothPath":
         rates = 2 * math.pi * fastest * rng.uniform(0.2, 1.0, 3)
         return cls(rates, rng.uniform(0, 2 * math.pi, 3))
 
@@ -114,14 +114,14 @@ class Instrument(NamedTuple):
     """A shaft that comes from beyond the border, with two jaws at its tip."""
 
     angle: float  # where it comes in
-    along: Wander
-    across: Wander
-    opening: Wander
+    along: SmoothPath
+    across: SmoothPath
+    opening: SmoothPath
     tint: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator, angle: float) -> "Instrument":
-        paths = (Wander.draw(rng, 0.35), Wander.draw(rng, 0.3), Wander.draw(rng, 0.8))
+        paths = (SmoothPath.draw(rng, 0.35), SmoothPath.draw(rng, 0.3), SmoothPath.draw(rng, 0.8))
         return cls(angle + rng.uniform(-0.4, 0.4), *paths, rng.uniform(0.85, 1.1))
 
     def tip(self, seconds: float) -> tuple[float, float]:
@@ -138,7 +138,7 @@ class Scene:
         self._rng = rng
         self._texture = tissue_texture(rng)
         self._smoke = smooth_noise(5, rng)[None]
-        self._camera = [Wander.draw(rng, rate) for rate in (0.12, 0.12, 0.05)]
+        self._camera = [SmoothPath.draw(rng, rate) for rate in (0.12, 0.12, 0.05)]
         self._instruments = [Instrument.draw(rng, angle) for angle in (2.6, 0.5)]
         y = (torch.arange(rows) + 0.5) / rows * 2 - 1
         x = ((torch.arange(columns) + 0.5) / columns * 2 - 1) * columns / rows

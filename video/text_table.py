@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of columns, right-aligned but for the last."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return [
@@ -12,7 +12,7 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def clock(seconds: float, decimals: int = 0) -> str:
+def format_time(seconds: float, decimals: int = 0) -> str:
     """`1:02:03` or `1:02:03.45`."""
     minutes, rest = divmod(round(seconds, decimals), 60)
     hours, minutes = divmod(int(minutes), 60)

@@ -23,8 +23,8 @@ ReportProgress = Callable[
 ]  # a process says how far it is, 0 to 1; silence means it hangs
 
 # A server that has imported what opening needs; or a copy of this process, which has torch as well.
-Start = Literal["forkserver", "fork"]
-CONTEXTS: dict[Start, ForkServerContext | ForkContext] = {
+StartMethod = Literal["forkserver", "fork"]
+CONTEXTS: dict[StartMethod, ForkServerContext | ForkContext] = {
     "forkserver": multiprocessing.get_context("forkserver"),
     "fork": multiprocessing.get_context("fork"),
 }
@@ -51,7 +51,7 @@ class Event(NamedTuple):
 ProgressDisplay = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
 
 
-class _Broken(NamedTuple):
+class _JobError(NamedTuple):
     """A job ended by an exception that is not about its recording."""
 
     error: BaseException | None
@@ -63,28 +63,28 @@ class _Worker:
     job: int
     process: BaseProcess
     connection: Connection
-    heard: float  # when it last said something
+    last_message: float  # when it last said something
 
 
 def run_all(
     jobs: Sequence[Job],
     processes: int,
-    silence_seconds: float,
-    what: str,
-    show: ProgressDisplay,
-    start: Start = "forkserver",
+    timeout: float,
+    activity: str,
+    display: ProgressDisplay,
+    start: StartMethod = "forkserver",
 ) -> list[Any]:
     """The outcome of each job, in their order; `processes` 0 means one a core. See `run_apart`."""
     found: list[Any] = [None] * len(jobs)
     side_by_side = processes or len(os.sched_getaffinity(0))
-    with closing(run_isolated(jobs, side_by_side, silence_seconds, start)) as events:
-        for event in show(events, jobs, what):
+    with closing(run_isolated(jobs, side_by_side, timeout, start)) as events:
+        for event in display(events, jobs, activity):
             found[event.job] = event.outcome
     return found
 
 
 def run_isolated(
-    jobs: Sequence[Job], processes: int, silence_seconds: float, start: Start = "forkserver"
+    jobs: Sequence[Job], processes: int, timeout: float, start: StartMethod = "forkserver"
 ) -> Generator[Event, None, None]:
     """Runs the jobs and yields their news as it comes; outcomes in no certain order.
 
@@ -102,24 +102,24 @@ def run_isolated(
                 return
             ready = wait([worker.connection for worker in running], timeout=0.5)
             for worker in list(running):
-                event = _news(worker, jobs[worker.job].path, worker.connection in ready)
+                event = _receive(worker, jobs[worker.job].path, worker.connection in ready)
                 if event is None:
-                    event = _overdue(worker, jobs[worker.job].path, silence_seconds)
+                    event = _check_timeout(worker, jobs[worker.job].path, timeout)
                 if event is None:
                     continue
                 yield event
                 if event.outcome is not None:
                     running.remove(worker)
-                    _end(worker)
+                    _stop(worker)
     finally:
         for worker in running:
-            _end(worker)
+            _stop(worker)
 
 
-def _start(number: int, job: Job, start: Start) -> _Worker:
+def _start(number: int, job: Job, start: StartMethod) -> _Worker:
     context = CONTEXTS[start]
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, job), daemon=True)
+    process = context.Process(target=_run_job, args=(theirs, job), daemon=True)
     process.start()
     theirs.close()
     return _Worker(number, process, ours, time.monotonic())
@@ -136,7 +136,7 @@ def end_with_parent() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _work(connection: Connection, job: Job) -> None:
+def _run_job(connection: Connection, job: Job) -> None:
     end_with_parent()
 
     def tell(progress: float) -> None:
@@ -147,13 +147,13 @@ def _work(connection: Connection, job: Job) -> None:
     except UnreadableVideo as failure:
         outcome = failure
     except OSError as error:
-        outcome = _Broken(error, "")
+        outcome = _JobError(error, "")
     except Exception:
-        outcome = _Broken(None, traceback.format_exc())
+        outcome = _JobError(None, traceback.format_exc())
     connection.send(("outcome", outcome))
 
 
-def _news(worker: _Worker, path: str, is_ready: bool) -> Event | None:
+def _receive(worker: _Worker, path: str, is_ready: bool) -> Event | None:
     if not is_ready:
         return None
     try:
@@ -162,22 +162,22 @@ def _news(worker: _Worker, path: str, is_ready: bool) -> Event | None:
         worker.process.join(5)
         code = worker.process.exitcode
         return Event(worker.job, 1.0, UnreadableVideo(path, f"the reader crashed (exit {code})"))
-    worker.heard = time.monotonic()
+    worker.last_message = time.monotonic()
     if kind == "progress":
         return Event(worker.job, content)
-    if isinstance(content, _Broken):
+    if isinstance(content, _JobError):
         raise content.error or RuntimeError(f"while working on {path}:\n{content.trace}")
     return Event(worker.job, 1.0, content)
 
 
-def _overdue(worker: _Worker, path: str, silence_seconds: float) -> Event | None:
-    if time.monotonic() - worker.heard < silence_seconds:
+def _check_timeout(worker: _Worker, path: str, silence_seconds: float) -> Event | None:
+    if time.monotonic() - worker.last_message < silence_seconds:
         return None
     reason = f"the reader hung: it said nothing for {silence_seconds:g} s"
     return Event(worker.job, 1.0, UnreadableVideo(path, reason))
 
 
-def _end(worker: _Worker) -> None:
+def _stop(worker: _Worker) -> None:
     if worker.process.is_alive():
         worker.process.kill()
     worker.process.join()

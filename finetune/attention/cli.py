@@ -10,9 +10,14 @@ from finetune.attention.load import load_attention_model, training_sampling
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from video.config import Sampling
-from video.visualize.cli_args import sampling_of
-from video.visualize.save import write_shown
-from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read_clips
+from video.visualize.cli_args import sampling_from
+from video.visualize.save import save_clip
+from video.visualize.select_clips import (
+    SelectedClip,
+    read_selected_clips,
+    select_recordings,
+    selection_from,
+)
 
 
 def run_attention(options: argparse.Namespace) -> None:
@@ -24,17 +29,19 @@ def run_attention(options: argparse.Namespace) -> None:
         config,
     )
     if options.frame_rate or options.stride:
-        sampling, how = sampling_of(options, Sampling()), "as asked"
+        sampling, how = sampling_from(options, Sampling()), "as asked"
     else:
         sampling, how = training_sampling(opened.found)
-    choice = choice_of(options)
-    chosen = find_chosen(choice)
+    choice = selection_from(options)
+    chosen = select_recordings(choice)
     for failure in chosen.failures:
         print(f"unreadable: {failure}")
     print(f"{options.checkpoint}: {_clip(config)}, {_pace(sampling)} ({how})", flush=True)
     device = Processes().device
     encoder = opened.encoder.to(device)
-    clips = read_clips(chosen.recordings, choice, sampling, config.num_frames, config.image_size)
+    clips = read_selected_clips(
+        chosen.recordings, choice, sampling, config.num_frames, config.image_size
+    )
     for shown in clips:
         maps = attention_maps(encoder, shown.clip[None].to(device), asked)
         drawn = draw_attention(shown.clip.numpy(), maps, config, options.style)
@@ -43,21 +50,21 @@ def run_attention(options: argparse.Namespace) -> None:
         print(f"{shown.recording.path}: {_span(shown)}, {drawn.description}; {written}", flush=True)
 
 
-def write(out: Path, title: str, drawn: AttentionFigure, shown: ShownClip, tubelet: int) -> str:
+def write(out: Path, title: str, drawn: AttentionFigure, shown: SelectedClip, tubelet: int) -> str:
     """A sheet and a film, in the place of those of an earlier call; which, or ConfigError."""
     name = out / f"{shown.name}_attention"
     there = any(name.with_name(name.name + suffix).exists() for suffix in (".png", ".mp4"))
     strips, labels = [row.strip for row in drawn.rows], [row.label for row in drawn.rows]
     try:
         pixels = attention_sheet(title, drawn, shown.times, tubelet)
-        picture, film = write_shown(name, pixels, strips, shown.times, labels)
+        picture, film = save_clip(name, pixels, strips, shown.times, labels)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"--out {out}: cannot be written to ({reason})") from None
     return f"{'replaced' if there else 'written'}: {picture}, {film}"
 
 
-def _span(shown: ShownClip) -> str:
+def _span(shown: SelectedClip) -> str:
     first, last = shown.times[0], shown.times[-1]
     return f"{first:.2f} to {last:.2f} s" if last > first else f"at {first:.2f} s"
 

@@ -9,7 +9,7 @@ from encoder.attention_maps import AttentionMaps, AttentionQuery
 from encoder.config import EncoderConfig
 from finetune.attention.heatmap import Scale, colour_bar, grey, grey_by_tile, overlay, scale_of
 from video.visualize.contact_sheet import draw_sheet, stack_sheets
-from video.visualize.strips import PAPER, TEXT, Strip, line_of_text
+from video.visualize.strips import BACKGROUND, FONT_SIZE, Strip, draw_text
 
 BAR = (240, 14)  # columns and rows of the colour bar, in pixels
 QUERIES = {"class": "attention of the class token", "mean": "mean attention of all patches"}
@@ -61,7 +61,7 @@ def attention_sheet(
     strips = [row.strip._replace(frames=row.strip.frames[::tubelet]) for row in drawn.rows]
     columns = [f"{time:.2f} s" for time in times[::tubelet]]
     picture = draw_sheet("", strips, columns)
-    parts = [line_of_text(title, max(TITLE, picture.shape[1]), TEXT + 1), picture]
+    parts = [draw_text(title, max(TITLE, picture.shape[1]), FONT_SIZE + 1), picture]
     return stack_sheets(parts + ([_legend(drawn.scale)] if drawn.scale else []))
 
 
@@ -98,7 +98,7 @@ def _legend(scale: Scale) -> UInt8[np.ndarray, "y x 3"]:
     """The colour bar between its ends; what is less or more has the colour of the end."""
     width, height = BAR
     high = f"{scale.high:.2g} times even attention, which gives each token the same"
-    left, right = line_of_text(f"{scale.low:.2g}", 64), line_of_text(high, TITLE - 64 - width)
-    bar = np.full((len(left), width, 3), PAPER, dtype=np.uint8)
+    left, right = draw_text(f"{scale.low:.2g}", 64), draw_text(high, TITLE - 64 - width)
+    bar = np.full((len(left), width, 3), BACKGROUND, dtype=np.uint8)
     bar[4 : 4 + height] = colour_bar(width, height)
     return np.concatenate([left, bar, right], axis=1)

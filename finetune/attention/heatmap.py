@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch.nn.functional import interpolate
 
 from encoder.config import Tubelet
-from video.visualize.strips import to_bytes
+from video.visualize.strips import to_uint8
 
 COLOURS = "inferno"  # perceptually uniform, and told apart by those who are colour-blind
 BOUNDS = (0.5, 99.5)  # percentiles: a few tokens that take very much would leave the rest black
@@ -43,7 +43,7 @@ def grey(
     values: Float[np.ndarray, "frames rows columns"], scale: Scale, tubelet: Tubelet
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Every token as the square that it is of."""
-    return to_bytes(_squares(scale.of(values), tubelet)[..., None])
+    return to_uint8(_squares(scale.of(values), tubelet)[..., None])
 
 
 def grey_by_tile(
@@ -52,7 +52,7 @@ def grey_by_tile(
     """The same, but each frame from its own least to its own most, so none compares to another."""
     low, high = values.min((1, 2), keepdims=True), values.max((1, 2), keepdims=True)
     tiles = (values - low) / np.maximum(high - low, 1e-12)
-    return to_bytes(_squares(tiles, tubelet)[..., None])
+    return to_uint8(_squares(tiles, tubelet)[..., None])
 
 
 def overlay(
@@ -67,13 +67,13 @@ def overlay(
     beneath = (frames / 255 @ np.array(LUMA))[..., None]
     least, most = OPACITY
     opacity = least + (most - least) * np.sqrt(shades)
-    return to_bytes(beneath * (1 - opacity) + colours * opacity)
+    return to_uint8(beneath * (1 - opacity) + colours * opacity)
 
 
 def colour_bar(width: int, height: int) -> UInt8[np.ndarray, "y x 3"]:
     """All colours from the least to the most."""
     shades = np.linspace(0, 1, width)
-    row = to_bytes(matplotlib.colormaps[COLOURS](shades)[None, None, :, :3])[0]
+    row = to_uint8(matplotlib.colormaps[COLOURS](shades)[None, None, :, :3])[0]
     return row.repeat(height, axis=0)
 
 

@@ -89,7 +89,7 @@ def sample_batches(sampled: Sequence[SampledTrack], labelled_only: bool) -> list
     """All samples in their order, in batches; `labelled_only`: only batches with a label."""
     batches = []
     for index, each in enumerate(sampled):
-        size = TIMESTAMPS_PER_BATCH if each.track.until is None else CLIPS_PER_BATCH
+        size = TIMESTAMPS_PER_BATCH if each.track.ends is None else CLIPS_PER_BATCH
         for first in range(0, len(each.track.times), size):
             stop = min(first + size, len(each.track.times))
             if not labelled_only or each.track.known[first:stop].any():

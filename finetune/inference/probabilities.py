@@ -45,9 +45,9 @@ def build_predictions(
     tracks = [each.track for each in sampled]
     scores = outputs.values.copy()
     scores[~outputs.readable] = 0.5 if multi_label else 1 / len(classes)
-    is_whole = [track.until is not None and len(track.times) == 1 for track in tracks]
+    is_whole = [track.ends is not None and len(track.times) == 1 for track in tracks]
     times = [np.nan if is_whole[i] else float(tracks[i].times[n]) for i, n in samples]
-    kind = "clips" if any(track.until is not None for track in tracks) else "timestamps"
+    kind = "clips" if any(track.ends is not None for track in tracks) else "timestamps"
     return Predictions(
         names[outputs.track],
         np.array(times, dtype=np.float64),

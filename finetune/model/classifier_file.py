@@ -13,6 +13,7 @@ from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata, rea
 from encoder.checkpoint.tensor_file import TensorFile, find_file
 from encoder.config import EncoderConfig, first_error
 from finetune.data.clip_sampling import ClipSampling
+from finetune.data.interval import Sampling
 from finetune.data.windows import WindowSampling
 from finetune.model.classifier import Classifier
 from finetune.model.heads import Head
@@ -38,9 +39,9 @@ FORMER_CROPS = {"centre": "center", "squeeze": "resize"}
 SAMPLINGS: dict[str, Any] = {"window": WindowSampling, "clip": ClipSampling}
 
 
-def sampling_as_dict(sampling: WindowSampling | ClipSampling) -> dict[str, Any]:
+def sampling_as_dict(sampling: Sampling) -> dict[str, Any]:
     """Frame sampling as plain values."""
-    form = "window" if isinstance(sampling, WindowSampling) else "clip"
+    form = next(name for name, cls in SAMPLINGS.items() if isinstance(sampling, cls))
     return {"form": form, **TypeAdapter(SAMPLINGS[form]).dump_python(sampling)}
 
 

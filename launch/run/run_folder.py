@@ -18,6 +18,7 @@ from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, re
 from launch.distributed.process_group import Processes, device_name
 from launch.errors import ConfigError
 from launch.keys import all_keys
+from launch.plugins import plugin_digests
 from launch.recipe import dump_recipe, read_resolved
 
 PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
@@ -99,6 +100,7 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
             "host": platform.node(),
             "cpus": os.cpu_count(),
             "device": device_name(processes.device),
+            "plugins": plugin_digests(),
             "launcher": processes.launcher,
             "processes": processes.world_size,
             "slurm_job": os.environ.get("SLURM_JOB_ID"),

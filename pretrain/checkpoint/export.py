@@ -1,19 +1,22 @@
-"""Writing a run's autoencoder in the layout of another program."""
+"""Export of a run's autoencoder for other programs."""
 
 from pathlib import Path
 
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.errors import ConfigError
-from launch.recipe import load_recipe
-from pretrain.checkpoint.formats import WRITERS
+from launch.recipe import read_resolved
+from pretrain.checkpoint.formats import write_autoencoder
 from pretrain.config import PretrainConfig
 
 
-def export_run(run: Path, out: Path, layout: str) -> None:
-    """Writes the last checkpoint of a run; raises ConfigError where a path is wrong."""
-    config = load_recipe(PretrainConfig, str(run / "config.yaml"), (), run)
+def export_run(run: Path, out: Path, name: str) -> None:
+    """Writes the newest checkpoint of a run in the format of this name.
+
+    Raises ConfigError where a path is wrong, CheckpointMismatch where the format cannot hold it.
+    """
+    config = read_resolved(PretrainConfig, run / "config.yaml")
     if out.exists():
-        raise ConfigError(f"{out}: exists already; give another file")
+        raise ConfigError(f"{out}: exists already; give another path")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER)
-    WRITERS[layout](out, read_weights(checkpoint), config)
+    write_autoencoder(name, out, read_weights(checkpoint), config)

@@ -1,105 +1,73 @@
-"""Weights of a whole autoencoder, read and written in this project's and others' layouts."""
+"""The table of autoencoder file formats: how each is read and written, and what it can hold."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from encoder.checkpoint import export
-from encoder.checkpoint.export import MODEL, contiguous, write_json
-from encoder.checkpoint.export_formats import (
-    block_tensors,
-    require_holds,
-    to_huggingface,
-    to_videomae,
-)
-from encoder.checkpoint.key_maps import (
-    HUGGINGFACE,
-    Layout,
-    common_name,
-    find_roots,
-    foreign_names,
-)
+from encoder.checkpoint.export_formats import require_holds
+from encoder.checkpoint.key_maps import Layout, find_roots
 from encoder.checkpoint.load import value_of
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, block_parts, find_source, rows_of
+from encoder.checkpoint.parse import SourceEncoder, find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
-from encoder.checkpoint.tensor_recipe import TensorRecipe, TensorRecipes, copied, flattened
-from encoder.config import EncoderConfig
+from encoder.checkpoint.tensor_recipe import TensorRecipes, copied
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
-from pretrain.checkpoint.infer_config import metadata_of
-from pretrain.config import DecoderConfig, PretrainConfig
+from launch.nearest import nearest
+from pretrain.checkpoint.decoder_names import HF, MAE_ST, VIDEOMAE, decoder_recipes
+from pretrain.checkpoint.writers import write_huggingface, write_own, write_videomae
+from pretrain.config import PretrainConfig
 
 OWN = "own"
-# How others name the decoder; the common names are this project's, blocks as everywhere.
-DECODERS = (
-    Layout(
-        name="videomae",
-        embed="encoder_to_decoder.weight",
-        blocks="decoder.blocks.",
-        rows=(("encoder_to_decoder.", "embed."), ("mask_token", "mask_token"), ("decoder.", "")),
-    ),
-    Layout(
-        name="hf",
-        embed="encoder_to_decoder.weight",
-        blocks="decoder.decoder_layers.",
-        rows=(
-            ("encoder_to_decoder.", "embed."),
-            ("mask_token", "mask_token"),
-            ("decoder.decoder_layers.", "blocks."),
-            ("decoder.", ""),
-        ),
-        block_rows=HUGGINGFACE.block_rows,
-    ),
-    Layout(
-        name="mae_st",
-        embed="decoder_embed.weight",
-        blocks="decoder_blocks.",
-        rows=(
-            ("decoder_embed.", "embed."),
-            ("decoder_blocks.", "blocks."),
-            ("decoder_norm.", "norm."),
-            ("decoder_pred.", "head."),
-            ("decoder_cls_token", "class_token.token"),
-            ("decoder_pos_embed_class", "class_token.position"),
-            ("decoder_pos_embed_spatial", "positions.space"),
-            ("decoder_pos_embed_temporal", "positions.time"),
-            ("mask_token", "mask_token"),
-        ),
-    ),
-)
+Writer = Callable[[Path, dict[str, Tensor], PretrainConfig], None]
+
+
+class Format(NamedTuple):
+    """A file format. Targets name the formats that can hold them (`TargetSpec.formats`)."""
+
+    decoder: Layout | None  # names of the decoder's tensors; None: this project's
+    write: Writer | None  # None: this format is only read
+    fixed: Mapping[str, Any] = {}  # fields of DecoderConfig with the only value that it can hold
+
+
+PLAIN_DECODER = {"class_token": False, "embed_bias": False, "pos_embed": "sinusoid"}
+FORMATS: dict[str, Format] = {
+    OWN: Format(None, write_own),
+    "videomae": Format(VIDEOMAE, write_videomae, PLAIN_DECODER),
+    "hf": Format(HF, write_huggingface, {**PLAIN_DECODER, "predicted_frames": None}),
+    "mae_st": Format(MAE_ST, None),
+}
 
 
 class Autoencoder(NamedTuple):
-    """Tensors under this project's names, and whose layout the file has."""
+    """Tensors under this project's names, and the format of their file."""
 
-    layout: str
+    format: str
     tensors: dict[str, Tensor]
 
 
-def read_autoencoder(path: Path, told: CheckpointOverrides | None = None) -> Autoencoder:
-    """An autoencoder of a file, whose family is recognised by its names, or of a run folder.
+def read_autoencoder(path: Path, overrides: CheckpointOverrides | None = None) -> Autoencoder:
+    """The autoencoder in a file, whose format is recognised, or in a run's newest checkpoint.
 
-    A run folder gives the weights of its newest whole checkpoint. Raises CheckpointMismatch where
-    no encoder or no decoder is known in it.
+    Raises CheckpointMismatch where no known encoder or no known decoder is in it.
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return Autoencoder(OWN, read_weights(newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)))
-    return autoencoder_of(find_source(path, told))
+    return autoencoder_of(find_source(path, overrides))
 
 
 def autoencoder_of(found: SourceEncoder) -> Autoencoder:
-    """As `read_autoencoder`, of a file that was looked into."""
+    """The autoencoder in a file whose encoder was found; raises CheckpointMismatch."""
     file = found.file
-    parts = {f"encoder.{name}": part for name, part in found.parts.items()}
-    layout, decoder = _decoder(file)
-    parts |= {f"decoder.{name}": part for name, part in decoder.items()}
-    return Autoencoder(layout, {name: value_of(part, file, name) for name, part in parts.items()})
+    recipes = {f"encoder.{name}": recipe for name, recipe in found.parts.items()}
+    name, decoder = _decoder(file)
+    recipes |= {f"decoder.{part}": recipe for part, recipe in decoder.items()}
+    return Autoencoder(
+        name, {part: value_of(recipe, file, part) for part, recipe in recipes.items()}
+    )
 
 
 def _decoder(file: TensorFile) -> tuple[str, TensorRecipes]:
@@ -110,113 +78,36 @@ def _decoder(file: TensorFile) -> tuple[str, TensorRecipes]:
     }
     if "embed.weight" in own and "mask_token" in own:
         return OWN, own
-    for layout in DECODERS:
-        if "" in find_roots(file.tensors, layout):
-            return layout.name, _foreign_decoder(file, layout)
+    for name, row in FORMATS.items():
+        if row.decoder is not None and "" in find_roots(file.tensors, row.decoder):
+            return name, decoder_recipes(file, row.decoder)
     raise CheckpointMismatch(
-        f"{file.path}: an encoder without a decoder of a known layout "
-        f"({', '.join((OWN, *(layout.name for layout in DECODERS)))}); give a pretraining file"
+        f"{file.path}: has an encoder but no decoder of a known format ({', '.join(FORMATS)}); "
+        "give a pretraining checkpoint"
     )
 
 
-def _foreign_decoder(file: TensorFile, layout: Layout) -> TensorRecipes:
-    tensors, prefixes = file.tensors, tuple(foreign for foreign, _ in layout.rows)
-    names = {common_name(n, layout): n for n in tensors if n.startswith(prefixes)}
-    beside = [n for n in tensors if n.startswith("decoder") and n not in names.values()]
-    if beside:  # joint positions of mae_st, which would be left out
+def write_autoencoder(
+    name: str, path: Path, tensors: dict[str, Tensor], config: PretrainConfig
+) -> None:
+    """Writes a file or folder; raises CheckpointMismatch where the format cannot hold the model."""
+    writable = {known: row for known, row in FORMATS.items() if row.write is not None}
+    if name not in writable:
         raise CheckpointMismatch(
-            f"{file.path}: {beside[0]} is of no decoder that is known here; give a file of "
-            "another decoder"
+            f"--to {name}: is none of {', '.join(writable)}{nearest(name, writable)}"
         )
-    width = tensors[names["embed.weight"]].shape[0]
-    parts: TensorRecipes = {}
-    for name, source in names.items():
-        if not name.startswith("blocks."):
-            parts[name] = _shaped(name, source)
-    depth = 1 + max(int(name.split(".")[1]) for name in names if name.startswith("blocks."))
-    for i in range(depth):
-        parts |= block_parts(f"blocks.{i}", names, width)[0]
-    return parts
-
-
-def _shaped(name: str, source: str) -> TensorRecipe:
-    if name.startswith("class_token."):
-        return flattened(source)
-    return rows_of(source) if name.startswith("positions.") else copied(source)
-
-
-def to_layout(
-    tensors: Mapping[str, Tensor], layout: str, encoder: EncoderConfig
-) -> dict[str, Tensor]:
-    """This project's names and shapes to those of `videomae` or `hf`."""
-    inside = _below("encoder.", tensors)
-    decoder = _below("decoder.", tensors)
-    if layout == "videomae":
-        foreign, form = to_videomae(inside, encoder), "q_v"
-    else:
-        foreign, form = to_huggingface(inside, encoder, "videomae."), "split"
-    blocks = block_tensors(decoder, "blocks", form)
-    common = {name: t for name, t in decoder.items() if not name.startswith("blocks.")} | blocks
-    rows = next(row for row in DECODERS if row.name == layout)
-    named = foreign_names(common, rows)
-    return foreign | {name: t for name, t in named.items() if not name.endswith("key.bias")}
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def write_own(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
-    """One `.safetensors` file with what it is and predicts in its metadata."""
-    metadata = metadata_of(config.encoder, config.decoder, config.target)
-    save_file(contiguous(tensors), path, metadata)
-
-
-def write_videomae(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
-    """A torch file as VideoMAE's programs read it: the tensors under `model`."""
-    _require_holds("videomae", config)
-    torch.save({"model": contiguous(to_layout(tensors, "videomae", config.encoder))}, path)
-
-
-def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
-    """A folder that `VideoMAEForPreTraining.from_pretrained` opens.
-
-    That class fixes the decoder's last norm at eps 1e-5, where this project has 1e-6.
-    """
-    _require_holds("hf", config)
-    path.mkdir(parents=True, exist_ok=True)
-    save_file(contiguous(to_layout(tensors, "hf", config.encoder)), path / MODEL, {"format": "pt"})
-    settings = huggingface_config(config.encoder, config.decoder, config.target.kind)
-    write_json(path / "config.json", settings)
-
-
-def _require_holds(layout: str, config: PretrainConfig) -> None:
-    require_holds(layout, config.encoder)
-    decoder = config.decoder
-    if decoder.class_token or decoder.embed_bias or decoder.pos_embed != "sinusoid":
+    row = writable[name]
+    require_holds(name, config.encoder)
+    for field, only in row.fixed.items():
+        value = getattr(config.decoder, field)
+        if value != only:
+            raise CheckpointMismatch(
+                f"--to {name}: the decoder has {field} {value}, and this format only {only}; "
+                f"use --to {OWN}"
+            )
+    if name != OWN and name not in config.target.spec.formats:
         raise CheckpointMismatch(
-            f"--layout {layout}: a decoder with class token, embedding bias or learned positions "
-            "cannot be written so; use --layout own"
+            f"--to {name}: this format cannot hold the target {config.target.kind}; use --to {OWN}"
         )
-
-
-def huggingface_config(
-    encoder: EncoderConfig, decoder: DecoderConfig, target: str
-) -> dict[str, Any]:
-    """`config.json` of the same model."""
-    return {
-        "architectures": ["VideoMAEForPreTraining"],
-        **export.huggingface_config(encoder),
-        "decoder_hidden_size": decoder.embed_dim,
-        "decoder_num_hidden_layers": decoder.depth,
-        "decoder_num_attention_heads": decoder.num_heads,
-        "decoder_intermediate_size": round(decoder.embed_dim * decoder.mlp_ratio),
-        "norm_pix_loss": target == "normalised_pixels",
-    }
-
-
-WRITERS: dict[str, Callable[[Path, dict[str, Tensor], PretrainConfig], None]] = {
-    OWN: write_own,
-    "videomae": write_videomae,
-    "hf": write_huggingface,
-}
+    assert row.write is not None
+    row.write(path, tensors, config)

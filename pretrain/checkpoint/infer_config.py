@@ -1,4 +1,4 @@
-"""The autoencoder that a file holds: what its shapes, its records and its layout say of it."""
+"""Configuration of the autoencoder in a file, from its metadata, tensor shapes and format."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.config import EncoderConfig, first_error
-from pretrain.config import DecoderConfig, TargetConfig
+from launch.atomic_io import sha256_file
+from pretrain.config import DecoderConfig
+from pretrain.targets.registry import TARGETS, infer_target, read_target
+from pretrain.targets.spec import PretrainingTarget, values_per_token
 
-HEAD_WIDTH = 64  # of VideoMAE's decoders, whatever their size
-MAE_ST_HEADS = 16  # of its published decoder, 512 wide
-# What a family was trained to predict, where its file does not say it.
-TARGET_OF = {"mae_st": "standardised_pixels"}
+HEAD_WIDTH = 64  # of VideoMAE's decoders of all sizes
+MAE_ST_HEADS = 16  # of mae_st's published decoder, 512 wide
 
 
 class InferredConfig(NamedTuple):
@@ -25,63 +26,73 @@ class InferredConfig(NamedTuple):
 
     encoder: EncoderConfig
     decoder: DecoderConfig
-    target: TargetConfig
-    assumed: tuple[str, ...]  # what neither the file nor the user said
+    target: PretrainingTarget
+    assumed: tuple[str, ...]  # neither in the file nor given by the user
 
 
 class DecoderOverrides(NamedTuple):
-    """What the user says of a file's decoder; None leaves it to the file."""
+    """Facts of a file's decoder that the user gives; None: take the file's."""
 
     num_heads: int | None = None
     target: str | None = None
 
 
 def infer_autoencoder_config(
-    found: SourceEncoder, layout: str, tensors: Mapping[str, Tensor], decoder: DecoderOverrides
+    found: SourceEncoder, layout: str, tensors: Mapping[str, Tensor], overrides: DecoderOverrides
 ) -> InferredConfig:
-    """`tensors` of the file under this project's names. Raises CheckpointMismatch."""
+    """`tensors` of the file have this project's names. Raises CheckpointMismatch."""
     file, path = found.file, found.file.path
-    kept = _kept(file)
-    if kept is not None:
-        given = {"--decoder-heads": decoder.num_heads, "--target": decoder.target}
-        if wrong := [name for name, value in given.items() if value is not None]:
-            raise CheckpointMismatch(f"{path}: says all of itself; leave out {wrong[0]}")
-        return InferredConfig(found.config, *kept, found.assumed)
-    fields = _measured(tensors, found.config, path)
-    heads, said = _heads(fields["embed_dim"], layout, file.recorded, decoder.num_heads)
-    fields["num_heads"] = heads
-    kind, how = _target(layout, file.recorded, decoder.target)
+    recorded = _own_metadata(file)
+    if recorded is not None:
+        given = {"--decoder-heads": overrides.num_heads, "--target": overrides.target}
+        if unused := [name for name, value in given.items() if value is not None]:
+            raise CheckpointMismatch(f"{path}: records its decoder and target; drop {unused[0]}")
+        return InferredConfig(found.config, *recorded, found.assumed)
+    target, assumed_target = _target(layout, file.recorded, overrides.target)
+    fields = _decoder_fields(tensors, found.config, target, path)
+    heads, assumed_heads = _heads(fields["embed_dim"], layout, file.recorded, overrides.num_heads)
     try:
-        built = DecoderConfig(**fields)
-        target = TypeAdapter(TargetConfig).validate_python({"kind": kind})
+        decoder = DecoderConfig(**fields, num_heads=heads)
     except ValidationError as error:
         raise CheckpointMismatch(
             f"{path}: decoder: {first_error(error)} (--decoder-heads)"
         ) from None
-    return InferredConfig(found.config, built, target, (*found.assumed, *said, *how))
+    assumed = (*found.assumed, *assumed_heads, *assumed_target)
+    return InferredConfig(found.config, decoder, target, assumed)
 
 
-def _kept(file: TensorFile) -> tuple[DecoderConfig, TargetConfig] | None:
-    """What this project's own files say in their metadata, alone or within a run's."""
-    held: Mapping[str, Any] = file.recorded
+def _own_metadata(file: TensorFile) -> tuple[DecoderConfig, PretrainingTarget] | None:
+    """Decoder and target from the metadata of this project's files; None for other files."""
     try:
-        if isinstance(run := held.get("config"), str):
-            held = {name: json.dumps(value) for name, value in json.loads(run).items()}
-        texts = [held.get(name) for name in ("decoder", "target")]
-        if not all(isinstance(text, str) for text in texts):
-            return None
-        return (
-            TypeAdapter(DecoderConfig).validate_json(str(texts[0])),
-            TypeAdapter(TargetConfig).validate_json(str(texts[1])),
-        )
-    except ValidationError as error:
-        raise CheckpointMismatch(f"{file.path}: metadata {first_error(error)}") from None
+        decoder, target = _metadata_parts(file.recorded)
     except (ValueError, AttributeError, RecursionError):
         raise CheckpointMismatch(f"{file.path}: metadata config: is no configuration") from None
+    if decoder is None or target is None:
+        return None
+    if (kind := target.get("kind")) not in TARGETS:
+        raise CheckpointMismatch(
+            f"{file.path}: its target {kind!r} is none of {', '.join(TARGETS)}; load the plugin "
+            "that adds it"
+        )
+    try:
+        return TypeAdapter(DecoderConfig).validate_python(decoder), read_target(target)
+    except ValidationError as error:
+        raise CheckpointMismatch(f"{file.path}: metadata {first_error(error)}") from None
 
 
-def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path) -> dict[str, Any]:
-    """Fields of DecoderConfig that shapes tell."""
+def _metadata_parts(recorded: Mapping[str, Any]) -> tuple[dict[str, Any] | None, ...]:
+    """The settings of decoder and target, alone or as parts of a run's whole configuration."""
+    if isinstance(run := recorded.get("config"), str):
+        parts = json.loads(run)
+        return parts.get("decoder"), parts.get("target")
+    texts = recorded.get("decoder"), recorded.get("target")
+    return tuple(dict(json.loads(text)) if isinstance(text, str) else None for text in texts)
+
+
+def _decoder_fields(
+    tensors: Mapping[str, Tensor], encoder: EncoderConfig, target: PretrainingTarget, path: Path
+) -> dict[str, Any]:
+    """Fields of DecoderConfig that the shapes of the tensors give."""
     shapes = {
         name.removeprefix("decoder."): tuple(tensor.shape)
         for name, tensor in tensors.items()
@@ -89,15 +100,9 @@ def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path)
     }
     try:
         width = shapes["embed.weight"][0]
-        inner, values = shapes["blocks.0.mlp.fc1.weight"][0], shapes["head.weight"][0]
+        inner, outputs = shapes["blocks.0.mlp.fc1.weight"][0], shapes["head.weight"][0]
     except KeyError as error:
         raise CheckpointMismatch(f"{path}: its decoder has no {error.args[0]}") from None
-    frames, rest = divmod(values, encoder.patch_size**2 * encoder.channels)
-    if rest or not 0 < frames <= encoder.tubelet_size:
-        raise CheckpointMismatch(
-            f"{path}: its decoder predicts {values} values a token, and a tubelet has "
-            f"{encoder.tubelet_values}; another target than pixels cannot be shown"
-        )
     return {
         "embed_dim": width,
         "depth": len({name.split(".")[1] for name in shapes if name.startswith("blocks.")}),
@@ -105,37 +110,56 @@ def _measured(tensors: Mapping[str, Tensor], encoder: EncoderConfig, path: Path)
         "pos_embed": "separable" if "positions.space" in shapes else "sinusoid",
         "class_token": "class_token.token" in shapes,
         "embed_bias": "embed.bias" in shapes,
-        "predicted_frames": None if frames == encoder.tubelet_size else frames,
+        "predicted_frames": _predicted_frames(outputs, encoder, target, path),
     }
+
+
+def _predicted_frames(
+    outputs: int, encoder: EncoderConfig, target: PretrainingTarget, path: Path
+) -> int | None:
+    """The number of frames with which the target has as many values as the decoder puts out."""
+    for frames in (None, *range(1, encoder.tubelet_size)):
+        if values_per_token(target, encoder, frames) == outputs:
+            return frames
+    raise CheckpointMismatch(
+        f"{path}: its decoder predicts {outputs} values per token, but the target {target.kind} "
+        f"has {values_per_token(target, encoder, None)}; give its target as --target "
+        f"({', '.join(TARGETS)})"
+    )
 
 
 def _heads(
-    width: int, layout: str, recorded: Mapping[str, Any], told: int | None
+    width: int, layout: str, recorded: Mapping[str, Any], override: int | None
 ) -> tuple[int, tuple[str, ...]]:
-    said = told or recorded.get("decoder_num_attention_heads")
-    if isinstance(said, int) and said > 0:
-        return said, ()
+    known = override or recorded.get("decoder_num_attention_heads")
+    if isinstance(known, int) and known > 0:
+        return known, ()
     heads = MAE_ST_HEADS if layout == "mae_st" else max(width // HEAD_WIDTH, 1)
-    return heads, (f"a decoder of {heads} heads (--decoder-heads)",)
+    return heads, (f"the decoder has {heads} heads (--decoder-heads)",)
 
 
 def _target(
-    layout: str, recorded: Mapping[str, Any], told: str | None
-) -> tuple[str, tuple[str, ...]]:
-    if told is not None:
-        return told, ()
-    if isinstance(normalised := recorded.get("norm_pix_loss"), bool):
-        return ("normalised_pixels" if normalised else "pixels"), ()
-    kind = TARGET_OF.get(layout, "normalised_pixels")
-    return kind, (f"it predicts {kind} (--target)",)
+    layout: str, recorded: Mapping[str, Any], override: str | None
+) -> tuple[PretrainingTarget, tuple[str, ...]]:
+    if override is not None:
+        return read_target({"kind": override}), ()
+    kind, is_assumed = infer_target(layout, recorded)
+    assumed = (f"the target is {kind} (--target)",) if is_assumed else ()
+    return read_target({"kind": kind}), assumed
 
 
 def metadata_of(
-    encoder: EncoderConfig, decoder: DecoderConfig, target: TargetConfig
+    encoder: EncoderConfig, decoder: DecoderConfig, target: PretrainingTarget
 ) -> dict[str, str]:
-    """What an own file says of itself, as text."""
-    return {
+    """Metadata of an autoencoder in this project's format, as text.
+
+    A target that is computed from files, such as a teacher, is recorded with their digests.
+    """
+    metadata = {
         "encoder": json.dumps(encoder.as_dict()),
         "decoder": TypeAdapter(DecoderConfig).dump_json(decoder).decode(),
-        "target": TypeAdapter(TargetConfig).dump_json(target).decode(),
+        "target": TypeAdapter(type(target)).dump_json(target).decode(),
     }
+    if files := target.spec.files(target):
+        metadata["target_sha256"] = json.dumps({str(file): sha256_file(file) for file in files})
+    return metadata

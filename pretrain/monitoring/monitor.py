@@ -1,4 +1,4 @@
-"""Looks at a run from time to time: pictures of the same clips, and figures of features."""
+"""Monitoring during training: reconstructions of fixed clips, and metrics of features."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,115 +11,114 @@ from launch.training.engine import Engine
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
+from pretrain.loss import Objective
 from pretrain.monitoring.features import FeatureProbe, encode, feature_metrics
 from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
 from pretrain.reconstruction.render import reconstruction_sheet
 
-PICTURE_FILE = "reconstruction.png"
-DEAR = 0.02  # share of a run's time
+IMAGE_FILE = "reconstruction.png"
+WARN_ABOVE = 0.02  # share of a run's time
 
 
 class TrainingMonitor:
-    """Looks at the model as it is after a step, without changing it or what is drawn later.
+    """Evaluates the model after a step, without side effects on training or its random state.
 
-    Every process calls it alike, for where weights are divided all must compute.
+    Every process makes the same calls, since with sharded weights all must compute.
     """
 
     def __init__(
         self,
         config: PretrainConfig,
+        objective: Objective,
         folder: Path,
         logger: RunLogger,
         clips: PretrainBatch,
         probe: FeatureProbe,
         steps: range,
     ) -> None:
-        self._config, self._folder, self._logger = config, folder, logger
-        self._clips, self._probe, self._last = clips, probe, steps.stop
-        self._began, self._looked, self._told = time.perf_counter(), 0.0, False
-        self._painter = ThreadPoolExecutor(1)  # compressing a picture takes as long as ten steps
-        self._painted: Future[None] | None = None
+        self._config, self._objective, self._folder = config, objective, folder
+        self._logger, self._clips, self._probe = logger, clips, probe
+        self._last = steps.stop
+        self._started, self._spent, self._has_warned = time.perf_counter(), 0.0, False
+        self._image_writer = ThreadPoolExecutor(1)  # compressing an image takes as long as steps
+        self._pending_image: Future[None] | None = None
 
     def after_step(self, step: int, engine: Engine) -> None:
-        """What is due after a step."""
+        """Runs what is due after a step."""
         log = self._config.log
-        draws = step % log.images_every_steps == 0 or step == self._last
+        reconstructs = self._objective.target.has_images and (
+            step % log.images_every_steps == 0 or step == self._last
+        )
         encodes = step == 1 or step % log.features_every_steps == 0 or step == self._last
-        if not (draws or encodes):
+        if not (reconstructs or encodes):
             return
-        began = time.perf_counter()
+        started = time.perf_counter()
         model = engine.model
         assert isinstance(model, MaskedAutoencoder)
         model.eval()
         if encodes:
-            self._encode(step, engine, model)
-        if draws:
-            self._draw(step, engine)
+            self._log_features(step, engine, model)
+        if reconstructs:
+            self._log_reconstructions(step, engine)
         model.train()
-        self._looked += time.perf_counter() - began
-        share = self._looked / (time.perf_counter() - self._began)
+        self._spent += time.perf_counter() - started
+        share = self._spent / (time.perf_counter() - self._started)
         self._logger.log(step, {"time/monitoring": share})
-        self._tell_cost(step, share)
+        self._warn_of_cost(step, share)
 
     def close(self) -> None:
-        """Returns when the last picture is painted."""
+        """Returns when the last image is written."""
         self._probe.close()
-        self._finish_painting()
+        self._wait_for_image()
 
-    def _finish_painting(self) -> None:
-        if self._painted is not None:
-            self._painted.result()
+    def _wait_for_image(self) -> None:
+        if self._pending_image is not None:
+            self._pending_image.result()
 
-    def _draw(self, step: int, engine: Engine) -> None:
-        config, clips = self._config, self._clips
-        completion = reconstruct(
-            engine.forward,
-            clips.clip,
-            clips.visible,
-            config.encoder,
-            config.target,
-            config.decoder.predicted_frames,
-        )
+    def _log_reconstructions(self, step: int, engine: Engine) -> None:
+        clips = self._clips
+        result = reconstruct(engine.forward, clips.clip, clips.visible, self._objective)
         if not self._logger.is_writer:
             return
-        self._finish_painting()
-        self._painted = self._painter.submit(self._paint, step, completion)
+        self._wait_for_image()
+        self._pending_image = self._image_writer.submit(self._write_image, step, result)
 
-    def _paint(self, step: int, completion: Reconstruction) -> None:
-        share = self._clips.visible.shape[1] / self._config.encoder.tokens
-        sheet = reconstruction_sheet(completion, share, f"step {step}")
+    def _write_image(self, step: int, result: Reconstruction) -> None:
+        visible_share = self._clips.visible.shape[1] / self._config.encoder.tokens
+        sheet = reconstruction_sheet(result, visible_share, f"step {step}")
         self._logger.log_image(step, "reconstruction", sheet)
         try:
-            Image.fromarray(sheet).save(self._folder / PICTURE_FILE)
+            Image.fromarray(sheet).save(self._folder / IMAGE_FILE)
         except OSError as error:
-            self._logger.info(f"warning: {self._folder / PICTURE_FILE}: {error.strerror}")
+            self._logger.info(f"warning: {self._folder / IMAGE_FILE}: {error.strerror}")
 
-    def _encode(self, step: int, engine: Engine, model: MaskedAutoencoder) -> None:
-        watched = self._probe.share(self._logger.info)
-        features = encode(model.encoder, watched, engine.device)
+    def _log_features(self, step: int, engine: Engine, model: MaskedAutoencoder) -> None:
+        share = self._probe.share(self._logger.info)
+        features = encode(model.encoder, share, engine.device)
         if not self._logger.is_writer:
             return
-        figures = feature_metrics(watched, features, self._config)
-        if not figures:
+        metrics = feature_metrics(share, features, self._config)
+        if not metrics:
             self._logger.info(f"warning: step {step}: the features are not finite")
             return
-        self._logger.log(step, figures)
+        self._logger.log(step, metrics)
+        largest_rank = min(len(features), self._config.encoder.embed_dim)
         line = (
-            f"features at step {step}: RankMe {figures['features/rankme']:.1f} of "
-            f"{min(len(features), self._config.encoder.embed_dim)}, spread "
-            f"{figures['features/std']:.2f}"
+            f"features at step {step}: RankMe {metrics['features/rankme']:.1f} of at most "
+            f"{largest_rank}, std {metrics['features/std']:.2f}"
         )
-        if "probe/knn" in figures:
+        if "probe/knn" in metrics:
             line += (
-                f", nearest neighbours {figures['probe/knn']:.2f} right (commonest "
-                f"{figures['probe/majority']:.2f}, chance {figures['probe/chance']:.2f})"
+                f", k-NN accuracy {metrics['probe/knn']:.2f} (majority class "
+                f"{metrics['probe/majority']:.2f}, chance {metrics['probe/chance']:.2f})"
             )
         self._logger.info(line)
 
-    def _tell_cost(self, step: int, share: float) -> None:
-        if share > DEAR and step > self._config.log.features_every_steps and not self._told:
-            self._told = True
+    def _warn_of_cost(self, step: int, share: float) -> None:
+        is_first = step <= self._config.log.features_every_steps
+        if share > WARN_ABOVE and not is_first and not self._has_warned:
+            self._has_warned = True
             self._logger.info(
-                f"warning: looking took {share:.1%} of the time; raise log.features_every_steps "
+                f"warning: monitoring took {share:.1%} of the time; raise log.features_every_steps "
                 "and log.images_every_steps, or lower log.feature_clips"
             )

@@ -75,6 +75,7 @@ def largest_fit(
     needs: Callable[..., DeviceMemory] = partial(
         device_memory,
         needed,
+        config.optimizer,
         stage,
         stage_precision(config, machine, stage),
         machine.devices,

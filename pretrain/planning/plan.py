@@ -13,7 +13,7 @@ from pretrain.planning.scaling import scaling
 from pretrain.sources import plans_of
 from video.clip_sampler import ClipSampler
 from video.recording import Recording
-from video.text_table import table
+from video.text_table import format_table
 
 HEAD = (
     "ZeRO",
@@ -40,7 +40,7 @@ def plan(config: PretrainConfig, machine: Hardware, hours: float | None) -> list
             f"{machine.name(machine.devices)} in reads of {copies} clips; change one of them"
         )
     counts = config.masking.counts(config.encoder.grid)
-    cost = forward_cost(config.encoder, config.decoder, counts)
+    cost = forward_cost(config.encoder, config.decoder, counts, config.target)
     footprints = model_memories(config, machine)
     parameters = footprints[0, False].parameters
     return [
@@ -69,7 +69,7 @@ def _memory(
         precision = stage_precision(config, machine, stage)
         counts = str(fit.micro_batch_size), str(fit.accumulation)
         rows.append((str(stage), "yes" if recompute else "no", precision, *counts, *sizes))
-    yield from (f"  {line}" for line in table(rows))
+    yield from (f"  {line}" for line in format_table(rows))
 
 
 def _time(

@@ -6,7 +6,8 @@ from launch.capacity.comm_cost import LIVE_VALUES, Links, sent_by_deepspeed, ste
 from launch.capacity.model_memory import ModelMemory
 from pretrain.config import PretrainConfig
 from pretrain.planning.hardware import STAGES, Fit, Hardware, largest_fit, stage_precision
-from video.text_table import table
+from pretrain.planning.memory import VALUE_BYTES
+from video.text_table import format_table
 
 DEVICES = (8, 64, 512)
 HEAD = (
@@ -22,7 +23,6 @@ HEAD = (
     "clips/s",
     "efficiency",
 )
-VALUE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 
 def scaling(
@@ -41,7 +41,7 @@ def scaling(
     rows: list[tuple[str, ...]] = [HEAD]
     for devices in DEVICES:
         rows += _rows(config, machine._replace(devices=devices), footprints, flops)
-    yield from (f"  {line}" for line in table(rows))
+    yield from (f"  {line}" for line in format_table(rows))
     yield from (f"  {line}" for line in _assumptions(config, machine, footprints))
 
 

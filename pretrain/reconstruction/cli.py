@@ -1,4 +1,4 @@
-"""`python -m pretrain completion`: pictures and films of what a model makes of recordings."""
+"""`python -m pretrain reconstruct`: images and videos of reconstructed masked clips."""
 
 import argparse
 from collections.abc import Iterator
@@ -17,25 +17,32 @@ from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from masking import GENERATORS, DualMasking, Grid, MaskGenerator
 from pretrain.checkpoint.infer_config import DecoderOverrides
-from pretrain.reconstruction.load import LoadedAutoencoder, open_autoencoder
+from pretrain.loss import build_objective
+from pretrain.loss_functions import LossFunction
+from pretrain.reconstruction.load import LoadedAutoencoder, load_autoencoder
 from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
 from pretrain.reconstruction.render import FRAMES_SHOWN, LABELS, classic_sheet, every, strips_of
-from video.visualize.cli_args import sampling_of
+from video.visualize.cli_args import sampling_from
 from video.visualize.contact_sheet import draw_sheet
-from video.visualize.save import write_shown
-from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read_clips
+from video.visualize.save import save_clip
+from video.visualize.select_clips import (
+    SelectedClip,
+    read_selected_clips,
+    select_recordings,
+    selection_from,
+)
 from video.visualize.strips import Strip
 
 
-class Hidden(NamedTuple):
-    """What is hidden of every clip."""
+class ChosenMask(NamedTuple):
+    """The mask of every clip."""
 
-    by: MaskGenerator
-    visible: int
+    generator: MaskGenerator
+    visible: int  # tokens
     tokens: int
 
     def __str__(self) -> str:
-        return f"{self.by.kind} {self.by.ratio:g}"
+        return f"{self.generator.kind} {self.generator.ratio:g}"
 
     @property
     def visible_share(self) -> float:
@@ -45,34 +52,36 @@ class Hidden(NamedTuple):
 def reconstruct_command(options: argparse.Namespace) -> None:
     """Writes NAME_KIND_RATIO.png and .mp4 of each recording into the folder.
 
-    Raises what opening a model and reading recordings raise, and ConfigError.
+    Raises ConfigError, and what loading a model and reading recordings raise.
     """
     _require_known(options.mask)
     of_decoder = DecoderOverrides(options.decoder_heads, options.target)
-    opened = open_autoencoder(Path(options.model), overrides_of(options.overrides), of_decoder)
-    hidden = chosen_mask(opened.hides, options, opened.encoder.grid)
-    for line in _described(opened, hidden):
+    loaded = load_autoencoder(Path(options.model), overrides_of(options.overrides), of_decoder)
+    encoder, device = loaded.encoder, Processes().device
+    frames = loaded.model.decoder.config.predicted_frames
+    objective = build_objective(encoder, loaded.target, loaded.loss, frames, device)
+    if not objective.target.has_images:
+        raise ConfigError(f"{options.model}: its target {loaded.target.kind} has no images")
+    mask = choose_mask(loaded.mask, options, encoder.grid)
+    for line in _description(loaded, mask):
         print(line, flush=True)
-    choice = choice_of(options)
-    found = find_chosen(choice)
-    encoder, sampling = opened.encoder, sampling_of(options, opened.sampling)
-    clips = read_clips(found.recordings, choice, sampling, encoder.num_frames, encoder.image_size)
-    device = Processes().device
-    opened.model.to(device)
-    for number, shown in enumerate(clips):
+    choice = selection_from(options)
+    found = select_recordings(choice)
+    sampling = sampling_from(options, loaded.sampling)
+    clips = read_selected_clips(
+        found.recordings, choice, sampling, encoder.num_frames, encoder.image_size
+    )
+    loaded.model.to(device)
+    for number, chosen in enumerate(clips):
         rng = np.random.default_rng([options.seed, number, *b"mask"])
-        visible = DualMasking(hidden.by, None).draw(encoder.grid, [rng]).visible
-        completed = reconstruct(
-            opened.model,
-            shown.clip[None].to(device),
-            torch.from_numpy(visible).to(device),
-            encoder,
-            opened.target,
-            opened.model.decoder.config.predicted_frames,
+        visible = torch.from_numpy(
+            DualMasking(mask.generator, None).draw(encoder.grid, [rng]).visible
         )
-        file = options.out / f"{shown.name}_{hidden.by.kind}_{hidden.by.ratio:g}"
-        _write(file, shown, completed, opened, hidden, options.style)
-        print(_line(shown, completed, file), flush=True)
+        clip = chosen.clip[None].to(device)
+        result = reconstruct(loaded.model, clip, visible.to(device), objective)
+        file = options.out / f"{chosen.name}_{mask.generator.kind}_{mask.generator.ratio:g}"
+        _write(file, chosen, result, loaded, mask, options.style)
+        print(_summary(chosen, result, loaded.loss, file), flush=True)
     for failure in found.failures:
         print(f"unreadable: {failure}")
 
@@ -86,8 +95,8 @@ def _require_known(kind: str | None) -> None:
         )
 
 
-def chosen_mask(trained: MaskGenerator, options: argparse.Namespace, grid: Grid) -> Hidden:
-    """The mask that is asked for; else as the model was trained. Raises ConfigError."""
+def choose_mask(trained: MaskGenerator, options: argparse.Namespace, grid: Grid) -> ChosenMask:
+    """The mask that the options give, else that of the model's training. Raises ConfigError."""
     kind = options.mask or trained.kind
     values = {field.name: getattr(trained, field.name) for field in fields(trained)}  # type: ignore[arg-type]
     values = values if kind == trained.kind else {"kind": kind}
@@ -95,7 +104,7 @@ def chosen_mask(trained: MaskGenerator, options: argparse.Namespace, grid: Grid)
     if kind in ("temporal", "center"):
         values["snap"] = options.snap
     if kind == "random" and options.mask:
-        values["cut"] = "visible"  # as those who complete clips count
+        values["cut"] = "visible"  # the ratio's rounding in published reconstructions
     try:
         generator = TypeAdapter(GENERATORS[kind]).validate_python(values)
         counts = DualMasking(generator, None).counts(grid)
@@ -103,46 +112,45 @@ def chosen_mask(trained: MaskGenerator, options: argparse.Namespace, grid: Grid)
         raise ConfigError(f"--ratio {options.ratio}: {first_error(error)}") from None
     except ValueError as error:
         raise ConfigError(f"--mask {kind}: {error}") from None
-    return Hidden(generator, counts.visible, counts.tokens)
+    return ChosenMask(generator, counts.visible, counts.tokens)
 
 
-def _described(opened: LoadedAutoencoder, hidden: Hidden) -> Iterator[str]:
-    encoder = opened.encoder
+def _description(loaded: LoadedAutoencoder, mask: ChosenMask) -> Iterator[str]:
+    encoder = loaded.encoder
     yield (
-        f"model: {opened.described}; {encoder.embed_dim} wide, {encoder.depth} blocks, "
-        f"{encoder.num_frames} frames of {'x'.join(map(str, encoder.image_size))}, predicts "
-        f"{opened.target.kind}"
+        f"model: {loaded.description}; width {encoder.embed_dim}, {encoder.depth} blocks, "
+        f"{encoder.num_frames} frames of {'x'.join(map(str, encoder.image_size))}, target "
+        f"{loaded.target.kind}"
     )
-    for assumption in opened.assumed:
+    for assumption in loaded.assumed:
         yield f"assumed: {assumption}"
-    gone = hidden.tokens - hidden.visible
-    yield f"hidden: {hidden}, {gone} of {hidden.tokens} tokens"
+    yield f"hidden: {mask}, {mask.tokens - mask.visible} of {mask.tokens} tokens"
 
 
 def _write(
     file: Path,
-    shown: ShownClip,
-    completed: Reconstruction,
-    opened: LoadedAutoencoder,
-    hidden: Hidden,
+    chosen: SelectedClip,
+    result: Reconstruction,
+    loaded: LoadedAutoencoder,
+    mask: ChosenMask,
     style: str,
 ) -> None:
-    strips = strips_of(completed, 0, hidden.visible_share)
-    times = _times(shown, len(strips["original"].frames))
+    strips = strips_of(result, 0, mask.visible_share)
+    times = _times(chosen, len(strips["original"].frames))
     if style == "classic":
         sheet = classic_sheet(strips)
     else:
-        sheet = _sheet(strips, times, f"{shown.name}   {opened.described}   {hidden}")
+        sheet = _sheet(strips, times, f"{chosen.name}   {loaded.description}   {mask}")
     try:
-        write_shown(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
+        save_clip(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
     except OSError as error:
         raise ConfigError(f"--out {file.parent}: cannot be written ({error.strerror})") from None
 
 
-def _times(shown: ShownClip, count: int) -> list[float]:
+def _times(chosen: SelectedClip, count: int) -> list[float]:
     """Seconds of the frames that the decoder predicts."""
-    chosen = np.linspace(0, len(shown.times) - 1, count).astype(int)
-    return [shown.times[i] for i in chosen.tolist()]
+    index = np.linspace(0, len(chosen.times) - 1, count).astype(int)
+    return [chosen.times[i] for i in index.tolist()]
 
 
 def _sheet(strips: dict[str, Strip], times: list[float], title: str) -> np.ndarray:
@@ -151,9 +159,9 @@ def _sheet(strips: dict[str, Strip], times: list[float], title: str) -> np.ndarr
     return draw_sheet(title, every(list(strips.values()), step), columns)
 
 
-def _line(shown: ShownClip, completed: Reconstruction, file: Path) -> str:
+def _summary(chosen: SelectedClip, result: Reconstruction, loss: LossFunction, file: Path) -> str:
     return (
-        f"{shown.name}: {shown.times[0]:.2f} to {shown.times[-1]:.2f} s, error "
-        f"{float(completed.error):.4f} of what is hidden (trivial {float(completed.trivial):.4f}): "
-        f"{file}.png, .mp4"
+        f"{chosen.name}: {chosen.times[0]:.2f} to {chosen.times[-1]:.2f} s, {loss.kind} loss "
+        f"{float(result.error):.4f} on hidden patches (constant baseline "
+        f"{float(result.baseline):.4f}): {file}.png, .mp4"
     )

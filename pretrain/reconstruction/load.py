@@ -1,4 +1,4 @@
-"""The autoencoder of a run or of a file, with all that its pictures need."""
+"""Loading the autoencoder of a run or of a file for reconstruction."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +12,26 @@ from encoder.commands import require_colours
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
-from launch.recipe import load_recipe
+from launch.recipe import read_resolved
 from masking import MaskGenerator, Tube
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import OWN, autoencoder_of
 from pretrain.checkpoint.infer_config import DecoderOverrides, infer_autoencoder_config
-from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
+from pretrain.config import DecoderConfig, PretrainConfig
+from pretrain.loss_functions import DEFAULT_LOSS, LossFunction
+from pretrain.targets.spec import PretrainingTarget
 from video.config import Sampling
 
 
 class LoadedAutoencoder(NamedTuple):
-    """An autoencoder that predicts, and how it was trained as far as that is known."""
+    """A trained autoencoder, with its training settings as far as they are known."""
 
     model: MaskedAutoencoder
-    target: TargetConfig
-    hides: MaskGenerator  # from the encoder, in training
+    target: PretrainingTarget
+    mask: MaskGenerator  # of the encoder in training
     sampling: Sampling
-    described: str
+    description: str
+    loss: LossFunction = DEFAULT_LOSS
     assumed: tuple[str, ...] = ()
 
     @property
@@ -36,33 +39,37 @@ class LoadedAutoencoder(NamedTuple):
         return self.model.encoder.config
 
 
-def open_autoencoder(
-    path: Path, told: CheckpointOverrides, of_decoder: DecoderOverrides
+def load_autoencoder(
+    path: Path, overrides: CheckpointOverrides, of_decoder: DecoderOverrides
 ) -> LoadedAutoencoder:
-    """A run folder, of which the newest whole checkpoint counts, or a file of any known layout.
+    """The newest valid checkpoint of a run folder, or a file of any known format.
 
-    Raises CheckpointMismatch where it holds no autoencoder, and ConfigError.
+    Raises CheckpointMismatch where there is no autoencoder, and ConfigError.
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return _of_run(path)
-    found = find_source(path, told)
+    found = find_source(path, overrides)
     require_colours(found)
-    layout, tensors = autoencoder_of(found)
-    measured = infer_autoencoder_config(found, layout, tensors, of_decoder)
-    _require_grid(path, measured.encoder, told)
-    model = _built(measured.encoder, measured.decoder)
+    name, tensors = autoencoder_of(found)
+    inferred = infer_autoencoder_config(found, name, tensors, of_decoder)
+    _require_grid(path, inferred.encoder, overrides)
+    model = _build(inferred.encoder, inferred.decoder, inferred.target)
     load_strictly(model, tensors, path)
-    whose = "this project's" if layout == OWN else f"{layout}'s"
-    described = f"{path}, in {whose} layout"
+    format_name = "this project's format" if name == OWN else f"format {name}"
     return LoadedAutoencoder(
-        model.eval(), measured.target, Tube(), Sampling(), described, measured.assumed
+        model.eval(),
+        inferred.target,
+        Tube(),
+        Sampling(),
+        f"{path}, {format_name}",
+        assumed=inferred.assumed,
     )
 
 
 def _of_run(path: Path) -> LoadedAutoencoder:
-    config = load_recipe(PretrainConfig, str(path / "config.yaml"), (), path)
+    config = read_resolved(PretrainConfig, path / "config.yaml")
     checkpoint = newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)
-    model = _built(config.encoder, config.decoder)
+    model = _build(config.encoder, config.decoder, config.target)
     load_strictly(model, read_weights(checkpoint), checkpoint.folder)
     return LoadedAutoencoder(
         model.eval(),
@@ -70,18 +77,23 @@ def _of_run(path: Path) -> LoadedAutoencoder:
         config.masking.encoder,
         config.data.sampling,
         f"{path}, step {checkpoint.step}",
+        config.loss,
     )
 
 
-def _require_grid(path: Path, encoder: EncoderConfig, told: CheckpointOverrides) -> None:
-    """A decoder's positions are those of one grid, which told numbers cannot change."""
+def _require_grid(path: Path, encoder: EncoderConfig, overrides: CheckpointOverrides) -> None:
+    """A decoder's position embedding is of one grid, which overrides cannot change."""
     for name in ("num_frames", "image_size"):
-        said, held = getattr(told, name), getattr(encoder, name)
-        if said not in (None, held):
+        given, held = getattr(overrides, name), getattr(encoder, name)
+        if given not in (None, held):
             raise CheckpointMismatch(
-                f"{path}: --override {name}={said} contradicts the checkpoint ({held}); remove it"
+                f"{path}: --override {name}={given} contradicts the checkpoint ({held}); remove it"
             )
 
 
-def _built(encoder: EncoderConfig, decoder: DecoderConfig) -> MaskedAutoencoder:
-    return MaskedAutoencoder(replace(encoder, drop_path=0.0), replace(decoder, drop_path=0.0))
+def _build(
+    encoder: EncoderConfig, decoder: DecoderConfig, target: PretrainingTarget
+) -> MaskedAutoencoder:
+    return MaskedAutoencoder(
+        replace(encoder, drop_path=0.0), replace(decoder, drop_path=0.0), target
+    )

@@ -1,4 +1,4 @@
-"""Completions as strips of frames, all on one scale of colours."""
+"""Reconstructions as strips of frames, all on one colour scale."""
 
 from collections.abc import Sequence
 
@@ -8,55 +8,54 @@ from torch import Tensor
 
 from pretrain.reconstruction.reconstruct import Reconstruction
 from video.visualize.contact_sheet import draw_sheet, stack_sheets
-from video.visualize.strips import Strip, to_bytes
+from video.visualize.strips import Strip, to_uint8
 
-FAR = 0.5  # a difference that is drawn white
-BORROWED = ", each hidden patch with the mean and contrast of visible ones near it (no leak)"
-TRUE = "completion, each hidden patch with the original's own mean and contrast (a leak)"
-DIFFERENCE = f"difference of the completion without leak: black 0, white {FAR} or more"
+WHITE_DIFFERENCE = 0.5  # drawn as white
+NEARBY = ", mean and contrast of each hidden patch interpolated from visible ones"
+CAPTIONS = {
+    "original": "original",
+    "masked": "encoder input: {visible:.0%} of the patches visible",
+    "target": "target",
+    "reconstructed": "reconstruction",
+    "with_true_statistics": "reconstruction with the true mean and contrast of each hidden patch "
+    "(uses the original)",
+    "difference": "difference: black 0, white {white} or more",
+}
 LABELS = {  # of a film
     "original": "original",
-    "seen": "seen",
-    "completed": "completion",
-    "with_truth": "with the true mean and contrast (a leak)",
+    "masked": "encoder input",
+    "target": "target",
+    "reconstructed": "reconstruction",
+    "with_true_statistics": "with true mean and contrast",
     "difference": "difference",
 }
-FRAMES_SHOWN = 8  # of a clip, or a few more
+FRAMES_SHOWN = 8  # at least, where a clip has them
 GAP = 1  # pixels between the frames of the classic style
 
 
-def strips_of(completion: Reconstruction, number: int, visible_share: float) -> dict[str, Strip]:
-    """The rows of a clip of the batch by their names in LABELS, with captions."""
-    captions = {
-        "original": "original",
-        "seen": f"what the encoder saw: {visible_share:.0%} of the patches",
-        "completed": "completion" + (BORROWED if completion.with_truth is not None else ""),
-        "with_truth": TRUE,
-        "difference": DIFFERENCE
-        if completion.with_truth is not None
-        else DIFFERENCE.replace(" of the completion without leak", ""),
-    }
-    clips = {
-        "original": completion.original,
-        "seen": completion.seen,
-        "completed": completion.reconstructed,
-        "with_truth": completion.with_truth,
-        "difference": completion.difference / FAR,
-    }
-    return {
-        name: Strip(captions[name], _bytes(clip[number]))
-        for name, clip in clips.items()
-        if clip is not None
-    }
+def strips_of(result: Reconstruction, number: int, visible_share: float) -> dict[str, Strip]:
+    """The rows of a clip of the batch with captions, by their names in LABELS."""
+    strips = {}
+    for name, caption in CAPTIONS.items():
+        clip = getattr(result, name)
+        if clip is None:
+            continue
+        if name == "difference":
+            clip = clip / WHITE_DIFFERENCE
+        caption = caption.format(visible=visible_share, white=WHITE_DIFFERENCE)
+        if name == "reconstructed" and result.with_true_statistics is not None:
+            caption += NEARBY
+        strips[name] = Strip(caption, _bytes(clip[number]))
+    return strips
 
 
 def reconstruction_sheet(
-    completion: Reconstruction, visible_share: float, title: str
+    result: Reconstruction, visible_share: float, title: str
 ) -> UInt8[np.ndarray, "y x 3"]:
-    """All clips of a batch below each other, some frames of each."""
-    clips, frames = completion.original.shape[:2]
+    """All clips of a batch below each other, about FRAMES_SHOWN frames of each."""
+    clips, frames = result.original.shape[:2]
     step = max(1, frames // FRAMES_SHOWN)
-    drawn = [strips_of(completion, number, visible_share) for number in range(clips)]
+    drawn = [strips_of(result, number, visible_share) for number in range(clips)]
     return stack_sheets(
         [
             draw_sheet(f"{title}, clip {number + 1}", every(list(strips.values()), step))
@@ -66,20 +65,20 @@ def reconstruction_sheet(
 
 
 def every(strips: Sequence[Strip], step: int) -> list[Strip]:
-    """The same strips with every so many-th frame."""
+    """The strips with every `step`-th frame."""
     return [strip._replace(frames=strip.frames[::step]) for strip in strips]
 
 
 def classic_sheet(strips: dict[str, Strip]) -> UInt8[np.ndarray, "y x 3"]:
-    """Original, seen and completed: three rows of all frames, one pixel apart, without a word.
+    """Original, encoder input and reconstruction: three rows of all frames without captions.
 
-    The layout of eminorhan/video-models' pictures, but with one scale for all frames.
+    The layout of the images in eminorhan/video-models, with one colour scale for all frames.
     """
-    rows = [strips[name].frames for name in ("original", "seen", "completed")]
+    rows = [strips[name].frames for name in ("original", "masked", "reconstructed")]
     padded = [np.pad(row, ((0, 0), (GAP, 0), (GAP, 0), (0, 0))) for row in rows]
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in padded])
     return np.pad(sheet, ((0, GAP), (0, GAP), (0, 0)))
 
 
 def _bytes(clip: Tensor) -> UInt8[np.ndarray, "t h w 3"]:
-    return to_bytes(clip.float().cpu().numpy())
+    return to_uint8(clip.float().cpu().numpy())

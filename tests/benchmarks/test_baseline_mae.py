@@ -10,9 +10,10 @@ from encoder.config import EncoderConfig
 from encoder.patchify import unit_pixels
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.config import DecoderConfig, TargetConfig
+from pretrain.config import DecoderConfig
 from pretrain.loss import hidden_tokens, token_errors
-from pretrain.targets import build_target
+from pretrain.targets.built import build_target
+from pretrain.targets.pixels import NormalisedPixels
 
 ENCODER = EncoderConfig(
     embed_dim=32, depth=2, num_heads=2, patch_size=16, num_frames=4, image_size=64
@@ -37,7 +38,7 @@ def test_loss_and_gradients_are_those_of_pretraining(masking: DualMasking) -> No
     masks = masking.draw(ENCODER.grid, [np.random.default_rng(i) for i in range(3)])
     visible, decoded = (torch.from_numpy(index) for index in masks)
     clip = torch.randint(0, 256, (3, 4, 64, 64, 3), dtype=torch.uint8)
-    target = build_target(clip, decoded, ENCODER, TargetConfig())
+    target = build_target(NormalisedPixels(), ENCODER).compute(clip, decoded)
     prediction = ours(clip, visible, decoded)
     expected = token_errors(prediction, target.values, visible, decoded, ENCODER.tokens).loss()
 

@@ -65,15 +65,15 @@ def split_of(folder: Path, text: str) -> str:
             "data.dataset.multi_label=true",
             "loss.kind: cross_entropy does not fit multi_label true; take bce",
         ),
-        ("test_views.segments=5", "test_views.segments: a moment has one window in time"),
+        ("test_views.clips=5", "test_views.clips: timestamps have one window in time"),
         (
             "data.clips_per_read=3",
             "batch.micro_batch_size 8 is not a multiple of data.clips_per_read",
         ),
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
         ("data.augmentation.scale=[1, 0.5]", "the first number is the smallest"),
-        ("head_init.label_space=s.yaml", "head_init: needs the head of backbone.weights"),
-        ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either set, or sets"),
+        ("head_init.label_space=space.yaml", "head_init: needs the head of backbone.weights"),
+        ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either dataset, or datasets"),
     ],
 )
 def test_a_recipe_that_means_nothing(override: str, message: str, tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_mixing_wants_pairs() -> None:
     ("text", "message"),
     [
         ("train: [operation01]\ntest: [operation01]\n", "other.yaml:2: operation01 is in test"),
-        ("train: []\n", "other.yaml:1: train names no recording"),
-        ("train: [operation09]\n", "other.yaml:1: no recording of the source is called"),
-        ("test: [operation01]\n", "data: the split has no train"),
+        ("train: []\n", "other.yaml:1: train has no recordings"),
+        ("train: [operation09]\n", "other.yaml:1: the source has no recording operation09"),
+        ("test: [operation01]\n", "data: the split has no train part"),
     ],
 )
 @pytest.mark.usefixtures("alone")
@@ -124,7 +124,7 @@ def test_labels_that_do_not_fit(labelled: Path, tmp_path: Path) -> None:
     rows = [f"operation0{i},0,12,{'a' if i == 3 else 'b'}" for i in range(1, 5)]
     table.write_text("recording,start,end,label\n" + "\n".join([*rows, "operation01,0,1,a"]))
     said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", labels))
-    assert said.startswith("data: all labels of train are 'b'; with one class")
+    assert said.startswith("data: all labels of train are 'b'; a classifier needs")
 
 
 @pytest.mark.usefixtures("alone")
@@ -232,7 +232,7 @@ def test_shipped_splits_are_whole_and_found_by_name(tmp_path: Path) -> None:
     for name, expected in sizes.items():
         split = read_split(find_split(Path(name)))
         assert tuple(len(split.get(part, ())) for part in ("train", "val", "test")) == expected
-    with pytest.raises(SplitError, match=r"nor one of the shipped splits autolaparo"):
+    with pytest.raises(SplitError, match=r"and none of the shipped splits autolaparo"):
         find_split(tmp_path / "none")
 
 

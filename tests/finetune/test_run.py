@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from safetensors.torch import load_file
 from encoder.checkpoint.load import load_encoder
 from finetune.evaluation.predictions import load_predictions
 from finetune.model.classifier_file import load_classifier, read_classifier_metadata
-from tests.conftest import kill_all, start_together
+from tests.conftest import HANG_LIMIT, kill_all, start_together, wait_until
 from tests.finetune.runs import finetune, log_of, losses, words
 
 
@@ -88,15 +87,13 @@ def test_a_killed_run_resumes_exactly(labelled: Path, tmp_path: Path, mixed: boo
     run = tmp_path / "killed"
     command = words(labelled, run, *more)
     started = start_together(["-m", "finetune", *command], 1)
-    ends = time.monotonic() + 200
-    while not list(run.glob("checkpoints/step-*[0-9]")) and time.monotonic() < ends:
-        time.sleep(0.01)
+    wait_until(lambda: any(run.glob("checkpoints/step-*[0-9]")), *started)
     started[0].send_signal(signal.SIGKILL)
     kill_all(started)
     assert len(losses(run)) < 12
     again = finetune(*command)
     assert again.returncode == 0, again.stderr
-    assert "resume: weights, AdamW moments" in again.stdout
+    assert "resume: weights, optimizer state," in again.stdout
     assert losses(run) == losses(tmp_path / "whole")
     history, expected = ((r / "validation.jsonl").read_text() for r in (run, tmp_path / "whole"))
     assert history == expected
@@ -109,12 +106,9 @@ def test_a_run_that_a_signal_stopped_resumes(labelled: Path, tmp_path: Path) -> 
     run = tmp_path / "run"
     command = words(labelled, run, "schedule.steps=5000", "validation.every_epochs=1000")
     started = start_together(["-m", "finetune", *command], 1)
-    ends = time.monotonic() + 200
-    while len(log_of(run) if (run / "log.jsonl").is_file() else ()) < 3:
-        assert time.monotonic() < ends and started[0].poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: (run / "log.jsonl").is_file() and len(log_of(run)) >= 3, *started)
     started[0].send_signal(signal.SIGTERM)
-    _, errors = started[0].communicate(timeout=60)
+    _, errors = started[0].communicate(timeout=HANG_LIMIT)
     assert started[0].returncode == 75 and "which is saved" in errors
     done = int(errors.rpartition("after step ")[2].split(",")[0])
     again = finetune(*words(labelled, run, f"schedule.steps={done + 1}"))

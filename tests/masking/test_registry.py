@@ -40,7 +40,9 @@ def test_every_row_is_frozen_and_refuses_unknown_keys(kind: str) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match="kind 'tubes' is none of tube, random, frame, running_cell"):
+    with pytest.raises(
+        ValidationError, match="kind 'tubes' is none of tube, random, frame, running_cell"
+    ):
         TypeAdapter(AnyGenerator).validate_python({"kind": "tubes"})
 
 

@@ -92,7 +92,7 @@ def test_one_broken_recording_among_others_is_counted_and_told(
     assert done.returncode == 0, done.stderr
     entries = [json.loads(line) for line in (run / "unreadable.jsonl").read_text().splitlines()]
     assert [(Path(e["path"]).name, e["during"]) for e in entries] == [("broken.mp4", "recordings")]
-    assert "1 of 3 recordings cannot be used, see " in done.stdout
+    assert "1 of 3 recordings are unusable, see " in done.stdout
 
 
 def test_too_many_broken_recordings_end_the_run(
@@ -139,7 +139,7 @@ def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
         ("batch.global_batch_size=many", "batch.global_batch_size: 'many'"),
         ("masking.encoder.ratio=1.2", "masking.encoder.ratio: 1.2"),
         ("masking.decoder.ratio=0.9", "0.25, 0.5 or 0.75"),
-        ("encoder.image_size=70", "image_size 70 (rows) is not divisible by patch 16"),
+        ("encoder.image_size=70", "image_size 70 (rows) is not divisible by patch_size 16"),
         ("encoder.num_heads=5", "num_heads 5 does not divide embed_dim 32"),
         (
             "batch.global_batch_size=7",
@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_p
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refuse(words(operations, tmp_path / "file/run"))
     if os.geteuid() != 0:
-        (tmp_path / "locked").mkdir(tuning=0o500)
+        (tmp_path / "locked").mkdir(mode=0o500)
         assert "cannot be written" in refuse(words(operations, tmp_path / "locked/run"))
 
 

@@ -2,9 +2,11 @@ import pytest
 import torch
 
 from encoder.config import EncoderConfig
-from pretrain.config import TargetConfig
 from pretrain.loss import constant_baseline_error, outside_view, token_errors
-from pretrain.targets import TARGETS, build_target
+from pretrain.targets.built import build_target
+from pretrain.targets.pixels import NormalisedPixels, Pixels
+from pretrain.targets.registry import TARGETS
+from pretrain.targets.spec import PretrainingTarget
 
 TINY = EncoderConfig(
     embed_dim=48, depth=2, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
@@ -23,15 +25,15 @@ def test_the_loss_counts_only_what_the_encoder_did_not_see() -> None:
     assert float(errors.loss()) == pytest.approx((1 + 9) / 2)
 
 
-def test_trivial_predictor_has_loss_one_on_normalised_noise() -> None:
+def test_constant_baseline_is_one_on_normalised_noise() -> None:
     noise = torch.rand(2, 4, 16, 24, 3)
     decoded = EVERYTHING.expand(2, -1)
-    target = build_target(noise, decoded, TINY, TargetConfig())
+    target = build_target(NormalisedPixels(), TINY).compute(noise, decoded)
     assert constant_baseline_error(target.values, 3).mean() == pytest.approx(1, abs=0.02)
 
 
-def test_trivial_predictor_knows_the_mean_colour_of_plain_pixels() -> None:
-    target = build_target(clip_of(0.7), EVERYTHING, TINY, TargetConfig("pixels"))
+def test_constant_baseline_is_zero_on_pixels_of_one_colour() -> None:
+    target = build_target(Pixels(), TINY).compute(clip_of(0.7), EVERYTHING)
     assert constant_baseline_error(target.values, 3).max() == pytest.approx(0, abs=1e-10)
 
 
@@ -39,19 +41,25 @@ def test_a_variance_floor_silences_compression_noise_and_keeps_anatomy() -> None
     torch.manual_seed(0)
     noise = clip_of(0.02) + torch.randint(0, 2, (1, 4, 16, 24, 3)) / 255
     anatomy = torch.rand(1, 4, 16, 24, 3)
-    floor = TargetConfig(variance_floor=4e-4)
-    blown_up = build_target(noise, EVERYTHING, TINY, TargetConfig()).values.square().mean()
-    silenced = build_target(noise, EVERYTHING, TINY, floor).values.square().mean()
-    kept = build_target(anatomy, EVERYTHING, TINY, floor).values
+    floor = NormalisedPixels(variance_floor=4e-4)
+    blown_up = (
+        build_target(NormalisedPixels(), TINY).compute(noise, EVERYTHING).values.square().mean()
+    )
+    silenced = build_target(floor, TINY).compute(noise, EVERYTHING).values.square().mean()
+    kept = build_target(floor, TINY).compute(anatomy, EVERYTHING).values
     assert blown_up > 0.9 and silenced < 0.02
-    torch.testing.assert_close(kept, build_target(anatomy, EVERYTHING, TINY, TargetConfig()).values)
+    torch.testing.assert_close(
+        kept, build_target(NormalisedPixels(), TINY).compute(anatomy, EVERYTHING).values
+    )
 
 
-@pytest.mark.parametrize("config", [TargetConfig(variance_floor=0.01), *map(TargetConfig, TARGETS)])
-def test_a_target_turns_back_into_its_pixels(config: TargetConfig) -> None:
+@pytest.mark.parametrize(
+    "config", [NormalisedPixels(variance_floor=0.01), *(row() for row in TARGETS.values())]
+)
+def test_a_target_turns_back_into_its_pixels(config: PretrainingTarget) -> None:
     clip = torch.rand(1, 4, 16, 24, 3)
-    target = build_target(clip, EVERYTHING, TINY, config)
-    plain = build_target(clip, EVERYTHING, TINY, TargetConfig("pixels")).values
+    target = build_target(config, TINY).compute(clip, EVERYTHING)
+    plain = build_target(Pixels(), TINY).compute(clip, EVERYTHING).values
     torch.testing.assert_close(target.statistics.pixels(target.values), plain, atol=1e-5, rtol=1e-5)
 
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from encoder.patchify import gather_tokens
 from launch.training.optimizer import parameter_groups
-from pretrain.checkpoint.formats import to_layout
-from pretrain.config import TargetConfig
+from pretrain.checkpoint.decoder_names import to_layout
 from pretrain.loss import token_errors
-from pretrain.targets import build_target
+from pretrain.targets.built import build_target
+from pretrain.targets.pixels import NormalisedPixels, Pixels
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -22,7 +22,7 @@ def upstream_names(tensors: dict[str, Tensor], recorded) -> dict[str, Tensor]:
 
 
 def loss_of(recorded, model, decoded: Tensor) -> Tensor:
-    target = build_target(recorded.clip, decoded, recorded.encoder, TargetConfig())
+    target = build_target(NormalisedPixels(), recorded.encoder).compute(recorded.clip, decoded)
     prediction = model(recorded.clip, recorded.visible, decoded)
     tokens = recorded.encoder.tokens
     return token_errors(prediction, target.values, recorded.visible, decoded, tokens).loss()
@@ -45,7 +45,7 @@ def test_decoder(recorded, case: str) -> None:
 
 
 def test_normalised_target(recorded) -> None:
-    target = build_target(recorded.clip, KEPT, recorded.encoder, TargetConfig())
+    target = build_target(NormalisedPixels(), recorded.encoder).compute(recorded.clip, KEPT)
     # token 0 of clip 0 is constant: rounding is divided by 1e-6 there
     ours, expected = (
         x.flatten(0, 1)[1:] for x in (target.values, recorded.tensors["targets_norm"])
@@ -54,7 +54,7 @@ def test_normalised_target(recorded) -> None:
 
 
 def test_target_of_plain_pixels(recorded) -> None:
-    target = build_target(recorded.clip, KEPT, recorded.encoder, TargetConfig("pixels"))
+    target = build_target(Pixels(), recorded.encoder).compute(recorded.clip, KEPT)
     expected = recorded.tensors["targets_raw_first_sample"]
     torch.testing.assert_close(target.values[:1], expected, atol=1e-5, rtol=0)
 
@@ -62,7 +62,7 @@ def test_target_of_plain_pixels(recorded) -> None:
 def test_targets_are_only_built_where_they_are_asked_for(recorded) -> None:
     everything = torch.arange(64).expand(2, -1)
     whole, part = (
-        build_target(recorded.clip, index, recorded.encoder, TargetConfig()).values
+        build_target(NormalisedPixels(), recorded.encoder).compute(recorded.clip, index).values
         for index in (everything, recorded.decoded)
     )
     assert torch.equal(gather_tokens(whole, recorded.decoded), part)

@@ -54,22 +54,22 @@ def test_the_encoder_of_a_run_can_be_used(finished: Path) -> None:
 
 def test_figures_go_to_tensorboard_as_to_the_log(finished: Path) -> None:
     events = EventAccumulator(str(finished / "tensorboard")).Reload()
-    for name in ("loss/train", "loss/trivial", "optimizer/lr", "speed/clips_per_second"):
+    for name in ("loss/train", "loss/constant_baseline", "optimizer/lr", "speed/clips_per_second"):
         logged = [line[name] for line in log_of(finished)]
         assert [event.value for event in events.Scalars(name)] == pytest.approx(logged)
     assert [event.step for event in events.Images("reconstruction")] == [6]
-    assert {"loss/inside_view", "optimizer/weight_decay", "optimizer/grad_norm"} <= set(
+    assert {"loss/inside_fov", "optimizer/weight_decay", "optimizer/grad_norm"} <= set(
         events.Tags()["scalars"]
     )
 
 
 def test_a_run_says_what_it_does(finished: Path) -> None:
     output = (finished / "output.txt").read_text()
-    assert (
-        "step: 8 clips = 2 x 1 processes x 4 accumulated; learning rate 0.024 x 8 / 256" in output
-    )
-    assert "start: step 0, fresh weights, seed 0" in output
-    assert "complete: 6 steps, loss " in output
+    assert "batch: 8 clips per step = 2 x 1 process x 4 accumulated; peak learning rate" in output
+    assert " 0.024 x 8 / 256 = 0.00075; 6 steps" in output
+    assert "target: normalised_pixels, 1536 values per token; loss: mse" in output
+    assert "start: step 0, random weights, seed 0" in output
+    assert "complete: 6 steps; mse loss " in output
 
 
 @pytest.mark.parametrize("layout", ["own", "videomae", "hf"])
@@ -77,7 +77,7 @@ def test_weights_are_exported(finished: Path, tmp_path: Path, layout: str) -> No
     out = tmp_path / (
         "out" if layout == "hf" else "out.pth" if layout == "videomae" else "out.safetensors"
     )
-    done = run_alone(["export", str(finished), str(out), "--layout", layout])
+    done = run_alone(["export", str(finished), str(out), "--to", layout])
     assert done.returncode == 0, done.stderr
     own = tmp_path / "own.safetensors"
     run_alone(["export", str(finished), str(own)])
@@ -120,7 +120,7 @@ def test_a_complete_run_that_is_started_again_ends_at_once(
     run = shutil.copytree(finished, tmp_path / "run")
     done = run_alone(words(operations, run))
     assert done.returncode == 0, done.stderr
-    assert "is the end; raise schedule.steps to go on" in done.stdout
+    assert "is the last step of this run; raise schedule.steps" in done.stdout
     assert losses(run) == losses(finished)
 
 

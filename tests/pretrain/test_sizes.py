@@ -10,7 +10,7 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from masking import DualMasking, RunningCell
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.checkpoint.formats import to_layout
+from pretrain.checkpoint.decoder_names import to_layout
 from pretrain.config import DecoderConfig
 from pretrain.flops import forward_cost
 

@@ -47,7 +47,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     command = words(operations, tmp_path, *LONGER)
     kill_all(start_until(tmp_path / FIRST, command, world_size))
     output = go_on(command, together, world_size)
-    assert "resume: weights, AdamW moments, step, order of data of " in output
+    assert "resume: weights, optimizer state, step and data order from " in output
     assert losses(tmp_path) == whole(world_size)
     starts = json.loads((tmp_path / "environment.json").read_text())
     assert starts[1]["from_step"] in (10, 20)

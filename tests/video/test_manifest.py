@@ -110,6 +110,6 @@ def test_recordings_that_changed_since_they_were_checked_are_named(tmp_path: Pat
 
 
 def test_every_column_is_documented_in_the_readme() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "docs/data.md").read_text()
     for field in fields(Recording):
         assert f"`{field.name}`" in readme

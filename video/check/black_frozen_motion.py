@@ -7,12 +7,12 @@ from jaxtyping import UInt8
 
 from video.recording import Span
 
-EVERY = 0.5  # seconds between looks
+INTERVAL_SECONDS = 0.5  # seconds between looks
 ROWS = 72  # of a look
 BLACK = 12  # grey levels that hardly a pixel of a black frame exceeds
 STILL = 1  # grey levels by which frozen pictures may differ
 FROZEN_SECONDS = 3.0  # shorter stillness is normal
-MOST_KEPT = 400
+MAX_STORED = 400
 PARTS = 60  # of a recording, for its motion; none shorter than
 PART_SECONDS = 10.0
 
@@ -22,14 +22,14 @@ class Thumbnails:
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.kept: list[UInt8[np.ndarray, "y x"]] = []  # evenly spread, some hundred at most
+        self.stored: list[UInt8[np.ndarray, "y x"]] = []  # evenly spread, some hundred at most
         self._spread = 1
         self._last: UInt8[np.ndarray, "y x"] | None = None
         self._black: list[bool] = []
         self._change: list[tuple[int, float]] = []  # greatest and mean, since the look before
 
     def is_due(self, time: float) -> bool:
-        return not self.times or time >= self.times[-1] + EVERY
+        return not self.times or time >= self.times[-1] + INTERVAL_SECONDS
 
     def add(self, time: float, picture: UInt8[np.ndarray, "y x 3"]) -> None:
         grey = (picture @ np.array([77, 150, 29], np.uint16) // 256).astype(np.uint8)
@@ -37,9 +37,9 @@ class Thumbnails:
             difference = np.abs(grey.astype(np.int16) - self._last)
             self._change.append((int(difference.max()), float(difference.mean())))
         if len(self.times) % self._spread == 0:
-            self.kept.append(grey)
-        if len(self.kept) > MOST_KEPT:
-            self.kept, self._spread = self.kept[::2], 2 * self._spread
+            self.stored.append(grey)
+        if len(self.stored) > MAX_STORED:
+            self.stored, self._spread = self.stored[::2], 2 * self._spread
         self.times.append(time)
         self._last = grey
         self._black.append(bool(np.quantile(grey, 0.98) < BLACK))

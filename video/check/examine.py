@@ -11,44 +11,50 @@ from video.check.problems import Kind, Problem
 from video.fingerprint import content_digest
 from video.readers import verify
 from video.readers.probe import holes_between, probe
-from video.readers.sequential import Whole
-from video.recording import ReaderName, Recording, Span, UnreadableVideo
+from video.readers.sequential import SequentialDecoder
+from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import ReportProgress
 
 PLACES = 8  # where random access is compared, beside the last frames
 FAR_KEY_FRAMES = 3.0  # seconds
 
 
-class Examined(NamedTuple):
+class ExaminedRecording(NamedTuple):
     """What `check` says of a recording."""
 
     recording: Recording
     problems: list[Problem]
 
 
-def examine(path: str, reader: ReaderName, folder_fps: float, tell: ReportProgress) -> Examined:
+def examine(
+    path: str, reader: str, folder_fps: float, report_progress: ReportProgress
+) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps)
-    seen = FrameStatistics(probed, verify.draw_times(probed, PLACES, verify.rng_of(path)))
-    whole = Whole(probed)
+    seen = FrameStatistics(probed, verify.draw_times(probed, PLACES, verify.rng_for(path)))
+    whole = SequentialDecoder(probed)
     for frame in whole:
         seen.add(frame)
         if len(seen.times) % 100 == 0:
-            tell(min(frame.time / probed.seconds, 0.99))
+            report_progress(min(frame.time / probed.seconds, 0.99))
     if not seen.times:
         raise UnreadableVideo(path, "holds no frame that can be decoded")
-    recording = seen.described(whole, content_digest(path))
-    groups, pictures = seen.sound_groups(recording)
+    recording = seen.measured(whole, content_digest(path))
+    groups, pictures = seen.intact_groups(recording)
     truth = dict(zip(map(tuple, groups), pictures, strict=True))
     chosen = verify.choose_reader(
-        recording, reader, groups, lambda times: truth[tuple(times)], tell
+        recording, reader, groups, lambda times: truth[tuple(times)], report_progress
     )
     chosen = replace(chosen, verified=f"all frames, {chosen.verified}")
-    return Examined(chosen, _problems(probed, chosen, whole, seen, reader))
+    return ExaminedRecording(chosen, _problems(probed, chosen, whole, seen, reader))
 
 
 def _problems(
-    probed: Recording, recording: Recording, whole: Whole, seen: FrameStatistics, reader: ReaderName
+    probed: Recording,
+    recording: Recording,
+    whole: SequentialDecoder,
+    seen: FrameStatistics,
+    reader: str,
 ) -> list[Problem]:
     """What the owner of a recording should know, in words."""
     steps = np.diff(seen.times)
@@ -62,7 +68,7 @@ def _problems(
             f"announces {whole.announced}, {recording.frames} can be decoded",
         ),
         (
-            not recording.in_pictures and recording.reader != reader,
+            not recording.is_image_sequence and recording.reader != reader,
             "reader",
             f"read with {recording.reader}",
         ),
@@ -70,7 +76,7 @@ def _problems(
         (bool(recording.black), "black", _told(recording.black)),
         (bool(recording.frozen), "frozen", _told(recording.frozen)),
         (
-            recording.steady is False and recording.reader != "frames",
+            recording.steady is False and recording.kind != "folder",
             "unsteady",
             f"{1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms between frames"
             if len(steps)

@@ -25,19 +25,19 @@ def estimate_view(frames: Sequence[UInt8[np.ndarray, "y x"]]) -> FieldOfView | N
     lit = [frame for frame in frames if frame.mean() > LIT / 2]
     if len(lit) < FEWEST_FRAMES:
         return None
-    inside = _around_middle(np.quantile(np.stack(lit), 1 - SEEN_SHARE, axis=0) > DARK)
+    inside = _connected_to_centre(np.quantile(np.stack(lit), 1 - SEEN_SHARE, axis=0) > DARK)
     if not 0.1 < inside.mean() < WHOLE_SHARE:
         return None
     shapes = [_fit_box(inside), *_fit_round(inside)]
-    scores = [_agreement(shape, inside) for shape in shapes]
+    scores = [_iou(shape, inside) for shape in shapes]
     best = next(
         shape for shape, score in zip(shapes, scores, strict=True) if score > max(scores) - SIMPLER
     )
-    agrees = max(scores) > AGREEMENT and inside_of(best, *inside.shape).mean() < WHOLE_SHARE
+    agrees = max(scores) > AGREEMENT and rasterize(best, *inside.shape).mean() < WHOLE_SHARE
     return best if agrees else None
 
 
-def _around_middle(bright: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
+def _connected_to_centre(bright: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     """The bright pixels that hang together with those in the middle, so no clock in a corner."""
     rows, columns = bright.shape
     reached = np.zeros((rows + 2, columns + 2), bool)
@@ -50,14 +50,14 @@ def _around_middle(bright: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     return reached[1:-1, 1:-1]
 
 
-def inside_of(view: FieldOfView, rows: int, columns: int) -> Bool[np.ndarray, "rows columns"]:
+def rasterize(view: FieldOfView, rows: int, columns: int) -> Bool[np.ndarray, "rows columns"]:
     """Which pixels of a picture have their centres inside."""
     y, x = np.mgrid[:rows, :columns]
     return view.contains((y + 0.5) / rows, (x + 0.5) / rows)
 
 
-def _agreement(view: FieldOfView, inside: Bool[np.ndarray, "y x"]) -> float:
-    fitted = inside_of(view, *inside.shape)
+def _iou(view: FieldOfView, inside: Bool[np.ndarray, "y x"]) -> float:
+    fitted = rasterize(view, *inside.shape)
     return float((fitted & inside).sum() / (fitted | inside).sum())
 
 

@@ -6,10 +6,10 @@ from itertools import groupby
 
 from video.check.problems import ADVICE, Problem
 from video.recording import Recording
-from video.text_table import clock, table
+from video.text_table import format_table, format_time
 
 
-def copies(recordings: Sequence[Recording]) -> list[Problem]:
+def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
     """Recordings whose content is that of an earlier one."""
     firsts: dict[str, str] = {}
     found = []
@@ -65,7 +65,7 @@ def _readers(recordings: Sequence[Recording]) -> Iterator[str]:
 
 def _table(recordings: Sequence[Recording]) -> Iterator[str]:
     header = ("size", "frames/s", "length", "key frames", "field of view", "path")
-    yield from table([header, *(_row(recording) for recording in recordings)])
+    yield from format_table([header, *(_row(recording) for recording in recordings)])
 
 
 def _row(recording: Recording) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _row(recording: Recording) -> tuple[str, ...]:
     return (
         f"{recording.width}x{recording.height}",
         f"{recording.fps:.4g}",
-        clock(recording.seconds),
+        format_time(recording.seconds),
         "" if keys is None else f"{keys:.2g} s",
         recording.view.kind if recording.view else "",
         recording.path,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from video.discover import SUFFIXES
+from video.discover import VIDEO_SUFFIXES
 from video.labels.segments import (
     MISSING,
     LabelError,
@@ -19,7 +19,7 @@ from video.labels.segments import (
 from video.recording import Recording
 
 OUT_OF_RANGE_SECONDS = 2.0  # that labels may go on after the last frame, as re-encoded files do
-ROUNDING = 1e-3  # seconds, of times written with three digits
+TIME_TOLERANCE = 1e-3  # seconds, of times written with three digits
 
 
 class LabelTrack(NamedTuple):
@@ -31,7 +31,7 @@ class LabelTrack(NamedTuple):
     labels: Int64[np.ndarray, "n ..."]
     out_of_range: int  # marks behind the recording's end
     conflicting: int  # labels on which marks disagree, which are not known here
-    until: Float[np.ndarray, " n"] | None = None  # where each stretch ends; None: moments
+    ends: Float[np.ndarray, " n"] | None = None  # where each stretch ends; None: moments
 
     @property
     def is_multi_label(self) -> bool:
@@ -58,10 +58,10 @@ def timestamps(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
 
     A folder of sparse pictures has those of its frames only; there are none in a hole.
     """
-    count = max(1, int(np.floor(recording.seconds * rate + ROUNDING)))
+    count = max(1, int(np.floor(recording.seconds * rate + TIME_TOLERANCE)))
     times = np.arange(count) / rate
     for begin, end in recording.holes:
-        times = times[(times < begin - ROUNDING) | (times >= end - ROUNDING)]
+        times = times[(times < begin - TIME_TOLERANCE) | (times >= end - TIME_TOLERANCE)]
     return times
 
 
@@ -71,16 +71,16 @@ def label_origin(recording: Recording) -> float:
     Labels of a video count from its first frame. Those of a folder of pictures count as its
     pictures are numbered, so also in what was prepared from one.
     """
-    if recording.reader == "frames":
+    if recording.kind == "folder":
         return recording.first
-    of_folder = recording.original and Path(recording.original).suffix.lower() not in SUFFIXES
+    of_folder = recording.original and Path(recording.original).suffix.lower() not in VIDEO_SUFFIXES
     return (recording.original_first or 0.0) if of_folder else 0.0
 
 
 def align_labels(
     recording: Recording,
     times: Float[np.ndarray, " n"],
-    marks: Sequence[LabelSegment],
+    segments: Sequence[LabelSegment],
     classes: Sequence[str],
     source: str,
 ) -> LabelTrack:
@@ -92,9 +92,9 @@ def align_labels(
     labels = np.full(len(times), MISSING, dtype=np.int64)
     disputed = np.zeros(len(times), dtype=bool)
     surplus = 0
-    for mark in marks:
+    for mark in segments:
         _require_class(mark.label, classes, f"{source}:{mark.line}" if mark.line else source)
-        inside, behind = _reach(recording, times, mark, source)
+        inside, behind = _covered_samples(recording, times, mark, source)
         surplus += behind
         other = (labels[inside] != MISSING) & (labels[inside] != index[mark.label])
         disputed[inside] |= other
@@ -106,7 +106,7 @@ def align_labels(
 def align_multi_labels(
     recording: Recording,
     times: Float[np.ndarray, " n"],
-    marks: Sequence[MultiLabelSegment],
+    segments: Sequence[MultiLabelSegment],
     classes: Sequence[str],
     file: MultiLabelFile,
 ) -> LabelTrack:
@@ -120,8 +120,8 @@ def align_multi_labels(
     labels = np.full((len(times), len(classes)), MISSING, dtype=np.int64)
     disputed = np.zeros(labels.shape, dtype=bool)
     surplus = 0
-    for mark in marks:
-        inside, behind = _reach(recording, times, mark, file.path)
+    for mark in segments:
+        inside, behind = _covered_samples(recording, times, mark, file.path)
         surplus += behind
         given = np.full(len(classes), MISSING, dtype=np.int64)
         given[columns] = mark.values
@@ -141,7 +141,7 @@ def _require_class(label: str, classes: Sequence[str], place: str) -> None:
         )
 
 
-def _reach(
+def _covered_samples(
     recording: Recording,
     times: Float[np.ndarray, " n"],
     mark: LabelSegment | MultiLabelSegment,
@@ -156,11 +156,11 @@ def _reach(
             f"{recording.path} ends at {origin + recording.seconds:g} s; are these the labels of "
             "another recording, or of another rate (label_fps)?"
         )
-    first, last = np.searchsorted(times, (begin - ROUNDING, end - ROUNDING))
+    first, last = np.searchsorted(times, (begin - TIME_TOLERANCE, end - TIME_TOLERANCE))
     return slice(int(first), int(last)), begin >= recording.seconds or end <= 0
 
 
-def classes_of(files: Sequence[Sequence[LabelSegment]]) -> tuple[str, ...]:
+def classes_in_order(files: Sequence[Sequence[LabelSegment]]) -> tuple[str, ...]:
     """The names in order of their first mark in time, recording by recording."""
     names: dict[str, None] = {}
     for marks in files:
@@ -168,15 +168,15 @@ def classes_of(files: Sequence[Sequence[LabelSegment]]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[str]:
+def label_report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[str]:
     """Counts of samples by recording and by class, and of what did not fit.
 
     Labelled clips, which may be of as many recordings, are counted together.
     """
-    samples = "clips" if any(track.until is not None for track in tracks) else "moments"
+    samples = "clips" if any(track.ends is not None for track in tracks) else "moments"
     lines = []
     for track in tracks:
-        if track.until is None:
+        if track.ends is None:
             note = _notes(
                 track.unlabelled, track.out_of_range, track.conflicting, track.is_multi_label
             )
@@ -184,7 +184,7 @@ def report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[str]:
     labelled = sum(track.labelled for track in tracks)
     unlabelled = sum(track.unlabelled for track in tracks) if samples == "clips" else 0
     many = any(track.is_multi_label for track in tracks)
-    shares = _shares_of_many(tracks, classes) if many else _shares(tracks, classes)
+    shares = _positive_shares(tracks, classes) if many else _class_shares(tracks, classes)
     lines.append(
         f"{labelled:,} labelled {samples} of {len(tracks)} recordings{_notes(unlabelled)}: {shares}"
     )
@@ -201,7 +201,7 @@ def _notes(unlabelled: int, surplus: int = 0, disputed: int = 0, many: bool = Fa
     return f" ({', '.join(extra)})" if extra else ""
 
 
-def _shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
+def _class_shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
     counts = np.zeros(len(classes), dtype=np.int64)
     for track in tracks:
         counts += np.bincount(track.labels[track.known], minlength=len(classes))
@@ -209,7 +209,7 @@ def _shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, shares, strict=True))
 
 
-def _shares_of_many(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
+def _positive_shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
     """Of each class, the share of positives among what is known."""
     labels = np.concatenate([track.labels for track in tracks])
     known, positive = (labels != MISSING).sum(axis=0), (labels == 1).sum(axis=0)

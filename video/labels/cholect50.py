@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from video.labels.csv_rows import seconds_of
+from video.labels.csv_rows import parse_seconds
 from video.labels.segments import LabelError
 
 # the place of each number in a row; all rows of a second have the same phase
@@ -50,7 +50,7 @@ def _annotations(path: Path, categories: Any, annotated: Any, place: int) -> Ann
     seconds: dict[float, tuple[str, ...]] = {}
     for second, rows in annotated.items():
         numbers = {_whole(row[place]) for row in rows} - {-1}  # -1: the row has none
-        time = seconds_of(str(path), second)
+        time = parse_seconds(str(path), second)
         if time in seconds:
             raise ValueError(f"second {second} stands twice")
         seconds[time] = tuple(numbered[number] for number in sorted(numbers))

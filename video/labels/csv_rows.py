@@ -13,12 +13,12 @@ from video.labels.segments import MISSING, LabelError
 class CsvRow(NamedTuple):
     """A row of a table, as it is written."""
 
-    place: str  # file and line, for errors
+    location: str  # file and line, for errors
     line: int
     cells: dict[str, str]  # by column, without blanks around them
 
 
-def text_of(path: Path) -> str:
+def read_label_text(path: Path) -> str:
     """Raises LabelError where a file cannot be read as text."""
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -26,7 +26,7 @@ def text_of(path: Path) -> str:
         raise LabelError(f"{path}: cannot be read ({error})") from None
 
 
-def columns_of(path: Path, text: str) -> list[str]:
+def read_header(path: Path, text: str) -> list[str]:
     """The first line of a CSV file. Raises LabelError where a name stands twice."""
     columns = next(_lines(path, text), (1, []))[1]
     for name in filter(None, columns):
@@ -35,12 +35,12 @@ def columns_of(path: Path, text: str) -> list[str]:
     return columns
 
 
-def rows_of(path: Path, text: str) -> Iterator[CsvRow]:
+def read_rows(path: Path, text: str) -> Iterator[CsvRow]:
     """The rows behind a first line of columns; lines without anything are none.
 
     Raises LabelError where a row has not as many cells as there are columns, as in half a file.
     """
-    columns = columns_of(path, text)
+    columns = read_header(path, text)
     lines = _lines(path, text)
     next(lines, None)
     for line, cells in lines:
@@ -62,7 +62,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise LabelError(f"{path}:{reader.line_num}: is not CSV ({error})") from None
 
 
-def seconds_of(place: str, text: str) -> float:
+def parse_seconds(place: str, text: str) -> float:
     """A time, finite and not negative. Raises LabelError."""
     try:
         seconds = float(text)
@@ -76,7 +76,7 @@ def seconds_of(place: str, text: str) -> float:
 VALUES = {"": MISSING, "-1": MISSING, "-1.0": MISSING, "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
-def value_of(place: str, name: str, text: str) -> int:
+def parse_value(place: str, name: str, text: str) -> int:
     """Whether a class holds; nothing and -1 mean that it is not known. Raises LabelError."""
     if text not in VALUES:
         raise LabelError(

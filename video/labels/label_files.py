@@ -20,7 +20,7 @@ class LabelFiles(Generic[File]):
         self._find, self._read_file = find, read
         self._read: dict[Path, File] = {}
 
-    def of(self, recording: Recording) -> tuple[File, str]:
+    def lookup(self, recording: Recording) -> tuple[File, str]:
         """The file of a recording, and the name that it has there; it may be its original's.
 
         Raises LabelError where there is none.

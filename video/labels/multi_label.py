@@ -16,16 +16,16 @@ from pathlib import Path
 from statistics import median_low
 
 from video.labels.cholect50 import CATEGORIES, read_cholect50
-from video.labels.csv_rows import columns_of, rows_of, text_of, value_of
+from video.labels.csv_rows import parse_value, read_header, read_label_text, read_rows
 from video.labels.segments import MISSING, LabelError, MultiLabelFile, MultiLabelSegment
 from video.labels.single_label import (
     LABEL_COLUMNS,
     NAME_COLUMNS,
     SEGMENT_COLUMNS,
     TIME_COLUMNS,
-    column_among,
+    find_column,
     has_times,
-    span_of,
+    row_interval,
 )
 
 MANY_ENDINGS = (".json", "-tool.txt", ".txt", ".csv")
@@ -40,7 +40,7 @@ def read_multi_labels(
 
     Raises LabelError with file and line where a file is of no known form, or a line is not.
     """
-    text = text_of(path)
+    text = read_label_text(path)
     first = text.lstrip().partition("\n")[0]
     if first.startswith("{"):
         file = _cholect50(path, text, recording, category)
@@ -75,7 +75,7 @@ def _cholec80(path: Path, text: str, recording: str, fps: float) -> MultiLabelFi
                 f"{path}:{number}: {line.strip()[:60]!r} is not a frame and {len(classes)} labels"
             )
         place = f"{path}:{number}"
-        known = (value_of(place, *each) for each in zip(classes, values, strict=True))
+        known = (parse_value(place, *each) for each in zip(classes, values, strict=True))
         rows.append((int(frame), tuple(known), number))
     frames = sorted({frame for frame, _, _ in rows})
     following = dict(pairwise(frames))
@@ -104,23 +104,23 @@ def _cholect50(path: Path, text: str, recording: str, category: str) -> MultiLab
 
 
 def _table(path: Path, text: str, recording: str) -> MultiLabelFile:
-    columns = columns_of(path, text)
+    columns = read_header(path, text)
     if not has_times(columns):
         raise LabelError(
             f"{path}:1: has the columns {', '.join(columns)}; labels want start and end, or "
             f"{' or '.join(TIME_COLUMNS)}"
         )
-    if label := column_among(LABEL_COLUMNS, columns):
+    if label := find_column(LABEL_COLUMNS, columns):
         raise LabelError(f"{path}:1: has a column {label}, not one for each class{ONE_LABEL}")
     others = {*NAME_COLUMNS, *TIME_COLUMNS, *SEGMENT_COLUMNS}
     classes = tuple(name for name in columns if name not in others)
     _require_names(path, classes)
-    name = column_among(NAME_COLUMNS, columns)
+    name = find_column(NAME_COLUMNS, columns)
     marks: dict[str, list[MultiLabelSegment]] = {}
-    for row in rows_of(path, text):
-        values = tuple(value_of(row.place, each, row.cells[each]) for each in classes)
+    for row in read_rows(path, text):
+        values = tuple(parse_value(row.location, each, row.cells[each]) for each in classes)
         whose = row.cells[name] if name else recording
-        marks.setdefault(whose, []).append(MultiLabelSegment(*span_of(row), values, row.line))
+        marks.setdefault(whose, []).append(MultiLabelSegment(*row_interval(row), values, row.line))
     return MultiLabelFile(str(path), classes, marks)
 
 

@@ -57,11 +57,11 @@ class ClipEntry(NamedTuple):
     line: int  # in that file, from 1; 0 where it was found in a folder
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it stands, for errors."""
         return f"{self.source}:{self.line}" if self.line else self.path
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """Where it stands, and what it is of."""
-        return f"{self.place}: {self.path}" if self.line else self.path
+        return f"{self.location}: {self.path}" if self.line else self.path

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from video.labels.cholect50 import read_cholect50
-from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of
+from video.labels.csv_rows import CsvRow, parse_seconds, read_header, read_label_text, read_rows
 from video.labels.segments import LabelError, LabelFile, LabelSegment
 
 NAME_COLUMNS = ("recording", "video")
@@ -30,7 +30,7 @@ def read_labels(
 
     Raises LabelError with file and line where a file is of no known form, or a line is not.
     """
-    text = text_of(path)
+    text = read_label_text(path)
     first = text.lstrip().partition("\n")[0]
     if first.startswith("{"):
         marks = {recording: list(_cholect50(path, text, category))}
@@ -66,51 +66,53 @@ def _cholect50(path: Path, text: str, category: str) -> Iterator[LabelSegment]:
 
 
 def _table(path: Path, text: str, recording: str) -> dict[str, list[LabelSegment]]:
-    columns = columns_of(path, text)
-    label = column_among(LABEL_COLUMNS, columns)
+    columns = read_header(path, text)
+    label = find_column(LABEL_COLUMNS, columns)
     if label is None or not has_times(columns):
         raise LabelError(
             f"{path}:1: has the columns {', '.join(columns)}; labels want "
             f"{' or '.join(LABEL_COLUMNS)}, and start and end or {' or '.join(TIME_COLUMNS)}; "
             "several labels a moment, a column for each class, want targets=many"
         )
-    name = column_among(NAME_COLUMNS, columns)
+    name = find_column(NAME_COLUMNS, columns)
     marks: dict[str, list[LabelSegment]] = {}
-    for row in rows_of(path, text):
-        begin, end = span_of(row)
+    for row in read_rows(path, text):
+        begin, end = row_interval(row)
         if not row.cells[label]:
-            raise LabelError(f"{row.place}: has no {label}")
+            raise LabelError(f"{row.location}: has no {label}")
         whose = row.cells[name] if name else recording
         marks.setdefault(whose, []).append(LabelSegment(begin, end, row.cells[label], row.line))
     return marks
 
 
-def column_among(names: Sequence[str], columns: Sequence[str]) -> str | None:
+def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """The first of the names that a table has a column of."""
     return next((name for name in names if name in columns), None)
 
 
 def has_times(columns: Sequence[str]) -> bool:
     """Whether rows can say when they hold: by `start` and `end`, or for a second."""
-    return set(SEGMENT_COLUMNS) <= set(columns) or column_among(TIME_COLUMNS, columns) is not None
+    return set(SEGMENT_COLUMNS) <= set(columns) or find_column(TIME_COLUMNS, columns) is not None
 
 
-def span_of(row: CsvRow) -> tuple[float, float]:
+def row_interval(row: CsvRow) -> tuple[float, float]:
     """The seconds that a row holds for. Raises LabelError."""
     if set(SEGMENT_COLUMNS) <= row.cells.keys():
-        begin, end = (seconds_of(row.place, row.cells[name]) for name in SEGMENT_COLUMNS)
+        begin, end = (parse_seconds(row.location, row.cells[name]) for name in SEGMENT_COLUMNS)
     else:
-        begin = seconds_of(row.place, row.cells[column_among(TIME_COLUMNS, list(row.cells)) or ""])
+        begin = parse_seconds(
+            row.location, row.cells[find_column(TIME_COLUMNS, list(row.cells)) or ""]
+        )
         end = begin + 1
     if not begin < end:
-        raise LabelError(f"{row.place}: begins at {begin:g} and ends at {end:g}")
+        raise LabelError(f"{row.location}: begins at {begin:g} and ends at {end:g}")
     return begin, end
 
 
 Finder = Callable[[str], Path]
 
 
-def label_files(labels: Path, endings: Sequence[str] = ENDINGS) -> Finder:
+def label_finder(labels: Path, endings: Sequence[str] = ENDINGS) -> Finder:
     """Where the labels of a recording stand, by its name.
 
     `labels`: one file for all, a pattern with `{name}`, or a folder, in which the name with one of

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from video.atomic_write import remove_drafts
-from video.manifest import ManifestError, recording_of, write_manifest
+from video.atomic_write import remove_partial_files
+from video.manifest import ManifestError, recording_from, write_manifest
 from video.open_source import MANIFEST_FILE, open_source
 from video.prepare.redact import read_spans
 from video.prepare.report import report, summary
-from video.prepare.settings import SUFFIX, Settings
-from video.prepare.transcode import Rewritten, rewrite
-from video.progress import MOST_SHOWN, show_progress
+from video.prepare.settings import PREPARED_SUFFIX, PrepareSettings
+from video.prepare.transcode import TranscodeResult, transcode
+from video.progress import MAX_PRINTED, show_progress
+from video.readers.registry import WithReaders
 from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import Job, run_all
 
@@ -25,7 +26,7 @@ REPORT_FILE = "report.txt"
 def prepare(
     source: Path,
     out: Path,
-    settings: Settings,
+    settings: PrepareSettings,
     leave_out: Path | None,
     folder_fps: float,
     processes: int,
@@ -41,16 +42,20 @@ def prepare(
     if not originals:
         raise ManifestError(f"{source}: none of its recordings can be read: {opened.failures[0]}")
     spans = read_spans(leave_out, originals) if leave_out else {}
-    files = _places(originals, out, settings)
-    remove_drafts(out)
+    files = _output_files(originals, out, settings)
+    remove_partial_files(out)
     done = {
         original.path: found
         for original, file in zip(originals, files, strict=True)
-        if (found := _completed(original, file, settings, spans.get(original.path, [])))
+        if (found := _load_completed(original, file, settings, spans.get(original.path, [])))
     }
-    _require_room(originals, done, out)
+    _warn_if_disk_is_small(originals, done, out)
     jobs = [
-        Job(original.path, rewrite, (original, file, settings, spans.get(original.path, [])))
+        Job(
+            original.path,
+            WithReaders(transcode),
+            (original, file, settings, spans.get(original.path, [])),
+        )
         for original, file in zip(originals, files, strict=True)
         if original.path not in done
     ]
@@ -59,23 +64,25 @@ def prepare(
     try:
         outcomes = run_all(jobs, processes, silence_seconds, "preparing", show_progress)
     finally:
-        remove_drafts(out)  # of processes that were ended
+        remove_partial_files(out)  # of processes that were ended
     failures = [*opened.failures, *(o for o in outcomes if isinstance(o, UnreadableVideo))]
     done |= {
         job.path: outcome
         for job, outcome in zip(jobs, outcomes, strict=True)
-        if isinstance(outcome, Rewritten)
+        if isinstance(outcome, TranscodeResult)
     }
     rewritten = [done[original.path] for original in originals if original.path in done]
     write_manifest([one.recording for one in rewritten], out / MANIFEST_FILE)
     text = report(rewritten, failures, settings, out)
     (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
-    print(text if len(originals) <= MOST_SHOWN else summary(rewritten, settings))
+    print(text if len(originals) <= MAX_PRINTED else summary(rewritten, settings))
     print(f"manifest: {out / MANIFEST_FILE}\nreport: {out / REPORT_FILE}")
     return 1 if failures else 0
 
 
-def _places(originals: Sequence[Recording], out: Path, settings: Settings) -> list[Path]:
+def _output_files(
+    originals: Sequence[Recording], out: Path, settings: PrepareSettings
+) -> list[Path]:
     """Where each is prepared: as its original lies below the folder that they have in common."""
     paths = [Path(original.path).absolute() for original in originals]
     common = Path(os.path.commonpath([path.parent for path in paths]))
@@ -86,12 +93,12 @@ def _places(originals: Sequence[Recording], out: Path, settings: Settings) -> li
         stem.with_name(path.name) if times[stem] > 1 else stem
         for stem, path in zip(stems, paths, strict=True)
     ]
-    return [place.with_name(place.name + SUFFIX[settings.form]) for place in places]
+    return [place.with_name(place.name + PREPARED_SUFFIX[settings.form]) for place in places]
 
 
-def _completed(
-    original: Recording, file: Path, settings: Settings, left_out: Sequence[Span]
-) -> Rewritten | None:
+def _load_completed(
+    original: Recording, file: Path, settings: PrepareSettings, left_out: Sequence[Span]
+) -> TranscodeResult | None:
     """What an earlier call made of the same original; None where it is to be made.
 
     Raises ManifestError where that was made with other settings.
@@ -101,8 +108,10 @@ def _completed(
         return None
     try:
         record = json.loads(note.read_text(encoding="utf-8"))
-        before = Settings(**record.pop("settings"))
-        found = Rewritten(**record | {"recording": recording_of(record["recording"], str(note))})
+        before = PrepareSettings(**record.pop("settings"))
+        found = TranscodeResult(
+            **record | {"recording": recording_from(record["recording"], str(note))}
+        )
     except (ValueError, TypeError, KeyError, ManifestError):
         return None
     if before != settings:
@@ -119,7 +128,9 @@ def _completed(
     return replace(found, recording=moved) if unchanged else None
 
 
-def _require_room(originals: Sequence[Recording], done: dict[str, Rewritten], out: Path) -> None:
+def _warn_if_disk_is_small(
+    originals: Sequence[Recording], done: dict[str, TranscodeResult], out: Path
+) -> None:
     """Says early what a full disk would say late; a guess that errs on the small side."""
     hours = sum(o.seconds for o in originals if o.path not in done) / 3600
     out.mkdir(parents=True, exist_ok=True)

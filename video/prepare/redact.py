@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from video.discover import read_text
-from video.exclude import names_of
+from video.exclude import recording_names
 from video.manifest import ManifestError
 from video.recording import Recording, Span
 
@@ -28,7 +28,7 @@ def read_spans(file: Path, recordings: Sequence[Recording]) -> dict[str, list[Sp
             )
     by_name: dict[str, set[str]] = defaultdict(set)
     for recording in recordings:
-        for name in names_of(recording):
+        for name in recording_names(recording):
             by_name[name].add(recording.path)
     spans: dict[str, list[Span]] = defaultdict(list)
     for row in rows:

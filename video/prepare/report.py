@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from video.prepare.settings import Settings
-from video.prepare.transcode import Rewritten
+from video.prepare.settings import PrepareSettings
+from video.prepare.transcode import TranscodeResult
 from video.recording import UnreadableVideo
-from video.text_table import clock, table
+from video.text_table import format_table, format_time
 
 HEADER = ("size", "frames/s", "length", "before", "after", "ratio", "GB/hour", "PSNR", "path")
 
 
 def report(
-    rewritten: Sequence[Rewritten],
+    rewritten: Sequence[TranscodeResult],
     failures: Sequence[UnreadableVideo],
-    settings: Settings,
+    settings: PrepareSettings,
     out: Path,
 ) -> str:
     """A line for all recordings, and one for each; paths start at `out`."""
     lines = [summary(rewritten, settings), ""]
-    lines += table([HEADER, *(_row(one, out) for one in rewritten)])
+    lines += format_table([HEADER, *(_row(one, out) for one in rewritten)])
     for one in rewritten:
         if one.left_out or one.damaged:
             seconds = sum(end - begin for begin, end in one.left_out)
@@ -33,7 +33,7 @@ def report(
     return "\n".join(lines)
 
 
-def summary(rewritten: Sequence[Rewritten], settings: Settings) -> str:
+def summary(rewritten: Sequence[TranscodeResult], settings: PrepareSettings) -> str:
     """How many, how large before and after, and the lowest quality."""
     before = sum(one.original_bytes for one in rewritten)
     after = sum(one.recording.bytes or 0 for one in rewritten)
@@ -46,12 +46,12 @@ def summary(rewritten: Sequence[Rewritten], settings: Settings) -> str:
     )
 
 
-def _row(one: Rewritten, out: Path) -> tuple[str, ...]:
+def _row(one: TranscodeResult, out: Path) -> tuple[str, ...]:
     recording, after = one.recording, one.recording.bytes or 0
     return (
         f"{recording.width}x{recording.height}",
         f"{recording.fps:.4g}",
-        clock(recording.seconds),
+        format_time(recording.seconds),
         f"{one.original_bytes / 1e6:.1f} MB",
         f"{after / 1e6:.1f} MB",
         f"{after / max(one.original_bytes, 1):.2f}",

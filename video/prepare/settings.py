@@ -6,22 +6,22 @@ from typing import Literal, NamedTuple
 from video.discover import PACK_SUFFIX
 from video.recording import FieldOfView, Recording
 
-Form = Literal["jpeg", "h264"]
-SUFFIX: dict[Form, str] = {"jpeg": PACK_SUFFIX, "h264": ".mp4"}
-DEFAULT_QUALITY: dict[Form, int] = {"jpeg": 85, "h264": 23}
+PreparedFormat = Literal["jpeg", "h264"]
+PREPARED_SUFFIX: dict[PreparedFormat, str] = {"jpeg": PACK_SUFFIX, "h264": ".mp4"}
+DEFAULT_QUALITY: dict[PreparedFormat, int] = {"jpeg": 85, "h264": 23}
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrepareSettings:
     """How recordings are rewritten; the same for all of a folder."""
 
-    form: Form
+    form: PreparedFormat
     short_side: int  # pixels; a smaller recording keeps its size
     frame_rate: float | None  # frames a second at most; None: all frames
     quality: int  # of JPEG, 1 to 95, the more the better; of H.264 crf, the less the better
     crop_view: bool  # cut the surroundings of the field of view off
 
-    def differences(self, other: "Settings") -> str:
+    def differences(self, other: "PrepareSettings") -> str:
         """Where another's values differ, in words."""
         pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
         return ", ".join(f"{name} was {was}, is {now}" for name, was, now in pairs if was != now)
@@ -39,7 +39,7 @@ class Geometry(NamedTuple):
     view: FieldOfView | None  # in what is kept
 
 
-def geometry(recording: Recording, settings: Settings) -> Geometry:
+def geometry(recording: Recording, settings: PrepareSettings) -> Geometry:
     """The scaling and the cut for a recording."""
     height, width = recording.shape
     box = (0.0, 0.0, 1.0, width / height)
@@ -52,7 +52,7 @@ def geometry(recording: Recording, settings: Settings) -> Geometry:
     kept_width = min(_even((right - left) * scale), columns // 2 * 2)
     first_row = min(round(top * scale), rows - kept_height)
     first_column = min(round(left * scale), columns - kept_width)
-    view = _moved(recording.view, rows, first_row, first_column, kept_height)
+    view = _crop_view(recording.view, rows, first_row, first_column, kept_height)
     return Geometry(rows, columns, first_row, first_column, kept_height, kept_width, view)
 
 
@@ -60,7 +60,7 @@ def _even(length: float) -> int:
     return max(2 * round(length / 2), 2)
 
 
-def _moved(
+def _crop_view(
     view: FieldOfView | None, rows: int, top: int, left: int, height: int
 ) -> FieldOfView | None:
     """A field of view in shares of the height of what was cut out."""

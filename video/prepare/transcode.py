@@ -12,22 +12,23 @@ from jaxtyping import UInt8
 
 from video.atomic_write import atomic_writer
 from video.encode import FAST_TO_READ, encode_jpeg, write_h264
-from video.fingerprint import size_of
-from video.manifest import row_of
-from video.prepare.settings import SUFFIX, Geometry, Settings, geometry
-from video.readers import read_frames, verify
-from video.readers.container import early
+from video.fingerprint import total_bytes
+from video.manifest import row_from
+from video.prepare.settings import PREPARED_SUFFIX, Geometry, PrepareSettings, geometry
+from video.readers import verify
+from video.readers.container import timestamp_tolerance
 from video.readers.jpeg_pack import write_pack
 from video.readers.probe import holes_between
-from video.readers.sequential import Frame, Whole
-from video.recording import Recording, Span, UnreadableVideo, join_spans
+from video.readers.random_access import read_frames
+from video.readers.sequential import DecodedFrame, SequentialDecoder
+from video.recording import Recording, Span, UnreadableVideo, merge_spans
 from video.worker_processes import ReportProgress
 
 COMPARED = 32  # frames of a recording whose loss of quality is measured
 
 
 @dataclass(frozen=True)
-class Rewritten:
+class TranscodeResult:
     """A prepared recording, and what became of it."""
 
     recording: Recording
@@ -37,19 +38,19 @@ class Rewritten:
     damaged: int  # frames of the original that could not be decoded
 
 
-def rewrite(
+def transcode(
     original: Recording,
     file: Path,
-    settings: Settings,
+    settings: PrepareSettings,
     left_out: Sequence[Span],
     tell: ReportProgress,
-) -> Rewritten:
+) -> TranscodeResult:
     """Writes the prepared form of a recording and reads it again.
 
     The file is complete or absent; beside it stands NAME.json, written last, which says that it
     is. Raises UnreadableVideo for the original, OSError where nothing can be written.
     """
-    passing = _Passing(original, settings, left_out, tell)
+    passing = _FrameFilter(original, settings, left_out, tell)
     file.parent.mkdir(parents=True, exist_ok=True)
     fps = min(settings.frame_rate or original.fps, original.fps)
     if settings.form == "jpeg":
@@ -57,42 +58,42 @@ def rewrite(
         write_pack(
             file,
             pictures,
-            lambda: json.dumps(row_of(_described(original, file, fps, passing))).encode(),
+            lambda: json.dumps(row_from(_prepared_row(original, file, fps, passing))).encode(),
         )
     else:
         options = FAST_TO_READ | {"crf": str(settings.quality)}
         write_h264(file, passing.frames(), fps, options)
-    prepared = replace(_described(original, file, fps, passing), bytes=file.stat().st_size)
-    prepared = _verified(prepared, tell)
-    rewritten = Rewritten(
+    prepared = replace(_prepared_row(original, file, fps, passing), bytes=file.stat().st_size)
+    prepared = _verify(prepared, tell)
+    rewritten = TranscodeResult(
         prepared,
-        original.bytes or size_of(original.path),
+        original.bytes or total_bytes(original.path),
         passing.psnr(prepared),
         list(left_out),
         len(passing.whole.lost),
     )
-    record = asdict(rewritten) | {"recording": row_of(prepared), "settings": asdict(settings)}
+    record = asdict(rewritten) | {"recording": row_from(prepared), "settings": asdict(settings)}
     with atomic_writer(file.with_suffix(".json")) as draft:
         draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return rewritten
 
 
-class _Passing:
+class _FrameFilter:
     """The frames of a recording that are kept, scaled and cut, and some of them remembered."""
 
     def __init__(
         self,
         original: Recording,
-        settings: Settings,
+        settings: PrepareSettings,
         left_out: Sequence[Span],
         tell: ReportProgress,
     ) -> None:
         self._original, self._settings, self._tell = original, settings, tell
         self.left_out = list(left_out)
         self.geometry: Geometry = geometry(original, settings)
-        self.whole = Whole(original)
+        self.whole = SequentialDecoder(original)
         self.times: list[float] = []
-        rng = verify.rng_of(original.path)
+        rng = verify.rng_for(original.path)
         self._due = sorted(rng.uniform(0, original.seconds, COMPARED).tolist())
         self._remembered: list[tuple[float, UInt8[np.ndarray, "h w c"]]] = []
 
@@ -101,7 +102,7 @@ class _Passing:
         for number, frame in enumerate(self._at_rate()):
             if number % 50 == 0:
                 self._tell(min(frame.time / self._original.seconds, 0.99))
-            pixels = frame.picture(rows, columns)[top : top + height, left : left + width]
+            pixels = frame.pixels(rows, columns)[top : top + height, left : left + width]
             pixels = np.ascontiguousarray(pixels)
             self.times.append(frame.time)
             while self._due and self._due[0] <= frame.time:
@@ -114,15 +115,15 @@ class _Passing:
         if not self._remembered:
             self._remembered.append((frame.time, pixels))
 
-    def _at_rate(self) -> Iterator[Frame]:
+    def _at_rate(self) -> Iterator[DecodedFrame]:
         """Of the frames that are not left out, those shown at the ticks of the frame rate."""
         rate = self._settings.frame_rate
         kept = (frame for frame in self.whole if not self._is_left_out(frame.time))
         if rate is None or rate >= self._original.fps:
             yield from kept
             return
-        tolerance = early(self._original.fps)
-        before: Frame | None = None
+        tolerance = timestamp_tolerance(self._original.fps)
+        before: DecodedFrame | None = None
         for frame in kept:
             if before is not None and _tick(before.time - tolerance, rate) < frame.time - tolerance:
                 yield before
@@ -156,15 +157,15 @@ def _luma(pixels: UInt8[np.ndarray, "h w c"]) -> np.ndarray:
     return pixels @ np.array([0.299, 0.587, 0.114])
 
 
-def _described(original: Recording, file: Path, fps: float, passing: _Passing) -> Recording:
+def _prepared_row(original: Recording, file: Path, fps: float, passing: _FrameFilter) -> Recording:
     """The prepared recording on its original's axis of time."""
     times = passing.times
     end = min(times[-1] + 1 / fps, max(original.seconds, times[-1] + 1 / original.fps))
-    holes = join_spans([*original.holes, *passing.left_out, *holes_between(times, fps)])
+    holes = merge_spans([*original.holes, *passing.left_out, *holes_between(times, fps)])
     return replace(
         original,
         path=str(file),
-        reader="pack" if file.suffix == SUFFIX["jpeg"] else "pyav",
+        reader="pack" if file.suffix == PREPARED_SUFFIX["jpeg"] else "pyav",
         fps=fps,
         frames=len(times),
         seconds=end,
@@ -184,7 +185,7 @@ def _described(original: Recording, file: Path, fps: float, passing: _Passing) -
     )
 
 
-def _verified(prepared: Recording, tell: ReportProgress) -> Recording:
+def _verify(prepared: Recording, tell: ReportProgress) -> Recording:
     """The prepared recording, after random places of it were compared."""
     groups = verify.draw_times(prepared, 4, np.random.default_rng(0))
-    return verify.choose_reader(prepared, "pyav", groups, verify.decoded_before(prepared), tell)
+    return verify.choose_reader(prepared, "pyav", groups, verify.sequential_truth(prepared), tell)

@@ -13,33 +13,35 @@ from av.video.stream import VideoStream
 
 from video.recording import Recording, UnreadableVideo
 
-WITHOUT_STAMPS = frozenset({"avi"})  # stores none, and the guesses of its demuxer are out of order
-EARLY = 0.01  # seconds: stamps are rounded
+FORMATS_WITHOUT_TIMESTAMPS = frozenset(
+    {"avi"}
+)  # stores none, and the guesses of its demuxer are out of order
+MAX_TOLERANCE = 0.01  # seconds: stamps are rounded
 
 
-def early(fps: float) -> float:
+def timestamp_tolerance(fps: float) -> float:
     """Seconds before its stamp from which on a frame counts as shown: half a frame at most."""
-    return min(EARLY, 0.5 / fps)
+    return min(MAX_TOLERANCE, 0.5 / fps)
 
 
 class Clock(NamedTuple):
     """Turns seconds from a recording's time 0 into its stamps, or into numbers of frames."""
 
-    stamped: bool
+    has_timestamps: bool
     origin: float
     unit: float  # seconds
     frame: float  # seconds from a frame to the next, on average
 
     def latest(self, time: float) -> int:
         """The latest stamp that a frame shown at `time` may bear."""
-        return math.floor((self.origin + time + min(EARLY, self.frame / 2)) / self.unit)
+        return math.floor((self.origin + time + min(MAX_TOLERANCE, self.frame / 2)) / self.unit)
 
     def seconds(self, stamp: int) -> float:
         return stamp * self.unit - self.origin
 
 
 @contextmanager
-def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A file and its first moving picture; failures get its name."""
     try:
         if Path(path).stat().st_size == 0:
@@ -58,14 +60,14 @@ def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UnreadableVideo(path, f"cannot be decoded ({error.strerror or error})") from None
 
 
-def is_stamped(container: InputContainer) -> bool:
-    return container.format.name not in WITHOUT_STAMPS
+def has_timestamps(container: InputContainer) -> bool:
+    return container.format.name not in FORMATS_WITHOUT_TIMESTAMPS
 
 
-def clock_of(recording: Recording, container: InputContainer, stream: VideoStream) -> Clock:
+def clock_for(recording: Recording, container: InputContainer, stream: VideoStream) -> Clock:
     """The file's clock; frames of a container without stamps are counted instead."""
     frame = 1 / recording.fps
-    if not is_stamped(container):
+    if not has_timestamps(container):
         return Clock(False, 0.0, frame, frame)
     assert stream.time_base is not None
     return Clock(True, recording.first, float(stream.time_base), frame)

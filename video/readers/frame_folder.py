@@ -15,14 +15,14 @@ from video.recording import UnreadableVideo
 LISTINGS = 16  # of folders, kept by a process: some hundred kilobytes each
 
 
-class Listing(NamedTuple):
+class FolderListing(NamedTuple):
     """The pictures of a folder, ascending by number."""
 
     numbers: Int64[np.ndarray, " n"]
     names: np.ndarray
 
 
-def list_pictures(folder: str) -> Listing:
+def list_images(folder: str) -> FolderListing:
     """Raises UnreadableVideo where names do not tell an order: two numbers alike, two prefixes."""
     try:
         names = [file.name for file in Path(folder).iterdir()]
@@ -39,13 +39,13 @@ def list_pictures(folder: str) -> Listing:
         if one == other:
             raise UnreadableVideo(folder, f"{name} and {second} have one number; remove one")
     numbers = np.array([number for number, _ in numbered], np.int64)
-    return Listing(numbers, np.array([name for _, name in numbered]))
+    return FolderListing(numbers, np.array([name for _, name in numbered]))
 
 
-kept_listing = lru_cache(LISTINGS)(list_pictures)
+cached_listing = lru_cache(LISTINGS)(list_images)
 
 
-def picture_size(folder: str, name: str) -> tuple[int, int]:
+def image_size(folder: str, name: str) -> tuple[int, int]:
     """Height and width."""
     try:
         with Image.open(Path(folder, name), formats=["JPEG", "PNG"]) as picture:

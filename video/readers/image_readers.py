@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from video.readers import jpeg_pack
-from video.readers.container import early
-from video.readers.frame_folder import kept_listing
+from video.readers.container import timestamp_tolerance
+from video.readers.frame_folder import cached_listing
 from video.recording import Recording, UnreadableVideo
 
 FAST = {"fastdct": True, "fastupsample": True}  # a seventh less time, a fraction of a grey level
@@ -21,14 +21,14 @@ MOST_PIXELS = 2**26  # of a picture: more is no frame of a video
 def read_pack(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`."""
+    """See `random_access.read_frames`."""
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
-    with jpeg_pack.opened(recording.path) as prepared:
-        numbers = prepared.shown_at([time + early(recording.fps) for time in times])
+    with jpeg_pack.open_pack(recording.path) as prepared:
+        numbers = prepared.indices_at([time + timestamp_tolerance(recording.fps) for time in times])
         if numbers[0] < 0 or times[-1] > recording.seconds:
             at = times[0] if numbers[0] < 0 else times[-1]
             raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
-        pictures = prepared.pictures_of(sorted(set(numbers)))
+        pictures = prepared.read_images(sorted(set(numbers)))
         for place, number in enumerate(numbers):
             if place and number == numbers[place - 1]:
                 clip[place] = clip[place - 1]
@@ -40,9 +40,11 @@ def read_pack(
 def read_folder(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`; a picture is shown until the next one comes."""
-    listing = kept_listing(recording.path)
-    wanted = (np.asarray(times) + early(recording.fps) + recording.first) * recording.fps
+    """See `random_access.read_frames`; a picture is shown until the next one comes."""
+    listing = cached_listing(recording.path)
+    wanted = (
+        np.asarray(times) + timestamp_tolerance(recording.fps) + recording.first
+    ) * recording.fps
     places = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
     if places[0] < 0 or times[-1] > recording.seconds:
         at = times[0] if places[0] < 0 else times[-1]
@@ -52,11 +54,11 @@ def read_folder(
         if n and place == places[n - 1]:
             clip[n] = clip[n - 1]
         else:
-            _read_picture(recording.path, str(listing.names[place]), clip[n])
+            _read_image(recording.path, str(listing.names[place]), clip[n])
     return clip
 
 
-def _read_picture(folder: str, name: str, into: UInt8[np.ndarray, "y x 3"]) -> None:
+def _read_image(folder: str, name: str, into: UInt8[np.ndarray, "y x 3"]) -> None:
     try:
         data = Path(folder, name).read_bytes()
     except OSError as error:

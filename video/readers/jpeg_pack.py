@@ -24,30 +24,30 @@ TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the 
 MAGIC = b"framesv1"
 
 
-class Pack(NamedTuple):
+class JpegPack(NamedTuple):
     """An open prepared recording."""
 
     path: str
     descriptor: int
     begin: int  # of the index
-    pictures: int
+    images: int
     description_bytes: int
 
     def description(self) -> bytes:
         """What the writer said of the recording."""
-        begin = self.begin + 20 * self.pictures + 8
+        begin = self.begin + 20 * self.images + 8
         return os.pread(self.descriptor, self.description_bytes, begin)
 
     def times(self, first: int, until: int) -> np.ndarray:
         """Of pictures `first` to `until`, in seconds."""
         return self._column("<f8", self.begin, first, until)
 
-    def pictures_of(self, numbers: Sequence[int]) -> dict[int, bytes]:
+    def read_images(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """JPEGs by their ascending numbers; raises UnreadableVideo where bytes were altered."""
         first, until = numbers[0], numbers[-1] + 1
-        offsets = self.begin + 8 * self.pictures
+        offsets = self.begin + 8 * self.images
         begins = self._column("<u8", offsets, first, until + 1).tolist()
-        checksums = offsets + 8 * (self.pictures + 1)
+        checksums = offsets + 8 * (self.images + 1)
         expected = self._column("<u4", checksums, first, until).tolist()
         found = {}
         for number in numbers:
@@ -59,9 +59,9 @@ class Pack(NamedTuple):
             found[number] = data
         return found
 
-    def shown_at(self, times: Sequence[float]) -> list[int]:
+    def indices_at(self, times: Sequence[float]) -> list[int]:
         """For ascending times, the number of the last picture not after each; -1: there is none."""
-        numbers = range(self.pictures)  # a time is read only where it is looked at
+        numbers = range(self.images)  # a time is read only where it is looked at
         first = bisect_right(numbers, times[0], key=self._time) - 1
         last = bisect_right(numbers, times[-1], lo=max(first, 0), key=self._time) - 1
         stored = self.times(max(first, 0), last + 1)
@@ -82,28 +82,28 @@ class Pack(NamedTuple):
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Pack]:
+def open_pack(path: str) -> Iterator[JpegPack]:
     """Opens a pack; raises UnreadableVideo where it is none, or not whole."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
     try:
-        yield _pack_of(path, descriptor)
+        yield _parse_trailer(path, descriptor)
     except OSError as error:
         raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
     finally:
         os.close(descriptor)
 
 
-def _pack_of(path: str, descriptor: int) -> Pack:
+def _parse_trailer(path: str, descriptor: int) -> JpegPack:
     size = os.fstat(descriptor).st_size
     trailer = os.pread(descriptor, TRAILER.size, max(size - TRAILER.size, 0))
     if len(trailer) == TRAILER.size:
         begin, pictures, description, magic = TRAILER.unpack(trailer)
         whole = begin + 20 * pictures + 8 + description + TRAILER.size == size
         if magic == MAGIC and pictures and whole:
-            return Pack(path, descriptor, begin, pictures, description)
+            return JpegPack(path, descriptor, begin, pictures, description)
     raise UnreadableVideo(path, "is no prepared recording, or cut off; prepare it again")
 
 

@@ -10,10 +10,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from video.discover import PACK_SUFFIX
-from video.manifest import ManifestError, recording_of
+from video.manifest import ManifestError, recording_from
 from video.readers import jpeg_pack
-from video.readers.container import is_stamped, opened
-from video.readers.frame_folder import list_pictures, picture_size
+from video.readers.container import has_timestamps, open_container
+from video.readers.frame_folder import image_size, list_images
 from video.recording import Recording, Span, UnreadableVideo
 
 END_SECONDS = 2  # looked at for the last frame, which need not be the last packet
@@ -45,19 +45,19 @@ def holes_between(times: list[float], fps: float) -> tuple[Span, ...]:
 
 
 def _probe_pack(path: str) -> Recording:
-    with jpeg_pack.opened(path) as prepared:
+    with jpeg_pack.open_pack(path) as prepared:
         try:
-            recording = recording_of(json.loads(prepared.description()), path)
+            recording = recording_from(json.loads(prepared.description()), path)
         except (ManifestError, ValueError, AttributeError) as error:
             raise UnreadableVideo(path, f"has a damaged description ({error})") from None
     return replace(recording, path=path)
 
 
 def _probe_folder(path: str, fps: float) -> Recording:
-    listing = list_pictures(path)
+    listing = list_images(path)
     if not len(listing.numbers):
         raise UnreadableVideo(path, "holds no numbered pictures")
-    height, width = picture_size(path, str(listing.names[0]))
+    height, width = image_size(path, str(listing.names[0]))
     first = int(listing.numbers[0])
     times = [(number - first) / fps for number in listing.numbers.tolist()]
     return Recording(
@@ -74,12 +74,12 @@ def _probe_folder(path: str, fps: float) -> Recording:
 
 
 def _probe_video(path: str) -> Recording:
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         frame = next(container.decode(stream), None)
         rate, base = stream.average_rate or stream.guessed_rate, stream.time_base
         if frame is None or not rate or base is None:
             raise UnreadableVideo(path, "holds no frame that can be decoded")
-        fps, first, stamped = float(rate), 0.0, is_stamped(container)
+        fps, first, stamped = float(rate), 0.0, has_timestamps(container)
         if stamped:
             first = float((frame.pts or 0) * base)
             seconds = float(_last_stamp(container, stream) * base) - first + 1 / fps
@@ -87,7 +87,7 @@ def _probe_video(path: str) -> Recording:
         rotation = -frame.rotation % 360
         width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
     if not stamped:
-        with opened(path) as (container, stream):
+        with open_container(path) as (container, stream):
             seconds = sum(1 for packet in container.demux(stream) if packet.size) / fps
     if seconds < announced - max(CUT_SECONDS, 4 / fps):
         raise UnreadableVideo(

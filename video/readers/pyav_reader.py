@@ -17,7 +17,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from video.readers.container import Clock, clock_of, opened
+from video.readers.container import Clock, clock_for, open_container
 from video.recording import Recording, UnreadableVideo
 
 # Seconds before the first wanted frame at which decoding may start; the last is the file's start.
@@ -25,17 +25,17 @@ from video.recording import Recording, UnreadableVideo
 RUN_UPS = (0.0, 10.0, 60.0, math.inf)
 
 
-def read_by_stamp(
+def read_by_timestamp(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`; seeks to the last key frame before the first time."""
+    """See `random_access.read_frames`; seeks to the last key frame before the first time."""
     return _read(recording, times, rows, columns, RUN_UPS)
 
 
 def read_sequentially(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `video.readers.read_frames`; decodes from the beginning of the file."""
+    """See `random_access.read_frames`; decodes from the beginning of the file."""
     return _read(recording, times, rows, columns, RUN_UPS[-1:])
 
 
@@ -44,7 +44,7 @@ def read_after(
 ) -> UInt8[np.ndarray, "t h w c"]:
     """The same frames, by decoding all from `run_up` seconds before the first of them."""
     longer = [run_up, *(other for other in RUN_UPS if other > run_up)]
-    shown = _shown_after(recording, times, longer, thrifty=False)
+    shown = _decode_after_seek(recording, times, longer, thrifty=False)
     return convert(shown, rows, columns, recording.rotation)
 
 
@@ -52,31 +52,31 @@ def _read(
     recording: Recording, times: Sequence[float], rows: int, columns: int, run_ups: Sequence[float]
 ) -> UInt8[np.ndarray, "t h w c"]:
     try:
-        shown = _shown_after(recording, times, run_ups, thrifty=True)
+        shown = _decode_after_seek(recording, times, run_ups, thrifty=True)
     except UnreadableVideo:  # perhaps for want of what thrift left out
-        shown = _shown_after(recording, times, run_ups, thrifty=False)
+        shown = _decode_after_seek(recording, times, run_ups, thrifty=False)
     return convert(shown, rows, columns, recording.rotation)
 
 
-def _shown_after(
+def _decode_after_seek(
     recording: Recording, times: Sequence[float], run_ups: Sequence[float], thrifty: bool
 ) -> list[VideoFrame]:
     """The frames shown at `times`, found with the first run-up that is long enough."""
     for run_up in run_ups:
-        with opened(recording.path) as (container, stream):
-            clock = clock_of(recording, container, stream)
-            if clock.stamped and run_up < math.inf:
+        with open_container(recording.path) as (container, stream):
+            clock = clock_for(recording, container, stream)
+            if clock.has_timestamps and run_up < math.inf:
                 start = recording.first + max(times[0] - run_up, 0.0)
                 container.seek(math.floor(start / clock.unit), stream=stream)
             limits = [clock.latest(time) for time in times]
-            decoding = _Decoding(container, stream, clock, limits if thrifty else None)
-            shown = _shown_at(times, limits, recording, clock, decoding)
+            decoding = _PacketDecoder(container, stream, clock, limits if thrifty else None)
+            shown = _select_frames(times, limits, recording, clock, decoding)
             if shown is not None:
                 return shown
     raise UnreadableVideo(recording.path, f"no frame can be decoded at {times[0]:.2f} s")
 
 
-class _Decoding:
+class _PacketDecoder:
     """Frames with their stamps in the order of display, and the stamps that packets announced.
 
     Given the latest stamps of all frames that are wanted, it leaves out others that no frame
@@ -91,7 +91,7 @@ class _Decoding:
         limits: Sequence[int] | None,
     ) -> None:
         self._container, self._stream, self._clock = container, stream, clock
-        self._limits = limits if clock.stamped else None
+        self._limits = limits if clock.has_timestamps else None
         self._announced: list[int] = []
 
     def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
@@ -99,13 +99,13 @@ class _Decoding:
         codec: CodecContext = self._stream.codec_context
         for packet in self._container.demux(self._stream):
             if packet.size and not packet.is_discard:
-                stamp = packet.pts if self._clock.stamped else len(self._announced)
+                stamp = packet.pts if self._clock.has_timestamps else len(self._announced)
                 if stamp is not None:
                     self._announced.append(stamp)
             if self._limits is not None:
                 codec.skip_frame = "DEFAULT" if self._is_wanted(packet) else "NONREF"
             for frame in packet.decode():
-                stamp = frame.pts if self._clock.stamped else number
+                stamp = frame.pts if self._clock.has_timestamps else number
                 if stamp is None or (before is not None and stamp <= before):
                     raise UnreadableVideo(
                         self._container.name, f"time stamp {stamp} does not follow {before}"
@@ -128,12 +128,12 @@ class _Decoding:
         return max((stamp for stamp in self._announced if stamp <= latest), default=None)
 
 
-def _shown_at(
+def _select_frames(
     times: Sequence[float],
     limits: Sequence[int],
     recording: Recording,
     clock: Clock,
-    decoding: _Decoding,
+    decoding: _PacketDecoder,
 ) -> list[VideoFrame] | None:
     """The frames shown at `times`; None where decoding began after the first of them."""
     chosen: list[VideoFrame] = []
@@ -142,7 +142,9 @@ def _shown_at(
         while len(chosen) < len(limits) and following > limits[len(chosen)]:
             if shown is None:
                 return None
-            chosen.append(_sound(shown, stamp, decoding.due(limits[len(chosen)]), recording, clock))
+            chosen.append(
+                _require_intact(shown, stamp, decoding.due(limits[len(chosen)]), recording, clock)
+            )
         if len(chosen) == len(limits):
             return chosen
         stamp, shown = following, frame
@@ -154,11 +156,11 @@ def _shown_at(
             recording.path, f"ends at {end:.2f} s, before the frame at {times[-1]:.2f} s"
         )
     for limit in limits[len(chosen) :]:
-        chosen.append(_sound(shown, stamp, decoding.due(limit), recording, clock))
+        chosen.append(_require_intact(shown, stamp, decoding.due(limit), recording, clock))
     return chosen
 
 
-def _sound(
+def _require_intact(
     frame: VideoFrame, stamp: int, due: int | None, recording: Recording, clock: Clock
 ) -> VideoFrame:
     """The frame itself; raises UnreadableVideo where it is damaged or not the one that was due."""

@@ -8,25 +8,26 @@ import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
-from video.readers import jpeg_pack, read_frames
-from video.readers.container import clock_of, opened
-from video.readers.frame_folder import list_pictures
+from video.readers import jpeg_pack
+from video.readers.container import clock_for, open_container
+from video.readers.frame_folder import list_images
 from video.readers.pyav_reader import convert
+from video.readers.random_access import read_frames
 from video.recording import Recording, UnreadableVideo
 
-Picture = Callable[[int, int], UInt8[np.ndarray, "rows columns 3"]]
+FramePixels = Callable[[int, int], UInt8[np.ndarray, "rows columns 3"]]
 
 
-class Frame(NamedTuple):
+class DecodedFrame(NamedTuple):
     """A frame of a whole recording; `picture(rows, columns)` gives its pixels."""
 
     time: float  # seconds from time 0
     is_key: bool
     interlaced: bool
-    picture: Picture
+    pixels: FramePixels
 
 
-class Whole:
+class SequentialDecoder:
     """A recording from its first frame to its last; after that, what it lost.
 
     A frame that is damaged does not come, and is counted; a recording that cannot be opened raises
@@ -39,12 +40,12 @@ class Whole:
         self.lost: list[float] = []  # times of frames that are there and cannot be decoded
         self.errors = 0  # packets that the decoder refused
 
-    def __iter__(self) -> Iterator[Frame]:
-        if self._recording.in_pictures:
+    def __iter__(self) -> Iterator[DecodedFrame]:
+        if self._recording.is_image_sequence:
             return self._pictures()
         return self._video()
 
-    def _pictures(self) -> Iterator[Frame]:
+    def _pictures(self) -> Iterator[DecodedFrame]:
         recording = self._recording
         times = _times_of_pictures(recording)
         self.announced = len(times)
@@ -54,18 +55,18 @@ class Whole:
             except UnreadableVideo:
                 self.lost.append(time)
                 continue
-            yield Frame(time, True, False, _scaled(native))
+            yield DecodedFrame(time, True, False, _scaled(native))
 
-    def _video(self) -> Iterator[Frame]:
+    def _video(self) -> Iterator[DecodedFrame]:
         recording = self._recording
         due: set[int] = set()  # stamps that were announced and did not come yet
-        with opened(recording.path) as (container, stream):
-            clock = clock_of(recording, container, stream)
+        with open_container(recording.path) as (container, stream):
+            clock = clock_for(recording, container, stream)
             self.announced = stream.frames
             announced, number, before = 0, 0, None
             for packet in container.demux(stream):
                 if packet.size and not packet.is_discard:
-                    stamp = packet.pts if clock.stamped else announced
+                    stamp = packet.pts if clock.has_timestamps else announced
                     announced += 1
                     due |= {stamp} if stamp is not None else set()
                 try:
@@ -74,7 +75,7 @@ class Whole:
                     self.errors += 1
                     continue
                 for frame in frames:
-                    stamp = frame.pts if clock.stamped else number
+                    stamp = frame.pts if clock.has_timestamps else number
                     number += 1
                     if stamp is None or (before is not None and stamp <= before):
                         self.errors += 1
@@ -84,24 +85,24 @@ class Whole:
                         continue
                     due.discard(stamp)
                     picture = _converted(frame, recording.rotation)
-                    yield Frame(
+                    yield DecodedFrame(
                         clock.seconds(stamp), frame.key_frame, frame.interlaced_frame, picture
                     )
             self.lost = sorted(clock.seconds(stamp) for stamp in due)
 
 
-def _converted(frame: VideoFrame, rotation: int) -> Picture:
+def _converted(frame: VideoFrame, rotation: int) -> FramePixels:
     return lambda rows, columns: convert([frame], rows, columns, rotation)[0]
 
 
-def _scaled(native: UInt8[np.ndarray, "y x 3"]) -> Picture:
+def _scaled(native: UInt8[np.ndarray, "y x 3"]) -> FramePixels:
     frame = av.VideoFrame.from_ndarray(native, format="rgb24")
     return lambda rows, columns: convert([frame], rows, columns, 0)[0]
 
 
 def _times_of_pictures(recording: Recording) -> list[float]:
-    if recording.reader == "pack":
-        with jpeg_pack.opened(recording.path) as prepared:
-            return list(map(float, prepared.times(0, prepared.pictures)))
-    numbers = list_pictures(recording.path).numbers
+    if recording.kind == "pack":
+        with jpeg_pack.open_pack(recording.path) as prepared:
+            return list(map(float, prepared.times(0, prepared.images)))
+    numbers = list_images(recording.path).numbers
     return [number / recording.fps - recording.first for number in numbers.tolist()]

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from video.readers import read_frames
 from video.readers.pyav_reader import read_after
-from video.recording import ReaderName, Recording, UnreadableVideo
+from video.readers.random_access import read_frames
+from video.readers.registry import READERS
+from video.recording import Recording, UnreadableVideo
 
 ROWS, COLUMNS = 48, 64  # frames are compared at this size
-COLOURS = 8.0  # grey levels by which another library's colours may differ
 NEARER = 0.25  # grey levels by which a neighbour must be nearer to be the frame that was returned
 RUN_UP = 20.0  # seconds of sequential decoding before a place, where not all is decoded
 
 Truth = Callable[[Sequence[float]], UInt8[np.ndarray, "t y x c"]]
 
 
-def decoded_before(recording: Recording) -> Truth:
+def sequential_truth(recording: Recording) -> Truth:
     """Frames by sequential decoding that begins well before them."""
 
     def truth(times: Sequence[float]) -> UInt8[np.ndarray, "t y x c"]:
@@ -29,7 +29,7 @@ def decoded_before(recording: Recording) -> Truth:
     return truth
 
 
-def rng_of(path: str) -> np.random.Generator:
+def rng_for(path: str) -> np.random.Generator:
     """Randomness for what is tried of a recording: the same each time, wherever it lies."""
     return np.random.default_rng(zlib.crc32(Path(path).name.encode()))
 
@@ -49,10 +49,10 @@ def draw_times(recording: Recording, places: int, rng: np.random.Generator) -> l
 
 def choose_reader(
     recording: Recording,
-    preferred: ReaderName,
+    preferred: str,
     groups: Sequence[Sequence[float]],
     truth: Truth,
-    tell: Callable[[float], None],
+    report_progress: Callable[[float], None],
 ) -> Recording:
     """The recording with the first reader that reads it rightly at all times of all groups.
 
@@ -60,35 +60,36 @@ def choose_reader(
     UnreadableVideo where none does, with what each did. Single pictures have one reader and nothing
     to compare with: they are only read.
     """
-    if recording.in_pictures:
+    if recording.is_image_sequence:
         for times in groups:
-            tell(0.0)
+            report_progress(0.0)
             read_frames(recording, times, ROWS, COLUMNS)
         return replace(recording, verified=f"{len(groups)} places")
     expected = []
     for times in groups:
-        tell(0.0)
+        report_progress(0.0)
         expected.append(truth(times))
-    candidates: list[ReaderName] = [preferred, "decord" if preferred == "pyav" else "pyav"]
-    if recording.reader == "sequential":  # has no time stamps
-        candidates = ["sequential"]
+    candidates = [preferred, *(name for name, reader in READERS.items() if reader.fallback)]
+    if not READERS[recording.reader].needs_timestamps:  # the container has none
+        candidates = [name for name in candidates if not READERS[name].needs_timestamps]
     faults = []
-    for name in dict.fromkeys([*candidates, "sequential"]):
-        tell(0.0)
+    for name in dict.fromkeys(candidates):
+        report_progress(0.0)
         candidate = replace(recording, reader=name)
-        fault = _fault(candidate, groups, expected)
+        fault = _find_fault(candidate, groups, expected)
         if fault is None:
             return replace(candidate, verified=f"{len(groups)} places")
         faults.append(f"{name}: {fault}")
     raise UnreadableVideo(recording.path, "no reader reads it rightly (" + "; ".join(faults) + ")")
 
 
-def _fault(
+def _find_fault(
     recording: Recording,
     groups: Sequence[Sequence[float]],
     expected: Sequence[UInt8[np.ndarray, "t y x c"]],
 ) -> str | None:
     """What is wrong with the first frame that differs from sequential decoding; None: nothing."""
+    tolerance = READERS[recording.reader].max_difference
     for times, frames in zip(groups, expected, strict=True):
         try:
             read = read_frames(recording, times, ROWS, COLUMNS)
@@ -99,10 +100,8 @@ def _fault(
             # a reader's own colours are as far from all neighbours; a wrong frame is nearer to one
             if differences[n, n] > differences[n].min() + NEARER:
                 return f"returns another frame at {time:.2f} s"
-            if recording.reader != "decord" and differences[n, n] > 0:
+            if differences[n, n] > tolerance:
                 return f"returns altered pixels at {time:.2f} s"
-            if differences[n, n] > COLOURS:
-                return f"returns damaged pixels at {time:.2f} s"
     return None
 
 

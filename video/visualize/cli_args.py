@@ -7,7 +7,7 @@ from video.cli import at_least
 from video.config import Sampling
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
+def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
     """VIDEO..., where in them, at which rate, and where the pictures go."""
     parser.add_argument(
         "videos",
@@ -41,7 +41,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sampling_of(options: argparse.Namespace, otherwise: Sampling) -> Sampling:
+def sampling_from(options: argparse.Namespace, otherwise: Sampling) -> Sampling:
     """The rate that was asked for; what else is said of sampling stays."""
     if options.frame_rate is None and options.stride is None:
         return otherwise

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from video.visualize.strips import FAINT, PAPER, TEXT, Strip, enlarged, line_of_text
+from video.visualize.strips import BACKGROUND, FONT_SIZE, MUTED_COLOR, Strip, draw_text, upscale
 
 SIDE = 128  # of a frame, at least
 GAP = 4
@@ -15,16 +15,16 @@ def draw_sheet(
     title: str, strips: Sequence[Strip], columns: Sequence[str] = ()
 ) -> UInt8[np.ndarray, "y x 3"]:
     """`columns`: what stands above each frame, such as its time."""
-    height, tile = enlarged(strips[0].frames, SIDE).shape[1:3]
+    height, tile = upscale(strips[0].frames, SIDE).shape[1:3]
     width = len(strips[0].frames) * (tile + GAP)
-    parts = [line_of_text(title, width, TEXT + 3)] if title else []
+    parts = [draw_text(title, width, FONT_SIZE + 3)] if title else []
     if columns:
-        cells = [line_of_text(text, tile + GAP, TEXT - 2, FAINT) for text in columns]
-        parts.append(np.concatenate([cell[: TEXT + 6] for cell in cells], axis=1))
+        cells = [draw_text(text, tile + GAP, FONT_SIZE - 2, MUTED_COLOR) for text in columns]
+        parts.append(np.concatenate([cell[: FONT_SIZE + 6] for cell in cells], axis=1))
     for strip in strips:
-        parts.append(line_of_text(strip.caption, width))
-        sheet = np.full((height + GAP, width, 3), PAPER, dtype=np.uint8)
-        for column, frame in enumerate(enlarged(strip.frames, SIDE)):
+        parts.append(draw_text(strip.caption, width))
+        sheet = np.full((height + GAP, width, 3), BACKGROUND, dtype=np.uint8)
+        for column, frame in enumerate(upscale(strip.frames, SIDE)):
             left = column * (tile + GAP)
             sheet[:height, left : left + tile] = frame
         parts.append(sheet)

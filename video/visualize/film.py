@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from video.encode import write_h264
-from video.visualize.strips import PAPER, Strip, enlarged, line_of_text
+from video.visualize.strips import BACKGROUND, Strip, draw_text, upscale
 
 SIDE = 224  # of a frame, at least
 GAP = 8
@@ -33,8 +33,8 @@ def write_film(
 def _pictures(
     strips: Sequence[Strip], labels: Sequence[str]
 ) -> Iterator[UInt8[np.ndarray, "y x 3"]]:
-    panels = [enlarged(strip.frames, SIDE) for strip in strips]
-    texts = [line_of_text(label, panels[0].shape[2]) for label in labels]
+    panels = [upscale(strip.frames, SIDE) for strip in strips]
+    texts = [draw_text(label, panels[0].shape[2]) for label in labels]
     head = max(text.shape[0] for text in texts)
     columns = [_below(text, head, panel) for text, panel in zip(texts, panels, strict=True)]
     lines = [columns[first : first + BESIDE] for first in range(0, len(columns), BESIDE)]
@@ -52,7 +52,7 @@ def _below(
 ) -> UInt8[np.ndarray, "t height width 3"]:
     """A panel's frames, each below its label, with a gap to the next panel."""
     t, h, w = frames.shape[:3]
-    panel = np.full((t, head + h, w + GAP, 3), PAPER, dtype=np.uint8)
+    panel = np.full((t, head + h, w + GAP, 3), BACKGROUND, dtype=np.uint8)
     panel[:, : text.shape[0], :w] = text
     panel[:, head:, :w] = frames
     return panel

@@ -12,7 +12,7 @@ from video.visualize.film import write_film
 from video.visualize.strips import Strip
 
 
-def write_shown(
+def save_clip(
     name: Path,
     sheet: UInt8[np.ndarray, "y x 3"],
     strips: Sequence[Strip],

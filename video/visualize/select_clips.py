@@ -27,7 +27,7 @@ class NoSuchClip(ValueError):
     exit_status = 2
 
 
-class ClipChoice(NamedTuple):
+class ClipSelection(NamedTuple):
     """What the user says of the clips to show."""
 
     sources: Sequence[Path]  # recordings, folders of them, manifests, lists
@@ -37,14 +37,14 @@ class ClipChoice(NamedTuple):
     folder_fps: float
 
 
-def choice_of(options: argparse.Namespace) -> ClipChoice:
+def selection_from(options: argparse.Namespace) -> ClipSelection:
     """Of the words that `arguments.add_choice` has read."""
-    return ClipChoice(
+    return ClipSelection(
         options.videos, options.recordings, options.at, options.seed, options.folder_fps
     )
 
 
-class ShownClip(NamedTuple):
+class SelectedClip(NamedTuple):
     """A clip as a network sees it, from the middle of the field of view."""
 
     recording: Recording
@@ -53,12 +53,12 @@ class ShownClip(NamedTuple):
     clip: UInt8[Tensor, "t h w c"]
 
 
-class ChosenRecordings(NamedTuple):
+class SelectedRecordings(NamedTuple):
     recordings: list[Recording]
     failures: list[UnreadableVideo]  # in folders and lists, where others are left
 
 
-def find_chosen(choice: ClipChoice) -> ChosenRecordings:
+def select_recordings(choice: ClipSelection) -> SelectedRecordings:
     """Opens the sources, and chooses by the seed where fewer are wanted than there are.
 
     Raises UnreadableVideo for a recording that is named itself, NoSuchClip, ManifestError.
@@ -73,34 +73,36 @@ def find_chosen(choice: ClipChoice) -> ChosenRecordings:
         found += [replace(recording, source="") for recording in opened.recordings]
         failures += opened.failures
     if choice.recordings is None:
-        return ChosenRecordings(found, failures)
+        return SelectedRecordings(found, failures)
     if choice.recordings > len(found):
         raise NoSuchClip(f"--recordings {choice.recordings}: there are {len(found)}; give fewer")
     rng = np.random.default_rng(choice.seed)
     chosen = sorted(rng.choice(len(found), choice.recordings, replace=False).tolist())
-    return ChosenRecordings([found[i] for i in chosen], failures)
+    return SelectedRecordings([found[i] for i in chosen], failures)
 
 
-def read_clips(
+def read_selected_clips(
     recordings: Sequence[Recording],
-    choice: ClipChoice,
+    choice: ClipSelection,
     sampling: Sampling,
     frames: int,
     size: tuple[int, int],
-) -> Iterator[ShownClip]:
+) -> Iterator[SelectedClip]:
     """A clip of each that has room for one and can be read; it is told of the others.
 
     Raises NoSuchClip and UnreadableVideo where there is none but one, or none is left.
     """
     shown, left_out = 0, list[NoSuchClip | UnreadableVideo]()
-    for number, (recording, name) in enumerate(zip(recordings, names_of(recordings), strict=True)):
+    for number, (recording, name) in enumerate(
+        zip(recordings, unique_names(recordings), strict=True)
+    ):
         try:
             times = _times(recording, choice, sampling, frames, number)
             clip = EvalCrop(size).clip(recording, times)
         except (NoSuchClip, UnreadableVideo) as failure:
             left_out.append(failure)
             continue
-        yield ShownClip(recording, name, times, clip)
+        yield SelectedClip(recording, name, times, clip)
         shown += 1
     if left_out and not shown:
         raise left_out[0]
@@ -108,7 +110,7 @@ def read_clips(
         print(f"left out: {each}", flush=True)
 
 
-def names_of(recordings: Sequence[Recording]) -> list[str]:
+def unique_names(recordings: Sequence[Recording]) -> list[str]:
     """For files of pictures; a further recording of the same name gets a number."""
     stems = [Path(recording.path).stem for recording in recordings]
     names: list[str] = []
@@ -122,7 +124,7 @@ def names_of(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _times(
-    recording: Recording, choice: ClipChoice, sampling: Sampling, frames: int, number: int
+    recording: Recording, choice: ClipSelection, sampling: Sampling, frames: int, number: int
 ) -> tuple[float, ...]:
     needed = clip_seconds(recording, frames, sampling)
     faster = f"a clip is {needed:.2f} s long; give a higher --frame-rate"

@@ -7,8 +7,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
-PAPER, INK, FAINT = (255, 255, 255), (33, 37, 41), (110, 117, 125)
-TEXT = 15  # pixels
+BACKGROUND, TEXT_COLOR, MUTED_COLOR = (255, 255, 255), (33, 37, 41), (110, 117, 125)
+FONT_SIZE = 15  # pixels
 
 
 class Strip(NamedTuple):
@@ -18,7 +18,7 @@ class Strip(NamedTuple):
     frames: UInt8[np.ndarray, "t h w 3"]
 
 
-def to_bytes(pixels: Float[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w 3"]:
+def to_uint8(pixels: Float[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w 3"]:
     """Pixels in 0..1, which black and white bound for every frame alike.
 
     What has not three channels is shown as grey, by their mean.
@@ -28,7 +28,7 @@ def to_bytes(pixels: Float[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w 3
     return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
 
 
-def enlarged(
+def upscale(
     frames: UInt8[np.ndarray, "t h w 3"], side: int
 ) -> UInt8[np.ndarray, "t height width 3"]:
     """Each pixel as a square of so many that the shorter side is `side` or more."""
@@ -36,8 +36,8 @@ def enlarged(
     return frames.repeat(zoom, axis=1).repeat(zoom, axis=2)
 
 
-def line_of_text(
-    text: str, width: int, size: int = TEXT, colour: Colour = INK
+def draw_text(
+    text: str, width: int, size: int = FONT_SIZE, colour: Colour = TEXT_COLOR
 ) -> UInt8[np.ndarray, "y x 3"]:
     """Text on paper; what is wider than `width` goes on in further lines."""
     font = ImageFont.load_default(size=size)
@@ -49,7 +49,7 @@ def line_of_text(
         else:
             lines[-1] = longer
     height = size + size // 2
-    picture = Image.new("RGB", (width, height * len(lines)), PAPER)
+    picture = Image.new("RGB", (width, height * len(lines)), BACKGROUND)
     pen = ImageDraw.Draw(picture)
     for i, line in enumerate(lines):
         pen.text((2, i * height + 1), line, fill=colour, font=font)

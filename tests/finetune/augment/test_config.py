@@ -67,14 +67,14 @@ def test_other_words_are_refused_in_one_line(word: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("area", [0.5, 0.2], "exchange the two"),
-        ("area", [0.0, 1.0], "greater than 0"),
-        ("area", [0.1, 1.1], "less than or equal to 1"),
-        ("area", [float("nan"), 1.0], "finite|greater than 0"),
-        ("area", [0.5], "missing|required|is refused"),
+        ("scale", [0.5, 0.2], "exchange the two"),
+        ("scale", [0.0, 1.0], "greater than 0"),
+        ("scale", [0.1, 1.1], "less than or equal to 1"),
+        ("scale", [float("nan"), 1.0], "finite|greater than 0"),
+        ("scale", [0.5], "missing|required|is refused"),
         ("ratio", [1.5, 0.7], "exchange the two"),
         ("ratio", [1.0, float("inf")], "finite"),
-        ("erasing", 1.5, "less than or equal to 1"),
+        ("random_erasing", 1.5, "less than or equal to 1"),
         ("flips", True, "no such key; did you mean flip"),
     ],
 )
@@ -85,7 +85,7 @@ def test_settings_out_of_range_are_refused(field: str, value: object, reason: st
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("mixup", -0.1), ("prob", 1.5), ("cutmix", float("nan"))]
+    ("field", "value"), [("mixup_alpha", -0.1), ("prob", 1.5), ("cutmix_alpha", float("nan"))]
 )
 def test_mixing_out_of_range_is_refused(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"^{field}: "):

@@ -68,7 +68,7 @@ def test_moments_that_cannot_be_read_are_told_and_have_no_probabilities(
     assert all(4 <= time < 7 for time in missing)  # a window of 4 frames, 0.5 s apart
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unreadable")]
     assert len(told) == 1 and "000004.jpg" in told[0]
-    assert told[0].startswith(f"unreadable: {len(missing)} moments, the first: ")
+    assert told[0].startswith(f"unreadable: {len(missing)} timestamps, the first: ")
 
 
 def test_what_is_no_recording_or_no_run_is_told(labelled: Path, finished: Path, tmp_path) -> None:
@@ -100,7 +100,7 @@ def test_features_are_the_encoders_and_a_second_call_goes_on(
     (out / "operation02.npz").unlink()
     stamp = (out / "operation01.npz").stat().st_mtime_ns
     features(labelled, finished, out)
-    assert capsys.readouterr().out.count("was there") == 3
+    assert capsys.readouterr().out.count("exists already") == 3
     assert (out / "operation01.npz").stat().st_mtime_ns == stamp
     with np.load(out / "operation02.npz", allow_pickle=False) as held:
         assert np.array_equal(held["features"], before)

@@ -8,13 +8,13 @@ import pytest
 PROGRAM = """
 import resource, sys
 import torch
-from launch.distributed.malloc import keep_freed_memory
+from launch.distributed.malloc import disable_malloc_trim
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 if sys.argv[1] != "usual":
-    assert keep_freed_memory(*map(int, sys.argv[2:]))
+    assert disable_malloc_trim(*map(int, sys.argv[2:]))
 for _ in range(4):  # warms up
     held = [torch.ones(12_000_000) for _ in range(4)]
     del held

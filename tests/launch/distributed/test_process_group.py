@@ -77,16 +77,16 @@ def test_half_an_environment_is_refused_with_the_name() -> None:
 
 FINDS = """
 import os
-from launch.distributed.process_group import find_processes, first_finds
-from launch.distributed.process_group import leave_processes, start_processes
-processes = find_processes(os.environ)
-start_processes(processes, 60)
-print(first_finds(processes, lambda: f"by {processes.rank}"))
+from launch.distributed.process_group import detect_processes, compute_on_rank0
+from launch.distributed.process_group import destroy_process_group, init_process_group
+processes = detect_processes(os.environ)
+init_process_group(processes, 60)
+print(compute_on_rank0(processes, lambda: f"by {processes.rank}"))
 try:
-    first_finds(processes, lambda: 1 // processes.rank)
+    compute_on_rank0(processes, lambda: 1 // processes.rank)
 except Exception as error:
     print(type(error).__name__)
-leave_processes()
+destroy_process_group()
 """
 
 

@@ -8,19 +8,20 @@ import pytest
 import torch
 
 from launch.training.deepspeed_config import compiler_disabled
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 
 PROGRAM = """
 import sys
 import torch
 from torch import nn
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.training.engine import Engine
-from launch.distributed.process_group import Processes, start_processes
+from launch.training.optimizer import AdamWConfig
+from launch.distributed.process_group import Processes, init_process_group
 
-start_processes(Processes(), 60)
-batch, config = BatchConfig(clips=1, micro_batch=1), EngineConfig(zero_stage=int(sys.argv[1]))
-engine = Engine(nn.Linear(2, 2), batch, OptimizerConfig(), config, Processes())
+init_process_group(Processes(), 60)
+batch, config = BatchConfig(1, 1), EngineConfig(zero_stage=int(sys.argv[1]))
+engine = Engine(nn.Linear(2, 2), batch, AdamWConfig(), config, Processes())
 engine.backward(engine.forward(torch.ones(1, 2)).sum())
 engine.step(0.1, 0.0)
 print("torch._inductor.compile_fx" in sys.modules)
@@ -36,7 +37,7 @@ def test_an_engine_starts_without_the_compiler(stage: str) -> None:
         env=launcher_free_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "False"

@@ -12,7 +12,7 @@ from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.checkpoint.formats import WRITERS, read_autoencoder
+from pretrain.checkpoint.formats import FORMATS, read_autoencoder, write_autoencoder
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
 
@@ -44,11 +44,11 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
     return clip, visible, hidden.nonzero()[:, 1].reshape(2, -1)
 
 
-@pytest.mark.parametrize("layout", WRITERS)
+@pytest.mark.parametrize("layout", [name for name, row in FORMATS.items() if row.write])
 def test_a_written_file_reads_back_exactly(tmp_path: Path, layout: str) -> None:
     tensors = model_without_zeros().state_dict()
     out = tmp_path / {"own": "a.safetensors", "videomae": "a.pth", "hf": "folder"}[layout]
-    WRITERS[layout](out, tensors, CONFIG)
+    write_autoencoder(layout, out, tensors, CONFIG)
     again = read_autoencoder(out, TOLD).tensors
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
@@ -59,7 +59,7 @@ def test_hugging_face_computes_the_same(tmp_path: Path) -> None:
     from transformers import VideoMAEForPreTraining
 
     model = model_without_zeros()
-    WRITERS["hf"](tmp_path / "folder", model.state_dict(), CONFIG)
+    write_autoencoder("hf", tmp_path / "folder", model.state_dict(), CONFIG)
     theirs, info = VideoMAEForPreTraining.from_pretrained(
         tmp_path / "folder", output_loading_info=True, attn_implementation="sdpa"
     )
@@ -82,9 +82,9 @@ def test_hugging_face_computes_the_same(tmp_path: Path) -> None:
 def test_what_transformers_writes_is_read(tmp_path: Path) -> None:
     from transformers import VideoMAEConfig, VideoMAEForPreTraining
 
-    from pretrain.checkpoint.formats import huggingface_config
+    from pretrain.checkpoint.writers import huggingface_config
 
-    settings = huggingface_config(CONFIG.encoder, CONFIG.decoder, "normalised_pixels")
+    settings = huggingface_config(CONFIG.encoder, CONFIG.decoder)
     theirs = VideoMAEForPreTraining(VideoMAEConfig(**settings))
     with torch.no_grad():
         for parameter in theirs.parameters():
@@ -102,7 +102,7 @@ def test_what_transformers_writes_is_read(tmp_path: Path) -> None:
 )
 def test_upstreams_wrappers_are_read(tmp_path: Path, wrap: dict) -> None:
     tensors = model_without_zeros().state_dict()
-    WRITERS["videomae"](tmp_path / "plain.pth", tensors, CONFIG)
+    write_autoencoder("videomae", tmp_path / "plain.pth", tensors, CONFIG)
     inner = torch.load(tmp_path / "plain.pth", weights_only=True)["model"]
     inner = {f"_orig_mod.{name}": tensor for name, tensor in inner.items()}
     torch.save({key: value or inner for key, value in wrap.items()}, tmp_path / "wrapped.pth")
@@ -110,7 +110,7 @@ def test_upstreams_wrappers_are_read(tmp_path: Path, wrap: dict) -> None:
 
 
 def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
-    WRITERS["videomae"](tmp_path / "a.pth", model_without_zeros().state_dict(), CONFIG)
+    write_autoencoder("videomae", tmp_path / "a.pth", model_without_zeros().state_dict(), CONFIG)
     other = MaskedAutoencoder(EncoderConfig(size="small"), DecoderConfig(size="small"))
     with pytest.raises(CheckpointMismatch, match="set encoder and decoder to the file's size"):
         load_strictly(other, read_autoencoder(tmp_path / "a.pth", TOLD).tensors, tmp_path / "a.pth")
@@ -130,4 +130,4 @@ def test_hugging_face_cannot_say_a_clip_that_is_not_square(tmp_path: Path) -> No
     )
     tensors = MaskedAutoencoder(wide.encoder, wide.decoder).state_dict()
     with pytest.raises(CheckpointMismatch, match="64x96"):
-        WRITERS["hf"](tmp_path / "folder", tensors, wide)
+        write_autoencoder("hf", tmp_path / "folder", tensors, wide)

@@ -12,14 +12,17 @@ from encoder.config import EncoderConfig
 from launch.checkpoint.consolidate import consolidate
 from launch.recipe import load_recipe
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.checkpoint.formats import WRITERS, autoencoder_of
+from pretrain.checkpoint.formats import autoencoder_of, write_autoencoder
 from pretrain.checkpoint.infer_config import (
     DecoderOverrides,
     InferredConfig,
     infer_autoencoder_config,
 )
-from pretrain.config import DecoderConfig, PretrainConfig, TargetConfig
+from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
+from pretrain.targets.pixels import NormalisedPatches, NormalisedPixels
+from pretrain.targets.registry import TARGETS
+from pretrain.targets.spec import PretrainingTarget
 
 ENCODER = EncoderConfig(
     embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
@@ -28,7 +31,9 @@ DECODER = DecoderConfig(embed_dim=128, depth=2, num_heads=2, mlp_ratio=3)
 SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
 
 
-def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig = DECODER) -> Path:
+def written(
+    layout: str, out: Path, target: PretrainingTarget, decoder: DecoderConfig = DECODER
+) -> Path:
     config = PretrainConfig(
         run="r",
         data=PretrainDataConfig(source="s"),
@@ -36,7 +41,8 @@ def written(layout: str, out: Path, target: TargetConfig, decoder: DecoderConfig
         decoder=decoder,
         target=target,
     )
-    WRITERS[layout](out, MaskedAutoencoder(ENCODER, decoder).state_dict(), config)
+    tensors = MaskedAutoencoder(ENCODER, decoder).state_dict()
+    write_autoencoder(layout, out, tensors, config)
     return out
 
 
@@ -47,17 +53,19 @@ def measured(path: Path, *of_decoder: int | str) -> InferredConfig:
 
 
 def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
-    target = TargetConfig("pixels", variance_floor=0.01)
+    target = NormalisedPatches(variance_floor=0.01)
     odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, pos_embed="separable", class_token=True)
     found = measured(written("own", tmp_path / "a.safetensors", target, odd))
     assert found == InferredConfig(ENCODER, odd, target, ())
-    with pytest.raises(CheckpointMismatch, match="says all of itself; leave out --decoder-heads"):
+    with pytest.raises(
+        CheckpointMismatch, match="records its decoder and target; drop --decoder-heads"
+    ):
         measured(tmp_path / "a.safetensors", 4)
 
 
 def test_videomae_has_heads_of_64_and_normalised_pixels(tmp_path: Path) -> None:
-    found = measured(written("videomae", tmp_path / "a.pth", TargetConfig()))
-    assert found.decoder == DECODER and found.target == TargetConfig()
+    found = measured(written("videomae", tmp_path / "a.pth", NormalisedPixels()))
+    assert found.decoder == DECODER and found.target == NormalisedPixels()
     assert any("2 heads" in line for line in found.assumed)
     told = measured(tmp_path / "a.pth", 4, "pixels")
     assert told.decoder.num_heads == 4 and told.target.kind == "pixels"
@@ -69,9 +77,9 @@ def test_videomae_has_heads_of_64_and_normalised_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["pixels", "normalised_pixels"])
 def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
     odd = DecoderConfig(embed_dim=128, depth=1, num_heads=8)
-    found = measured(written("hf", tmp_path / "a", TargetConfig(kind=kind), odd))  # type: ignore[arg-type]
+    found = measured(written("hf", tmp_path / "a", TARGETS[kind](), odd))
     assert found.decoder == odd and found.target.kind == kind
-    assert not any("heads" in line or "predicts" in line for line in found.assumed)
+    assert not any("heads" in line or "target" in line for line in found.assumed)
 
 
 def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
@@ -87,11 +95,14 @@ def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
 
 
 def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
-    file = written("videomae", tmp_path / "a.pth", TargetConfig())
+    file = written("videomae", tmp_path / "a.pth", NormalisedPixels())
     held = torch.load(file, weights_only=True)
     held["model"]["decoder.head.weight"] = torch.zeros(108, 128)
     torch.save(held, file)
-    with pytest.raises(CheckpointMismatch, match="predicts 108 values a token"):
+    with pytest.raises(
+        CheckpointMismatch,
+        match="predicts 108 values per token, but the target normalised_pixels has 1536",
+    ):
         measured(file)
 
 

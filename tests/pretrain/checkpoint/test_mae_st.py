@@ -12,11 +12,12 @@ from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.parse import find_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.checkpoint.formats import WRITERS, read_autoencoder
+from pretrain.checkpoint.formats import read_autoencoder, write_autoencoder
 from pretrain.checkpoint.infer_config import DecoderOverrides
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
-from pretrain.reconstruction.load import open_autoencoder
+from pretrain.loss import build_objective
+from pretrain.reconstruction.load import load_autoencoder
 from pretrain.reconstruction.reconstruct import reconstruct
 
 SEEDS = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/seeds"
@@ -69,12 +70,12 @@ def test_other_layouts_cannot_hold_it(tmp_path: Path) -> None:
     config = PretrainConfig(
         run="r", data=PretrainDataConfig(source="s"), encoder=built.encoder.config, decoder=DECODER
     )
-    WRITERS["own"](tmp_path / "own.safetensors", built.state_dict(), config)
+    write_autoencoder("own", tmp_path / "own.safetensors", built.state_dict(), config)
     again = read_autoencoder(tmp_path / "own.safetensors").tensors
     assert all(torch.equal(again[name], tensor) for name, tensor in built.state_dict().items())
     for layout in ("videomae", "hf"):
-        with pytest.raises(ValueError, match="positions separable"):
-            WRITERS[layout](tmp_path / "out", built.state_dict(), config)
+        with pytest.raises(ValueError, match="pos_embed separable"):
+            write_autoencoder(layout, tmp_path / "out", built.state_dict(), config)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_predictions_and_loss_of_a_file_as_it_is_opened(
 ) -> None:
     """The loss of its own code is met only by its own target: pixels, frames and normalisation."""
     recorded = np.load(SEEDS / f"{name}.npz")
-    opened = open_autoencoder(
+    opened = load_autoencoder(
         SEEDS / f"{name}.safetensors", CheckpointOverrides(4), DecoderOverrides(4, kind)
     )
     assert opened.model.decoder.config.predicted_frames == predicted
@@ -103,10 +104,11 @@ def test_predictions_and_loss_of_a_file_as_it_is_opened(
         predictions.append(opened.model(*inputs))
         return predictions[0]
 
-    completion = reconstruct(predict, clip, visible, opened.encoder, opened.target, predicted)
+    objective = build_objective(opened.encoder, opened.target, opened.loss, predicted)
+    result = reconstruct(predict, clip, visible, objective)
     expected = torch.from_numpy(recorded["random/pred"])[hidden].reshape(predictions[0].shape)
     torch.testing.assert_close(predictions[0], expected, atol=2e-5, rtol=1e-4)
-    assert float(completion.error.mean()) == pytest.approx(float(recorded["random/loss"]), rel=1e-4)
+    assert float(result.error.mean()) == pytest.approx(float(recorded["random/loss"]), rel=1e-4)
 
 
 def test_a_decoder_with_joint_positions_is_refused(tmp_path: Path) -> None:
@@ -116,5 +118,5 @@ def test_a_decoder_with_joint_positions_is_refused(tmp_path: Path) -> None:
         del tensors[f"decoder_pos_embed_{name}"]
     tensors["decoder_pos_embed"] = torch.zeros(1, 33, 24)
     save_file(tensors, tmp_path / "joint.safetensors")
-    with pytest.raises(CheckpointMismatch, match="decoder_pos_embed is of no decoder that is"):
+    with pytest.raises(CheckpointMismatch, match="decoder_pos_embed belongs to no known decoder"):
         read_autoencoder(tmp_path / "joint.safetensors", CheckpointOverrides(4))

@@ -80,13 +80,13 @@ PROGRAM = """
 import os, sys, time
 import pretrain.monitoring.background_reader
 from launch.distributed.process_group import Processes
-from pretrain.monitoring.background_reader import Reading
-from pretrain.monitoring.probe_clips import Moments
+from pretrain.monitoring.background_reader import BackgroundReader
+from pretrain.monitoring.probe_clips import ProbeClips
 from video.readers.probe import probe
 
 pretrain.monitoring.background_reader.read_clips = lambda *_: time.sleep(0.5) or []
-moments = Moments(200 * [probe(sys.argv[1])], list(range(200)), 200 * [(0.0,)], None, ())
-reading = Reading(moments, Processes(), (64, 64), 2, 60.0)
+moments = ProbeClips(200 * [probe(sys.argv[1])], list(range(200)), 200 * [(0.0,)], None, ())
+reading = BackgroundReader(moments, Processes(), (64, 64), 2, 60.0)
 print(time.monotonic(), flush=True)
 """
 

@@ -67,7 +67,7 @@ def test_a_probe_that_would_say_nothing_is_refused(operations: Path, tmp_path: P
 def test_clips_of_the_run_itself_are_looked_at_without_a_probe(
     operations: Path, tmp_path: Path
 ) -> None:
-    config = config_of(operations, tmp_path, "probe=null", "log.feature_clips=5")
+    config = config_of(operations, tmp_path, "knn_probe=null", "log.feature_clips=5")
     recordings = open_source(operations, "pyav", 1.0, 60.0, show_progress).recordings
     plans = plans_of(config.data)
     sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
@@ -120,8 +120,8 @@ def test_a_run_logs_what_its_features_are_worth(operations: Path, tmp_path: Path
     assert list(figures) == [1, 3, 6]
     for line in figures.values():
         assert 1 <= line["features/rankme"] <= 6 and 0 < line["features/std"] < 1
-        assert 0 <= line["probe/knn"] <= 1 and line["probe/chance"] < line["probe/commonest"]
-    assert "features at step 3: RankMe" in looked.stdout and "nearest neighbours" in looked.stdout
+        assert 0 <= line["probe/knn"] <= 1 and line["probe/chance"] < line["probe/majority"]
+    assert "features at step 3: RankMe" in looked.stdout and "k-NN accuracy" in looked.stdout
     plain = run_alone(words(operations, tmp_path / "plain", drop, "log.feature_clips=2"))
     assert plain.returncode == 0, plain.stderr
     assert losses(tmp_path / "plain") == losses(tmp_path / "looked"), "a look changed the training"

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HANG_LIMIT, ROOT
 from tests.pretrain.runs import log_of, run_alone
 
 SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size: 4}")
 
 
 def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "launch", "plan", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "pretrain", "plan", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
 
 
 def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
@@ -83,7 +83,7 @@ def test_time_follows_from_operations_and_the_share_of_the_peak(giant: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["surgery_base", "--gpus", "3"], "1024 cannot be shared among 3 GPUs"),
+        (["surgery_base", "--gpus", "3"], "1024 clips cannot be split over 3 GPUs"),
         (["surgery_bse"], "surgery_base?"),
         (["base", "--gpus", "0"], "'0' is not a number of at least 1"),
         (["base", "batch.global_batch=3"], "did you mean batch.global_batch_size?"),

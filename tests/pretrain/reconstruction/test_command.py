@@ -1,4 +1,4 @@
-"""`python -m pretrain completion`, as it is called."""
+"""`python -m pretrain reconstruct`, as it is called."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from PIL import Image
 
 from encoder.config import EncoderConfig
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.checkpoint.formats import WRITERS
+from pretrain.checkpoint.formats import write_autoencoder
 from pretrain.cli import main
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
@@ -19,7 +19,14 @@ from tests.conftest import ROOT
 from video.readers.probe import probe
 
 SEEDS = ROOT / "tests/encoder/checkpoint/fixtures/seeds"
-TOLD = ("--told", "num_heads=3", "--told", "frames=4", "--told", "image_size=64")
+OVERRIDES = (
+    "--override",
+    "num_heads=3",
+    "--override",
+    "num_frames=4",
+    "--override",
+    "image_size=64",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +41,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     torch.manual_seed(0)
     file = tmp_path_factory.mktemp("published") / "vit.pth"
-    WRITERS["videomae"](file, MaskedAutoencoder(encoder, decoder).state_dict(), config)
+    write_autoencoder("videomae", file, MaskedAutoencoder(encoder, decoder).state_dict(), config)
     return file
 
 
 def called(*words: object) -> None:
-    main(["completion", *map(str, words)])
+    main(["reconstruct", *map(str, words)])
 
 
 def test_a_run_is_shown_as_it_was_trained(
@@ -78,7 +85,7 @@ def test_what_is_hidden_can_be_chosen(
     hidden: str,
 ) -> None:
     video = sorted(operations.glob("*.mp4"))[0]
-    called(published, video, *TOLD, *words, "--out", tmp_path, "--style", "classic")
+    called(published, video, *OVERRIDES, *words, "--out", tmp_path, "--style", "classic")
     assert f"hidden: {hidden}" in capsys.readouterr().out
     (picture,) = tmp_path.glob("*.png")
     assert Image.open(picture).size == (4 * 65 + 1, 3 * 65 + 1)
@@ -93,7 +100,7 @@ def test_mae_st_is_shown(
             sorted(operations.glob("*.mp4"))[0],
             "--at",
             0,
-            "--told",
+            "--override",
             "num_heads=4",
             "--decoder-heads",
             4,
@@ -102,7 +109,7 @@ def test_mae_st_is_shown(
         )
         (picture,) = (tmp_path / name).glob("*.png")
         assert np.asarray(Image.open(picture)).std() > 20
-    assert "predicts standardised_pixels" in capsys.readouterr().out
+    assert "target standardised_pixels" in capsys.readouterr().out
 
 
 def test_recordings_of_one_name_do_not_overwrite_each_other(
@@ -112,30 +119,39 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(
     (tmp_path / "b").mkdir()
     copy = tmp_path / "b" / video.name
     copy.write_bytes(video.read_bytes())
-    called(published, video, copy, *TOLD, "--out", tmp_path / "out")
+    called(published, video, copy, *OVERRIDES, "--out", tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("{file}", "{video}", *TOLD, "--mask", "tub"), "--mask tub: is none of .*nearest: tube"),
-        (("{file}", "{video}", *TOLD, "--ratio", "1.5"), "ratio 1.5: .*above 0 and below 1"),
-        (("{file}", "{video}", *TOLD, "--mask", "center"), "2 token frames, and this mask needs 3"),
-        (("{file}", "{broken}", *TOLD), r"broken\.mp4: "),
-        (("{run}/encoder.safetensors", "{video}"), "an encoder without a decoder"),
+        (
+            ("{file}", "{video}", *OVERRIDES, "--mask", "tub"),
+            "--mask tub: is none of .*nearest: tube",
+        ),
+        (("{file}", "{video}", *OVERRIDES, "--ratio", "1.5"), "ratio 1.5: .*above 0 and below 1"),
+        (
+            ("{file}", "{video}", *OVERRIDES, "--mask", "center"),
+            "2 token frames, and this mask needs 3",
+        ),
+        (("{file}", "{broken}", *OVERRIDES), r"broken\.mp4: "),
+        (
+            ("{run}/encoder.safetensors", "{video}"),
+            "has an encoder but no decoder of a known format",
+        ),
         (
             (
                 "{mae_st}",
                 "{video}",
-                "--told",
+                "--override",
                 "num_heads=4",
-                "--told",
-                "frames=8",
+                "--override",
+                "num_frames=8",
                 "--decoder-heads",
                 "4",
             ),
-            "frames 8 is told, its positions are for 16; leave it out",
+            r"--override num_frames=8 contradicts the checkpoint \(16\); remove it",
         ),
         (("{run}", "{video}", "--at", "999"), "--at 999: .*ends at"),
         (("{video}", "{video}"), "."),
@@ -168,8 +184,15 @@ def test_what_cannot_be_shown_is_one_line(
 
 
 def test_the_program_ends_with_status_2(published: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pretrain", "completion", str(published), str(tmp_path / "no")]
-    done = subprocess.run([*command, *TOLD], cwd=ROOT, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pretrain",
+        "reconstruct",
+        str(published),
+        str(tmp_path / "no"),
+    ]
+    done = subprocess.run([*command, *OVERRIDES], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.strip().endswith("no such file or folder")
     assert len(done.stderr.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Completions: what they are made of, and that nothing hidden leaks into them."""
+"""Reconstructions: what they are made of, and that no hidden pixel leaks into them."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from encoder.config import EncoderConfig
 from encoder.patchify import gather_tokens, split_tubelets, unit_pixels
-from pretrain.config import TargetConfig
+from pretrain.loss import build_objective
 from pretrain.reconstruction.reconstruct import (
     GREY,
     hidden_indices,
@@ -14,7 +14,10 @@ from pretrain.reconstruction.reconstruct import (
     reconstruct,
 )
 from pretrain.reconstruction.render import classic_sheet, reconstruction_sheet, strips_of
-from pretrain.targets import TARGETS, Statistics, build_target
+from pretrain.targets.built import PixelStatistics, build_target
+from pretrain.targets.pixels import NormalisedPixels, Pixels
+from pretrain.targets.registry import TARGETS
+from pretrain.targets.spec import PretrainingTarget
 
 ENCODER = EncoderConfig(
     embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=64, patch_size=16
@@ -28,9 +31,9 @@ def clip() -> Tensor:
     return torch.randint(0, 256, (2, 4, 64, 64, 3), dtype=torch.uint8)
 
 
-def perfect(target: TargetConfig, frames: int | None = None):
+def perfect(target: PretrainingTarget, frames: int | None = None):
     def predict(clip: Tensor, visible: Tensor, decoded: Tensor) -> Tensor:
-        return build_target(clip, decoded, ENCODER, target, frames).values
+        return build_target(target, ENCODER, frames).compute(clip, decoded).values
 
     return predict
 
@@ -50,14 +53,14 @@ def test_hidden_tokens_are_the_others() -> None:
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_perfect_prediction_gives_the_original_back(clip: Tensor, kind: str) -> None:
-    target = TargetConfig(kind=kind)  # type: ignore[arg-type]
-    completion = reconstruct(perfect(target), clip, VISIBLE, ENCODER, target)
-    filled = completion.with_truth if kind.startswith("normalised") else completion.reconstructed
-    torch.testing.assert_close(filled, completion.original, atol=1e-4, rtol=0)
-    torch.testing.assert_close(completion.original, clip / 255)
-    assert (completion.with_truth is None) == (not kind.startswith("normalised"))
-    assert completion.error.max() < 1e-9 < completion.trivial.min()
-    tubelets = split_tubelets(completion.seen, ENCODER.tubelet_shape)
+    target = TARGETS[kind]()
+    result = reconstruct(perfect(target), clip, VISIBLE, build_objective(ENCODER, target))
+    filled = result.with_true_statistics if kind.startswith("normalised") else result.reconstructed
+    torch.testing.assert_close(filled, result.original, atol=1e-4, rtol=0)
+    torch.testing.assert_close(result.original, clip / 255)
+    assert (result.with_true_statistics is None) == (not kind.startswith("normalised"))
+    assert result.error.max() < 1e-9 < result.baseline.min()
+    tubelets = split_tubelets(result.masked, ENCODER.tubelet_shape)
     shown = gather_tokens(tubelets, VISIBLE)
     expected = gather_tokens(split_tubelets(clip, ENCODER.tubelet_shape), VISIBLE)
     torch.testing.assert_close(shown, unit_pixels(expected))
@@ -65,8 +68,8 @@ def test_a_perfect_prediction_gives_the_original_back(clip: Tensor, kind: str) -
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-def test_nothing_hidden_leaks_into_the_completion(clip: Tensor, kind: str) -> None:
-    target = TargetConfig(kind=kind)  # type: ignore[arg-type]
+def test_nothing_hidden_leaks_into_the_result(clip: Tensor, kind: str) -> None:
+    target = TARGETS[kind]()
     hidden = hidden_indices(VISIBLE, 32)
     tubelets = split_tubelets(clip, ENCODER.tubelet_shape)
     index = hidden.unsqueeze(-1).expand(-1, -1, tubelets.shape[-1])
@@ -75,42 +78,59 @@ def test_nothing_hidden_leaks_into_the_completion(clip: Tensor, kind: str) -> No
     from encoder.patchify import join_tubelets
 
     another = join_tubelets(changed, ENCODER.tubelet_shape, ENCODER.grid)
-    first, second = (reconstruct(silent, c, VISIBLE, ENCODER, target) for c in (clip, another))
+    first, second = (
+        reconstruct(silent, c, VISIBLE, build_objective(ENCODER, target)) for c in (clip, another)
+    )
     assert torch.equal(first.reconstructed, second.reconstructed)
     assert not torch.equal(first.original, second.original)
-    if first.with_truth is not None:
-        assert (first.with_truth - second.with_truth).abs().max() > 0.1, "the truth should leak"
+    if first.with_true_statistics is not None:
+        assert (first.with_true_statistics - second.with_true_statistics).abs().max() > 0.1, (
+            "the truth should leak"
+        )
 
 
 def test_statistics_are_borrowed_from_near_tubelets() -> None:
     grid = (1, 1, 5)
     visible, hidden = torch.tensor([[0, 4]]), torch.tensor([[1, 2, 3]])
     offset = torch.tensor([0.2, 0.8]).view(1, 2, 1, 1)
-    borrowed = neighbour_statistics(Statistics(offset, offset * 2), visible, hidden, grid)
+    borrowed = neighbour_statistics(PixelStatistics(offset, offset * 2), visible, hidden, grid)
     near = [(1 * 0.2 + 3**-4 * 0.8) / (1 + 3**-4), 0.5, (1 * 0.8 + 3**-4 * 0.2) / (1 + 3**-4)]
     assert borrowed.offset.flatten().tolist() == pytest.approx(near)
     torch.testing.assert_close(borrowed.scale, borrowed.offset * 2)
 
 
 def test_a_decoder_of_fewer_frames_is_shown_in_those(clip: Tensor) -> None:
-    target = TargetConfig(kind="pixels")
-    completion = reconstruct(perfect(target, 1), clip, VISIBLE, ENCODER, target, 1)
-    torch.testing.assert_close(completion.original, clip[:, [0, 3]] / 255)
-    torch.testing.assert_close(completion.reconstructed, completion.original)
+    target = Pixels()
+    result = reconstruct(
+        perfect(target, 1), clip, VISIBLE, build_objective(ENCODER, target, predicted_frames=1)
+    )
+    torch.testing.assert_close(result.original, clip[:, [0, 3]] / 255)
+    torch.testing.assert_close(result.reconstructed, result.original)
 
 
 def test_pictures_have_a_row_for_each_part(clip: Tensor) -> None:
-    target = TargetConfig()
-    completion = reconstruct(silent, clip, VISIBLE, ENCODER, target)
-    strips = strips_of(completion, 1, 0.125)
-    assert list(strips) == ["original", "seen", "completed", "with_truth", "difference"]
-    assert "12%" in strips["seen"].caption and "leak" in strips["with_truth"].caption
+    target = NormalisedPixels()
+    result = reconstruct(silent, clip, VISIBLE, build_objective(ENCODER, target))
+    strips = strips_of(result, 1, 0.125)
+    assert list(strips) == [
+        "original",
+        "masked",
+        "reconstructed",
+        "with_true_statistics",
+        "difference",
+    ]
+    assert (
+        "12%" in strips["masked"].caption
+        and "uses the original" in strips["with_true_statistics"].caption
+    )
     assert all(strip.frames.shape == (4, 64, 64, 3) for strip in strips.values())
-    plain = strips_of(reconstruct(silent, clip, VISIBLE, ENCODER, TargetConfig("pixels")), 0, 0.125)
-    assert list(plain) == ["original", "seen", "completed", "difference"]
+    plain = strips_of(
+        reconstruct(silent, clip, VISIBLE, build_objective(ENCODER, Pixels())), 0, 0.125
+    )
+    assert list(plain) == ["original", "masked", "reconstructed", "difference"]
     classic = classic_sheet(strips)
     assert classic.shape == (3 * 65 + 1, 4 * 65 + 1, 3)
     assert (classic[1:65, 1:65] == strips["original"].frames[0]).all()
-    assert (classic[131:195, 196:260] == strips["completed"].frames[3]).all()
-    sheet = reconstruction_sheet(completion, 0.125, "step 7")
+    assert (classic[131:195, 196:260] == strips["reconstructed"].frames[3]).all()
+    sheet = reconstruction_sheet(result, 0.125, "step 7")
     assert sheet.shape[1] >= 4 * 128 and len(sheet) > 2 * 5 * 128

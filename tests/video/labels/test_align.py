@@ -9,8 +9,8 @@ from video.labels.align import (
     LabelTrack,
     align_labels,
     align_multi_labels,
-    classes_of,
-    report,
+    classes_in_order,
+    label_report,
     timestamps,
 )
 from video.labels.segments import LabelError, LabelSegment, MultiLabelFile, MultiLabelSegment
@@ -78,7 +78,7 @@ def test_a_class_that_is_not_known_names_the_nearest() -> None:
 
 def test_classes_come_in_the_order_of_time() -> None:
     first = [LabelSegment(5.0, 6.0, "b", 2), LabelSegment(0.0, 1.0, "a", 3)]
-    assert classes_of([first, [LabelSegment(0.0, 1.0, "c", 2)]]) == ("a", "b", "c")
+    assert classes_in_order([first, [LabelSegment(0.0, 1.0, "c", 2)]]) == ("a", "b", "c")
 
 
 def test_the_report_counts_everything() -> None:
@@ -89,7 +89,7 @@ def test_the_report_counts_everything() -> None:
             LabelSegment(10.0, 11.0, "y", 4),
         ]
     )
-    lines = report([track], ("x", "y"))
+    lines = label_report([track], ("x", "y"))
     assert lines[0] == "a.mp4: 6 labelled moments (4 without label, 1 labels behind its end)"
     assert lines[1] == "6 labelled moments of 1 recordings: x 67%, y 33%"
 
@@ -120,7 +120,7 @@ def test_a_label_in_dispute_is_not_known_and_those_beside_it_are() -> None:
     track = joined_many(marks, seconds=3.0)
     assert track.labels.tolist() == [[1, 0, -1], [-1, -1, -1], [0, -1, -1]]
     assert track.conflicting == 2
-    lines = report([track], ("x", "y", "z"))
+    lines = label_report([track], ("x", "y", "z"))
     assert lines[0] == "a.mp4: 2 labelled moments (1 without label, 2 labels in dispute)"
 
 
@@ -134,7 +134,7 @@ def test_several_labels_have_the_errors_of_one() -> None:
 
 def test_the_report_of_several_labels_is_of_what_is_known() -> None:
     marks = [MultiLabelSegment(0, 3, (1, 0), 2), MultiLabelSegment(3, 4, (0, -1), 3)]
-    lines = report([joined_many(marks, seconds=5.0)], ("x", "y", "z"))
+    lines = label_report([joined_many(marks, seconds=5.0)], ("x", "y", "z"))
     assert lines == [
         "a.mp4: 4 labelled moments (1 without label)",
         "4 labelled moments of 1 recordings: x 75.0%, y 0.0%, z not known; "
@@ -145,7 +145,7 @@ def test_the_report_of_several_labels_is_of_what_is_known() -> None:
 def test_the_report_of_stretches_counts_clips_together() -> None:
     given, begins = recording(), np.array([0.0, 5.0])
     track = LabelTrack(given, begins, np.array([1, -1]), 0, 0, begins + 5)
-    lines = report([track, track._replace(labels=np.array([0, 1]))], ("x", "y"))
+    lines = label_report([track, track._replace(labels=np.array([0, 1]))], ("x", "y"))
     assert lines == ["3 labelled clips of 2 recordings (1 without label): x 33%, y 67%"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from video.labels.segments import LabelError, LabelSegment
-from video.labels.single_label import label_files, read_labels
+from video.labels.single_label import label_finder, read_labels
 
 
 def written(folder: Path, text: str, name: str = "labels.txt") -> Path:
@@ -113,9 +113,9 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 def test_labels_are_found_by_the_recordings_name(tmp_path: Path) -> None:
     first = written(tmp_path, "", "video01-phase.txt")
     second = written(tmp_path, "", "video02.json")
-    assert label_files(tmp_path)("video01") == first
-    assert label_files(tmp_path)("video02") == second
-    assert label_files(tmp_path / "{name}-phase.txt")("video01") == first
-    assert label_files(first)("anything") == first
+    assert label_finder(tmp_path)("video01") == first
+    assert label_finder(tmp_path)("video02") == second
+    assert label_finder(tmp_path / "{name}-phase.txt")("video01") == first
+    assert label_finder(first)("anything") == first
     with pytest.raises(LabelError, match=r"video03: has no labels; looked for .*video03\.json"):
-        label_files(tmp_path)("video03")
+        label_finder(tmp_path)("video03")

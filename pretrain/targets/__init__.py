@@ -1,0 +1,1 @@
+"""Pretraining targets: what the decoder predicts for a token. `registry.TARGETS` is their table."""

@@ -1,0 +1,72 @@
+"""A choice of a recipe is validated with the row of a table, which may grow."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from launch.config import STRICT
+from launch.kinds import one_of
+from launch.recipe import validate
+
+
+@dataclass(frozen=True, config=STRICT)
+class Round:
+    """A circle."""
+
+    kind: Literal["round"] = "round"
+    radius: float = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Square:
+    """A square."""
+
+    kind: Literal["square"] = "square"
+    sides: tuple[int, int] = (1, 1)
+
+
+SHAPES: dict[str, type] = {"round": Round}
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """A configuration with a choice."""
+
+    shape: Annotated[Any, one_of(SHAPES, "round")] = Round()
+    other: Annotated[Any, one_of(SHAPES)] | None = None
+
+
+def test_the_kind_chooses_the_class_and_may_be_left_to_the_default() -> None:
+    assert validate(Config, {"shape": {"radius": 2}}) == Config(Round(radius=2))
+    assert validate(Config, {"other": {"kind": "round"}}).other == Round()
+    assert validate(Config, {}).other is None
+
+
+def test_a_row_that_is_added_later_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, "square", Square)
+    config = validate(Config, {"shape": {"kind": "square", "sides": [2, 3]}})
+    assert config.shape == Square(sides=(2, 3))
+    dumped = TypeAdapter(Config).dump_python(config, mode="json")
+    assert dumped["shape"] == {"kind": "square", "sides": [2, 3]}
+    assert validate(Config, dumped) == config
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"kind": "rund"}, "shape: kind 'rund' is none of round; did you mean round?"),
+        ({"kind": "round", "side": 1}, "shape.side: no such key"),
+        ({"kind": "round", "radius": "x"}, "shape.radius: 'x' is refused"),
+        (3, "shape: 3 is refused; input should be a mapping with a kind"),
+    ],
+)
+def test_what_fits_no_row_is_refused(shape: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        validate(Config, {"shape": shape})
+
+
+def test_without_a_default_the_kind_must_be_given() -> None:
+    with pytest.raises(ValidationError, match="kind None is none of round"):
+        TypeAdapter(Config).validate_python({"other": {"radius": 2}})

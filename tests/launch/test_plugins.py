@@ -1,0 +1,108 @@
+"""A user's module adds rows without a change in this tree."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch.errors import ConfigError
+from launch.plugins import require_plugins, take_plugins
+from tests.conftest import ROOT, launcher_free_environment
+from tests.pretrain.runs import words
+
+PLUGIN = '''
+from dataclasses import field
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from masking import GENERATORS, Tube
+from masking.grid import STRICT, Ratio
+
+
+@dataclass(frozen=True, config=STRICT)
+class Checker:
+    """Hides what a tube of the same ratio would hide."""
+
+    kind: Literal["checker"] = field(default="checker", kw_only=True)
+    ratio: Ratio = 0.75
+
+    def hidden(self, grid, rngs):
+        return Tube(self.ratio).hidden(grid, rngs)
+
+    def hidden_count(self, grid):
+        return Tube(self.ratio).hidden_count(grid)
+
+
+GENERATORS["checker"] = Checker
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    file = tmp_path / "my_masks.py"
+    file.write_text(PLUGIN)
+    return file
+
+
+def pretrain(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pretrain", *arguments],
+        cwd=cwd,
+        env={**launcher_free_environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_mask_of_a_plugin_trains_is_recorded_and_resumes(
+    operations: Path, plugin: Path, tmp_path: Path
+) -> None:
+    command = words(operations, tmp_path / "run", "masking.encoder={kind: checker}")
+    short = pretrain(tmp_path, *command, "plugins=[my_masks]", "schedule.steps=3")
+    assert short.returncode == 0, short.stderr
+    (start,) = json.loads((tmp_path / "run/environment.json").read_text())
+    assert start["plugins"] == {"my_masks": hashlib.sha256(plugin.read_bytes()).hexdigest()}
+    longer = pretrain(tmp_path, *command, "--plugins", "my_masks", "schedule.steps=4")
+    assert longer.returncode == 0, longer.stderr
+    assert "step-0000003" in longer.stdout
+
+
+def test_a_run_says_which_plugin_it_needs(operations: Path, plugin: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = words(operations, run, "masking.encoder={kind: checker}", "schedule.steps=3")
+    assert pretrain(tmp_path, *command, "plugins=[my_masks]").returncode == 0
+    missing = pretrain(tmp_path, "export", str(run), str(tmp_path / "out.safetensors"))
+    assert missing.returncode == 2
+    assert missing.stderr == (
+        f"pretrain: {run / 'config.yaml'}: needs the plugins my_masks; give --plugins my_masks\n"
+    )
+    given = pretrain(
+        tmp_path, "export", str(run), str(tmp_path / "out.safetensors"), "--plugins=my_masks"
+    )
+    assert given.returncode == 0, given.stderr
+
+
+def test_a_plugin_that_cannot_be_imported_is_refused(operations: Path, tmp_path: Path) -> None:
+    done = pretrain(tmp_path, *words(operations, tmp_path / "run"), "plugins=[absent_module]")
+    assert done.returncode == 2 and done.stderr.startswith(
+        "pretrain: plugins: absent_module cannot be imported (ModuleNotFoundError"
+    )
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    broken = pretrain(tmp_path, "demo", "--plugins", "broken", "--check")
+    assert broken.returncode == 2 and "broken cannot be imported (ZeroDivision" in broken.stderr
+
+
+def test_the_option_wants_names() -> None:
+    assert take_plugins(["demo", "run=x"]) == ["demo", "run=x"]
+    with pytest.raises(ConfigError, match="--plugins: give names of modules"):
+        take_plugins(["demo", "--plugins"])
+
+
+def test_a_file_cannot_make_a_program_import_a_module(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a\.yaml: needs the plugins antigravity; give"):
+        require_plugins(["antigravity"], "a.yaml")
+    assert "antigravity" not in sys.modules
