@@ -26,7 +26,7 @@ from finetune.evaluation.triplet_metrics import read_components, triplet_precisi
 from finetune.evaluation.video_averages import PhaseSummary, summarise_phases
 from video.labels.segments import MISSING
 
-OVER_RECORDINGS = "mean over recordings +- standard deviation [95 % bootstrap interval]"
+BOUNDARY_TEXTS = {"relaxed_published": "relaxed boundaries, as published"}
 
 
 class Evaluation(NamedTuple):
@@ -66,13 +66,14 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
     """The evaluation as text."""
     predictions = evaluation.predictions
     unknown = int((predictions.label == MISSING).sum())
+    count = len(predictions.recording_names)
     yield (
-        f"{source}: {len(predictions.recording):,} samples of "
-        f"{len(predictions.recording_names)} recordings, {len(predictions.classes)} classes, "
+        f"{source}: {len(predictions.recording):,} samples of {count} "
+        f"recording{'s' * (count > 1)}, {len(predictions.classes)} classes, "
         f"{unknown:,} missing labels"
     )
     if unreadable := predictions.metadata.get("unreadable"):
-        yield f"  {unreadable} samples are unreadable; they have the same score for all classes"
+        yield f"  unreadable: {unreadable}, with the same score for all classes"
     samples, recordings = _reported(evaluation.metrics)
     for is_baseline, title in ((False, "all samples"), (True, "baselines, without learning")):
         yield title
@@ -80,11 +81,11 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
             if METRICS[name].is_baseline == is_baseline:
                 yield f"  {name:<30}{value:.4f}"
     if recordings:
-        yield f"by recording, {OVER_RECORDINGS}"
+        yield "recordings: mean +- standard deviation [95 % bootstrap interval of the mean]"
         for name, average in recordings.items():
             yield f"  {name:<30}{_text(average)}"
     for form, summary in evaluation.phases.items():
-        yield f"{form} boundaries, {OVER_RECORDINGS}"
+        yield f"recordings, phases with {BOUNDARY_TEXTS.get(form, f'{form} boundaries')}"
         yield f"  {'accuracy':<30}{_text(summary.accuracy)}"
         for order in ("recordings_first", "phases_first"):
             for measure, average in getattr(summary, order).items():
@@ -108,7 +109,7 @@ def _text(average: Average) -> str:
 
 def _phase_table(classes: tuple[str, ...], summary: PhaseSummary) -> Iterator[str]:
     header = "".join(f"{measure:>11}" for measure in PHASE_MEASURES)
-    yield f"{'strict boundaries, by phase':<32}{header}"
+    yield f"{'phases, strict boundaries':<32}{header}"
     for i, name in enumerate(classes):
         values = (summary.per_phase[measure][i] for measure in PHASE_MEASURES)
         cells = "".join(f"{'-' if math.isnan(v) else format(v, '.4f'):>11}" for v in values)

@@ -51,7 +51,7 @@ def test_unreadable_samples_have_equal_scores_and_are_counted() -> None:
     assert predictions.recording.tolist() == ["one", "one", "two", "two"]
     assert predictions.time.tolist() == [0, 1, 0, 1] and predictions.label.tolist() == [0, 1, 1, -1]
     lines = list(evaluation_lines(evaluate(predictions, "p"), "p"))
-    assert "  1 samples are unreadable; they have the same score for all classes" in lines
+    assert "  unreadable: 1, with the same score for all classes" in lines
     metrics = evaluate(predictions, "p").metrics.all
     assert metrics["top-1"] == pytest.approx(2 / 3)
     assert metrics["phase accuracy"] == pytest.approx((0.5 + 1) / 2)
