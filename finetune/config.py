@@ -60,7 +60,8 @@ class ValidationConfig:
     every_epochs: Annotated[PositiveFloat, MAY_CHANGE] = 1.0
     """Epochs between two validations."""
     metric: Annotated[str, AfterValidator(require_selecting_metric)] = "top-1"
-    """Metric that selects the best step, such as top-1, balanced accuracy, mAP or F1 macro."""
+    """Metric that selects the best step: top-1, top-5, mean class accuracy, balanced accuracy, F1
+    macro, F1 micro, mAP, phase accuracy, phase jaccard, or one of a plugin."""
 
 
 @dataclass(frozen=True, config=STRICT)

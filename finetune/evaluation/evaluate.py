@@ -26,8 +26,6 @@ from finetune.evaluation.triplet_metrics import read_components, triplet_precisi
 from finetune.evaluation.video_averages import PhaseSummary, summarise_phases
 from video.labels.segments import MISSING
 
-BOUNDARY_TEXTS = {"relaxed_published": "relaxed boundaries, as published"}
-
 
 class Evaluation(NamedTuple):
     """All metrics of a file of predictions."""
@@ -85,7 +83,7 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
         for name, average in recordings.items():
             yield f"  {name:<30}{_text(average)}"
     for form, summary in evaluation.phases.items():
-        yield f"recordings, phases with {BOUNDARY_TEXTS.get(form, f'{form} boundaries')}"
+        yield f"recordings, phases with {form} boundaries"
         yield f"  {'accuracy':<30}{_text(summary.accuracy)}"
         for order in ("recordings_first", "phases_first"):
             for measure, average in getattr(summary, order).items():
