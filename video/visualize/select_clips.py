@@ -134,7 +134,8 @@ def _times(
         if not clip_spans(recording, frames, sampling):
             what = "usable span" if recording.seconds > needed else "recording"
             raise NoSuchClip(
-                f"{recording.path}: no {what} is long enough ({recording.seconds:.2f} s in all); {cure}"
+                f"{recording.path}: no {what} is long enough "
+                f"({recording.seconds:.2f} s in all); {cure}"
             )
         sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
         rng = np.random.default_rng([choice.seed, number])
