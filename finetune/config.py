@@ -25,12 +25,12 @@ from launch.config import (
     CheckpointConfig,
     EngineConfig,
     FormerValues,
-    LogConfig,
     Positive,
     former,
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.metrics.loggers import LogConfig
 from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
 from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 

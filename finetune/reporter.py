@@ -31,9 +31,7 @@ class FinetuneReporter:
     ) -> None:
         self._config, self._failure_log, self._skipped = config, failure_log, skipped
         self._flops = training_flops(encoder, is_frozen=config.tuning.blocks == 0)
-        self.logger = RunLogger(
-            config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
-        )
+        self.logger = RunLogger(config.log, config.checkpoint, folder, processes, skipped, steps)
 
     @property
     def counters(self) -> dict[str, int]:

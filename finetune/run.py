@@ -144,7 +144,7 @@ def build_engine(
     def measure(precision: str, on_gpu: bool) -> ModelMemory:
         return classifier_memory(model, config.segments, precision, on_gpu)
 
-    model.encoder.recompute = use_activation_checkpointing(
+    model.encoder.activation_checkpointing = use_activation_checkpointing(
         config.engine, config.optimizer, config.batch, processes, measure, log
     )
     if config.engine.compile:

@@ -10,7 +10,7 @@ from finetune.model.build import BuiltModel
 from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_metadata
 from launch.checkpoint.store import Checkpoint
 from launch.distributed.process_group import device_name
-from launch.metrics.run_log import EVENTS_FOLDER
+from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.run.session import Session
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
@@ -78,7 +78,8 @@ def describe_end(folder: Path) -> list[str]:
     chosen = "the last step, as there is no val"
     if best := metadata.validation:
         chosen = f"the best by val {best['metric']} {best['value']:.4f}"
+    events = folder / EVENTS_FOLDER
     return [
         f"classifier: {folder / CLASSIFIER_FILE}, of step {metadata.step}, {chosen}",
-        f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
+        *([f"curves: tensorboard --logdir {events}"] if events.is_dir() else []),
     ]

@@ -35,8 +35,8 @@ def draw_attention(
     frames: UInt8[np.ndarray, "t h w 3"], maps: AttentionMaps, config: EncoderConfig, style: str
 ) -> AttentionFigure:
     """Draws the first clip of the batch that `maps` is of."""
-    values = (maps.values[0] / maps.even).float().cpu().numpy()
-    description = describe(maps.asked, config)
+    values = (maps.values[0] / maps.uniform).float().cpu().numpy()
+    description = describe(maps.query, config)
     rows = [FigureRow("frames", Strip("frames", frames))]
     if style == "classic":
         return AttentionFigure(description, rows + _classic(values, config), None)
@@ -47,7 +47,7 @@ def draw_attention(
 def describe(attention: AttentionQuery, config: EncoderConfig) -> str:
     """The query, layers and heads in one line."""
     last = config.depth - 1
-    query = QUERIES[attention.query or "mean"]
+    query = QUERIES[attention.token or "mean"]
     if attention.rollout:
         return f"{query}, rollout through layers 0 to {attention.layer} (of 0 to {last})"
     heads = "each" if attention.each_head else "mean"

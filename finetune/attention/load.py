@@ -9,7 +9,7 @@ from encoder.checkpoint.load import load_source
 from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.checkpoint.tensor_file import find_file
-from encoder.commands import find_with_overrides, require_colours
+from encoder.commands import require_rgb, resolve_source
 from encoder.vit import VideoEncoder
 from finetune.data.windows import WindowSampling
 from finetune.model.classifier_file import SAMPLINGS
@@ -25,8 +25,8 @@ class AttentionModel(NamedTuple):
 
 def load_attention_model(checkpoint: str, overrides: Sequence[str]) -> AttentionModel:
     """The encoder of a file in evaluation mode. Raises CheckpointMismatch."""
-    source = find_with_overrides(checkpoint, overrides)
-    require_colours(source)
+    source = resolve_source(checkpoint, overrides)
+    require_rgb(source)
     return AttentionModel(load_source(source, None).encoder.eval(), source)
 
 
@@ -35,7 +35,7 @@ def training_sampling(source: SourceEncoder) -> tuple[Sampling, str]:
 
     Raises CheckpointMismatch where the metadata of the file is invalid.
     """
-    if source.known.family.name != "own" or "sampling" not in source.file.recorded:
+    if source.detected.name != "own" or "sampling" not in source.file.metadata:
         return Sampling(), "default, the file has none"
     file = find_file(source.file.path)
     recorded = parse_metadata(file, "sampling")

@@ -43,7 +43,7 @@ def open_encoder(backbone: BackboneConfig) -> tuple[VideoEncoder, dict[str, Any]
         raise ConfigError("weights: are missing; features of random weights are meaningless")
     encoder, report = build_backbone(backbone)
     assert report is not None
-    path = report.found.file.path
+    path = report.source.file.path
     metadata = {
         "weights": str(path),
         "sha256": sha256_file(find_file(path)),

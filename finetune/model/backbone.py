@@ -7,14 +7,15 @@ from typing import NamedTuple
 import torch
 
 from encoder.checkpoint.adapt import LoadOptions
-from encoder.checkpoint.export import contiguous
-from encoder.checkpoint.export_formats import require_holds, to_unified
+from encoder.checkpoint.common_tensors import contiguous
+from encoder.checkpoint.formats.registry import require_supported
+from encoder.checkpoint.formats.unified import to_unified
 from encoder.checkpoint.load import load_source
 from encoder.checkpoint.load_report import LoadReport
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
-from encoder.model_zoo import find_weights
+from encoder.model_zoo import resolve_weights
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
 from finetune.model.config import NATIVE, BackboneConfig
@@ -29,7 +30,7 @@ class Backbone(NamedTuple):
     @property
     def source(self) -> SourceEncoder | None:
         """The parsed checkpoint; None where weights are random."""
-        return None if self.report is None else self.report.found
+        return None if self.report is None else self.report.source
 
 
 def build_backbone(config: BackboneConfig) -> Backbone:
@@ -42,7 +43,7 @@ def build_backbone(config: BackboneConfig) -> Backbone:
         if sizes := config.custom_sizes():
             encoder = replace(encoder, **sizes, size="custom")
         return Backbone(VideoEncoder(encoder), None)
-    source = find_source(*find_weights(config.weights, config.overrides))
+    source = read_source(*resolve_weights(config.weights, config.overrides))
     options = LoadOptions(config.inflation, config.keep_norm, config.allow_missing)
     return Backbone(*load_source(source, _encoder_config(config, source), options))
 
@@ -61,7 +62,7 @@ def write_backbone(path: Path, encoder: VideoEncoder, config: BackboneConfig) ->
 
     Raises CheckpointMismatch where that form or those models cannot represent the encoder.
     """
-    require_holds("unified", encoder.config)
+    require_supported("unified", encoder.config)
     try:
         tensors = to_unified(encoder.state_dict(), encoder.config, config.attention_form)
     except ValueError as error:

@@ -54,7 +54,7 @@ def build(
     lines = [f"backbone: {config.backbone.variant}, random weights, seed {config.seed}"]
     weights, pretrained_on = "", []
     if backbone.report is not None:
-        source, path = backbone.report.found, backbone.report.found.file.path
+        source, path = backbone.report.source, backbone.report.source.file.path
         # the file may have many gigabytes
         checksum = compute_on_rank0(processes, lambda: sha256_file(find_file(path)))
         weights = f"{path} (sha256 {checksum})"

@@ -121,8 +121,8 @@ def read_classifier_matrix(source: SourceEncoder) -> ClassifierMatrix:
     Raises CheckpointMismatch where it has none.
     """
     file, classes = source.file, None
-    prefix, names = "head.", source.known.common
-    if "head" in file.recorded and "classes" in file.recorded:  # of this project
+    prefix, names = "head.", source.detected.names
+    if "head" in file.metadata and "classes" in file.metadata:  # of this project
         metadata = read_classifier_metadata(find_file(file.path))
         prefix, classes = f"head.{metadata.head.spec.classifier}.", metadata.classes
         names = {name: name for name in file.tensors}
@@ -143,5 +143,5 @@ def read_classifier_matrix(source: SourceEncoder) -> ClassifierMatrix:
 def training_recordings(source: SourceEncoder) -> list[dict[str, Any]]:
     """The recordings on which weights were trained, where their file records them."""
     file = source.file
-    recorded = file.recorded.get("recordings")
+    recorded = file.metadata.get("recordings")
     return parse_metadata(find_file(file.path), "recordings") if isinstance(recorded, str) else []

@@ -86,7 +86,7 @@ def test_contradictory_settings_are_refused(fields: dict, message: str) -> None:
 def test_variant_native_is_the_encoder_of_the_checkpoint() -> None:
     config = parsed(variant="native", weights=str(VIDEOMAE), overrides=TINY, drop_path=0.3)
     encoder, report = build_backbone(config)
-    assert report is not None and not report.adapted.fresh
+    assert report is not None and not report.plan.initialised
     assert encoder.config.drop_path == 0.3 and encoder.config.norm == "tokens"
     longer = parsed(variant="native", weights=str(VIDEOMAE), overrides=TINY, num_frames=8)
     assert build_backbone(longer).encoder.config.trained_grid == (2, 2, 2)
@@ -117,7 +117,7 @@ def test_a_backbone_is_written_in_the_form_of_its_flags_and_read_again(
     written = torch.load(out, weights_only=True)["model"]
     assert f"blocks.0.{names[form]}" in written
     again, report = build_backbone(parsed(**{**vars_of(config), "weights": str(out)}))
-    assert report is not None and not report.adapted.fresh
+    assert report is not None and not report.plan.initialised
     torch.testing.assert_close(again.state_dict(), encoder.state_dict(), atol=0, rtol=0)
 
 

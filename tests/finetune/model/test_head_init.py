@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from finetune.cli import RECIPES
 from finetune.config import FinetuneConfig
@@ -36,18 +36,18 @@ def initialised(config: FinetuneConfig, classes: list[str]) -> tuple[torch.nn.Li
 
 
 def test_rows_of_a_published_head_are_taken(tmp_path: Path) -> None:
-    whole = read_classifier_matrix(find_source(FINETUNED, config_of().backbone.overrides))
+    whole = read_classifier_matrix(read_source(FINETUNED, config_of().backbone.overrides))
     assert whole.weight.shape[0] == len(whole.bias) and whole.classes is None
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([2, 0]))
     head, lines = initialised(config_of(f"head_init.rows={rows}"), ["a", "b"])
     assert torch.equal(head.weight, whole.weight[[2, 0]])
     assert torch.equal(head.bias, whole.bias[[2, 0]])
-    assert lines[0] == f"head: 2 of 2 classes from the {len(whole.weight)} trained"
+    assert lines[0] == f"head: 2 of 2 classes have one of the {len(whole.weight)} trained rows"
 
 
 def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
-    whole = read_classifier_matrix(find_source(FINETUNED, config_of().backbone.overrides))
+    whole = read_classifier_matrix(read_source(FINETUNED, config_of().backbone.overrides))
     count = len(whole.weight)
     names = [f"class {chr(97 + i)}" for i in range(count)]
     (tmp_path / "one.txt").write_text("\n".join(names[:2]))
