@@ -35,30 +35,30 @@ from video.failure_log import FailureLog
 
 def finetune(config: FinetuneConfig) -> None:
     """Starts or resumes a finetuning run; every process calls it."""
-    with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
-        sets = open_datasets(config, opened.folder, opened.processes)
+    with session(config.run, config, config.batch, config.engine, config.checkpoint) as run_session:
+        sets = open_datasets(config, run_session.folder, run_session.processes)
         if config.tuning.spec.trains:
-            run, evaluator = prepare(config, opened, sets)
+            run, evaluator = prepare(config, run_session, sets)
             with finish_on_error(run.training.saver, run.reporter.logger):
                 train(run, evaluator.validate)
                 evaluator.save_last()
             evaluator.test(run.reporter.logger.info)
-            for line in describe_end(opened.folder):
+            for line in describe_end(run_session.folder):
                 run.reporter.logger.info(line)
             run.reporter.logger.close()
             close = run.training.engine.close
         else:
-            built = build_model(config, sets, None, opened.folder, opened.processes)
-            config.tuning.spec.classifier(config, opened, sets, built)
+            built = build_model(config, sets, None, run_session.folder, run_session.processes)
+            config.tuning.spec.classifier(config, run_session, sets, built)
             close = destroy_process_group
     close()
 
 
 def prepare(
-    config: FinetuneConfig, opened: Session, sets: LabelledSets
+    config: FinetuneConfig, run_session: Session, sets: LabelledSets
 ) -> tuple[FinetuneRun, Evaluator]:
     """Builds the model, restores the newest checkpoint, and opens data, schedules and loggers."""
-    folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
+    folder, processes, notes = run_session.folder, run_session.processes, list(run_session.messages)
     checkpoints = folder / CHECKPOINTS_FOLDER
     resumed = find_checkpoint(checkpoints, processes, notes.append)
     built = build_model(config, sets, resumed, folder, processes)
@@ -75,13 +75,15 @@ def prepare(
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
     skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     reporter = FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
-    described = describe_run(config, sets, built, engine, samples, resumed, steps, opened)
+    described = describe_run(config, sets, built, engine, samples, resumed, steps, run_session)
     for line in (*notes, *sets.lines, *described):
         reporter.logger.info(line)
     if processes.is_rank0:
         record_start(folder, processes, steps, weights=built.spec.weights)
     validates = "val" in sets.parts
-    validating = validation_steps(config.validation, last, per_epoch) if validates else frozenset()
+    validated_steps = (
+        validation_steps(config.validation, last, per_epoch) if validates else frozenset()
+    )
     counts = samples.counts(len(sets.classes))
     training = TrainingRun(
         steps,
@@ -90,13 +92,13 @@ def prepare(
         *build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last),
         reporter,
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
-        opened.watchdog,
-        opened.signals,
+        run_session.watchdog,
+        run_session.signals,
     )
     run = FinetuneRun(
         config,
         training,
-        validating,
+        validated_steps,
         built.model,
         len(sets.classes),
         open_batches(config, samples, processes, steps, engine.accumulation),
@@ -104,8 +106,8 @@ def prepare(
         reporter,
     )
     history = ValidationHistory(folder, steps.start, config.validation)
-    evaluator = Evaluator(config, opened, sets, built, engine, reporter, history)
-    if steps.start in validating and not history.has(steps.start):
+    evaluator = Evaluator(config, run_session, sets, built, engine, reporter, history)
+    if steps.start in validated_steps and not history.has(steps.start):
         evaluator.validate(steps.start)  # the run was stopped between saving and validation
     return run, evaluator
 

@@ -24,17 +24,17 @@ def describe_run(
     samples: LabelledSamples,
     resumed: Checkpoint | None,
     steps: range,
-    opened: Session,
+    session: Session,
 ) -> list[str]:
     """Model, processes, steps, validation and resumption, a line each."""
-    hosts = opened.watchdog.hosts
+    hosts = session.watchdog.hosts
     lines = [
         *built.lines,
         _model(config, built),
         f"hardware: {len(hosts)} process{'es' * (len(hosts) > 1)} on "
         f"{', '.join(dict.fromkeys(hosts))}; {device_name(engine.device)}, ZeRO stage "
         f"{config.engine.zero_stage}, {engine.precision}",
-        _step(config, samples, engine, steps, opened.processes.world_size),
+        _step(config, samples, engine, steps, session.processes.world_size),
     ]
     if "val" not in sets.parts:
         lines.append(

@@ -34,7 +34,7 @@ from video.eval_crop import EvalCrop
 
 
 def build_predictor(
-    config: FinetuneConfig, built: BuiltModel, opened: Session, activity: str
+    config: FinetuneConfig, built: BuiltModel, session: Session, activity: str
 ) -> Predictor:
     """The predictor of a run, with the test views of its recipe; a signal stops it."""
     encoder = built.spec.encoder
@@ -42,9 +42,9 @@ def build_predictor(
     reader = MultiViewReader(eval_crop, encoder.num_frames, config.test_views.clips)
 
     def report_progress(done: int, total: int) -> None:
-        opened.watchdog.set_status(f"{activity}, {done} of {total}")
-        if opened.signals.request is not None:
-            raise Stopped(f"stopped by {opened.signals.request} {activity}; all is saved", False)
+        session.watchdog.set_status(f"{activity}, {done} of {total}")
+        if session.signals.request is not None:
+            raise Stopped(f"stopped by {session.signals.request} {activity}; all is saved", False)
 
     data, batch_size = config.data, config.batch.micro_batch_size
     return Predictor(reader, batch_size, data.workers, data.read_timeout, report_progress)
@@ -56,14 +56,14 @@ class Evaluator:
     def __init__(
         self,
         config: FinetuneConfig,
-        opened: Session,
+        session: Session,
         sets: LabelledSets,
         built: BuiltModel,
         engine: Engine,
         reporter: FinetuneReporter,
         history: ValidationHistory,
     ) -> None:
-        self._config, self._opened, self._sets, self._built = config, opened, sets, built
+        self._config, self._session, self._sets, self._built = config, session, sets, built
         self._engine, self._reporter, self._history = engine, reporter, history
         self._average_views = view_averager(config.test_views, config.multi_label)
 
@@ -79,7 +79,7 @@ class Evaluator:
         is_best = history.is_best(result)
         if is_best:
             self._save(step, {"metric": history.metric, "value": result.value})
-        history.add(result, self._opened.processes.is_rank0)
+        history.add(result, self._session.processes.is_rank0)
         best = history.best or result
         comparison = "the best so far" if is_best else f"best {best.value:.4f} at step {best.step}"
         self._reporter.report_validation(
@@ -89,7 +89,7 @@ class Evaluator:
     def save_last(self) -> None:
         """Writes the classifier of the last step where there is no `val` to select the best."""
         if "val" not in self._sets.parts:
-            checkpoints = complete_checkpoints(self._opened.folder / CHECKPOINTS_FOLDER)
+            checkpoints = complete_checkpoints(self._session.folder / CHECKPOINTS_FOLDER)
             self._save(step_of(checkpoints[-1]), {})
 
     def _save(self, step: int, validation: dict[str, Any]) -> None:
@@ -107,13 +107,13 @@ class Evaluator:
             validation,
         )
         run_on_rank0(
-            self._opened.processes,
-            lambda: write_classifier(self._opened.folder, spec.encoder, metadata),
+            self._session.processes,
+            lambda: write_classifier(self._session.folder, spec.encoder, metadata),
         )
 
     def test(self, log: Callable[[str], None]) -> None:
         """Predicts `val` and `test` with the classifier file, and writes all metrics."""
-        folder, device = self._opened.folder, self._engine.device
+        folder, device = self._session.folder, self._engine.device
         classifier: Classifier = load_classifier(folder)[0].to(device)
         bf16 = self._engine.precision == "bf16"
 
@@ -127,7 +127,7 @@ class Evaluator:
             if part in self._sets.parts:
                 outputs = self._predict(part, self._logits(forward), f"predicting {part}", False)
                 predictions = self._predictions(outputs, part, step)
-                write_predictions(self._opened, part, predictions, log)
+                write_predictions(self._session, part, predictions, log)
 
     def _logits(self, forward: Callable[[Tensor], dict[str, Tensor]]) -> Forward:
         return lambda clips: forward(clips)["logits"]
@@ -135,12 +135,12 @@ class Evaluator:
     def _predict(
         self, part: str, forward: Forward, activity: str, labelled_only: bool
     ) -> ModelOutputs:
-        predictor = build_predictor(self._config, self._built, self._opened, activity)
+        predictor = build_predictor(self._config, self._built, self._session, activity)
         outputs = predictor.predict_all(
             forward,
             self._average_views,
             self._sets.parts[part],
-            self._opened.processes,
+            self._session.processes,
             labelled_only,
         )
         self._reporter.count_unreadable(activity, len(outputs.readable), outputs.failures)

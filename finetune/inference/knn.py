@@ -20,17 +20,17 @@ from video.labels.segments import MISSING
 
 
 def knn_classify(
-    config: FinetuneConfig, opened: Session, sets: LabelledSets, built: BuiltModel
+    config: FinetuneConfig, session: Session, sets: LabelledSets, built: BuiltModel
 ) -> None:
     """Classifies `val` and `test` by the nearest training samples in frozen features."""
     assert isinstance(config.tuning, KnnClassifier)
-    model = built.model.to(opened.processes.device).eval()
+    model = built.model.to(session.processes.device).eval()
 
-    file = opened.folder / FAILURE_LOG_FILE if opened.processes.is_rank0 else None
+    file = session.folder / FAILURE_LOG_FILE if session.processes.is_rank0 else None
     failure_log = FailureLog(file, config.data.max_unreadable)
 
     def log(line: str) -> None:
-        if opened.processes.is_rank0:
+        if session.processes.is_rank0:
             print(line, flush=True)
 
     for line in (*sets.lines, *built.lines):
@@ -38,12 +38,12 @@ def knn_classify(
 
     def features(part: str) -> ModelOutputs:
         activity = f"features of {part}"
-        predictor = build_predictor(config, built, opened, activity)
+        predictor = build_predictor(config, built, session, activity)
         outputs = predictor.predict_all(
             lambda clips: model.encoder(clips).pooled,
             lambda views: views.mean(1),
             sets.parts[part],
-            opened.processes,
+            session.processes,
             part == "train",
         )
         failure_log.add(activity, len(outputs.readable), outputs.failures)
@@ -73,4 +73,4 @@ def knn_classify(
             predictions = build_predictions(
                 outputs, sets.parts[part], sets.classes, False, metadata
             )
-            write_predictions(opened, part, predictions, log)
+            write_predictions(session, part, predictions, log)

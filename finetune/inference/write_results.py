@@ -10,19 +10,19 @@ from launch.run.session import Session
 
 
 def write_predictions(
-    opened: Session, part: str, predictions: Predictions, log: Callable[[str], None]
+    session: Session, part: str, predictions: Predictions, log: Callable[[str], None]
 ) -> None:
     """Writes `predictions_PART.npz` and `evaluation_PART/`; logs the most important metrics."""
-    file = opened.folder / f"predictions_{part}.npz"
+    file = session.folder / f"predictions_{part}.npz"
 
     def write() -> None:
         save_predictions(file, predictions)
         evaluation = evaluate(predictions, str(file))
-        write_evaluation(evaluation, opened.folder / f"evaluation_{part}")
+        write_evaluation(evaluation, session.folder / f"evaluation_{part}")
         log(f"{part}: {summary_line(evaluation.metrics.all)}")
         log(f"  all metrics: python -m finetune evaluate {file}")
 
-    run_on_rank0(opened.processes, write)
+    run_on_rank0(session.processes, write)
 
 
 def summary_line(metrics: Mapping[str, float]) -> str:

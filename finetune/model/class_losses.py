@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from launch.errors import ConfigError
 from video.labels.segments import MISSING
 
 
@@ -13,12 +14,14 @@ def class_weights(
 ) -> Float[Tensor, " k"]:
     """One weight per class, 1 on average; 0 for a class without samples.
 
-    `counts`: labelled samples of each class in the training split. Raises ValueError where a list
+    `counts`: labelled samples of each class in the training split. Raises ConfigError where a list
     has another length.
     """
     if isinstance(weights, tuple):
         if len(weights) != len(counts):
-            raise ValueError(f"loss.weights: {len(weights)} numbers for {len(counts)} classes")
+            raise ConfigError(
+                f"loss.weights: {len(weights)} numbers for {len(counts)} classes; give one for each"
+            )
         return torch.tensor(weights, dtype=torch.float32)
     if weights == "none":
         return torch.ones(len(counts))

@@ -172,7 +172,7 @@ def test_a_resumed_run_has_the_same_configuration_and_labels(
     labels.write_text("recording,start,end,label\n" + table)
     done = finetune(*words(labelled, finished, f"data.dataset.labels={labels}"))
     assert done.returncode == 2
-    assert "the run began with the classes Preparation, " in done.stderr.splitlines()[-1]
+    assert "the run started with the classes Preparation, " in done.stderr.splitlines()[-1]
 
 
 def predictions(classes: tuple[str, ...], recording: str) -> Predictions:

@@ -9,6 +9,8 @@ from PIL import Image
 
 from finetune.cli import main
 from finetune.cli_args import commands_parser
+from finetune.evaluation.evaluate import evaluate
+from finetune.evaluation.metrics import METRICS, Metric
 from finetune.evaluation.plots import _cells
 from finetune.evaluation.predictions import (
     FIELDS,
@@ -17,6 +19,8 @@ from finetune.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
+from finetune.evaluation.sample_metrics import LabelledScores
+from finetune.inference.write_results import summary_line
 from tests.finetune.evaluation.test_video_averages import RECORDED, recorded
 
 
@@ -53,6 +57,25 @@ def test_metrics_are_printed_and_written(saved: Path, tmp_path: Path, capsys) ->
     assert pictures == ["confusion.png", *(f"timeline_v{i}.png" for i in range(3))]
     for name in pictures:
         assert len(np.unique(np.asarray(Image.open(out / name)))) > 20
+
+
+def test_a_metric_of_a_user_is_printed_and_written(
+    saved: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def error(samples: LabelledScores) -> float:
+        return float((samples.scores.argmax(1) != samples.label).mean())
+
+    row = Metric(error, over="recordings", higher_is_better=False, in_summary=True)
+    monkeypatch.setitem(METRICS, "error rate", row)
+    main(["evaluate", str(saved), "--out", str(tmp_path)])
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    found, accuracy = metrics["recordings"]["error rate"], metrics["phases"]["strict"]["accuracy"]
+    assert found["value"] == pytest.approx(1 - accuracy["value"])
+    assert found["deviation"] == pytest.approx(accuracy["deviation"])
+    assert f"  error rate                    {found['value']:.4f} +- " in capsys.readouterr().out
+    line = summary_line(evaluate(recorded(), "p").metrics.all)
+    assert f"error rate {found['value']:.3f} (baselines: majority class 0." in line
+    assert "F1 micro" not in line and "balanced accuracy" not in line
 
 
 def test_recordings_of_one_name_have_a_timeline_each(tmp_path: Path, capsys) -> None:
@@ -142,3 +165,15 @@ def test_a_timeline_is_blank_where_there_is_no_timestamp() -> None:
     np.testing.assert_equal(cells, [0, 1, 2, np.nan, 3, 4])
     edges, cells = _cells(np.array([3.0]), np.array([1.0]))
     assert edges.tolist() == [2.5, 3.5] and cells.tolist() == [1.0]
+
+
+def test_rows_are_grouped_by_recording_and_sorted_by_time() -> None:
+    given = recorded()
+    groups = given.by_recording()
+    assert list(groups) == given.recording_names
+    for name, rows in groups.items():
+        expected = given.of_recording(name)
+        assert (np.diff(rows.time) > 0).all() and set(rows.recording) == {name}
+        assert np.array_equal(rows.label, expected.label)
+        assert np.array_equal(rows.scores, expected.scores)
+    assert sum(len(rows.label) for rows in groups.values()) == len(given.label)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from finetune.model.class_losses import class_weights
 from finetune.model.losses import LOSSES
+from launch.errors import ConfigError
 
 COUNTS = torch.tensor([10, 100, 0, 1000])
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
@@ -57,7 +58,7 @@ def test_class_weights_balance_the_class_counts() -> None:
         assert weights[2] == 0
         assert float(weights.sum()) == pytest.approx(3.0)
     assert class_weights("none", COUNTS, 0.9999).tolist() == [1, 1, 1, 1]
-    with pytest.raises(ValueError, match="2 numbers for 4 classes"):
+    with pytest.raises(ConfigError, match="2 numbers for 4 classes; give one for each"):
         class_weights((1.0, 2.0), COUNTS, 0.9999)
 
 
