@@ -37,7 +37,7 @@ def log_of(run: Path) -> list[dict[str, Any]]:
     return [line for line in _lines(run) if "loss/train" in line]
 
 
-def looks_of(run: Path) -> list[dict[str, Any]]:
+def feature_log_of(run: Path) -> list[dict[str, Any]]:
     """Of the features."""
     return [line for line in _lines(run) if "features/rankme" in line]
 

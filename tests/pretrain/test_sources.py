@@ -33,9 +33,9 @@ def test_videos_pictures_and_prepared_recordings_train_in_one_run(
     arguments = words(operations, run, "data.source=null", f"data.sources={sources}")
     done = run_alone([*arguments, f"data.exclude={excluded}", "schedule.steps=2"])
     assert done.returncode == 0, done.stderr
-    assert "data.exclude: 2 recordings are left out" in done.stdout
+    assert "data.exclude: 2 recordings excluded" in done.stdout
     assert "1 entries of " in done.stdout
-    assert "name no recording, the first: never heard of" in done.stdout
+    assert "match no recording, the first: never heard of" in done.stdout
     recordings = read_manifest(run / "manifest.csv")
     assert [r.source for r in recordings] == ["raw", "ready", "frames"]
     assert [r.reader for r in recordings] == ["pyav", "pack", "frames"]
