@@ -25,7 +25,7 @@ def load(name: str, *overrides: str) -> PretrainConfig:
 def test_a_recipe_builds_and_its_resolved_form_is_the_same(name: str) -> None:
     config = load(name)
     with torch.device("meta"):
-        MaskedAutoencoder(config.encoder, config.decoder)
+        MaskedAutoencoder(config.encoder, config.decoder, config.target)
     assert validate(PretrainConfig, yaml.safe_load(dump_recipe(config))) == config
 
 
@@ -38,7 +38,7 @@ def test_a_recipe_states_its_command_and_its_cost(name: str) -> None:
     assert f" {name} data.source=" in header
     config = load(name)
     cost = forward_cost(config.encoder, config.decoder, config.masking.counts(config.encoder.grid))
-    stated = re.search(r"Cost: ([\d.]+) GMAC a clip forward, ([\d.]+) TFLOP a clip trained", header)
+    stated = re.search(r"Cost: ([\d.]+) GMAC per clip \(forward\), ([\d.]+) TFLOP per clip \(training\)", header)
     assert float(stated[1]) == pytest.approx(cost.total / 1e9, rel=0.02)
     assert float(stated[2]) == pytest.approx(cost.training_flops / 1e12, rel=0.05)
 
