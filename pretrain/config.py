@@ -189,8 +189,8 @@ class PretrainConfig:
             )
         if self.encoder.attention == "divided" or self.encoder.norm == "pooled":
             raise ValueError(
-                "encoder: attention divided and norm pooled need all tokens of a clip, but a masked "
-                "autoencoder encodes only the visible ones; use attention joint and norm tokens"
+                "encoder: attention divided and norm pooled need all tokens of a clip, but only "
+                "the visible ones are encoded here; use attention joint and norm tokens"
             )
         values_per_token(self.target, self.encoder, self.decoder.predicted_frames)
         if problem := read_timeout_problem(self.data.read_timeout, self.engine):

@@ -87,7 +87,8 @@ def _require_grid(path: Path, encoder: EncoderConfig, overrides: CheckpointOverr
         given, recorded = getattr(overrides, name), getattr(encoder, name)
         if given not in (None, recorded):
             raise CheckpointMismatch(
-                f"{path}: --override {name}={given} contradicts the checkpoint ({recorded}); remove it"
+                f"{path}: --override {name}={given} contradicts the checkpoint ({recorded}); "
+                "remove it"
             )
 
 

@@ -37,8 +37,14 @@ def test_a_recipe_states_its_command_and_its_cost(name: str) -> None:
     assert re.search(r"launch/(local\.sh pretrain|slurm/)", header)
     assert f" {name} data.source=" in header
     config = load(name)
-    cost = forward_cost(config.encoder, config.decoder, config.masking.counts(config.encoder.grid))
-    stated = re.search(r"Cost: ([\d.]+) GMAC per clip \(forward\), ([\d.]+) TFLOP per clip \(training\)", header)
+    cost = forward_cost(
+        config.encoder,
+        config.decoder,
+        config.masking.counts(config.encoder.grid),
+        config.target,
+    )
+    pattern = r"Cost: ([\d.]+) GMAC per clip \(forward\), ([\d.]+) TFLOP per clip \(training\)"
+    stated = re.search(pattern, header)
     assert float(stated[1]) == pytest.approx(cost.total / 1e9, rel=0.02)
     assert float(stated[2]) == pytest.approx(cost.training_flops / 1e12, rel=0.05)
 
