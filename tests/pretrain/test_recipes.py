@@ -94,7 +94,7 @@ def test_every_configuration_class_refuses_unknown_keys() -> None:
         ("optimizer.base_lr=-1", "optimizer.base_lr: -1 is refused"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(override: str, message: str) -> None:
+def test_a_wrong_setting_is_refused_in_one_line(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load("demo", override)
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Autoencoder files in the layouts of VideoMAE and Hugging Face, both ways."""
+"""Autoencoder files in the formats of VideoMAE and Hugging Face, read and written."""
 
 import argparse
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
         read_autoencoder(tmp_path / "resnet.pth")
 
 
-def test_hugging_face_cannot_say_a_clip_that_is_not_square(tmp_path: Path) -> None:
+def test_hugging_face_cannot_hold_clips_that_are_not_square(tmp_path: Path) -> None:
     wide = PretrainConfig(
         run="r",
         data=PretrainDataConfig(source="s"),
