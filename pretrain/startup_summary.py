@@ -69,7 +69,7 @@ def _model(config: PretrainConfig, cost: ForwardCost) -> str:
         f"model: {config.encoder.size} encoder, width {config.encoder.embed_dim}, "
         f"{config.encoder.depth} blocks; {counts.tokens} tokens ({grid}), {counts.visible} "
         f"visible, {counts.decoded} decoded, {counts.loss} in the loss; "
-        f"{cost.total / 1e9:.2f} GMAC per clip (forward)"
+        f"{cost.total / 1e9:.4g} GMAC per clip (forward)"
     )
 
 

@@ -46,7 +46,7 @@ def plan(config: PretrainConfig, hardware: Hardware, hours: float | None) -> lis
     return [
         f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with the "
         f"decoder; {counts.visible} of {counts.tokens} tokens visible, {counts.decoded} decoded; "
-        f"{cost.total / 1e9:.2f} GMAC per clip (forward)",
+        f"{cost.total / 1e9:.4g} GMAC per clip (forward)",
         f"step: {clips} clips on {hardware.name(hardware.devices)}, "
         f"{clips // hardware.devices} on each",
         f"memory: GiB per device, at the largest micro-batch within {1 - FREE:.0%} of "

@@ -84,10 +84,11 @@ def _of_run(path: Path) -> LoadedAutoencoder:
 def _require_grid(path: Path, encoder: EncoderConfig, overrides: CheckpointOverrides) -> None:
     """A decoder's position embedding is of one grid, which overrides cannot change."""
     for name in ("num_frames", "image_size"):
-        given, held = getattr(overrides, name), getattr(encoder, name)
-        if given not in (None, held):
+        given, recorded = getattr(overrides, name), getattr(encoder, name)
+        if given not in (None, recorded):
             raise CheckpointMismatch(
-                f"{path}: --override {name}={given} contradicts the checkpoint ({held}); remove it"
+                f"{path}: --override {name}={given} contradicts the checkpoint ({recorded}); "
+                "remove it"
             )
 
 

@@ -1,4 +1,4 @@
-"""The same words under every launcher, on one node and on two."""
+"""The same command line under every launcher, on one node and on two."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a file's decoder is, from its shapes, its records and its layout."""
+"""Decoder and target of a file, from its shapes, metadata and format."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def measured(path: Path, *of_decoder: int | str) -> InferredConfig:
     return infer_autoencoder_config(found, *autoencoder_of(found), DecoderOverrides(*of_decoder))
 
 
-def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
+def test_an_own_file_records_its_whole_configuration(tmp_path: Path) -> None:
     target = NormalisedPatches(variance_floor=0.01)
     odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, pos_embed="separable", class_token=True)
     found = measured(written("own", tmp_path / "a.safetensors", target, odd))
@@ -75,7 +75,7 @@ def test_videomae_has_heads_of_64_and_normalised_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pixels", "normalised_pixels"])
-def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
+def test_hugging_face_records_heads_and_target(tmp_path: Path, kind: str) -> None:
     odd = DecoderConfig(embed_dim=128, depth=1, num_heads=8)
     found = measured(written("hf", tmp_path / "a", TARGETS[kind](), odd))
     assert found.decoder == odd and found.target.kind == kind
@@ -106,7 +106,7 @@ def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
         measured(file)
 
 
-def test_a_consolidated_run_says_all_of_itself(finished: Path, tmp_path: Path) -> None:
+def test_a_consolidated_run_records_its_whole_configuration(finished: Path, tmp_path: Path) -> None:
     """Its decoder has two heads of 16, where a file of VideoMAE's would have one."""
     consolidate(finished, tmp_path / "whole.safetensors", None)
     encoder = read_source(tmp_path / "whole.safetensors")

@@ -1,4 +1,4 @@
-"""Plans: what is counted without a machine is what a run then takes."""
+"""Plans: what is counted without the hardware is what a run takes."""
 
 import re
 import subprocess
@@ -30,9 +30,7 @@ def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("stage", "0123")
-def test_memory_is_within_a_tenth_of_what_a_run_takes(
-    operations: Path, tmp_path: Path, stage: str
-) -> None:
+def test_memory_is_within_a_tenth_of_a_run(operations: Path, tmp_path: Path, stage: str) -> None:
     planned = plan("small", "--cpus", "1", "--memory", "16", *SMALL)
     assert planned.returncode == 0, planned.stderr
     assert "give --hours of recordings" in planned.stdout
@@ -63,7 +61,7 @@ def giant() -> str:
     return done.stdout
 
 
-def test_the_largest_micro_batch_that_fits_divides_the_share_of_a_device(giant: str) -> None:
+def test_the_micro_batch_divides_the_clips_of_a_device(giant: str) -> None:
     for row in rows(giant).values():
         assert int(row["micro-batch"]) * int(row["accumulation"]) == 1152 // 8
         assert float(row["total"]) <= 0.95 * 40
@@ -73,7 +71,7 @@ def test_the_largest_micro_batch_that_fits_divides_the_share_of_a_device(giant: 
     assert int(with_checkpointing["micro-batch"]) > int(without["micro-batch"])
 
 
-def test_time_follows_from_operations_and_the_share_of_the_peak(giant: str) -> None:
+def test_time_follows_from_operations_and_mfu(giant: str) -> None:
     numbers = re.search(
         r"time: (\d+) steps = 100 epochs of 20 h, .* ([\d.]+) TFLOP per clip", giant
     )
