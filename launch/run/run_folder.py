@@ -20,6 +20,7 @@ from launch.errors import ConfigError
 from launch.keys import all_keys
 from launch.plugins import plugin_digests
 from launch.recipe import dump_recipe, read_resolved
+from launch.version import VERSION
 
 PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
 
@@ -93,6 +94,7 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "from_step": steps.start,
             "to_step": steps.stop,
+            "version": VERSION,
             "command": sys.argv,
             "git_commit": _git_commit(),
             "python": platform.python_version(),
