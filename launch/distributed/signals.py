@@ -76,9 +76,8 @@ def handle_signals() -> Iterator[SignalState]:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.write(
-            write_end, bytes([CLOSE])
-        )  # workers have inherited the pipe, so closing has no effect
+        # workers have inherited the pipe, so closing it would not end the thread
+        os.write(write_end, bytes([CLOSE]))
         thread.join()
         os.close(write_end)
         os.close(read_end)

@@ -75,24 +75,24 @@ def test_half_an_environment_is_refused_with_the_name() -> None:
         detect_processes({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "n1"})
 
 
-FINDS = """
+PROGRAM = """
 import os
-from launch.distributed.process_group import find_processes, first_finds
-from launch.distributed.process_group import leave_processes, start_processes
-processes = find_processes(os.environ)
-start_processes(processes, 60)
-print(first_finds(processes, lambda: f"by {processes.rank}"))
+from launch.distributed.process_group import compute_on_rank0, destroy_process_group
+from launch.distributed.process_group import detect_processes, init_process_group
+processes = detect_processes(os.environ)
+init_process_group(processes, 60)
+print(compute_on_rank0(processes, lambda: f"by {processes.rank}"))
 try:
-    first_finds(processes, lambda: 1 // processes.rank)
+    compute_on_rank0(processes, lambda: 1 // processes.rank)
 except Exception as error:
     print(type(error).__name__)
-leave_processes()
+destroy_process_group()
 """
 
 
-def test_what_the_first_process_finds_all_know_and_what_it_raises_ends_all(
+def test_all_processes_get_the_result_of_rank_0_and_end_with_its_error(
     together: Callable,
 ) -> None:
-    first, second = together(["-c", FINDS], 2)
+    first, second = together(["-c", PROGRAM], 2)
     assert first.stdout.splitlines()[-2:] == ["by 0", "ZeroDivisionError"], first.stderr
     assert second.stdout.splitlines()[-2:] == ["by 0", "Rank0Failed"], second.stderr

@@ -1,4 +1,4 @@
-"""Signals to a real process: the first asks, a second Ctrl-C ends it at once."""
+"""Signals to a real process: the first requests a stop, a second Ctrl-C ends it at once."""
 
 import signal
 import subprocess
@@ -9,23 +9,23 @@ import pytest
 
 from tests.conftest import ROOT
 
-WAITS = """
+PROGRAM = """
 import sys, time
-from launch.distributed.signals import listening
-from launch.entrypoint import leave, run_program
+from launch.distributed.signals import handle_signals
+from launch.entrypoint import exit_process, run_program
 def main():
-    with listening() as signals:
+    with handle_signals() as signals:
         if sys.argv[1] == "training":
             signals.training_begins()
         print("ready", flush=True)
         time.sleep(float(sys.argv[2]))
-        print("asked by", signals.request)
-leave(run_program("waits", main))
+        print("stop requested by", signals.request)
+exit_process(run_program("waits", main))
 """
 
 
 def start(when: str, seconds: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WAITS, when, str(seconds)]
+    command = [sys.executable, "-c", PROGRAM, when, str(seconds)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
     assert process.stdout and process.stdout.readline() == "ready\n"
@@ -33,15 +33,15 @@ def start(when: str, seconds: float) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
-def test_a_training_process_only_remembers_a_request(name: str) -> None:
+def test_a_training_process_stores_a_request(name: str) -> None:
     process = start("training", 1)
     process.send_signal(signal.Signals[name])
     out, _ = process.communicate(timeout=20)
-    assert (process.returncode, out) == (0, f"asked by {name}\n")
+    assert (process.returncode, out) == (0, f"stop requested by {name}\n")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
-def test_before_the_first_step_it_leaves_with_the_status_of_a_stop(name: str) -> None:
+def test_before_the_first_step_it_exits_with_the_status_of_a_stop(name: str) -> None:
     process = start("preparing", 60)
     process.send_signal(signal.Signals[name])
     _, err = process.communicate(timeout=20)
@@ -67,4 +67,4 @@ def test_one_key_press_that_comes_twice_is_one_request() -> None:
         process.send_signal(signal.Signals[name])
         time.sleep(0.1)
     out, _ = process.communicate(timeout=20)
-    assert (process.returncode, out) == (0, "asked by SIGINT\n")
+    assert (process.returncode, out) == (0, "stop requested by SIGINT\n")
