@@ -15,7 +15,7 @@ from tests.conftest import free_port, kill_all, launcher_free_environment, start
 PROGRAM = str(Path(__file__).parent / "failing_program.py")
 
 
-def end_together(how: str, rank: int, *seconds: str, timeout: float = 60) -> list:
+def end_together(how: str, rank: int, *seconds: str, timeout: float = 600) -> list:
     """Starts two processes; (exit status, last line of errors, all errors, seconds) of each.
 
     The seconds are from the failure to the end of the process.
@@ -116,7 +116,7 @@ def test_native_code_that_holds_the_interpreter_is_shown_and_ended() -> None:
 
 @pytest.mark.soak
 def test_a_stall_is_told_once_with_the_place_of_every_process() -> None:
-    (status, _, errors, _), other = end_together("sleep", 1, "2", timeout=60)
+    (status, _, errors, _), other = end_together("sleep", 1, "2")
     assert status == other[0] == 0  # it went on after all
     assert errors.count("stalled: no progress for") == 1
     assert "rank 0 on" in errors and "step 3, computing for" in errors
