@@ -1,15 +1,20 @@
 # The two commands of a fresh machine are `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak check docs format clean
+.PHONY: demo test test-lowest soak check docs format clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The suite with the lowest versions that requirements.txt admits, in an environment of its own.
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
 
 soak: check
 	$(BIN)/python -m pytest -m soak
@@ -36,5 +41,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
 
+$(LOWEST)/.installed: requirements-lowest.txt requirements-dev.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade pip
+	$(LOWEST)/bin/python -m pip install --quiet -r requirements-lowest.txt -r requirements-dev.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo runs
+	rm -rf $(VENV) $(LOWEST) demo runs

@@ -1,18 +1,15 @@
-"""The commands of `python -m finetune`."""
+"""The functions behind the commands of `python -m finetune`."""
 
 import argparse
 import glob
 import time
+from collections.abc import Sequence
 from datetime import timedelta
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
-import yaml
-
-from finetune.data.clip_labels import label_clips
-from finetune.data.clip_lists import paths_of, read_parts
-from finetune.data.labelled_set import LabelledSet, label_recordings
-from finetune.data.splits import find_split
+from finetune.data.dataset_kinds import DATASET_KINDS, DatasetConfig
+from finetune.data.recording_opener import RecordingOpener
 from finetune.data.windows import WindowSampling
 from finetune.evaluation.evaluate import evaluate, evaluation_lines, triplet_lines, write_evaluation
 from finetune.evaluation.predictions import join_predictions, load_predictions
@@ -22,17 +19,74 @@ from finetune.label_space.cli import merge_files
 from finetune.label_space.parse import LabelSpaceError
 from finetune.model.config import NATIVE, BackboneConfig
 from launch.recipe import validate
+from launch.yaml_file import parse_yaml
 from video.labels.segments import LabelError
 from video.manifest import ManifestError
-from video.open_source import OpenedSource, open_each, open_source
-from video.progress import show_progress
+from video.open_source import OpenedSource
 from video.recording import Recording, UnreadableVideo
 
-SILENCE_SECONDS = 120.0  # of a recording that is opened, then it counts as unreadable
+OPEN_TIMEOUT = 120.0  # seconds after which a recording counts as unreadable
+NOT_DATASET_KEYS = ("command", "source", "labels", "set", "folder_fps")  # options of `labels`
+
+
+def run_labels(options: argparse.Namespace) -> None:
+    """Joins labels to recordings and reports what fits; raises errors as training would."""
+    dataset = _dataset(options)
+    labelled = dataset.load(_opener(options.folder_fps), dataset.classes)
+    for line in labelled.lines():
+        print(line)
+
+
+def _dataset(options: argparse.Namespace) -> DatasetConfig:
+    """The configuration of the set that the options describe."""
+    if options.kind not in DATASET_KINDS:
+        raise LabelError(f"--kind: {options.kind!r} is none of {', '.join(DATASET_KINDS)}")
+    cls: Any = DATASET_KINDS[options.kind]
+    paths = [path for path in (options.source, options.labels) if path is not None]
+    if len(paths) != len(cls.cli_arguments):
+        names = " and ".join(name.upper() for name in cls.cli_arguments)
+        raise LabelError(
+            f"labels: --kind {options.kind} takes {names}, not {' '.join(map(str, paths))}"
+        )
+    given = {k: v for k, v in vars(options).items() if k not in NOT_DATASET_KEYS and v is not None}
+    if options.classes:
+        given["classes"] = [name.strip() for name in options.classes.split(",")]
+    values = dict(zip(cls.cli_arguments, map(str, paths), strict=True))
+    dataset: DatasetConfig = validate(cls, {**values, **given, **_key_values(options.set)})
+    return dataset
+
+
+def _opener(folder_fps: float) -> RecordingOpener:
+    return RecordingOpener("pyav", folder_fps, OPEN_TIMEOUT, _print_unreadable)
+
+
+def _print_unreadable(opened: OpenedSource) -> None:
+    for failure in opened.failures:
+        print(f"unreadable: {failure}")
+
+
+def _key_values(words: Sequence[str]) -> dict[str, Any]:
+    """Words `KEY=VALUE`, with YAML values. Raises ConfigError."""
+    pairs = [word.partition("=") for word in words]
+    return {key: parse_yaml(value, key) for key, _, value in pairs}
+
+
+def run_merge(options: argparse.Namespace) -> None:
+    """Merges class lists into a label space, and reports every merge."""
+    sets: dict[str, Path] = {}
+    for word in options.sets:
+        name, equals, path = word.partition("=")
+        if not equals or not path:
+            raise LabelSpaceError(f"{word!r}: give a set as NAME=FILE")
+        if name in sets:
+            raise LabelSpaceError(f"{word!r}: another set has the name {name}, {sets[name]}")
+        sets[name] = Path(path)
+    for line in merge_files(options.out, sets, options.synonyms):
+        print(line)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """Recomputes every figure; the files are all that is read."""
+    """Computes all metrics from files of predictions alone."""
     files = [(path, load_predictions(path)) for path in options.predictions]
     predictions = join_predictions(files)
     source = str(files[0][0]) if len(files) == 1 else f"{len(files)} files"
@@ -47,122 +101,51 @@ def run_evaluate(options: argparse.Namespace) -> None:
             print(f"written: {path}")
 
 
-def run_labels(options: argparse.Namespace) -> None:
-    """Joins labels to recordings and tells what fits; fails where something cannot be meant."""
-    classes = [name.strip() for name in options.classes.split(",")] if options.classes else None
-    labelled = {"timestamps": _moments, "clips": _clips}[options.kind](options, classes)
-    for line in labelled.lines():
-        print(line)
-
-
-def _moments(options: argparse.Namespace, classes: list[str] | None) -> LabelledSet:
-    if options.labels is None:
-        raise LabelError(
-            f"labels: {options.source} alone; name the labels behind it, or say --kind clips"
-        )
-    opened = open_source(options.source, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
-    _tell(opened)
-    return label_recordings(
-        opened.recordings,
-        options.labels,
-        _split(options),
-        options.rate,
-        options.label_fps,
-        classes,
-        options.multi_label,
-        options.category,
-    )
-
-
-def _clips(options: argparse.Namespace, classes: list[str] | None) -> LabelledSet:
-    if options.labels is not None:
-        raise LabelError(f"labels: {options.labels} is too much; clips have their labels with them")
-    parts = read_parts(options.source)
-    paths = paths_of(chain.from_iterable(parts.values()))
-    opened = open_each(paths, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
-    _tell(opened)
-    return label_clips(
-        opened.recordings, parts, classes, options.allow_shared_recordings, _split(options)
-    )
-
-
-def _split(options: argparse.Namespace) -> Path | None:
-    return find_split(options.split) if options.split else None
-
-
-def _tell(opened: OpenedSource) -> None:
-    for failure in opened.failures:
-        print(f"unreadable: {failure}")
-
-
-def run_merge(options: argparse.Namespace) -> None:
-    """Merges class lists into a label space, and reports every merge."""
-    sets: dict[str, Path] = {}
-    for word in options.sets:
-        name, equals, path = word.partition("=")
-        if not equals or not path:
-            raise LabelSpaceError(f"{word!r}: a set is given as NAME=FILE")
-        if name in sets:
-            raise LabelSpaceError(f"{word!r}: there is another set {name}, {sets[name]}")
-        sets[name] = Path(path)
-    for line in merge_files(options.out, sets, options.synonyms):
-        print(line)
-
-
 def run_predict(options: argparse.Namespace) -> None:
-    """Probabilities of one recording, row by row as they are found."""
+    """Classifies one recording, and prints the progress."""
     recording = _open_one(options.video, options.folder_fps)
     out = options.out or Path()
-    reading = PredictOptions(options.rate, options.batch, options.workers, SILENCE_SECONDS)
-    began, unreadable, failures = time.monotonic(), 0, list[UnreadableVideo]()
-    for told in predict(recording, options.run, out, reading):
-        unreadable += told.unreadable
-        failures += told.failures
-        speed = told.seconds / max(time.monotonic() - began, 1e-6)
+    reading = PredictOptions(options.rate, options.batch, options.workers, OPEN_TIMEOUT)
+    start, unreadable, failures = time.monotonic(), 0, list[UnreadableVideo]()
+    for progress in predict(recording, options.run, out, reading):
+        unreadable += progress.unreadable
+        failures += progress.failures
+        speed = progress.seconds / max(time.monotonic() - start, 1e-6)
         print(
-            f"{clock(told.seconds)} of {clock(recording.seconds)}  {told.label} "
-            f"{told.confidence:.2f}  {speed:.1f} x real time",
+            f"{clock(progress.seconds)} of {clock(recording.seconds)}  {progress.label} "
+            f"{progress.confidence:.2f}  {speed:.1f} x real time",
             flush=True,
         )
     if failures:
-        print(f"unreadable: {unreadable} moments, the first: {failures[0]}")
+        print(f"unreadable: {unreadable} timestamps, the first: {failures[0]}")
     name = Path(recording.path).stem
     for path in sorted(out.glob(f"{glob.escape(name)}.[cjp][sn]*")):
         print(f"written: {path}")
 
 
 def _open_one(video: Path, folder_fps: float) -> Recording:
-    opened = open_each([str(video)], "pyav", folder_fps, SILENCE_SECONDS, show_progress)
-    if opened.failures:
-        raise ManifestError(str(opened.failures[0]))
-    return opened.recordings[0]
+    def refuse(opened: OpenedSource) -> None:
+        if opened.failures:
+            raise ManifestError(str(opened.failures[0]))
+
+    opener = RecordingOpener("pyav", folder_fps, OPEN_TIMEOUT, refuse)
+    return opener.open_paths([str(video)])[0]
 
 
 def clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))
 
 
 def run_features(options: argparse.Namespace) -> None:
-    """Features of every recording of a source that has none yet."""
-    words = [f"weights={options.weights}", *options.backbone]
-    values = {word.partition("=")[0]: yaml.safe_load(word.partition("=")[2]) for word in words}
-    backbone = validate(BackboneConfig, {"variant": NATIVE, **values})
-    encoder, facts = open_encoder(backbone)
-    opened = open_source(options.source, "pyav", options.folder_fps, SILENCE_SECONDS, show_progress)
-    _tell(opened)
+    """Exports features of every recording of a source that has none yet."""
+    values = _key_values([f"weights={options.weights}", *options.backbone])
+    encoder, facts = open_encoder(validate(BackboneConfig, {"variant": NATIVE, **values}))
+    recordings = _opener(options.folder_fps).open_source(options.source)
     window = WindowSampling(options.window, options.step_seconds)
-    reading = PredictOptions(options.rate, options.batch, options.workers, SILENCE_SECONDS)
-    for done in export_features(encoder, facts, opened.recordings, options.out, window, reading):
-        note = ", was there" if done.was_there else ""
-        print(f"{done.path}: {done.moments} moments{note}", flush=True)
+    reading = PredictOptions(options.rate, options.batch, options.workers, OPEN_TIMEOUT)
+    for done in export_features(encoder, facts, recordings, options.out, window, reading):
+        note = ", exists already" if done.already_exported else ""
+        print(f"{done.path}: {done.num_timestamps} timestamps{note}", flush=True)
         for failure in done.failures:
             print(f"unreadable: {failure}")
-
-
-PROGRAMS = {
-    "labels": run_labels,
-    "merge": run_merge,
-    "evaluate": run_evaluate,
-    "predict": run_predict,
-    "features": run_features,
-}

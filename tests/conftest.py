@@ -1,4 +1,4 @@
-"""Shared means of the tests: types checked in every call, and processes that run together."""
+"""Fixtures and helpers of all tests: runtime type checks, groups of processes, small recordings."""
 
 import os
 import shutil
@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -16,10 +18,11 @@ install_import_hook(
     ["masking", "video", "encoder", "launch", "pretrain", "finetune"], "typecheck.check"
 )
 
-# what tests find out about recordings is not kept for the user's runs
+# the tests must not write into the user's cache of verified recordings
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")
 
 ROOT = Path(__file__).parent.parent
+HANG_LIMIT = 600  # seconds; only a hang takes so long, also on a machine with a high load
 Outcome = subprocess.CompletedProcess[str]
 
 
@@ -30,13 +33,13 @@ def free_port() -> int:
 
 
 def launcher_free_environment() -> dict[str, str]:
-    """The environment without what a launcher around the tests may have set."""
+    """The environment without the variables of a launcher that may have started the tests."""
     foreign = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_", "TORCHELASTIC_", "MASTER_")
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
 def start_together(command: Sequence[str], world_size: int) -> list["subprocess.Popen[str]"]:
-    """Starts a command in several processes of one group, as a launcher would, one a rank."""
+    """Starts a command once for each rank, with the environment that a launcher would set."""
     port = str(free_port())
     started = []
     for rank in range(world_size):
@@ -56,22 +59,33 @@ def start_together(command: Sequence[str], world_size: int) -> list["subprocess.
     return started
 
 
-def kill_all(started: Sequence["subprocess.Popen[str]"]) -> None:
+def kill_all(started: Sequence["subprocess.Popen[Any]"]) -> list[tuple[Any, Any]]:
+    """Kills processes; returns the standard output and error of each."""
     for process in started:
         process.kill()
-        process.communicate()
+    return [process.communicate() for process in started]
+
+
+def wait_until(happens: Callable[[], bool], *started: "subprocess.Popen[Any]") -> None:
+    """Polls a condition; kills the processes and fails if one ends first, or after HANG_LIMIT."""
+    deadline = time.monotonic() + HANG_LIMIT
+    while not happens():
+        ended = any(process.poll() is not None for process in started)
+        if (ended and not happens()) or time.monotonic() > deadline:
+            raise AssertionError(f"it did not happen; the processes wrote {kill_all(started)}")
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
 def together() -> Callable[..., list[Outcome]]:
-    """Runs a command in several processes of one group; one outcome a rank."""
+    """Runs a command once for each rank, in one process group; returns an outcome for each rank."""
 
-    def run(command: Sequence[str], world_size: int, timeout: float = 240) -> list[Outcome]:
+    def run(command: Sequence[str], world_size: int) -> list[Outcome]:
         started = start_together(command, world_size)
         outcomes = []
         for process in started:
             try:
-                out, err = process.communicate(timeout=timeout)
+                out, err = process.communicate(timeout=HANG_LIMIT)
             except subprocess.TimeoutExpired:
                 kill_all(started)
                 raise
@@ -93,14 +107,14 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Makes a file system of some MiB; the test is skipped where that is not allowed."""
+    """Mounts a file system of some MiB; skips the test if the user may not mount."""
     folder = tmp_path / "disk"
 
     def make(mebibytes: int) -> Path:
         folder.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
         if subprocess.run(mount, capture_output=True).returncode:
-            pytest.skip("no right to mount a small file system")
+            pytest.skip("this user may not mount a file system")
         return folder
 
     yield make
@@ -108,7 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 def fill(disk: Path, leaving: int) -> Path:
-    """A file that leaves so many bytes of a file system; removing it makes room again."""
+    """Fills a file system up to the bytes that `leaving` says; returns the file that fills it."""
     filler = disk / "filler"
     filler.write_bytes(bytes(max(0, shutil.disk_usage(disk).free - leaving)))
     return filler

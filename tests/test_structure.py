@@ -26,6 +26,7 @@ DOORS = {
         "video/encode.py",
     },
     "decord": {"video/readers/decord_reader.py"},
+    "torchcodec": {"video/readers/torchcodec_reader.py"},
     "tensorboard": {"launch/metrics/tensorboard_log.py"},
     "torch.utils.tensorboard": {"launch/metrics/tensorboard_log.py"},
     "wandb": {"launch/metrics/wandb_log.py"},

@@ -1,5 +1,5 @@
-"""Labelled sets: labels of moments (`video/labels`) and of clips, with their recordings.
+"""Labelled sets: their recordings, labels, splits, samplings and batches.
 
-`clips` reads lists of labelled clips, and `clip_tracks` finds the recording of each. They and the
-labels of moments come to a `labelled.LabelledSet`, of which `few_shot` keeps a few samples a class.
+`dataset_kinds` is the table of the kinds of sets. `clip_lists` reads lists of labelled clips, and
+`clip_labels` finds the recording of each; `labelled_set` aligns labels in time to recordings.
 """

@@ -1,4 +1,4 @@
-"""From labelled samples to the batches of training."""
+"""Training batches of labelled samples."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -26,16 +26,16 @@ from video.recording import UnreadableVideo
 
 
 class ReadClip(NamedTuple):
-    """The clips of one read with what could not be read on the way."""
+    """The clips of one read, with the failures before it succeeded."""
 
     read: ReadIndex
     clip: LabelledClip
 
 
 class FinetuneBatch(NamedTuple):
-    """A micro-batch. Where it is mixed, neighbours are of different reads, as pairs of clips."""
+    """A micro-batch. With mixup, clips 2 i and 2 i + 1 are a pair, of two different reads."""
 
-    clip: UInt8[Tensor, " b *s t h w c"]  # s: segments, where there are several
+    clip: UInt8[Tensor, " b *s t h w c"]  # s: segments, if above 1
     label: Int64[Tensor, " b *k"]
     reads: tuple[ReadIndex, ...]
     recordings: tuple[str, ...]  # of each read
@@ -43,7 +43,7 @@ class FinetuneBatch(NamedTuple):
 
 
 class SampleDataset(Dataset[ReadClip]):
-    """Decodes and augments one read; its randomness is that of the read, not of the worker."""
+    """Decodes and augments one read; the randomness depends on the read, not on the worker."""
 
     def __init__(self, samples: LabelledSamples, seed: int, timeout: ReadTimeout) -> None:
         self._samples, self._seed, self._timeout = samples, seed, timeout
@@ -57,24 +57,23 @@ class SampleDataset(Dataset[ReadClip]):
 
 
 class Collate:
-    """Stacks the clips of several reads; in pairs of reads, where they are to be mixed."""
+    """Stacks the clips of several reads; with `in_pairs`, clips of two reads alternate."""
 
     def __init__(self, in_pairs: bool) -> None:
-        self._at_once = 2 if in_pairs else 1
+        self._group = 2 if in_pairs else 1
 
     def __call__(self, items: Sequence[ReadClip]) -> FinetuneBatch:
-        whole = [item for item in items if len(item.clip.clips)]
-        if len(whole) == len(items):
+        if all(len(item.clip.clips) for item in items):
             clips = default_collate([item.clip.clips for item in items])
-            clips = rearrange(clips, "(p two) r ... -> (p r two) ...", two=self._at_once)
-        else:  # a read found nothing; the batch is too short and will be refused
+            clips = rearrange(clips, "(p two) r ... -> (p r two) ...", two=self._group)
+        else:  # a read failed; require_full_batches refuses the short batch
             clips = torch.cat([item.clip.clips for item in items])
         if clips.shape[1] == 1:
             clips = clips.squeeze(1)
         labels = torch.from_numpy(np.stack([item.clip.label for item in items]))
         copies = max(len(item.clip.clips) for item in items)
         labels = labels.unsqueeze(1).repeat_interleave(copies, 1)
-        labels = rearrange(labels, "(p two) r ... -> (p r two) ...", two=self._at_once)
+        labels = rearrange(labels, "(p two) r ... -> (p r two) ...", two=self._group)
         return FinetuneBatch(
             clips,
             labels,
@@ -85,7 +84,7 @@ class Collate:
 
 
 def pair_rngs(batch: FinetuneBatch, copies: int, seed: int) -> list[np.random.Generator]:
-    """The randomness by which each pair of clips of a batch is mixed: that of its first clip."""
+    """The generator of mixup for each pair of clips of a batch; it depends on the first clip."""
     return [
         sample_rng(seed, first.epoch, first.position * copies + copy, "mixing")
         for first in batch.reads[::2]
@@ -105,7 +104,7 @@ def open_batches(
     timeout = ReadTimeout(data.workers, data.read_timeout)
     reads = config.batch.micro_batch_size // data.clips_per_read
 
-    def schedule(done: int) -> ReadSampler:
+    def sampler_after(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
         return ReadSampler(
             len(samples), _order(config.seed, len(samples)), micro_batches, reads, processes
@@ -113,14 +112,14 @@ def open_batches(
 
     batches = iterate_batches(
         SampleDataset(samples, config.seed, timeout),
-        schedule,
+        sampler_after,
         Collate(config.mixup.on),
         data.workers,
         processes,
         timeout.collect_timeouts,
     )
-    whole = require_full_batches(batches, config.batch.micro_batch_size)
-    return to_device(whole, processes.device, ("clip",))  # labels are checked on the host
+    full = require_full_batches(batches, config.batch.micro_batch_size)
+    return to_device(full, processes.device, ("clip",))  # labels are checked on the host
 
 
 def _order(seed: int, samples: int) -> Callable[[int], np.ndarray]:

@@ -1,45 +1,28 @@
-"""Which frames a labelled clip is judged by: in training, and in each of its views in a test."""
+"""Which frames of a labelled clip are read, in training and in each view of a test."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from finetune.data.interval import Interval
 from launch.config import STRICT
-
-
-class Interval(NamedTuple):
-    """What a label is of: a moment of a recording, or a part of it. Seconds from its time 0."""
-
-    begin: float
-    end: float | None  # behind the last frame; None: a moment
-    fps: float
-    last: float  # time of the recording's last frame
-
-    @property
-    def frames(self) -> int:
-        """Number of frames of a part; it is never empty."""
-        until = self.last + 1 / self.fps if self.end is None else self.end
-        return max(1, int((min(until, self.last + 1 / self.fps) - self.begin) * self.fps + 0.5))
-
-    def at(self, indices: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-        """Times of frames counted from the beginning; behind the end the last frame stays."""
-        held = np.clip(np.floor(indices), 0, self.frames - 1)
-        return np.minimum(self.begin + held / self.fps, self.last)
 
 
 @dataclass(frozen=True, config=STRICT)
 class ClipSampling:
-    """Frames of a labelled clip.
+    """Frames of a labelled clip. A clip that is too short repeats its last frame.
 
-    `dense`: so many a second, or every `stride`-th, from a place that is drawn; the views of a test
-    lie evenly from beginning to end. `sparse`: one of each of equal parts, drawn in training, in
-    the middle for a single view (TSN: Wang et al., 2016). `uniform`: always the same, every
-    (frames // wanted)-th from the first, as SurgVISTA's clip tasks. `segments` of `dense` clips are
-    judged together, as by the head `tsn`, each drawn from its part. What is shorter repeats its
-    last frame.
+    `dense`: frames at a fixed rate or stride from a random start; test views are spread evenly
+    from the beginning to the end. `sparse`: the clip is divided into equal parts with one frame
+    each, random in training, central in a single test view (TSN: Wang et al., ECCV 2016).
+    `uniform`: every (n // frames)-th of the clip's n frames, without randomness, as SurgVISTA's
+    clip tasks.
+
+    With `segments` above 1 (dense only), the clip is divided into that many equal parts, each
+    gives its own frames, and the head receives all of them, as the head `tsn` requires.
     """
 
     kind: Literal["dense", "sparse", "uniform"] = "dense"
@@ -47,59 +30,62 @@ class ClipSampling:
     frame_rate: Annotated[float, Field(gt=0)] | None = None
     """Frames per second of dense sampling."""
     stride: Annotated[int, Field(gt=0)] | None = None
-    """Frames of the recording between two frames of dense sampling; 4 where neither is given."""
+    """Frames of the recording between two frames of dense sampling; 4 if neither is given."""
     segments: Annotated[int, Field(gt=0)] = 1
     """Segments that the head sees together, each with its own frames."""
 
     @model_validator(mode="after")
-    def _fits(self) -> "ClipSampling":
+    def _require_settings_of_kind(self) -> "ClipSampling":
         if self.frame_rate and self.stride:
             raise ValueError("frame_rate and stride are both given; drop one")
         if self.kind != "dense" and (self.frame_rate or self.stride or self.segments > 1):
-            raise ValueError(f"{self.kind} has no frame_rate, stride or segments; drop them")
+            raise ValueError(
+                f"kind {self.kind} has no frame_rate, stride or segments; drop them, or take dense"
+            )
         return self
 
     def training_times(
-        self, stretch: Interval, frames: int, rng: np.random.Generator
+        self, interval: Interval, frames: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "s t"]:
         """Seconds, ascending in each segment."""
         if self.kind == "uniform":
-            return self._uniform(stretch, frames)
+            return self._uniform_times(interval, frames)
         if self.kind == "sparse":
             parts = np.arange(frames) + rng.random(frames)
-            return stretch.at(parts * stretch.frames / frames)[None]
-        rooms = [self._room(stretch, frames, part) for part in range(self.segments)]
-        firsts = np.array([low + rng.random() * (high - low) for low, high in rooms])
-        return self._dense(stretch, frames, firsts)
+            return interval.times(parts * interval.frames / frames)[None]
+        ranges = [self._start_range(interval, frames, i) for i in range(self.segments)]
+        starts = np.array([low + rng.random() * (high - low) for low, high in ranges])
+        return self._dense_times(interval, frames, starts)
 
-    def test_times(self, stretch: Interval, frames: int, views: int) -> Float[np.ndarray, "v s t"]:
-        """The same every time; `views` views, each of all segments."""
+    def test_times(self, interval: Interval, frames: int, views: int) -> Float[np.ndarray, "v s t"]:
+        """Seconds of each view, without randomness; `uniform` has one view."""
         if self.kind == "uniform":
-            return self._uniform(stretch, frames)[None]
+            return self._uniform_times(interval, frames)[None]
         if self.kind == "sparse":
             shares = (np.arange(views) + 0.5)[:, None] / views
-            return stretch.at((np.arange(frames) + shares) * stretch.frames / frames)[:, None]
-        rooms = [self._room(stretch, frames, part) for part in range(self.segments)]
-        middles: list[float] = [0.5] if views == 1 else np.linspace(0, 1, views).tolist()
-        firsts = [np.array([low + at * (high - low) for low, high in rooms]) for at in middles]
-        return np.stack([self._dense(stretch, frames, first) for first in firsts])
+            return interval.times((np.arange(frames) + shares) * interval.frames / frames)[:, None]
+        ranges = [self._start_range(interval, frames, i) for i in range(self.segments)]
+        positions: list[float] = [0.5] if views == 1 else np.linspace(0, 1, views).tolist()
+        starts = [np.array([low + at * (high - low) for low, high in ranges]) for at in positions]
+        return np.stack([self._dense_times(interval, frames, each) for each in starts])
 
-    def _step(self, stretch: Interval) -> float:
-        """Frames of the recording between two of the clip."""
-        return stretch.fps / self.frame_rate if self.frame_rate else float(self.stride or 4)
+    def _step(self, interval: Interval) -> float:
+        """Frames of the recording from one frame of the clip to the next."""
+        return interval.fps / self.frame_rate if self.frame_rate else float(self.stride or 4)
 
-    def _room(self, stretch: Interval, frames: int, part: int) -> tuple[float, float]:
-        """First frames from the earliest to the latest of which a clip lies within a part."""
-        low = part * stretch.frames / self.segments
-        span = (frames - 1) * self._step(stretch) + 1
-        return low, max(low, (part + 1) * stretch.frames / self.segments - span)
+    def _start_range(self, interval: Interval, frames: int, segment: int) -> tuple[float, float]:
+        """The first and the last start frame with which all frames lie within the segment."""
+        low = segment * interval.frames / self.segments
+        span = (frames - 1) * self._step(interval) + 1
+        return low, max(low, (segment + 1) * interval.frames / self.segments - span)
 
-    def _dense(
-        self, stretch: Interval, frames: int, firsts: Float[np.ndarray, " s"]
+    def _dense_times(
+        self, interval: Interval, frames: int, starts: Float[np.ndarray, " s"]
     ) -> Float[np.ndarray, "s t"]:
-        return stretch.at(np.floor(firsts)[:, None] + np.arange(frames) * self._step(stretch))
+        indices = np.floor(starts)[:, None] + np.arange(frames) * self._step(interval)
+        return interval.times(indices)
 
     @staticmethod
-    def _uniform(stretch: Interval, frames: int) -> Float[np.ndarray, "1 t"]:
-        interval = max(1, stretch.frames // frames)
-        return stretch.at((np.arange(frames) * interval).astype(float))[None]
+    def _uniform_times(interval: Interval, frames: int) -> Float[np.ndarray, "1 t"]:
+        step = max(1, interval.frames // frames)
+        return interval.times((np.arange(frames) * step).astype(float))[None]

@@ -1,21 +1,18 @@
-"""The labelled samples of a run: found and joined once, by its first process."""
+"""The labelled samples of a run: rank 0 opens the recordings and joins the labels."""
 
 import hashlib
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int64
 
-from finetune.config import FinetuneConfig, FinetuneDataConfig
-from finetune.data.clip_labels import label_clips
-from finetune.data.clip_lists import Entries, paths_of, read_parts
-from finetune.data.config import ClipsConfig, DatasetConfig
+from finetune.config import FinetuneConfig
 from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
-from finetune.data.labelled_set import LabelledSet, label_recordings
+from finetune.data.labelled_set import LabelledSet
+from finetune.data.recording_opener import RecordingOpener
 from finetune.data.samples import SampledTrack
-from finetune.data.splits import find_split
 from finetune.label_space.label_space import read_label_space
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, compute_on_rank0
@@ -24,147 +21,114 @@ from launch.rng import sample_rng
 from video.failure_log import FailureLog
 from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
-from video.open_source import OpenedSource, open_each, open_source
-from video.progress import show_progress
+from video.open_source import OpenedSource
 from video.recording import Recording
 
 FAILURE_LOG_FILE = "unreadable.jsonl"
-FEW_FILE = "few.csv"
+FEW_SHOT_FILE = "few.csv"
 
 
 class LabelledSets(NamedTuple):
-    """Samples by part, all sets together, and what there is to say of them."""
+    """The samples of all sets together by part, and the lines that report on them."""
 
     classes: tuple[str, ...]
     parts: dict[str, list[SampledTrack]]
     lines: list[str]
 
     def recordings(self, part: str) -> list[Recording]:
-        """Those of a part."""
+        """The recordings of a part."""
         return [each.track.recording for each in self.parts.get(part, ())]
 
     @property
     def checksum(self) -> str:
-        """Of which samples there are and how each is labelled."""
+        """SHA-256 of the classes and of all samples with their labels."""
         sha256 = hashlib.sha256(repr(self.classes).encode())
         for part, sampled in self.parts.items():
             for each in sampled:
                 track = each.track
                 recording = track.recording
                 sha256.update(f"{part} {recording.content or recording.path}".encode())
-                arrays = (
-                    track.times,
-                    track.labels,
-                    np.array([]) if track.until is None else track.until,
-                )
+                until = np.array([]) if track.ends is None else track.ends
+                arrays = (track.times, track.labels, until)
                 sha256.update(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
         return sha256.hexdigest()
 
 
 def open_datasets(config: FinetuneConfig, folder: Path, processes: Processes) -> LabelledSets:
-    """Raises LabelError, SplitError, SpaceError, ManifestError, TooManyUnreadable; those on every
-    process."""
+    """Opens the recordings of all sets and joins their labels.
+
+    Raises LabelError, SplitError, LabelSpaceError, ManifestError and TooManyUnreadable, on every
+    process.
+    """
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
     sets = compute_on_rank0(processes, lambda: _open(config, folder, is_new))
     if "train" not in sets.parts:
-        raise ConfigError("data: the split has no train; there is nothing to learn from")
+        raise ConfigError("data: the split has no train part; add one")
     for part, sampled in sets.parts.items():
-        _require_classes(part, sampled, sets.classes)
+        _require_two_classes(part, sampled, sets.classes)
     return sets
 
 
-def _require_classes(part: str, sampled: Sequence[SampledTrack], classes: tuple[str, ...]) -> None:
-    """Raises ConfigError where a part's labels say nothing."""
+def _require_two_classes(
+    part: str, sampled: Sequence[SampledTrack], classes: tuple[str, ...]
+) -> None:
+    """Raises ConfigError if a part has no labels, or labels of a single class only."""
     known = np.concatenate([each.track.labels[each.track.known] for each in sampled])
     if not len(known):
-        raise ConfigError(f"data: {part} has no labelled sample; label it, or leave it out")
+        raise ConfigError(f"data: {part} has no labelled sample; label it, or remove the part")
     if known.ndim == 1 and len(np.unique(known)) < 2:
         raise ConfigError(
-            f"data: all labels of {part} are {classes[int(known[0])]!r}; with one class there is "
-            "nothing to tell apart, give it recordings that have more"
+            f"data: all labels of {part} are {classes[int(known[0])]!r}; a classifier needs two "
+            "classes, add recordings that have others"
         )
 
 
 def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     data, lines = config.data, list[str]()
-    failure_log_file = folder / FAILURE_LOG_FILE if is_new else None
     if is_new:
-        for left in (FAILURE_LOG_FILE, FEW_FILE):  # of a start that came to nothing
-            (folder / left).unlink(missing_ok=True)
-    failure_log = FailureLog(failure_log_file, data.max_unreadable)
+        for leftover in (FAILURE_LOG_FILE, FEW_SHOT_FILE):  # of a start without a checkpoint
+            (folder / leftover).unlink(missing_ok=True)
+    failure_log = FailureLog(folder / FAILURE_LOG_FILE if is_new else None, data.max_unreadable)
+
+    def report(opened: OpenedSource) -> None:
+        tries = len(opened.recordings) + len(opened.failures)
+        failure_log.add("recordings", tries, opened.failures)
+        lines.extend(f"warning: {failure}" for failure in opened.failures)
+
+    opener = RecordingOpener(data.reader, data.folder_fps, data.read_timeout, report)
     space = read_label_space(data.label_space) if data.label_space else None
-    # refuses a set that the space has not, before recordings are opened
+    # a set that the label space does not have is refused before recordings are opened
     merged = {name: space.to_merged(name) for name in data.named} if space else {}
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
-        entries = read_parts(each.clips) if isinstance(each, ClipsConfig) else {}
-        opened = _open_recordings(each, entries, data)
-        failure_log.add(
-            "recordings", len(opened.recordings) + len(opened.failures), opened.failures
-        )
-        lines += [f"warning: {failure}" for failure in opened.failures]
-        classes = space.names[name] if space else each.classes
-        labelled[name] = _label(each, opened.recordings, entries, classes)
+        labelled[name] = each.load(opener, space.names[name] if space else each.classes)
         lines += [f"{name + ': ' if name else ''}{line}" for line in labelled[name].lines()]
     if data.shots_per_class is not None:
-        labelled = {"": _few(config, labelled, folder)}
+        labelled = {"": _few_shot(config, labelled[""], data.shots_per_class, folder)}
     parts: dict[str, list[SampledTrack]] = {}
-    for name, found in labelled.items():
-        for part, tracks in found.tracks.items():
-            known = [_renamed(track, merged.get(name)) for track in tracks]
-            sampling = data.named[name].sampling
-            parts.setdefault(part, []).extend(SampledTrack(track, sampling) for track in known)
-    one = next(iter(labelled.values()))
-    return LabelledSets(space.classes if space else one.classes, parts, lines)
+    for name, labelled_set in labelled.items():
+        sampling = data.named[name].sampling
+        for part, tracks in labelled_set.tracks.items():
+            if name in merged:
+                tracks = [_with_merged_labels(track, merged[name]) for track in tracks]
+            parts.setdefault(part, []).extend(SampledTrack(track, sampling) for track in tracks)
+    classes = space.classes if space else next(iter(labelled.values())).classes
+    return LabelledSets(classes, parts, lines)
 
 
-def _open_recordings(
-    each: DatasetConfig, entries: Entries, data: FinetuneDataConfig
-) -> OpenedSource:
-    settings = (data.reader, data.folder_fps, data.read_timeout, show_progress)
-    if each.source is not None:
-        return open_source(Path(each.source), *settings)
-    return open_each(paths_of(chain.from_iterable(entries.values())), *settings)
-
-
-def _label(
-    each: DatasetConfig,
-    recordings: Sequence[Recording],
-    entries: Entries,
-    classes: Sequence[str] | None,
+def _few_shot(
+    config: FinetuneConfig, labelled: LabelledSet, per_class: int, folder: Path
 ) -> LabelledSet:
-    split = find_split(each.split) if each.split else None
-    if isinstance(each, ClipsConfig):
-        return label_clips(recordings, entries, classes, each.allow_shared_recordings, split)
-    return label_recordings(
-        recordings,
-        each.labels,
-        split,
-        each.rate,
-        each.label_fps,
-        classes,
-        each.multi_label,
-        each.category,
-    )
-
-
-def _few(config: FinetuneConfig, labelled: dict[str, LabelledSet], folder: Path) -> LabelledSet:
-    """The same few samples whenever the run goes on: they are written down."""
-    assert config.data.shots_per_class is not None
-    whole = labelled[""]
-    file = folder / FEW_FILE
+    """A few samples of each class; they are saved, so that a resumed run has the same ones."""
+    file = folder / FEW_SHOT_FILE
     if file.is_file():
-        return load_few_shot(file, whole)
-    chosen = choose_few_shot(
-        whole, config.data.shots_per_class, sample_rng(config.seed, 0, 0, "few")
-    )
+        return load_few_shot(file, labelled)
+    chosen = choose_few_shot(labelled, per_class, sample_rng(config.seed, 0, 0, "few"))
     save_few_shot(file, chosen)
     return chosen
 
 
-def _renamed(track: LabelTrack, merged: Any) -> LabelTrack:
-    """A track with the labels of the merged space; each sample has one."""
-    if merged is None:
-        return track
+def _with_merged_labels(track: LabelTrack, merged: Int64[np.ndarray, " k"]) -> LabelTrack:
+    """The track with the labels of the label space, for sets with one label per sample."""
     labels = np.where(track.labels == MISSING, MISSING, merged[track.labels])
     return track._replace(labels=labels)

@@ -1,7 +1,7 @@
 """A labelled set: recordings, their labels, and the part of the split that each belongs to."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,46 +13,75 @@ from video.labels.align import (
     LabelTrack,
     align_labels,
     align_multi_labels,
-    classes_of,
-    report,
+    classes_in_order,
+    label_report,
     timestamps,
 )
-from video.labels.label_files import LabelFiles
-from video.labels.multi_label import MANY_ENDINGS, read_multi_labels
+from video.labels.label_files import LabelFiles, label_finder
+from video.labels.label_format import LabelFormat
+from video.labels.multi_label import MULTI_LABEL_FORMATS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import ENDINGS, label_files, read_labels
+from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels
 from video.recording import Recording
-
-Parts = dict[str, list[Recording]]
 
 
 class LabelledSet(NamedTuple):
-    """Tracks by part, in the order of the split; without one, all are `train`."""
+    """Label tracks by part, in the order of the split; without a split, all are `train`."""
 
     classes: tuple[str, ...]
     tracks: dict[str, list[LabelTrack]]
-    # part and clip, where the recording could not be opened; these are in no track
-    without_recording: tuple[tuple[str, ClipEntry], ...] = ()
-    notes: tuple[str, ...] = ()  # what else there is to tell, in lines
+    # part and clip of those whose recording could not be opened; they are in no track
+    unopened: tuple[tuple[str, ClipEntry], ...] = ()
+    notes: tuple[str, ...] = ()  # lines of the report that concern no single part
 
     @property
-    def many_labels(self) -> bool:
+    def is_multi_label(self) -> bool:
         """Whether a sample may have several classes."""
         return any(track.is_multi_label for tracks in self.tracks.values() for track in tracks)
 
     def lines(self) -> list[str]:
-        """The report of every part."""
+        """The report on every part."""
         lines = []
         for part, tracks in self.tracks.items():
             lines.append(f"{part}:")
-            lines += [f"  {line}" for line in report(tracks, self.classes)]
-            gone = [entry for other, entry in self.without_recording if other == part]
-            if gone:
+            lines += [f"  {line}" for line in label_report(tracks, self.classes)]
+            unopened = [entry for other, entry in self.unopened if other == part]
+            if unopened:
                 lines.append(
-                    f"  {len(gone):,} more clips have no recording that could be opened; the "
-                    f"first: {gone[0].described}"
+                    f"  {len(unopened):,} more clips: the recording could not be opened; the "
+                    f"first: {unopened[0].description}"
                 )
         return lines + list(self.notes)
+
+
+class LabelType(NamedTuple):
+    """How labels of one type are read and aligned. `file`: what `read` returns."""
+
+    formats: Mapping[str, LabelFormat[Any]]  # of the label files
+    read: Callable[[Path, str, float, str], Any]  # path, recording, label_fps, category
+    class_names: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]  # of (file, recording)
+    align: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], LabelTrack]
+    min_classes: int
+
+
+SINGLE_LABEL = LabelType(
+    SINGLE_LABEL_FORMATS,
+    read_labels,
+    lambda files: classes_in_order([file.segments[name] for file, name in files]),
+    lambda recording, times, file, name, classes: align_labels(
+        recording, times, file.segments[name], classes, file.path
+    ),
+    2,
+)
+MULTI_LABEL = LabelType(
+    MULTI_LABEL_FORMATS,
+    read_multi_labels,
+    lambda files: list(dict.fromkeys(each for file, _ in files for each in file.classes)),
+    lambda recording, times, file, name, classes: align_multi_labels(
+        recording, times, file.segments[name], classes, file
+    ),
+    1,
+)
 
 
 def label_recordings(
@@ -67,29 +96,30 @@ def label_recordings(
 ) -> LabelledSet:
     """Reads labels and aligns them to recordings.
 
-    `rate`: samples per second; `multi_label`: whether a timestamp may have several classes;
-    `category`: of CholecT50's JSON; `classes`: None takes those of all labels, in order of time,
-    or, with `multi_label`, in order of the files.
+    `rate`: samples per second; `label_fps`: frames per second that the labels count in;
+    `multi_label`: whether a timestamp may have several classes; `category`: the category of
+    CholecT50's JSON; `classes`: class names, None takes those of all labels, in order of time, or
+    of the files with `multi_label`.
 
-    Raises LabelError and SplitError, with file and line.
+    Raises LabelError and SplitError with file and line.
     """
     for name, given in (("rate", rate), ("label_fps", label_fps)):
         if not 0 < given < math.inf:
-            raise LabelError(f"{name}: is {given:g}; give frames a second, more than 0")
-    parts: Parts = {"train": list(recordings)}
+            raise LabelError(f"{name}: is {given:g}; give a number above 0")
+    parts = {"train": list(recordings)}
     if split is not None:
         parts = recordings_of(read_split(split), recordings, split)
-    form = FORMS[multi_label]
-    held = LabelFiles(
-        label_files(labels, form.endings),
-        lambda path, name: form.read(path, name, label_fps, category),
+    label_type = MULTI_LABEL if multi_label else SINGLE_LABEL
+    files = LabelFiles(
+        label_finder(labels, label_type.formats),
+        lambda path, name: label_type.read(path, name, label_fps, category),
     )
-    found = {each.path: held.of(each) for part in PARTS for each in parts.get(part, ())}
-    names = tuple(classes or form.classes(list(found.values())))
-    require_classes(names, form.least, str(labels))
+    found = {each.path: files.lookup(each) for part in PARTS for each in parts.get(part, ())}
+    names = tuple(classes or label_type.class_names(list(found.values())))
+    require_classes(names, label_type.min_classes, str(labels))
     tracks = {
         part: [
-            form.join(each, timestamps(each, rate), *found[each.path], names)
+            label_type.align(each, timestamps(each, rate), *found[each.path], names)
             for each in parts[part]
         ]
         for part in PARTS
@@ -98,43 +128,11 @@ def label_recordings(
     return LabelledSet(names, tracks)
 
 
-class _Form(NamedTuple):
-    """How labels are read and joined; a file is with the recording's name in it."""
-
-    endings: tuple[str, ...]
-    read: Callable[[Path, str, float, str], Any]
-    classes: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]
-    join: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], LabelTrack]
-    least: int  # classes
-
-
-FORMS = {
-    False: _Form(
-        ENDINGS,
-        read_labels,
-        lambda found: classes_of([file.segments[name] for file, name in found]),
-        lambda recording, times, file, name, classes: align_labels(
-            recording, times, file.segments[name], classes, file.path
-        ),
-        2,
-    ),
-    True: _Form(
-        MANY_ENDINGS,
-        read_multi_labels,
-        lambda found: list(dict.fromkeys(each for file, _ in found for each in file.classes)),
-        lambda recording, times, file, name, classes: align_multi_labels(
-            recording, times, file.segments[name], classes, file
-        ),
-        1,
-    ),
-}
-
-
-def require_classes(names: Sequence[str], least: int, source: str) -> None:
-    """Raises LabelError where there are too few classes, or two of one name."""
-    if len(names) < least:
-        few = f"one class only ({', '.join(names)})" if names else "no class"
-        raise LabelError(f"{source}: has {few}; two can be told apart")
+def require_classes(names: Sequence[str], min_classes: int, source: str) -> None:
+    """Raises LabelError if there are too few classes, or two with the same name."""
+    if len(names) < min_classes:
+        found = f"only one class ({', '.join(names)})" if names else "no class"
+        raise LabelError(f"{source}: has {found}; a classifier needs {min_classes} or more")
     for name in names:
         if names.count(name) > 1:
-            raise LabelError(f"classes: {name!r} stands twice; each class has a name of its own")
+            raise LabelError(f"classes: {name!r} is there twice; class names must differ")

@@ -1,4 +1,4 @@
-"""Labelled samples as training clips: which frames, which crop, which label."""
+"""Labelled samples as training clips: their frames, crops and labels."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
@@ -13,51 +13,50 @@ from torch import Tensor
 from encoder.config import EncoderConfig
 from finetune.augment.config import ClipAugmentation
 from finetune.augment.transforms import augment_clip, decoded_size
-from finetune.data.clip_sampling import ClipSampling, Interval
-from finetune.data.windows import WindowSampling
-from video.clip_reader import Watching, decode, first_readable
+from finetune.data.interval import Interval, Sampling
+from video.clip_reader import TryContext, decode, first_readable
 from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
 
 
 class SampledTrack(NamedTuple):
-    """The labels of a recording, and how the frames for each are chosen."""
+    """The labels of a recording, and the sampling of frames for each of them."""
 
     track: LabelTrack
-    sampling: WindowSampling | ClipSampling
+    sampling: Sampling
 
-    def interval(self, number: int) -> Interval:
-        """What a label is of."""
+    def interval(self, index: int) -> Interval:
+        """The timestamp or interval of a label."""
         track = self.track
         recording = track.recording
-        until = None if track.until is None else float(track.until[number])
+        until = None if track.ends is None else float(track.ends[index])
         last = max(0.0, recording.seconds - 1 / recording.fps)
-        return Interval(float(track.times[number]), until, recording.fps, last)
+        return Interval(float(track.times[index]), until, recording.fps, last)
 
 
 class LabelledClip(NamedTuple):
-    """The clips of one sample, cut from one decoding; none, where every try to read one failed."""
+    """The clips of one sample, made from one decoded clip; none if all tries to read failed."""
 
     clips: UInt8[Tensor, "r s t h w c"]  # r: copies, s: segments
     label: Int64[np.ndarray, "*k"]
     path: str
-    failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
+    failures: tuple[UnreadableVideo, ...]  # of the tries before the one that succeeded
 
 
 class SampleLocation(NamedTuple):
     """A sample, and the times of its frames."""
 
-    sampled: int
-    number: int
+    track: int  # its index among the tracks
+    sample: int  # its index in the track
     times: Float[np.ndarray, "s t"]
 
 
 class LabelledSamples:
-    """The labelled samples of some recordings, numbered, and the clips of each.
+    """The samples of recordings that have a label, by position, and the clips of each.
 
-    A sample without a label is not among them. `encoder` is what the clips are for; each reading
-    gives `copies` of them, differently augmented.
+    `encoder` determines the size and number of frames. Each read gives `copies` clips with
+    different augmentations.
     """
 
     def __init__(
@@ -69,15 +68,15 @@ class LabelledSamples:
     ) -> None:
         self._sampled, self._encoder = sampled, encoder
         self._augmentation, self._copies = augmentation, copies
-        places = [
-            (number, sample)
-            for number, each in enumerate(sampled)
-            for sample in np.flatnonzero(each.track.known).tolist()
+        positions = [
+            (track, index)
+            for track, each in enumerate(sampled)
+            for index in np.flatnonzero(each.track.known).tolist()
         ]
-        self._places = np.array(places, dtype=np.int64).reshape(-1, 2)
+        self._positions = np.array(positions, dtype=np.int64).reshape(-1, 2)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def counts(self, classes: int) -> Int64[Tensor, " k"]:
         """Labelled samples of each class."""
@@ -95,55 +94,56 @@ class LabelledSamples:
         position: int,
         rng: Callable[[int, str], np.random.Generator],
         hung: Collection[int] = (),
-        watched: Watching = lambda _: nullcontext(),
+        watched: TryContext = lambda _: nullcontext(),
     ) -> LabelledClip:
-        """`rng(sample, stream)` gives the randomness of a sample of this epoch.
+        """Decodes and augments the sample at a position.
 
-        A sample whose frames cannot be read is reported and replaced by another one with its own
-        label, drawn with the randomness of the position. Tries that are known to hang are not made
-        again; each other one is made inside `watched(try)`.
+        `rng(sample, stream)` returns the generator of a sample in this epoch. A sample that cannot
+        be read is reported and replaced by another one, with the label of that one, drawn by the
+        generator of the position. The tries in `hung` are skipped; each other one runs inside
+        `watched(try)`.
         """
-        drawing = rng(position, "clip")
-        spot, frames, failures = first_readable(
-            self._spot(position, drawing),
-            lambda: self._spot(int(drawing.integers(len(self))), drawing),
+        clip_rng = rng(position, "clip")
+        location, frames, failures = first_readable(
+            self._locate(position, clip_rng),
+            lambda: self._locate(int(clip_rng.integers(len(self))), clip_rng),
             self._recording,
             self._decode,
             hung,
             watched,
         )
-        label, path = self._sampled[spot.sampled].track.labels[spot.number], self._recording(spot)
+        label = np.asarray(self._sampled[location.track].track.labels[location.sample])
+        path = self._recording(location).path
         if frames is None:
-            shape = (*spot.times.shape, *self._encoder.image_size, 3)
-            nothing = torch.empty(0, *shape, dtype=torch.uint8)
-            return LabelledClip(nothing, np.asarray(label), path.path, failures)
+            shape = (*location.times.shape, *self._encoder.image_size, 3)
+            no_clips = torch.empty(0, *shape, dtype=torch.uint8)
+            return LabelledClip(no_clips, label, path, failures)
         samples = range(position * self._copies, (position + 1) * self._copies)
         clips = torch.stack([self._augment(frames, rng(sample, "crop")) for sample in samples])
-        clips = rearrange(clips, "r (s t) h w c -> r s t h w c", s=len(spot.times))
-        return LabelledClip(clips, np.asarray(label), path.path, failures)
+        clips = rearrange(clips, "r (s t) h w c -> r s t h w c", s=len(location.times))
+        return LabelledClip(clips, label, path, failures)
 
-    def _spot(self, place: int, rng: np.random.Generator) -> SampleLocation:
-        sampled, number = self._places[place].tolist()
-        chosen = self._sampled[sampled]
-        times = chosen.sampling.training_times(
-            chosen.interval(number), self._encoder.num_frames, rng
-        )
-        return SampleLocation(sampled, number, times)
+    def _locate(self, position: int, rng: np.random.Generator) -> SampleLocation:
+        track, index = self._positions[position].tolist()
+        sampled = self._sampled[track]
+        interval, frames = sampled.interval(index), self._encoder.num_frames
+        times = sampled.sampling.training_times(interval, frames, rng)
+        return SampleLocation(track, index, times)
 
-    def _recording(self, spot: SampleLocation) -> Recording:
-        return self._sampled[spot.sampled].track.recording
+    def _recording(self, location: SampleLocation) -> Recording:
+        return self._sampled[location.track].track.recording
 
-    def _decode(self, spot: SampleLocation) -> UInt8[Tensor, "t h w c"]:
-        recording = self._recording(spot)
+    def _decode(self, location: SampleLocation) -> UInt8[Tensor, "t h w c"]:
+        recording = self._recording(location)
         size = decoded_size(
             self._augmentation, recording.height, recording.width, *self._encoder.image_size
         )
-        return decode(recording, spot.times.ravel().tolist(), size)
+        return decode(recording, location.times.ravel().tolist(), size)
 
     def _augment(
         self, frames: UInt8[Tensor, "t h w c"], rng: np.random.Generator
     ) -> UInt8[Tensor, "t y x c"]:
-        """One draw for all frames."""
+        """The same augmentation for all frames."""
         encoder = self._encoder
         return augment_clip(
             frames, self._augmentation, *encoder.image_size, rng, encoder.mean, encoder.std

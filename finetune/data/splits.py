@@ -1,11 +1,11 @@
-"""Which recordings are for training, validation and test: a file, checked before anything is read.
+"""Splits: which recordings are for training, validation and test, as a YAML file.
 
     train: [VID68, VID70, VID73]
     val: [VID74]
     test: [VID75]
 
-A recording is named by its path, or by its name with or without ending. Parts are of recordings,
-never of frames. There may be a `note`.
+A recording is named by its path, or by its file name with or without suffix. A split divides
+recordings, never frames. A `note` is optional.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from video.exclude import names_of
+from video.exclude import recording_names
 from video.recording import Recording
 
 PARTS = ("train", "val", "test")
@@ -23,34 +23,36 @@ NOTE = "note"
 
 
 class SplitError(ValueError):
-    """A split that cannot be used: file, line, and what is wrong."""
+    """A split that cannot be used; the message has the file and the line."""
 
     exit_status = 2
     on_every_process = True
 
 
-class Entry(NamedTuple):
+class SplitEntry(NamedTuple):
+    """The name of a recording in a split."""
+
     name: str
     line: int  # from 1
 
 
-Split = dict[str, list[Entry]]
-"""Entries by part; a part that a file has not is not there."""
+Split = dict[str, list[SplitEntry]]
+"""Entries by part, without the parts that the file does not have."""
 
 
 def find_split(named: Path) -> Path:
-    """The file itself, or the shipped one of that name; raises SplitError."""
+    """The path itself if it is a file, else the shipped split of that name. Raises SplitError."""
     shipped = SHIPPED / f"{named}.yaml"
     if named.is_file() or not shipped.is_file():
         if not named.exists():
             names = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
-            raise SplitError(f"{named}: no such file, nor one of the shipped splits {names}")
+            raise SplitError(f"{named}: no such file, and none of the shipped splits {names}")
         return named
     return shipped
 
 
 def read_split(path: Path) -> Split:
-    """Raises SplitError with file and line where a part is empty or a name stands twice."""
+    """Raises SplitError with file and line if a part is empty or a name is there twice."""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
@@ -58,7 +60,9 @@ def read_split(path: Path) -> Split:
     except yaml.YAMLError as error:
         raise SplitError(f"{path}: is not YAML ({' '.join(str(error).split())[:120]})") from None
     if not isinstance(root, yaml.MappingNode):
-        raise SplitError(f"{path}:1: a split is {', '.join(PARTS)}, each with a list of recordings")
+        raise SplitError(
+            f"{path}:1: a split has {', '.join(PARTS)}, each with a list of recordings"
+        )
     split: Split = {}
     for key, node in root.value:
         line = key.start_mark.line + 1
@@ -67,31 +71,31 @@ def read_split(path: Path) -> Split:
         if key.value not in PARTS:
             raise SplitError(f"{path}:{line}: {key.value!r} is none of {', '.join(PARTS)}, {NOTE}")
         if not isinstance(node, yaml.SequenceNode) or not node.value:
-            raise SplitError(f"{path}:{line}: {key.value} names no recording; drop it or fill it")
+            raise SplitError(f"{path}:{line}: {key.value} has no recordings; add some or remove it")
         split[key.value] = list(_entries(path, node))
     if "train" not in split and "test" not in split:
         raise SplitError(f"{path}: has neither train nor test")
-    _require_once(path, split)
+    _require_unique(path, split)
     return split
 
 
-def _entries(path: Path, node: yaml.SequenceNode) -> Iterator[Entry]:
+def _entries(path: Path, node: yaml.SequenceNode) -> Iterator[SplitEntry]:
     for item in node.value:
         line = item.start_mark.line + 1
         if not isinstance(item, yaml.ScalarNode) or not item.value:
-            raise SplitError(f"{path}:{line}: is not the name of a recording")
-        yield Entry(item.value, line)
+            raise SplitError(f"{path}:{line}: expected the name of a recording")
+        yield SplitEntry(item.value, line)
 
 
-def _require_once(path: Path, split: Split) -> None:
+def _require_unique(path: Path, split: Split) -> None:
     seen: dict[str, tuple[str, int]] = {}
     for part, entries in split.items():
         for entry in entries:
             if entry.name in seen:
                 other, line = seen[entry.name]
                 raise SplitError(
-                    f"{path}:{entry.line}: {entry.name} is in {part} and, line {line}, in {other}; "
-                    "a recording belongs to one part, once"
+                    f"{path}:{entry.line}: {entry.name} is in {part}, and in {other} at line "
+                    f"{line}; a recording belongs to one part, once"
                 )
             seen[entry.name] = part, entry.line
 
@@ -101,36 +105,36 @@ def recordings_of(
 ) -> dict[str, list[Recording]]:
     """The recordings of each part, in the split's order.
 
-    Raises SplitError where an entry names none or more than one, or where two parts hold the same
-    recording under two names: a copy, or one that was prepared from the other.
+    Raises SplitError if an entry names no recording or several, or if two entries are the same
+    recording under different names: a copy, or one prepared from the other.
     """
     by_name: dict[str, list[Recording]] = {}
     for recording in recordings:
-        for name in names_of(recording):
+        for name in recording_names(recording):
             by_name.setdefault(name, []).append(recording)
     parts: dict[str, list[Recording]] = {}
-    owner: dict[str, tuple[str, Entry]] = {}
+    owner: dict[str, tuple[str, SplitEntry]] = {}
     for part, entries in split.items():
         for entry in entries:
-            recording = _one(entry, by_name, path)
+            recording = _find_one(entry, by_name, path)
             for identity in identities_of(recording):
                 if identity in owner:
                     other, first = owner[identity]
                     raise SplitError(
                         f"{path}:{entry.line}: {entry.name} in {part} is the same recording as "
-                        f"{first.name}, line {first.line}, in {other}"
+                        f"{first.name} in {other}, line {first.line}"
                     )
                 owner[identity] = part, entry
             parts.setdefault(part, []).append(recording)
     return parts
 
 
-def _one(entry: Entry, by_name: Mapping[str, list[Recording]], path: Path) -> Recording:
+def _find_one(entry: SplitEntry, by_name: Mapping[str, list[Recording]], path: Path) -> Recording:
     found = by_name.get(entry.name) or by_name.get(str((path.parent / entry.name).resolve())) or []
     exact = [recording for recording in found if recording.path == entry.name]
     found = exact or found
     if not found:
-        raise SplitError(f"{path}:{entry.line}: no recording of the source is called {entry.name}")
+        raise SplitError(f"{path}:{entry.line}: the source has no recording {entry.name}")
     if len(found) > 1:
         raise SplitError(
             f"{path}:{entry.line}: {entry.name} may be {found[0].path} or {found[1].path}; "
@@ -140,7 +144,7 @@ def _one(entry: Entry, by_name: Mapping[str, list[Recording]], path: Path) -> Re
 
 
 def identities_of(recording: Recording) -> set[str]:
-    """What the recording, its copies, and what was prepared from it have in common."""
+    """Paths and content digests, of which copies and prepared versions share at least one."""
     paths = {str(Path(path).resolve()) for path in (recording.path, recording.original) if path}
     return paths | recording.contents
 
@@ -150,10 +154,10 @@ def require_unseen(
     pretrained_on: Sequence[Mapping[str, Any]],
     path: Path,
 ) -> None:
-    """Raises SplitError where a recording of validation or test was pretrained on.
+    """Raises SplitError if the encoder was pretrained on a recording of val or test.
 
-    `pretrained_on`: the entries `recordings` of an encoder's metadata (path, content, and those of
-    the original).
+    `pretrained_on`: the field `recordings` of the encoder's metadata (path, content, original,
+    original_content).
     """
     seen = {
         str(entry[key])
@@ -172,11 +176,12 @@ def require_unseen(
             if recording.contents & seen:
                 raise SplitError(
                     f"{path}: {recording.path} is in {part}, and the encoder was pretrained on it; "
-                    "take another encoder, or move it to train"
+                    "use another encoder, or move the recording to train"
                 )
-            alike = {Path(p).name for p in (recording.path, recording.original) if p} & names
-            if alike and not recording.contents:
+            same_name = {Path(p).name for p in (recording.path, recording.original) if p} & names
+            if same_name and not recording.contents:
                 raise SplitError(
                     f"{path}: {recording.path} is in {part}, and the encoder was pretrained on a "
-                    f"recording called {min(alike)}; check the source, so that contents are known"
+                    f"recording named {min(same_name)}; run `video check` on the source to compare "
+                    "contents"
                 )

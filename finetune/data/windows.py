@@ -1,28 +1,32 @@
-"""Which frames a labelled moment is judged by: those before it, or those around it."""
+"""The window of frames from which a timestamp is classified."""
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from finetune.data.clip_sampling import Interval
+from finetune.data.interval import Interval
 from launch.config import STRICT
 
 Spacing = Literal["even", "exponential", "incremental"]
+TIME_TOLERANCE = 1e-6  # seconds
 
 
 @dataclass(frozen=True, config=STRICT)
 class WindowSampling:
-    """The frames of a clip for one moment.
+    """The frames from which one timestamp is classified.
 
-    `causal` ends at the moment and sees nothing of what comes; `centred` has it at frame
-    `frames // 2`; `centred_published` has it twice, as upstream's code does. Where the recording
-    begins or ends, the last frame that a step reaches is repeated: a window never leaves it.
+    `causal`: the window ends at the timestamp and contains no later frame. `centred`: the
+    timestamp is at index `(frames - 1) // 2`. `centred_published`: the timestamp is there twice, as
+    in SurgVISTA's code. A window does not leave the recording: where a step would, the last frame
+    that it reached is repeated.
     """
+
+    segments: ClassVar[int] = 1
 
     kind: Literal["causal", "centred", "centred_published"] = "causal"
     """causal: frames up to the timestamp; centred: frames on both sides of it."""
@@ -32,40 +36,37 @@ class WindowSampling:
     """Steps of 1, 1, 1, ... (even), 1, 2, 4, 8, ... (exponential) or 1, 2, 4, 6, ... (incremental)
     times step_seconds."""
 
-    def times(self, moment: float, frames: int, last: float) -> Float[np.ndarray, " t"]:
-        """Seconds, ascending; `last` is the time of the recording's last frame, 0 of its first."""
+    def times(self, timestamp: float, frames: int, last: float) -> Float[np.ndarray, " t"]:
+        """Seconds, ascending; the recording's first frame is at 0, its last one at `last`."""
         right = 0 if self.kind == "causal" else frames // 2
         left = frames - right
-        before = self._walk(moment, left, -1, last)[::-1]
+        before = self._walk(timestamp, left, -1, last)[::-1]
         if self.kind == "centred_published":
-            after = self._walk(moment, right, 1, last)
+            after = self._walk(timestamp, right, 1, last)
         else:
-            after = self._walk(moment, right + 1, 1, last)[1:]
+            after = self._walk(timestamp, right + 1, 1, last)[1:]
         return np.array([*before, *after], dtype=np.float64)
 
     def training_times(
-        self, stretch: Interval, frames: int, rng: np.random.Generator
+        self, interval: Interval, frames: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "1 t"]:
-        """The window of a moment, in which nothing is random."""
-        return self.times(stretch.begin, frames, stretch.last)[None]
+        """The window of a timestamp; it is not random."""
+        return self.times(interval.begin, frames, interval.last)[None]
 
-    def test_times(self, stretch: Interval, frames: int, views: int) -> Float[np.ndarray, "1 1 t"]:
-        """The same; a moment has one window."""
-        return self.times(stretch.begin, frames, stretch.last)[None, None]
+    def test_times(self, interval: Interval, frames: int, views: int) -> Float[np.ndarray, "1 1 t"]:
+        """The same window; a timestamp has only one view in time."""
+        return self.times(interval.begin, frames, interval.last)[None, None]
 
-    def _walk(self, moment: float, frames: int, way: int, last: float) -> list[float]:
-        """The moment, and the frames one step after the other that way; where one would leave the
-        recording, it stays."""
-        steps = (way * step * self.step_seconds for step in _steps(self.spacing))
+    def _walk(self, timestamp: float, frames: int, direction: int, last: float) -> list[float]:
+        """The timestamp, and the frames after it in one direction; a step out of the recording
+        repeats the frame."""
+        steps = (direction * step * self.step_seconds for step in _steps(self.spacing))
 
-        def taken(at: float, step: float) -> float:
-            return at + step if -ROUNDING <= at + step <= last + ROUNDING else at
+        def add(time: float, step: float) -> float:
+            return time + step if -TIME_TOLERANCE <= time + step <= last + TIME_TOLERANCE else time
 
-        walked = accumulate(steps, taken, initial=min(max(moment, 0.0), last))
-        return [time for time, _ in zip(walked, range(frames), strict=False)]
-
-
-ROUNDING = 1e-6  # seconds
+        times = accumulate(steps, add, initial=min(max(timestamp, 0.0), last))
+        return [time for time, _ in zip(times, range(frames), strict=False)]
 
 
 def _steps(spacing: Spacing) -> Iterator[int]:

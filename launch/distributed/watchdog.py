@@ -90,6 +90,7 @@ class Watchdog:
         faulthandler.register(signal.SIGALRM, sys.__stderr__ or 2, chain=not alone)
         limit = self._stall_seconds if alone else self._lost_seconds
         try:
+            signal.setitimer(signal.ITIMER_REAL, limit)
             while not self._stopped.wait(HEARTBEAT_SECONDS):
                 signal.setitimer(signal.ITIMER_REAL, limit)
                 if not alone:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from encoder.block import scaled_dot_product
+from tests.conftest import HANG_LIMIT
 
 
 def parts(dtype: torch.dtype) -> list[Tensor]:
@@ -59,7 +60,7 @@ def test_bfloat16_on_a_cpu_is_not_computed_by_the_fused_kernel() -> None:
 def test_compiled_blocks_compute_the_same_and_keep_their_names(rate: str) -> None:
     program = Path(__file__).parent / "compiled_program.py"  # without types checked in every call
     done = subprocess.run(
-        [sys.executable, program, rate], capture_output=True, text=True, timeout=400
+        [sys.executable, program, rate], capture_output=True, text=True, timeout=HANG_LIMIT
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 
 SMALL = (
     "backbone={variant: unified_small, embed_dim: 32, depth: 2, num_heads: 2, num_frames: 4, "
@@ -33,7 +33,7 @@ def words(labelled: Path, run: Path, *overrides: str) -> list[str]:
     return ["demo", *data, f"run={run}", *SMALL, *overrides]
 
 
-def finetune(*arguments: str | Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def finetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "finetune", *map(str, arguments)],
         cwd=ROOT,
@@ -41,7 +41,7 @@ def finetune(*arguments: str | Path, timeout: float = 240) -> subprocess.Complet
         env={**launcher_free_environment(), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=HANG_LIMIT,
     )
 
 

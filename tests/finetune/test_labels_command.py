@@ -1,4 +1,4 @@
-"""`python -m finetune labels`: a look at a labelled set before anything is trained on it."""
+"""`python -m finetune labels`: a check of a labelled set before training."""
 
 from pathlib import Path
 
@@ -6,23 +6,24 @@ import pytest
 
 from finetune.cli import main
 from finetune.data.splits import SplitError
+from launch.errors import ConfigError
 from video.labels.segments import LabelError
 
 
-def test_what_fits_is_told_by_part(operations: Path, tmp_path: Path, capsys) -> None:
+def test_labels_are_reported_by_part(operations: Path, tmp_path: Path, capsys) -> None:
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01]\ntest: [operation02]\n")
     main(["labels", str(operations), str(operations), "--split", str(split)])
     out = capsys.readouterr().out
-    assert out.index("train:") < out.index("operation01.mp4: 6 labelled moments")
-    assert out.index("test:") < out.index("operation02.mp4: 6 labelled moments")
+    assert out.index("train:") < out.index("operation01.mp4: 6 labelled timestamps")
+    assert out.index("test:") < out.index("operation02.mp4: 6 labelled timestamps")
     assert "Preparation" in out and "without label" not in out
 
 
-def test_the_rate_of_moments_and_the_classes_can_be_said(operations: Path, capsys) -> None:
+def test_the_rate_and_the_classes_are_options(operations: Path, capsys) -> None:
     words = ["labels", str(operations), str(operations), "--rate", "5"]
     main(words)
-    assert "operation01.mp4: 30 labelled moments" in capsys.readouterr().out
+    assert "operation01.mp4: 30 labelled timestamps" in capsys.readouterr().out
     with pytest.raises(LabelError, match=r"operation01-phase\.txt:\d+: '.*' is none of the 2"):
         main([*words, "--classes", "Preparation, Other"])
 
@@ -30,22 +31,22 @@ def test_the_rate_of_moments_and_the_classes_can_be_said(operations: Path, capsy
 def test_a_split_that_names_a_missing_recording(operations: Path, tmp_path: Path) -> None:
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01]\ntest: [operation09]\n")
-    with pytest.raises(SplitError, match=r"split\.yaml:2: no recording .* operation09"):
+    with pytest.raises(SplitError, match=r"split\.yaml:2: the source has no recording operation09"):
         main(["labels", str(operations), str(operations), "--split", str(split)])
 
 
-def test_tools_are_several_labels_a_moment(operations: Path, tmp_path: Path, capsys) -> None:
+def test_tools_are_several_labels_per_timestamp(operations: Path, tmp_path: Path, capsys) -> None:
     table = tmp_path / "tools.csv"
     table.write_text("recording,start,end,Hook,Clip\noperation01,0,3,1,0\noperation02,0,6,0,\n")
-    main(["labels", str(operations), str(table), "--targets", "many"])
+    main(["labels", str(operations), str(table), "--multi-label"])
     out = capsys.readouterr().out
-    assert "operation01.mp4: 3 labelled moments (3 without label)" in out
-    assert "Hook 33.3%, Clip 0.0%; 12 of 24 labels are not known" in out
-    with pytest.raises(LabelError, match=r"several labels a moment, .*, want targets=many"):
+    assert "operation01.mp4: 3 labelled timestamps (3 without label)" in out
+    assert "Hook 33.3%, Clip 0.0%; 12 of 24 labels are unknown" in out
+    with pytest.raises(LabelError, match=r"for a column per class, set multi_label: true"):
         main(["labels", str(operations), str(table)])
 
 
-def test_clips_have_their_labels_with_them(operations: Path, tmp_path: Path, capsys) -> None:
+def test_clips_are_listed_with_their_labels(operations: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "half.mp4").write_bytes(b"nothing that can be read")
     lists = {
         "train": f"path,label,start,end\n{operations}/operation01.mp4,cut,0,3\n"
@@ -59,17 +60,23 @@ def test_clips_have_their_labels_with_them(operations: Path, tmp_path: Path, cap
     out = capsys.readouterr().out
     assert "unreadable: " in out and "half.mp4: " in out
     assert "train:\n  2 labelled clips of 1 recordings: cut 50%, sew 50%\n" in out
-    assert f"  1 more clips have no recording that could be opened; the first: {tmp_path}" in out
+    assert f"  1 more clips: the recording could not be opened; the first: {tmp_path}" in out
     assert "test:\n  1 labelled clips of 1 recordings: cut 0%, sew 100%\n" in out
     (tmp_path / "test.csv").write_text(f"{operations}/operation01.mp4 sew\n")
     with pytest.raises(SplitError, match=r"test\.csv:1: .*operation01\.mp4 in test is the same"):
         main(words)
-    with pytest.raises(SplitError, match="their stretches overlap"):
+    with pytest.raises(SplitError, match="the intervals overlap"):
         main([*words, "--allow-shared-recordings"])
 
 
-def test_what_is_missing_or_too_much(operations: Path) -> None:
-    with pytest.raises(LabelError, match=r"labels: .* alone; name the labels behind it, or say"):
+def test_paths_and_options_that_a_kind_does_not_take_are_refused(operations: Path) -> None:
+    with pytest.raises(LabelError, match="labels: --kind timestamps takes SOURCE and LABELS, not "):
         main(["labels", str(operations)])
-    with pytest.raises(LabelError, match="is too much; clips have their labels with them"):
+    with pytest.raises(LabelError, match="labels: --kind clips takes CLIPS, not "):
         main(["labels", str(operations), str(operations), "--kind", "clips"])
+    with pytest.raises(LabelError, match=r"--kind: 'frames' is none of timestamps, clips"):
+        main(["labels", str(operations), "--kind", "frames"])
+    with pytest.raises(ConfigError, match=r"rate: no such key"):
+        main(["labels", str(operations), "--kind", "clips", "--rate", "2"])
+    with pytest.raises(ConfigError, match="label_fps: 0 is refused"):
+        main(["labels", str(operations), str(operations), "--set", "label_fps=0"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, free_port
+from tests.conftest import HANG_LIMIT, ROOT, free_port
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIGURATION = """
@@ -71,7 +71,7 @@ class Cluster:
         for daemon in ("slurmctld -c", "slurmd -c -N n1", "slurmd -c -N n2"):
             self.run(*daemon.split())
         idle = ("sinfo", "-h", "-p", "debug", "-t", "idle", "-o", "%D")
-        self.wait_for(lambda: self.run(*idle) == "2")
+        self.wait_for(lambda: self.run(*idle) == "2", seconds=120)
 
     def _start_munge(self) -> bool:
         """Whether it had to be started."""
@@ -101,7 +101,7 @@ class Cluster:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_LIMIT,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -111,11 +111,11 @@ class Cluster:
         words = self.run("scontrol", "-o", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def wait_for_state(self, job: str, *states: str, seconds: float = 120) -> dict[str, str]:
-        self.wait_for(lambda: self.state(job)["JobState"] in states, seconds)
+    def wait_for_state(self, job: str, *states: str) -> dict[str, str]:
+        self.wait_for(lambda: self.state(job)["JobState"] in states)
         return self.state(job)
 
-    def wait_for(self, happens, seconds: float = 60) -> None:
+    def wait_for(self, happens, seconds: float = HANG_LIMIT) -> None:
         ends = time.monotonic() + seconds
         while not happens():
             if time.monotonic() > ends:

@@ -3,11 +3,16 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import ROOT, kill_all, launcher_free_environment, start_together
+from tests.conftest import (
+    HANG_LIMIT,
+    ROOT,
+    launcher_free_environment,
+    start_together,
+    wait_until,
+)
 
 SMALL = (
     "encoder={embed_dim: 32, depth: 2, num_heads: 2, num_frames: 4, image_size: 64}",
@@ -52,19 +57,14 @@ def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedP
         env={**launcher_free_environment(), **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG_LIMIT,
     )
 
 
 def start_until(appears: Path, arguments: list[str], world_size: int) -> list[Any]:
     """Starts a run and returns its processes when a path is there."""
     started = start_together(["-m", "pretrain", *arguments], world_size)
-    ends = time.monotonic() + 200
-    while not appears.exists():
-        if started[0].poll() is not None or time.monotonic() > ends:
-            kill_all(started)
-            raise AssertionError(f"the run ended before there was {appears}")
-        time.sleep(0.01)
+    wait_until(appears.exists, *started)
     return started
 
 
@@ -72,6 +72,6 @@ def end(started: list[Any]) -> list[subprocess.CompletedProcess[str]]:
     """Waits for the processes of a run; one outcome a rank."""
     outcomes = []
     for process in started:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=HANG_LIMIT)
         outcomes.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
     return outcomes

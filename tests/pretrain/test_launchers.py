@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, free_port, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, free_port, launcher_free_environment, wait_until
 from tests.pretrain.runs import log_of, losses, words
 
 BIN = Path(sys.executable).parent
@@ -32,11 +31,11 @@ def start(command: list[str], **environment: str) -> "subprocess.Popen[str]":
     )
 
 
-def end(*launchers: "subprocess.Popen[str]", timeout: float = 240) -> list[str]:
+def end(*launchers: "subprocess.Popen[str]") -> list[str]:
     outputs = []
     try:
         for launcher in launchers:
-            outputs.append(launcher.communicate(timeout=timeout)[0])
+            outputs.append(launcher.communicate(timeout=HANG_LIMIT)[0])
     finally:
         for launcher in launchers:
             if launcher.poll() is None:
@@ -128,12 +127,9 @@ def test_a_stop_reaches_the_run_through_its_launcher(
         ],
     }
     started = start([*commands[launcher], "pretrain", *endless])
-    ends = time.monotonic() + 120
-    while not (run / "checkpoints/step-0000010").is_dir():
-        assert started.poll() is None and time.monotonic() < ends
-        time.sleep(0.1)
+    wait_until((run / "checkpoints/step-0000010").is_dir, started)
     os.killpg(started.pid, signal.SIGINT)  # what a terminal does at Ctrl-C
-    (output,) = end(started, timeout=60)
+    (output,) = end(started)
     step = log_of(run)[-1]["step"]
     assert f"after step {step}, which is saved" in output
     assert (run / f"checkpoints/step-{step:07d}").is_dir()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 from tests.pretrain.runs import words
 
 PROGRAM = str(Path(__file__).parent / "loop_program.py")
@@ -27,7 +27,7 @@ def test_the_host_waits_for_the_device_at_logged_steps_only(
         env=launcher_free_environment(),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
     marks = json.loads(done.stdout.splitlines()[-1])

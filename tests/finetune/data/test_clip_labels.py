@@ -1,4 +1,4 @@
-"""Labelled clips in their recordings: classes, stretches, parts, and what does not fit."""
+"""Labelled clips in their recordings: classes, intervals, parts, and clips that do not fit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from finetune.data.clip_lists import paths_of, read_clips, read_parts
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.splits import SplitError
 from video.labels.segments import LabelError
-from video.open_source import open_each
+from video.open_source import open_paths
 from video.progress import show_progress
 from video.recording import Recording
 
@@ -38,15 +38,15 @@ def labelled(folder: Path, train: str, names: str = "ab", classes=None, **more) 
     return label_clips(recordings, parts, classes, **more)
 
 
-def test_clips_are_stretches_of_their_recordings(tmp_path: Path) -> None:
+def test_clips_are_intervals_of_their_recordings(tmp_path: Path) -> None:
     text = "path,label,start,end\nb.mp4,x,4,5\na.mp4,y,,\nb.mp4,y,0.5,2\nb.mp4,x,9,10.03\n"
     given = labelled(tmp_path, text)
-    assert given.classes == ("x", "y") and not given.without_recording and not given.notes
+    assert given.classes == ("x", "y") and not given.unopened and not given.notes
     b, a = given.tracks["train"]
-    assert Path(b.recording.path).name == "b.mp4" and b.until is not None and a.until is not None
-    assert b.times.tolist() == [0.5, 4, 9] and b.until.tolist() == [2, 5, 10]
+    assert Path(b.recording.path).name == "b.mp4" and b.ends is not None and a.ends is not None
+    assert b.times.tolist() == [0.5, 4, 9] and b.ends.tolist() == [2, 5, 10]
     assert b.labels.tolist() == [1, 0, 0]
-    assert (a.times.tolist(), a.until.tolist(), a.labels.tolist()) == ([0], [10], [1])
+    assert (a.times.tolist(), a.ends.tolist(), a.labels.tolist()) == ([0], [10], [1])
     assert given.lines() == ["train:", "  4 labelled clips of 2 recordings: x 50%, y 50%"]
 
 
@@ -66,17 +66,27 @@ def test_integers_are_names_in_numeric_order_or_numbers_of_classes(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "classes", "message"),
     [
-        ("a.mp4 0\nb.mp4 3\n", ("x", "y"), r"train\.csv:2: '3' is none of the 2 classes, nor the"),
-        ("a.mp4 0\nb.mp4 -2\n", None, r"train\.csv:2: '-2' is none"),
-        ("a.mp4 0\nb.mp4 y\n", ("x", "y"), r"train\.csv:1: '0' is none"),
+        (
+            "a.mp4 0\nb.mp4 3\n",
+            ("x", "y"),
+            r"train\.csv:2: '3' is neither one of the 2 classes nor",
+        ),
+        ("a.mp4 0\nb.mp4 -2\n", None, r"train\.csv:2: '-2' is neither"),
+        ("a.mp4 0\nb.mp4 y\n", ("x", "y"), r"train\.csv:1: '0' is neither"),
         ("a.mp4 Cut\nb.mp4 Sew\n", ("Cut", "Sewing"), r"csv:2: 'Sew' .*; nearest: 'Sewing'"),
-        ("a.mp4 x\nb.mp4 x\n", None, r"train\.csv: has one class only \(x\)"),
-        ("a.mp4 -1\nb.mp4 -1\n", None, r"train\.csv: has no class; two can be told apart"),
-        ("a.mp4 x\nb.mp4 y\n", ("x", "y", "x"), "classes: 'x' stands twice"),
-        ("path,cut,sew\na.mp4,1,0\n", ("cut",), r"train\.csv:2: 'sew' is none of the 1 classes"),
+        ("a.mp4 x\nb.mp4 x\n", None, r"train\.csv: has only one class \(x\)"),
+        ("a.mp4 -1\nb.mp4 -1\n", None, r"train\.csv: has no class; a classifier needs 2"),
+        ("a.mp4 x\nb.mp4 y\n", ("x", "y", "x"), "classes: 'x' is there twice"),
+        (
+            "path,cut,sew\na.mp4,1,0\n",
+            ("cut",),
+            r"train\.csv:2: 'sew' is neither one of the 1 classes",
+        ),
     ],
 )
-def test_labels_that_are_no_classes(tmp_path: Path, text: str, classes, message: str) -> None:
+def test_labels_that_are_no_classes_are_refused(
+    tmp_path: Path, text: str, classes, message: str
+) -> None:
     with pytest.raises(LabelError, match=message):
         labelled(tmp_path, text, classes=classes)
 
@@ -90,7 +100,7 @@ def test_classes_are_those_of_all_parts(tmp_path: Path) -> None:
 def test_several_labels_a_clip(tmp_path: Path) -> None:
     text = "path,start,end,cut,sew\na.mp4,0,5,1,0\na.mp4,5,10,,1\n"
     given = labelled(tmp_path, text, val="path,sew,cut\nb.mp4,1,1\n")
-    assert given.classes == ("cut", "sew") and given.many_labels
+    assert given.classes == ("cut", "sew") and given.is_multi_label
     assert given.tracks["train"][0].labels.tolist() == [[1, 0], [-1, 1]]
     assert given.tracks["val"][0].labels.tolist() == [[1, 1]]
     with pytest.raises(LabelError, match=r"train\.csv:2: has a column for each class, .*val\.csv"):
@@ -100,40 +110,45 @@ def test_several_labels_a_clip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a.mp4,x,2,10.1", r"train\.csv:3: a clip from 2 to 10\.1 s, .*a\.mp4 is from 0 to 10 s"),
-        ("a.mp4,x,10,", r"train\.csv:3: a clip from 10 to 10 s"),
+        (
+            "a.mp4,x,2,10.1",
+            r"train\.csv:3: the clip is from 2 to 10\.1 s, but .*a\.mp4 is from 0 to 10 s",
+        ),
+        ("a.mp4,x,10,", r"train\.csv:3: the clip is from 10 to 10 s"),
         ("a.mp4,x,3,5.9", r"train\.csv:3: .*a\.mp4 has no frames from 3 to 5\.9 s"),
         ("a.mp4,x,0,1", r"train\.csv:3: is the same clip as .*train\.csv:2, .* from 0 to 1"),
         ("./a.mp4,y,,1", r"train\.csv:3: is the same clip as .*train\.csv:2"),
     ],
 )
-def test_stretches_that_do_not_fit(tmp_path: Path, line: str, message: str) -> None:
+def test_intervals_that_do_not_fit_are_refused(tmp_path: Path, line: str, message: str) -> None:
     text = f"path,label,start,end\na.mp4,y,0,1\n{line}\nb.mp4,x,,\n"
     holed = [recording(tmp_path / "a.mp4", holes=((3.0, 6.0),)), recording(tmp_path / "b.mp4")]
     with pytest.raises(LabelError, match=message):
         labelled(tmp_path, text, recordings=holed)
 
 
-def test_seconds_of_pictures_are_as_they_are_numbered(tmp_path: Path) -> None:
+def test_seconds_of_image_folders_follow_their_numbers(tmp_path: Path) -> None:
     folder = replace(recording(tmp_path / "a"), reader="frames", fps=1.0, first=8.0, frames=10)
     text = "path,label,start,end\na,x,9,12\na,y,,18\n"
     (track,) = labelled(tmp_path, text, recordings=[folder]).tracks["train"]
-    assert track.times.tolist() == [0, 1] and track.until is not None
-    assert track.until.tolist() == [10, 4]
-    with pytest.raises(LabelError, match=r"a clip from 2 to 9 s, .* is from 8 to 18 s"):
+    assert track.times.tolist() == [0, 1] and track.ends is not None
+    assert track.ends.tolist() == [10, 4]
+    with pytest.raises(LabelError, match=r"the clip is from 2 to 9 s, but .* is from 8 to 18 s"):
         labelled(tmp_path, text + "a,x,2,9\n", recordings=[folder])
 
 
-def test_what_could_not_be_opened_is_told(tmp_path: Path) -> None:
+def test_clips_whose_recording_cannot_be_opened_are_reported(tmp_path: Path) -> None:
     text = "a.mp4 x\ngone.mp4 y\nalso.mp4 x\n"
     given = labelled(tmp_path, text)
-    assert [(part, entry.line) for part, entry in given.without_recording] == [
+    assert [(part, entry.line) for part, entry in given.unopened] == [
         ("train", 2),
         ("train", 3),
     ]
-    assert given.lines()[-1].startswith("  2 more clips have no recording that could be opened; ")
+    assert given.lines()[-1].startswith("  2 more clips: the recording could not be opened; ")
     assert given.lines()[-1].endswith(f"train.csv:2: {tmp_path}/gone.mp4")
-    with pytest.raises(LabelError, match=r"val: none of its 1 clips .*val\.csv:1: .*gone\.mp4"):
+    with pytest.raises(
+        LabelError, match=r"val: the recordings of all its 1 clips .*val\.csv:1: .*gone\.mp4"
+    ):
         labelled(tmp_path, "a.mp4 x\n", val="gone.mp4 y\n")
 
 
@@ -154,12 +169,10 @@ def test_a_recording_belongs_to_one_part(tmp_path: Path) -> None:
     message = r"val\.csv:2: .*a\.mp4 in val is the same recording as .*train\.csv:2: .* in train; "
     with pytest.raises(SplitError, match=message + "a recording belongs to one part"):
         labelled(tmp_path, train, val=val + "a.mp4,y,5,9\n")
-    with pytest.raises(SplitError, match=message + "their stretches overlap"):
+    with pytest.raises(SplitError, match=message + "the intervals overlap"):
         labelled(tmp_path, train, val=val + "a.mp4,y,4,9\n", allow_shared_recordings=True)
     given = labelled(tmp_path, train, val=val + "a.mp4,y,5,9\n", allow_shared_recordings=True)
-    assert given.lines()[-1] == (
-        "train and val share 1 recordings, in stretches that do not overlap"
-    )
+    assert given.lines()[-1] == ("train and val share 1 recordings, in intervals without overlap")
 
 
 def test_a_copy_in_another_part_is_the_same_recording(tmp_path: Path) -> None:
@@ -170,7 +183,7 @@ def test_a_copy_in_another_part_is_the_same_recording(tmp_path: Path) -> None:
             labelled(tmp_path, "a.mp4 x\n", test="b.mp4 y\n", recordings=pair)
 
 
-def test_an_overlap_is_found_behind_a_longer_clip(tmp_path: Path) -> None:
+def test_an_overlap_with_an_earlier_longer_clip_is_found(tmp_path: Path) -> None:
     train = "path,label,start,end\na.mp4,x,0,8\na.mp4,y,1,2\n"
     test = "path,label,start,end\na.mp4,x,6,7\n"
     with pytest.raises(SplitError, match=r"test\.csv:2: .* as .*train\.csv:2: .* overlap"):
@@ -182,7 +195,7 @@ def test_a_split_divides_a_list_by_recording(tmp_path: Path) -> None:
     text = "a.mp4 x\nb.mp4 y\nc.mp4 x\nd.mp4 y\ngone.mp4 y\n"
     given = labelled(tmp_path, text, "abcd", split=split)
     assert [len(tracks) for tracks in given.tracks.values()] == [2, 1]
-    assert given.notes[0].startswith("2 clips are of no recording that ")
+    assert given.notes[0].startswith("2 clips are ignored: ")
     assert given.notes[0].endswith(f"train.csv:4: {tmp_path}/d.mp4")
     with pytest.raises(SplitError, match=r"split\.yaml: the clips are divided into train, val"):
         labelled(tmp_path, "a.mp4 x\n", val="b.mp4 y\n", split=split)
@@ -193,7 +206,7 @@ def test_crops_of_real_gestures(tmp_path: Path) -> None:
     """The second half of each gesture for test, the first one to train on."""
     paths = sorted(VIDEOS.glob("*.mkv"))
     whole = written(tmp_path / "all.txt", "".join(f"{p} {p.stem.split('_')[-1]}\n" for p in paths))
-    opened = open_each(paths_of(read_clips(whole)), "pyav", 1.0, 60.0, show_progress)
+    opened = open_paths(paths_of(read_clips(whole)), "pyav", 1.0, 60.0, show_progress)
     assert len(opened.recordings) == 20 and not opened.failures
     halves: dict[str, list[str]] = {"train": ["path,label,start,end"], "test": []}
     halves["test"] = list(halves["train"])
@@ -214,5 +227,5 @@ def test_crops_of_real_gestures(tmp_path: Path) -> None:
         assert labels.tolist() == list(range(20))
         for track in given.tracks[part]:
             half = track.recording.seconds / 2
-            assert track.until is not None
-            assert track.times[0] == half * place and track.until[0] == half * (place + 1)
+            assert track.ends is not None
+            assert track.times[0] == half * place and track.ends[0] == half * (place + 1)

@@ -1,10 +1,18 @@
-"""Lists of labelled clips: each form, and each way in which a line can be wrong."""
+"""Lists of labelled clips: each format, and each kind of wrong line."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from finetune.data.clip_lists import paths_of, read_clips, read_parts
+from finetune.data.clip_lists import (
+    CLIP_LIST_FORMATS,
+    ClipListFormat,
+    paths_of,
+    read_clips,
+    read_parts,
+)
 from video.labels.segments import ClipEntry, LabelError
 
 
@@ -27,7 +35,7 @@ def test_a_list_of_paths_and_labels(tmp_path: Path) -> None:
     ]
 
 
-def test_what_stands_before_a_label_is_known_by_the_files(tmp_path: Path) -> None:
+def test_the_separator_of_a_list_is_detected_by_existing_files(tmp_path: Path) -> None:
     """A comma may belong to the path, and a blank to the path or the label."""
     files(tmp_path, "a,b.mp4", "c,d.mp4", "e f.mp4")
     cases = {
@@ -43,7 +51,7 @@ def test_what_stands_before_a_label_is_known_by_the_files(tmp_path: Path) -> Non
         assert [(Path(each.path).name, each.label) for each in read] == expected, text
 
 
-def test_a_table_with_stretches(tmp_path: Path) -> None:
+def test_a_table_with_intervals(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "label,path,start,end,fold\nx,a.mp4,1.5,3,7\ny,a.mp4,,,7\n")
     assert read_clips(path) == [
         ClipEntry(f"{tmp_path}/a.mp4", "x", 1.5, 3.0, str(path), 2),
@@ -79,7 +87,7 @@ def test_class_folders_of_one_part_and_of_several(tmp_path: Path) -> None:
         read_parts(tmp_path / "all")
 
 
-def test_parts_are_given_each_or_by_a_pattern(tmp_path: Path) -> None:
+def test_parts_are_a_mapping_or_a_pattern(tmp_path: Path) -> None:
     for part in ("train", "test"):
         written(tmp_path / f"{part}.csv", f"{part}.mp4 0\n")
     for clips in (
@@ -90,13 +98,13 @@ def test_parts_are_given_each_or_by_a_pattern(tmp_path: Path) -> None:
         assert list(parts) == ["train", "test"]
         assert all(Path(held[0].path).stem == part for part, held in parts.items())
     assert list(read_parts(tmp_path / "test.csv")) == ["train"]
-    with pytest.raises(LabelError, match=r"\{part\}\.txt: names no list; looked for .*train\.txt"):
+    with pytest.raises(LabelError, match=r"\{part\}\.txt: no such list; tried .*train\.txt"):
         read_parts(tmp_path / "{part}.txt")
     with pytest.raises(LabelError, match="clips: 'valid' is none of train, val, test"):
         read_parts({"valid": tmp_path / "test.csv"})
 
 
-def test_each_file_is_to_be_opened_once(tmp_path: Path) -> None:
+def test_each_file_is_opened_once(tmp_path: Path) -> None:
     files(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / "link.mp4").symlink_to("b.mp4")
     lines = "path,label,start,end\nb.mp4,x,0,1\n./b.mp4,x,1,2\na.mp4,x,,\nlink.mp4,y,,\n"
@@ -111,42 +119,58 @@ def test_each_file_is_to_be_opened_once(tmp_path: Path) -> None:
         ("a.mp4 1\nb.mp4\n", r"clips\.csv:2: 'b\.mp4' is not a path and a label"),
         ("a.mp4,1\nb.mp4,\n", r"clips\.csv:2: 'b\.mp4,' is not a path and a label"),
         ("here.mp4 3 40 1\n", r"clips\.csv:1: 'here\.mp4 3 40' names no file, but 'here\.mp4' do"),
-        ("here.mp4 150 1\n", r"clips\.csv:1: .* give a stretch in a CSV file"),
-        ("path label\na.mp4 1\n", r"clips\.csv:1: columns want commas between them"),
-        ("path\na.mp4\n", r"clips\.csv:1: has the columns path; clips want a column label"),
+        ("here.mp4 150 1\n", r"clips\.csv:1: .* give an interval in a CSV file"),
+        ("path label\na.mp4 1\n", r"clips\.csv:1: separate the columns by commas"),
+        ("path\na.mp4\n", r"clips\.csv:1: has the columns path; add a column label"),
         ("path,label,start\na.mp4,x,0\n", r"clips\.csv:1: has one of start and end"),
         ("path,label,start,end\na.mp4,x,3,2\n", r"clips\.csv:2: begins at 3 and ends at 2"),
         ("path,label,start,end\na.mp4,x,,0\n", r"clips\.csv:2: begins at 0 and ends at 0"),
-        ("path,label,start,end\na.mp4,x,0,nan\n", r"clips\.csv:2: 'nan' is no time"),
+        ("path,label,start,end\na.mp4,x,0,nan\n", r"clips\.csv:2: 'nan' is not a time"),
         ("path,label\na.mp4,\n", r"clips\.csv:2: has no label"),
         ("path,label\n,x\n", r"clips\.csv:2: has no path"),
-        ("path,label\na.mp4\n", r"clips\.csv:2: has 1 cells, the first line 2"),
+        ("path,label\na.mp4\n", r"clips\.csv:2: has 1 cells, the header has 2"),
         ("path,cut\na.mp4,yes\n", r"clips\.csv:2: cut is 'yes'; write 1"),
-        ("path,label\na\0.mp4,x\n", r"clips\.csv:2: 'a\\x00\.mp4' is no path|is not CSV"),
-        ("a\0.mp4 x\n", r"clips\.csv:1: 'a\\x00\.mp4' is no path"),
+        ("path,label\na\0.mp4,x\n", r"clips\.csv:2: 'a\\x00\.mp4' is not a path|is not CSV"),
+        ("a\0.mp4 x\n", r"clips\.csv:1: 'a\\x00\.mp4' is not a path"),
         ("a" * 300 + ".mp4\n", "is not a path and a label"),
-        ("\n", "holds no clips"),
-        ("path,label\n", "holds no clips"),
+        ("\n", "contains no clips"),
+        ("path,label\n", "contains no clips"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     files(tmp_path, "here.mp4")
     with pytest.raises(LabelError, match=message) as caught:
         read_clips(written(tmp_path / "clips.csv", text))
     assert "\n" not in str(caught.value)
 
 
-def test_folders_that_are_no_class_folders(tmp_path: Path) -> None:
+def test_folders_that_are_no_class_folders_are_refused(tmp_path: Path) -> None:
     files(tmp_path / "loose", "cut/a.mp4", "b.mp4")
     files(tmp_path / "empty", "cut/a.mp4", "sew/notes.txt")
     files(tmp_path / "pictures", "cut/000001.jpg")
     (tmp_path / "nothing").mkdir()
     for name, message in {
-        "loose": r"loose: b\.mp4 lies in no class folder",
+        "loose": r"loose: b\.mp4 is in no class folder",
         "empty": r"empty/sew holds no recordings, only \.txt",
-        "pictures": "pictures/cut: is a recording of pictures itself",
-        "nothing": "nothing: holds no clips",
+        "pictures": "pictures/cut: is itself a recording, a folder of images",
+        "nothing": "nothing: contains no clips",
         "absent": "absent: cannot be read",
     }.items():
         with pytest.raises(LabelError, match=message):
             read_clips(tmp_path / name)
+
+
+def test_a_new_format_is_a_row_that_is_tried_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "clips.json", '{"a.mp4": "cut"}')
+
+    def read(listing: Path) -> Iterator[ClipEntry]:
+        for name, label in json.loads(listing.read_text()).items():
+            yield ClipEntry(name, label, None, None, str(listing), 0)
+
+    row = ClipListFormat(lambda listing, line: line.startswith("{"), read)
+    monkeypatch.setitem(CLIP_LIST_FORMATS, "json", row)
+    assert [(each.path, each.label) for each in read_clips(path)] == [("a.mp4", "cut")]
+    other = written(tmp_path / "clips.csv", "path,label\na.mp4,sew\n")
+    assert read_clips(other)[0].label == "sew"

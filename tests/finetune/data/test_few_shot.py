@@ -1,4 +1,4 @@
-"""A few samples of each class: spread over recordings, and the same when a run goes on."""
+"""Few-shot sets: spread over recordings, and the same when a run resumes."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,20 +15,20 @@ from video.recording import Recording
 CLASSES = ("x", "y, or z")
 
 
-def track(name: str, labels: list[int], stretches: bool = False) -> LabelTrack:
+def track(name: str, labels: list[int], intervals: bool = False) -> LabelTrack:
     recording = Recording(f"/videos/{name}.mp4", "pyav", 25.0, 250, 10.0, 64, 64, 0.0)
     times = np.arange(len(labels)) / 3  # no such time can be written in few digits
     return LabelTrack(
-        recording, times, np.array(labels), 0, 0, times + 1 / 3 if stretches else None
+        recording, times, np.array(labels), 0, 0, times + 1 / 3 if intervals else None
     )
 
 
-def a_set(stretches: bool = False) -> LabelledSet:
-    """Class 0 is in three recordings, class 1 in two, of which one has it once."""
+def a_set(intervals: bool = False) -> LabelledSet:
+    """Class 0 is in three recordings, class 1 in two, one of which has it only once."""
     train = [
-        track("a", [0] * 20 + [1] * 9, stretches),
-        track("b", [0, -1, 0, 1], stretches),
-        track("c", [0, 0], stretches),
+        track("a", [0] * 20 + [1] * 9, intervals),
+        track("b", [0, -1, 0, 1], intervals),
+        track("c", [0, 0], intervals),
     ]
     return LabelledSet(CLASSES, {"train": train, "test": [track("d", [0, 1, 1])]})
 
@@ -44,7 +44,9 @@ def chosen(given: LabelledSet, label: int) -> Counter[str]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("per_class", [1, 2, 3, 5, 10])
-def test_so_many_of_each_class_from_as_many_recordings_as_can_be(seed: int, per_class: int) -> None:
+def test_each_class_has_its_shots_from_as_many_recordings_as_possible(
+    seed: int, per_class: int
+) -> None:
     few = choose_few_shot(a_set(), per_class, np.random.default_rng(seed))
     for label in (0, 1):
         counts = chosen(few, label)
@@ -65,31 +67,31 @@ def test_a_choice_is_a_function_of_its_seed() -> None:
     assert choice(0) == choice(0) and len({str(choice(seed)) for seed in range(8)}) > 4
 
 
-def test_what_cannot_be_chosen() -> None:
+def test_impossible_choices_are_refused() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(LabelError, match="per_class: 'y, or z' has 10 labelled samples in train, "):
+    with pytest.raises(LabelError, match="shots_per_class: 'y, or z' has only 10 labelled"):
         choose_few_shot(a_set(), 11, rng)
-    with pytest.raises(LabelError, match="per_class: is 0; give 1 or more"):
+    with pytest.raises(LabelError, match="shots_per_class: is 0; give 1 or more"):
         choose_few_shot(a_set(), 0, rng)
-    with pytest.raises(LabelError, match="there is no train"):
+    with pytest.raises(LabelError, match="has no train part"):
         choose_few_shot(LabelledSet(CLASSES, {"test": [track("d", [0, 1])]}), 1, rng)
     several = track("a", [0])._replace(labels=np.array([[1, 0]]))
-    with pytest.raises(LabelError, match="want one label a sample"):
+    with pytest.raises(LabelError, match="requires one label per sample"):
         choose_few_shot(LabelledSet(CLASSES, {"train": [several]}), 1, rng)
 
 
-@pytest.mark.parametrize("stretches", [False, True])
-def test_a_list_is_read_back_exactly(tmp_path: Path, stretches: bool) -> None:
-    few = choose_few_shot(a_set(stretches), 4, np.random.default_rng(0))
+@pytest.mark.parametrize("intervals", [False, True])
+def test_a_list_is_read_back_exactly(tmp_path: Path, intervals: bool) -> None:
+    few = choose_few_shot(a_set(intervals), 4, np.random.default_rng(0))
     save_few_shot(tmp_path / "few.csv", few)
-    read = load_few_shot(tmp_path / "few.csv", a_set(stretches))
+    read = load_few_shot(tmp_path / "few.csv", a_set(intervals))
     for one, two in zip(few.tracks["train"], read.tracks["train"], strict=True):
         assert one.labels.tolist() == two.labels.tolist()
     assert list(tmp_path.iterdir()) == [tmp_path / "few.csv"]
-    with pytest.raises(LabelError, match=r"few\.csv: is there already"):
+    with pytest.raises(LabelError, match=r"few\.csv: exists; load it"):
         save_few_shot(tmp_path / "few.csv", few)
-    with pytest.raises(LabelError, match=r"few\.csv:2: .*, where the labels have no label"):
-        load_few_shot(tmp_path / "few.csv", a_set(not stretches))
+    with pytest.raises(LabelError, match=r"few\.csv:2: .*, but the labels have no label"):
+        load_few_shot(tmp_path / "few.csv", a_set(not intervals))
 
 
 @pytest.mark.parametrize(
@@ -97,12 +99,15 @@ def test_a_list_is_read_back_exactly(tmp_path: Path, stretches: bool) -> None:
     [
         (lambda lines: lines[:-1], r"few\.csv: has 1 samples of 'y, or z' and 2 of 'x'"),
         (lambda lines: lines[:1], r"few\.csv: has no samples"),
-        (lambda lines: [*lines, lines[1]], r"few\.csv:6: the same sample stands in another line"),
+        (lambda lines: [*lines, lines[1]], r"few\.csv:6: lists a sample for the second time"),
         (lambda lines: [lines[0], lines[1].replace("/videos/", "/other/")], r"few\.csv:2: 'x' for"),
         (lambda lines: [lines[0], lines[3].replace('"y, or z"', "x")], "labels have 'y, or z'"),
         (lambda lines: [lines[0], lines[1][:-1] + "q"], r"few\.csv:2: 'q' for /videos"),
-        (lambda lines: [lines[0], lines[1][:20]], r"few\.csv:2: has \d cells, the first line 4"),
-        (lambda lines: ["a,b", *lines[1:]], r"few\.csv:1: is not a list of samples; its columns"),
+        (lambda lines: [lines[0], lines[1][:20]], r"few\.csv:2: has \d cells, the header has 4"),
+        (
+            lambda lines: ["a,b", *lines[1:]],
+            r"few\.csv:1: is not a list of samples, with the columns",
+        ),
         (lambda lines: [], r"few\.csv:1: is not a list of samples"),
     ],
 )
@@ -117,7 +122,7 @@ def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, change, message: st
     assert "\n" not in str(caught.value)
 
 
-def test_labels_that_changed_behind_the_list_are_told(tmp_path: Path) -> None:
+def test_labels_that_changed_since_the_list_was_saved_are_refused(tmp_path: Path) -> None:
     save_few_shot(tmp_path / "few.csv", choose_few_shot(a_set(), 9, np.random.default_rng(0)))
     other = a_set()
     other.tracks["train"][0].labels[:] = 1

@@ -1,4 +1,4 @@
-"""Labelled samples as clips: the right label, one crop, and nothing lost silently."""
+"""Labelled samples as clips: the right label, one crop, and a report of failures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def rng(epoch: int = 0):
     return lambda sample, stream: sample_rng(0, epoch, sample, stream)
 
 
-def test_every_labelled_moment_is_there_once_with_its_label(tracks: list[LabelTrack]) -> None:
+def test_every_labelled_timestamp_is_there_once_with_its_label(tracks: list[LabelTrack]) -> None:
     labels = tracks[0].labels.copy()
     labels[2] = -1
     given = [tracks[0]._replace(labels=labels), tracks[1]]
@@ -62,7 +62,7 @@ def test_a_clip_is_a_function_of_its_position_and_epoch(tracks: list[LabelTrack]
     assert torch.equal(one, two) and not torch.equal(one, other)
 
 
-def test_copies_are_cut_differently_from_one_decoding(tracks: list[LabelTrack]) -> None:
+def test_copies_are_cropped_differently_from_one_decoded_clip(tracks: list[LabelTrack]) -> None:
     found = samples(tracks, ClipAugmentation(), copies=3).read(2, rng())
     assert found.clips.shape == (3, 1, 4, 48, 48, 3)
     assert not torch.equal(found.clips[0], found.clips[1])
@@ -70,8 +70,8 @@ def test_copies_are_cut_differently_from_one_decoding(tracks: list[LabelTrack]) 
     assert torch.equal(plain.clips[0], plain.clips[2])
 
 
-def test_all_frames_are_cut_alike(tracks: list[LabelTrack]) -> None:
-    """At the beginning of a recording one frame is repeated; its crops are equal."""
+def test_all_frames_have_the_same_crop(tracks: list[LabelTrack]) -> None:
+    """At the beginning of a recording one frame is repeated, and its crops are equal."""
     clip = samples(tracks, ClipAugmentation()).read(0, rng()).clips[0, 0]
     assert torch.equal(clip[0], clip[3]) and clip.float().std() > 1
 
@@ -86,7 +86,7 @@ def test_several_labels_a_sample_and_segments(tracks: list[LabelTrack]) -> None:
     assert found.label.tolist() == [0, 1, 1] and found.clips.shape == (1, 2, 4, 48, 48, 3)
 
 
-def test_what_cannot_be_read_is_told_and_replaced_with_its_own_label(
+def test_an_unreadable_sample_is_reported_and_replaced_with_the_others_label(
     tracks: list[LabelTrack], tmp_path: Path
 ) -> None:
     gone = replace(tracks[0].recording, path=str(tmp_path / "gone.mp4"))
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_told_and_replaced_with_its_own_label(
     assert any(torch.equal(each.clips, first.clips) and each.label == first.label for each in same)
 
 
-def test_where_nothing_can_be_read_there_is_nothing(
+def test_without_any_readable_sample_there_are_no_clips(
     tracks: list[LabelTrack], tmp_path: Path
 ) -> None:
     gone = replace(tracks[0].recording, path=str(tmp_path / "gone.mp4"))
@@ -109,7 +109,9 @@ def test_where_nothing_can_be_read_there_is_nothing(
     assert len(found.clips) == 0 and len(found.failures) == 20
 
 
-def test_a_try_that_hung_is_not_made_again_and_changes_no_other(tracks: list[LabelTrack]) -> None:
+def test_a_try_that_hung_is_skipped_and_leaves_the_others_unchanged(
+    tracks: list[LabelTrack],
+) -> None:
     found = samples(tracks).read(0, rng(), hung={0})
     assert len(found.failures) == 1 and "hung" in str(found.failures[0])
     both = samples(tracks).read(0, rng(), hung={0, 1})

@@ -1,4 +1,4 @@
-"""Splits: read with their lines, resolved to recordings, and kept apart from each other."""
+"""Splits: parsed with line numbers, resolved to recordings, and without overlap."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,21 +35,21 @@ def test_a_split_names_recordings_by_name_path_or_original(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train: [a]\ntest: []\n", r"split\.yaml:2: test names no recording"),
-        ("train: [a]\nval:\n", r"split\.yaml:2: val names no recording"),
-        ("train:\n- a\n- b\ntest:\n- a\n", r"split\.yaml:5: a is in test and, line 2, in train"),
-        ("train: [a, a]\n", r"split\.yaml:1: a is in train and, line 1, in train"),
+        ("train: [a]\ntest: []\n", r"split\.yaml:2: test has no recordings"),
+        ("train: [a]\nval:\n", r"split\.yaml:2: val has no recordings"),
+        ("train:\n- a\n- b\ntest:\n- a\n", r"split\.yaml:5: a is in test, and in train at line 2"),
+        ("train: [a, a]\n", r"split\.yaml:1: a is in train, and in train at line 1"),
         ("train: [a]\ntets: [b]\n", r"split\.yaml:2: 'tets' is none of train, val, test"),
-        ("train: [[a]]\n", r"split\.yaml:1: is not the name"),
-        ("- a\n", r"split\.yaml:1: a split is train, val, test"),
+        ("train: [[a]]\n", r"split\.yaml:1: expected the name"),
+        ("- a\n", r"split\.yaml:1: a split has train, val, test"),
         ("val: [a]\n", "has neither train nor test"),
         ("train: [a\n", "is not YAML"),
         ("train: !!python/object/apply:os.system [ls]\n", r"split\.yaml"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     path = written(tmp_path, text)
-    if "python" in text:  # a tag that is never acted on: it is a list of one name
+    if "python" in text:  # the tag is ignored: a list of one name
         assert read_split(path)["train"][0].name == "ls"
         return
     with pytest.raises(SplitError, match=message) as caught:
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message:
 
 def test_a_missing_recording_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "train: [VID68]\ntest: [VID99]\n")
-    with pytest.raises(SplitError, match=r"split\.yaml:2: no recording .* called VID99"):
+    with pytest.raises(SplitError, match=r"split\.yaml:2: the source has no recording VID99"):
         recordings_of(read_split(path), RECORDINGS, path)
 
 
@@ -74,14 +74,14 @@ def test_one_recording_under_two_names_is_found(tmp_path: Path) -> None:
         recordings_of(read_split(path), [copies[0], prepared], path)
 
 
-def test_a_name_that_two_recordings_have_wants_the_path(tmp_path: Path) -> None:
+def test_an_ambiguous_name_requires_the_path(tmp_path: Path) -> None:
     other = replace(RECORDINGS[0], path="/elsewhere/VID68.mp4", content="other")
     path = written(tmp_path, "train: [VID68]\n")
     with pytest.raises(SplitError, match=r"may be /videos/VID68\.mp4 or /elsewhere/VID68"):
         recordings_of(read_split(path), [RECORDINGS[0], other], path)
 
 
-def test_what_was_pretrained_on_cannot_be_tested_on(tmp_path: Path) -> None:
+def test_recordings_of_pretraining_are_refused_in_test(tmp_path: Path) -> None:
     path = written(tmp_path, "train: [VID68]\ntest: [VID75.mp4]\n")
     parts = recordings_of(read_split(path), RECORDINGS, path)
     require_unseen(parts, [{"path": "x.mp4", "content": "c68"}], path)
@@ -93,9 +93,9 @@ def test_what_was_pretrained_on_cannot_be_tested_on(tmp_path: Path) -> None:
             require_unseen(parts, [entry], path)
 
 
-def test_without_contents_a_name_is_enough_to_ask(tmp_path: Path) -> None:
+def test_without_contents_recordings_are_compared_by_name(tmp_path: Path) -> None:
     path = written(tmp_path, "train: [VID70]\ntest: [VID68]\n")
     bare = [replace(each, content="") for each in RECORDINGS[:2]]
     parts = recordings_of(read_split(path), bare, path)
-    with pytest.raises(SplitError, match=r"pretrained on a recording called VID68\.mp4"):
+    with pytest.raises(SplitError, match=r"pretrained on a recording named VID68\.mp4"):
         require_unseen(parts, [{"path": "/other/VID68.mp4", "content": "c"}], path)

@@ -1,4 +1,4 @@
-"""Windows against upstream's samples, and that nothing of the future is ever seen."""
+"""Windows: SurgVISTA's recorded samples, and no frame of the future in a causal one."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from finetune.data.windows import WindowSampling
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_sampling.json").read_text())
 SPACINGS = {0: "exponential", -2: "incremental"}
-# rows that reach into the next recording, or fail, are an upstream error
+# in rows that cross into the next recording, or fail, upstream has an error
 CASES = [case for case in RECORDED["cases"] if case.get("crosses_video") is False]
 
 
 @pytest.mark.parametrize("strategy", ["online", "offline"])
-def test_frames_are_upstreams(strategy: str) -> None:
+def test_frames_equal_the_recorded_ones(strategy: str) -> None:
     cases = [case for case in CASES if case["strategy"] == strategy]
     assert len(cases) > 50
     for case in cases:
@@ -29,28 +29,28 @@ def test_frames_are_upstreams(strategy: str) -> None:
 
 @pytest.mark.parametrize("spacing", ["even", "exponential", "incremental"])
 @pytest.mark.parametrize("frames", [1, 7, 16])
-def test_a_causal_window_never_sees_what_comes(spacing: str, frames: int) -> None:
+def test_a_causal_window_has_no_later_frame(spacing: str, frames: int) -> None:
     window = WindowSampling("causal", 0.7, spacing)
-    for moment in np.linspace(0, 100, 41):
-        times = window.times(moment, frames, 100.0)
+    for timestamp in np.linspace(0, 100, 41):
+        times = window.times(timestamp, frames, 100.0)
         assert len(times) == frames
-        assert times[-1] == moment == times.max() and times.min() >= 0
+        assert times[-1] == timestamp == times.max() and times.min() >= 0
 
 
 def test_a_window_never_leaves_its_recording() -> None:
     for kind in ("causal", "centred", "centred_published"):
-        for moment in (0.0, 1.0, 49.5, 99.0):
-            times = WindowSampling(kind, 4.0).times(moment, 16, 99.0)
+        for timestamp in (0.0, 1.0, 49.5, 99.0):
+            times = WindowSampling(kind, 4.0).times(timestamp, 16, 99.0)
             assert times.min() >= 0 and times.max() <= 99
             assert (np.diff(times) >= 0).all()
 
 
-def test_a_centred_window_has_its_moment_once_in_the_middle() -> None:
+def test_a_centred_window_has_its_timestamp_once_in_the_middle() -> None:
     times = WindowSampling("centred", 1.0).times(50.0, 8, 100.0)
     assert times.tolist() == [47, 48, 49, 50, 51, 52, 53, 54]
     assert times[8 // 2 - 1] == 50
     assert WindowSampling("centred", 1.0).times(50.0, 7, 100.0).tolist() == list(range(47, 54))
 
 
-def test_a_moment_behind_the_last_frame_is_judged_by_it() -> None:
+def test_a_timestamp_after_the_last_frame_is_classified_from_it() -> None:
     assert WindowSampling("causal", 1.0).times(100.4, 2, 100.0).tolist() == [99.0, 100.0]

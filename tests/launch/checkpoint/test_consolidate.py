@@ -11,13 +11,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from pretrain.checkpoint.formats import read_autoencoder
-from tests.conftest import ROOT
+from tests.conftest import HANG_LIMIT, ROOT
 from tests.pretrain.runs import run_alone, words
 
 
 def launch(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "launch", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
-"""A run of a small network in which one process fails; run by test_monitor.
+"""A run of a small network in which one process fails; run by test_watchdog.
 
     failing_program.py HOW RANK [SECONDS]
 
 HOW is what process RANK does at step 3: raise, exit (an error made for users), kill, freeze, sleep,
-hold (native code that holds the interpreter), or nothing. SECONDS is the limit of silence and of
-stalls, 60 if it is not given.
+hold (native code that holds the interpreter), or nothing. SECONDS is how long the watchdog waits
+for a heartbeat and for progress; without it, much longer than the test waits.
 """
 
 import ctypes
@@ -43,7 +43,7 @@ def burst() -> None:
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if not word.startswith("--local_rank")]
-    how, rank, seconds = words[0], int(words[1]), int((*words[2:], "60")[0])
+    how, rank, seconds = words[0], int(words[1]), int((*words[2:], "3600")[0])
     does = {
         "raise": burst,
         "exit": give_up,
@@ -57,10 +57,11 @@ def main() -> None:
     processes = detect_processes(os.environ)
     init_process_group(processes, 1800)
     limits = EngineConfig(precision="fp32", heartbeat_timeout=seconds, hang_timeout=seconds)
+    model = torch.nn.Linear(8, 8)
+    batch = BatchConfig(global_batch_size=4 * processes.world_size, micro_batch_size=4)
+    # before the watchdog: on a loaded machine the import of DeepSpeed alone takes SECONDS
+    engine = Engine(model, batch, AdamWConfig(), limits, processes)
     with start_watchdog(processes, limits) as watchdog:
-        model = torch.nn.Linear(8, 8)
-        batch = BatchConfig(global_batch_size=4 * processes.world_size, micro_batch_size=4)
-        engine = Engine(model, batch, AdamWConfig(), limits, processes)
         for step in range(STEPS):
             watchdog.set_status(f"step {step}, waiting for data")
             if step == FAILS_AT and processes.rank == rank:

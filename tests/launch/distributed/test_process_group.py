@@ -77,8 +77,8 @@ def test_half_an_environment_is_refused_with_the_name() -> None:
 
 PROGRAM = """
 import os
-from launch.distributed.process_group import compute_on_rank0, destroy_process_group
-from launch.distributed.process_group import detect_processes, init_process_group
+from launch.distributed.process_group import detect_processes, compute_on_rank0
+from launch.distributed.process_group import destroy_process_group, init_process_group
 processes = detect_processes(os.environ)
 init_process_group(processes, 60)
 print(compute_on_rank0(processes, lambda: f"by {processes.rank}"))
@@ -95,4 +95,4 @@ def test_all_processes_get_the_result_of_rank_0_and_end_with_its_error(
 ) -> None:
     first, second = together(["-c", PROGRAM], 2)
     assert first.stdout.splitlines()[-2:] == ["by 0", "ZeroDivisionError"], first.stderr
-    assert second.stdout.splitlines()[-2:] == ["by 0", "Rank0Failed"], second.stderr
+    assert second.stdout.splitlines()[-2:] == ["by 0", "FirstProcessFailed"], second.stderr

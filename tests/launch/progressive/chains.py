@@ -3,14 +3,13 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 from tests.pretrain.runs import SMALL
 
 
@@ -59,7 +58,7 @@ def run(chain: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         env=environment(),
         text=True,
         capture_output=True,
-        timeout=200,
+        timeout=HANG_LIMIT,
     )
 
 
@@ -72,16 +71,6 @@ def start(words: Sequence[str]) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def wait_until(happens: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    """Fails when the process ends before it has happened."""
-    ends = time.monotonic() + 120
-    while not happens():
-        if process.poll() is not None or time.monotonic() > ends:
-            process.kill()
-            raise AssertionError("\n".join(process.communicate()))
-        time.sleep(0.02)
 
 
 def record_of(folder: Path, stage: str) -> dict[str, Any]:

@@ -51,11 +51,11 @@ def test_a_chain_of_jobs_outlasts_a_preemption(
     again = submit(cluster, chain)
     assert again == {stage: f"is job {jobs[stage]} already" for stage in STAGES}
     assert f"afterok:{jobs['first']}" in cluster.state(jobs["second"])["Dependency"]
-    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir, 120)
+    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir)
     urgent = ("--partition=urgent", "--nodes=2", "--ntasks=2", "--cpus-per-task=2")
     cluster.run("sbatch", *urgent, f"--output={tmp_path}/urgent.out", "--wrap", "sleep 2")
     for stage in STAGES:
-        state = cluster.wait_for_state(jobs[stage], "COMPLETED", "FAILED", "CANCELLED", seconds=240)
+        state = cluster.wait_for_state(jobs[stage], "COMPLETED", "FAILED", "CANCELLED")
         output = (tmp_path / f"{jobs[stage]}.out").read_text()
         assert state["JobState"] == "COMPLETED", output
         assert state["Restarts"] == ("1" if stage == "first" else "0"), output
@@ -81,14 +81,14 @@ def test_a_failed_job_takes_those_behind_it_out_of_the_queue(
     chain = two_and_weights(tmp_path / "chain.yaml", operations, batch=uneven)
     jobs = {stage: job_in(said) for stage, said in submit(cluster, chain).items()}
     assert cluster.wait_for_state(jobs["first"], "FAILED", "COMPLETED")["JobState"] == "FAILED"
-    cluster.wait_for(lambda: not cluster.run("squeue", "-h"), 60)
+    cluster.wait_for(lambda: not cluster.run("squeue", "-h"))
     assert cluster.state(jobs["third"])["JobState"] == "CANCELLED"
     output = (tmp_path / f"{jobs['first']}.out").read_text()
     assert "launch: first ended with 2 after " in output
     text = chain.read_text().replace("clips: 9", "clips: 8")
     chain.write_text(text.replace("steps: 6", "steps: 2"))
     jobs = {stage: job_in(said) for stage, said in submit(cluster, chain).items()}
-    state = cluster.wait_for_state(jobs["third"], "COMPLETED", "FAILED", "CANCELLED", seconds=240)
+    state = cluster.wait_for_state(jobs["third"], "COMPLETED", "FAILED", "CANCELLED")
     assert state["JobState"] == "COMPLETED"
 
 
@@ -101,9 +101,9 @@ def test_a_cancelled_stage_is_submitted_again_and_goes_on(
         tmp_path / "chain",
     )
     jobs = {stage: job_in(said) for stage, said in submit(cluster, chain).items()}
-    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir, 120)
+    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir)
     cluster.run("scancel", jobs["first"])
-    cluster.wait_for(lambda: not cluster.run("squeue", "-h"), 60)
+    cluster.wait_for(lambda: not cluster.run("squeue", "-h"))
     assert cluster.state(jobs["first"])["JobState"] == "CANCELLED"
     assert cluster.state(jobs["first"])["Restarts"] == "0"
     output = (tmp_path / f"{jobs['first']}.out").read_text()
@@ -111,6 +111,6 @@ def test_a_cancelled_stage_is_submitted_again_and_goes_on(
     steps = int(sorted(p.name for p in (folder / "first/checkpoints").iterdir())[-1].split("-")[1])
     chain.write_text(chain.read_text().replace("steps: 100000", f"steps: {steps + 10}"))
     jobs = {stage: job_in(said) for stage, said in submit(cluster, chain).items()}
-    cluster.wait_for_state(jobs["first"], "COMPLETED", "FAILED", seconds=120)
+    cluster.wait_for_state(jobs["first"], "COMPLETED", "FAILED")
     assert len(losses(folder / "first")) == steps + 10
     cluster.run("scancel", jobs["second"], jobs["third"])

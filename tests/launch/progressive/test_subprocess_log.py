@@ -180,11 +180,12 @@ def start_stranger(log: Path, *words: str) -> "subprocess.Popen[bytes]":
     chain = f"""
 import os, sys
 from pathlib import Path
-from launch.progressive.launchers import Launch
+from launch.progressive.launchers import LaunchCommand
 from launch.progressive.subprocess_log import run_logged
-from launch.progressive.signals import Relay
-launch = Launch([sys.executable, "-c", *sys.argv[1:]], 1)
-run_logged(launch, Path({str(log)!r}), Relay(), lambda leader: print(leader, flush=True), print)
+from launch.progressive.signals import SignalForwarder
+launch = LaunchCommand([sys.executable, "-c", *sys.argv[1:]], 1)
+show = lambda leader: print(leader, flush=True)
+run_logged(launch, Path({str(log)!r}), SignalForwarder(), show, print)
 """
     started = subprocess.Popen([sys.executable, "-c", chain, *words], stdout=subprocess.PIPE)
     while not holds(log, "\nready\n")():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from launch.progressive.locks import is_locked
+from tests.conftest import HANG_LIMIT, wait_until
 from tests.launch.progressive.chains import (
     command,
     record_of,
@@ -15,7 +16,6 @@ from tests.launch.progressive.chains import (
     said,
     start,
     two_and_weights,
-    wait_until,
     written,
 )
 from tests.pretrain.runs import losses
@@ -73,7 +73,7 @@ def test_a_chain_that_was_stopped_and_killed_is_the_unbroken_one(
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(signal.SIGTERM)
-    out, err = started.communicate(timeout=60)
+    out, err = started.communicate(timeout=HANG_LIMIT)
     assert started.returncode == 75
     assert err.startswith("launch: first has saved and stopped after ") and err.count("\n") == 1
     assert "pretrain: stopped by SIGTERM after step " in out
@@ -181,7 +181,7 @@ def test_several_processes_of_a_stage_are_stopped_and_go_on(
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(sent)
-    out, err = started.communicate(timeout=120)
+    out, err = started.communicate(timeout=HANG_LIMIT)
     assert started.returncode == 75, out + err
     assert f"pretrain: stopped by {sent.name} after step " in out
     assert "on: 2 processes (deepspeed)" in out

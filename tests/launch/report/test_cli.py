@@ -7,7 +7,7 @@ import pytest
 
 from launch.cli import main
 from launch.errors import ConfigError
-from tests.conftest import ROOT
+from tests.conftest import HANG_LIMIT, ROOT
 from tests.launch.report.run_folders import (
     STEPS,
     lines_of,
@@ -83,7 +83,7 @@ def browse(*options: str) -> str:
         [BROWSER, *quiet, "--host-resolver-rules=MAP * ~NOTFOUND", *options],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=HANG_LIMIT,
         check=True,
     )
     return done.stdout

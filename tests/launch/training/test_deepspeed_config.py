@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from launch.training.deepspeed_config import compiler_disabled
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 
 PROGRAM = """
 import sys
@@ -37,7 +37,7 @@ def test_an_engine_starts_without_the_compiler(stage: str) -> None:
         env=launcher_free_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "False"
