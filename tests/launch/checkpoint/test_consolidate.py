@@ -64,7 +64,7 @@ def test_what_cannot_be_read_is_one_line(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     out.write_bytes(b"")
     cases = {
-        ("consolidate", str(run), str(out)): "exists already",
+        ("consolidate", str(run), str(out)): "already exists",
         ("consolidate", str(tmp_path), str(tmp_path / "new")): "is not a run folder",
         ("consolidate", str(run), str(tmp_path / "new"), "--step", "4"): "there are: 3, 6",
     }
