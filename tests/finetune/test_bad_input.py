@@ -61,7 +61,7 @@ def split_of(folder: Path, text: str) -> str:
             "batch.micro_batch_size 8 is not a multiple of data.clips_per_read",
         ),
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
-        ("data.augmentation.scale=[1, 0.5]", "the first number is the smallest"),
+        ("data.augmentation.scale=[1, 0.5]", "the first number is the larger one"),
         ("head_init.label_space=space.yaml", "head_init: needs the head of backbone.weights"),
         ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either dataset, or datasets"),
     ],
