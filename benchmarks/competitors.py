@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from benchmarks.baseline_mae import ReferenceAutoencoder, Tokens
 from encoder.block import compile_blocks
 from encoder.config import EncoderConfig
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.malloc import disable_malloc_trim
 from launch.distributed.process_group import Processes, init_process_group
 from launch.training.engine import Engine
-from launch.training.optimizer import parameter_groups
+from launch.training.optimizer import AdamWConfig, parameter_groups
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.writers import huggingface_config
@@ -125,7 +125,7 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
     model = MaskedAutoencoder(*task.configs).train()
     config = EngineConfig(zero_stage=stage, precision=task.precision)
     batch = BatchConfig(global_batch_size=task.clips, micro_batch_size=task.clips)
-    engine = Engine(model, batch, OptimizerConfig(), config, processes)
+    engine = Engine(model, batch, AdamWConfig(), config, processes)
     loss = _our_loss(engine.forward, task, inputs(task, masking))
 
     def step(number: int) -> None:

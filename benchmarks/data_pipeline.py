@@ -21,7 +21,7 @@ from pretrain.sources import Sources, plans_of
 from video.clip_sampler import ClipSampler
 from video.config import Augmentation, Sampling
 from video.multiscale_crop import apply_crop, draw_crop
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 from video.recording import Recording
 
 CLIPS, MICRO_BATCHES = 16, 60

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recordings import prepared, raw_recordings
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 from video.recording import Recording
 
 

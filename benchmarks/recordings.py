@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from video.encode import write_h264
-from video.prepare.settings import DEFAULT_QUALITY, SUFFIX, Form, Settings
-from video.prepare.transcode import rewrite
+from video.prepare.settings import DEFAULT_QUALITY, PREPARED_SUFFIX, PreparedFormat, PrepareSettings
+from video.prepare.transcode import transcode
 from video.readers.probe import probe
 from video.recording import Recording
 from video.synthetic import Scene, draw_phases
@@ -53,9 +53,11 @@ def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
 
 
 @cache
-def prepared(raw: Recording, folder: Path, form: Form, frame_rate: float | None) -> Recording:
+def prepared(
+    raw: Recording, folder: Path, form: PreparedFormat, frame_rate: float | None
+) -> Recording:
     """A recording in a prepared form, short side 256."""
-    settings = Settings(form, 256, frame_rate, DEFAULT_QUALITY[form], False)
-    name = f"{Path(raw.path).stem}-{form}-{frame_rate or raw.fps:g}{SUFFIX[form]}"
+    settings = PrepareSettings(form, 256, frame_rate, DEFAULT_QUALITY[form], False)
+    name = f"{Path(raw.path).stem}-{form}-{frame_rate or raw.fps:g}{PREPARED_SUFFIX[form]}"
     print(f"preparing {name}", flush=True)
-    return rewrite(raw, folder / name, settings, [], lambda _: None).recording
+    return transcode(raw, folder / name, settings, [], lambda _: None).recording

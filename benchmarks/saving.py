@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 
 from launch.checkpoint.saver import Saver
-from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, CheckpointConfig, EngineConfig
 from launch.distributed.process_group import Processes, init_process_group
 from launch.training.engine import Engine
+from launch.training.optimizer import AdamWConfig
 
 WIDTH = 1024
 
@@ -32,7 +33,7 @@ def build(millions: float) -> Engine:
         BatchConfig(global_batch_size=4, micro_batch_size=4),
         EngineConfig(precision="fp32"),
     )
-    return Engine(model, batch, OptimizerConfig(), config, Processes())
+    return Engine(model, batch, AdamWConfig(), config, Processes())
 
 
 def seconds(does: Callable[[], object]) -> float:

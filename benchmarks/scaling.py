@@ -21,8 +21,9 @@ from launch.capacity.comm_cost import BytesSent, sent_by_deepspeed, sent_by_pape
 from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import CPU_PROGRAM, device_memory
 from launch.training.deepspeed_config import REDUCE_BUCKET
+from launch.training.optimizer import AdamWConfig
 from pretrain.planning.memory import autoencoder_memory
-from video.text_table import table
+from video.text_table import format_table
 
 MIB = 2**20
 VALUE_BYTES = {"fp32": 4, "bf16": 2}
@@ -133,6 +134,7 @@ def held_row(
     expected = shares(setting.stage, measured.values, world_size, setting.precision)
     plan = device_memory(
         needs,
+        AdamWConfig(),
         setting.stage,
         setting.precision,
         world_size,
@@ -183,13 +185,13 @@ def main() -> None:
         f"{options.image}, {options.clips} clips a step, micro-batches of "
         f"{options.micro_batch}, {options.precision}; of step {options.steps}, by each process"
     )
-    print("\nsent", *table(sent), sep="\n")
+    print("\nsent", *format_table(sent), sep="\n")
     bucket = VALUE_BYTES[options.precision] * min(REDUCE_BUCKET, first.values)
     print(
         "\nMiB held between backward pass and update, gradients from ZeRO 1 on with DeepSpeed's "
         f"bucket of {bucket / MIB:.1f}; share is ZeRO's; then peaks of tensors and of the process"
     )
-    print(*table(held), sep="\n")
+    print(*format_table(held), sep="\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from finetune.inference.multi_view import MultiViewReader, sample_batches
 from video.eval_crop import EvalCrop
 from video.labels.align import LabelTrack
 from video.open_source import open_verified
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 from video.recording import Recording
 from video.synthetic import synthesize
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoder.cli import add_override_option
-from video.visualize.cli_args import add_choice
+from video.visualize.cli_args import add_clip_arguments
 
 ENCODER = "an encoder: a checkpoint file, a run folder, or the name of a published model"
 
@@ -150,7 +150,7 @@ def _add_features(features: argparse.ArgumentParser) -> None:
 
 def _add_attention(attention: argparse.ArgumentParser) -> None:
     attention.add_argument("checkpoint", metavar="CHECKPOINT", help=ENCODER)
-    add_choice(attention)
+    add_clip_arguments(attention)
     add_override_option(attention)
     attention.add_argument(
         "--layer",

@@ -46,42 +46,6 @@ class BatchConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class ScheduleConfig:
-    """Length of the run and course of the learning rate. Give `steps` or `epochs`."""
-
-    steps: Annotated[Positive | None, MAY_CHANGE] = None
-    """Optimizer steps."""
-    epochs: Annotated[Annotated[float, Field(gt=0)] | None, MAY_CHANGE] = None
-    """Passes over the data; 1 where `steps` is not given either."""
-    warmup: Share = 0.05
-    """Share of all steps in which the learning rate rises linearly from 0."""
-
-    @model_validator(mode="after")
-    def _one_length(self) -> "ScheduleConfig":
-        if self.steps and self.epochs:
-            raise ValueError("steps and epochs are both given; drop one")
-        return self
-
-
-@dataclass(frozen=True, config=STRICT)
-class OptimizerConfig:
-    """AdamW. Learning rates are for 256 clips per step and scale with batch.global_batch_size."""
-
-    base_lr: Annotated[float, Field(gt=0)] = 1.5e-4
-    """Peak learning rate for 256 clips per step."""
-    min_lr: Annotated[float, Field(ge=0)] = 1e-5
-    """Final learning rate for 256 clips per step."""
-    betas: tuple[Share, Share] = (0.9, 0.95)
-    """Decay rates of the first and second moment."""
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    """Added to the denominator of the update."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    """Decoupled weight decay; biases, norms, tokens and position embeddings have none."""
-    weight_decay_end: Annotated[float, Field(ge=0)] | None = None
-    """Final weight decay of a cosine schedule; null: constant."""
-
-
-@dataclass(frozen=True, config=STRICT)
 class EngineConfig:
     """DeepSpeed, precision, memory and failure detection."""
 
@@ -149,11 +113,3 @@ class CheckpointConfig:
     """Write to disk in the background; training waits only for a copy in memory."""
     resume: Literal["auto", "never"] = "auto"
     """auto: resume from the newest valid checkpoint; never: refuse a folder that has one."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class LogConfig:
-    """How often metrics are logged."""
-
-    every_steps: Positive = 10
-    """Steps between two lines of log.jsonl."""

@@ -14,12 +14,13 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    OptimizerConfig,
-    ScheduleConfig,
     former,
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.metrics.loggers import DEFAULT_LOGGERS, EverySteps, Loggers
+from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
+from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 from masking import DualMasking
 from pretrain.data_config import PretrainDataConfig
 from pretrain.loss_functions import DEFAULT_LOSS, LOSSES, LossFunction
@@ -82,8 +83,8 @@ class DecoderConfig:
 class PretrainLogConfig:
     """How often metrics, reconstructions and features are logged."""
 
-    every_steps: Annotated[int, Field(gt=0)] = 10
-    """Steps between two lines of log.jsonl."""
+    every_steps: EverySteps = 10
+    loggers: Loggers = DEFAULT_LOGGERS
     images_every_steps: Annotated[int, Field(gt=0), former("pictures_every_steps")] = 500
     """Steps between two reconstructions of the same clips."""
     features_every_steps: Annotated[int, Field(gt=0)] = 500
@@ -144,9 +145,9 @@ class PretrainConfig:
     """Weights to start from: an autoencoder in any known format; null: random."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
     """Length of the run and course of the learning rate."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(default_factory=AdamWConfig)
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """DeepSpeed, precision and memory."""

@@ -2,13 +2,14 @@
 
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from launch.config import MAY_CHANGE, STRICT, former
 from video.config import Augmentation, Sampling
+from video.readers.registry import PreferredReader
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -43,7 +44,7 @@ class PretrainDataConfig:
     """Crops and masks that are made of one decoded clip."""
     workers: Annotated[int, Field(ge=0), MAY_CHANGE] = 4
     """Data-loading processes of each rank."""
-    reader: Literal["pyav", "decord"] = "pyav"
+    reader: PreferredReader = "pyav"
     """Preferred reader of video files that no manifest assigns a reader to."""
     folder_fps: Annotated[float, Field(gt=0)] = 1.0
     """Frame rate of folders of images."""

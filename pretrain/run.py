@@ -22,6 +22,7 @@ from launch.metrics.nonfinite import SkippedSteps
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
 from launch.run.session import Session, session
+from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, total_steps
 from pretrain.autoencoder import MaskedAutoencoder
@@ -46,7 +47,7 @@ def pretrain(config: PretrainConfig) -> None:
         folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
         run = prepare(config, opened, sources)
-        with finish_on_error(run.saver, run.reporter.logger):
+        with finish_on_error(run.training.saver, run.reporter.logger):
             train(run)
         opened.watchdog.set_status("writing the encoder")
         run_on_rank0(processes, lambda: export_encoder(config, folder, sources))
@@ -54,7 +55,7 @@ def pretrain(config: PretrainConfig) -> None:
             for line in describe_end(config, folder):
                 run.reporter.logger.info(line)
         run.reporter.logger.close()
-        engine = run.engine
+        engine = run.training.engine
     engine.close()
 
 
@@ -69,7 +70,9 @@ def build_engine(
     def count(precision: str, on_gpu: bool) -> ModelMemory:
         return autoencoder_memory(config, precision, False, on_gpu)
 
-    recompute = use_activation_checkpointing(config.engine, config.batch, processes, count, report)
+    recompute = use_activation_checkpointing(
+        config.engine, config.optimizer, config.batch, processes, count, report
+    )
     torch.manual_seed(config.seed)
     model = MaskedAutoencoder(config.encoder, config.decoder, config.target, recompute)
     if initial.weights is not None and config.init_from is not None:
@@ -122,19 +125,17 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     )
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
     monitor = TrainingMonitor(config, objective, folder, reporter.logger, fixed_clips, probe, steps)
-    return PretrainRun(
-        config,
+    training = TrainingRun(
         steps,
+        config.seed,
         engine,
-        objective,
-        batches,
         *schedules,
         reporter,
-        monitor,
         saver,
         opened.watchdog,
         opened.signals,
     )
+    return PretrainRun(config, training, objective, batches, reporter, monitor)
 
 
 def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> None:

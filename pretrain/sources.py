@@ -131,6 +131,6 @@ def _without_excluded(recordings: list[Recording], data: PretrainDataConfig) -> 
             f"recording, the first: {outcome.unmatched[0]}",
             flush=True,
         )
-    if not outcome.kept:
+    if not outcome.included:
         raise ManifestError(f"data.exclude: {data.exclude} names every recording; name fewer")
-    return outcome.kept
+    return outcome.included

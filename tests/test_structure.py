@@ -17,7 +17,7 @@ FOLDERS = {
     "finetune": {"video", "encoder", "launch"},
 }
 DOORS = {
-    "deepspeed": {"launch/training/engine.py", "launch/training/optimizer.py"},
+    "deepspeed": {"launch/training/deepspeed_private.py", "launch/training/optimizer.py"},
     "av": {
         "video/readers/container.py",
         "video/readers/probe.py",
@@ -26,8 +26,10 @@ DOORS = {
         "video/encode.py",
     },
     "decord": {"video/readers/decord_reader.py"},
-    "tensorboard": {"launch/metrics/run_log.py"},
-    "torch.utils.tensorboard": {"launch/metrics/run_log.py"},
+    "torchcodec": {"video/readers/torchcodec_reader.py"},
+    "tensorboard": {"launch/metrics/tensorboard_log.py"},
+    "torch.utils.tensorboard": {"launch/metrics/tensorboard_log.py"},
+    "wandb": {"launch/metrics/wandb_log.py"},
 }
 # Inside launch, a folder imports only from those named here and from launch's own files.
 FLOORS = {

@@ -1,4 +1,4 @@
-"""The recordings of a source, each with the reader that was seen to read it rightly."""
+"""The recordings of a source, each with a reader that was verified on it."""
 
 import json
 import os
@@ -14,56 +14,53 @@ from video.manifest import (
     ManifestError,
     is_manifest,
     read_manifest,
-    recording_of,
+    recording_from,
     require_unchanged,
-    row_of,
+    row_from,
 )
-from video.recording import ReaderName, Recording, UnreadableVideo
+from video.readers.registry import WithReaders, require_reader
+from video.recording import Recording, UnreadableVideo
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
-MANIFEST_FILE = "manifest.csv"  # of a folder of recordings, written by check or prepare
-PLACES = 3  # where a recording that was never checked is verified
+MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
+VERIFIED_POSITIONS = 3  # random positions at which an unchecked recording is verified
 CACHE_VERSION = 1
 
 
 class OpenedSource(NamedTuple):
-    """What a source holds."""
+    """The recordings of a source, and those that cannot be read."""
 
     recordings: list[Recording]
     failures: list[UnreadableVideo]
 
 
 def open_source(
-    source: Path,
-    reader: ReaderName,
-    folder_fps: float,
-    silence_seconds: float,
-    show: ProgressDisplay,
+    source: Path, reader: str, folder_fps: float, timeout: float, display: ProgressDisplay
 ) -> OpenedSource:
-    """The recordings of a folder, a manifest or a list.
+    """Opens the recordings of a folder, a manifest or a list.
 
-    Rows of a manifest that `check` or `prepare` wrote are believed, if the files still have their
-    sizes. All others are opened and read at a few random places, side by side; what was found is
-    kept by content for the next time. Raises ManifestError.
+    A manifest that `check` or `prepare` wrote is trusted if its files still have their sizes. All
+    other recordings are opened and verified at a few random positions, in parallel; the results
+    are cached by content. `timeout` is in seconds without progress. Raises ManifestError, and
+    ReaderUnavailable where the package of a reader is missing.
     """
     for manifest in filter(is_manifest, (source / MANIFEST_FILE, source)):
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
+        for name in {recording.reader for recording in recordings}:
+            require_reader(name)
         return OpenedSource(recordings, [])
-    return open_each(find_recordings(source), reader, folder_fps, silence_seconds, show)
+    return open_paths(find_recordings(source), reader, folder_fps, timeout, display)
 
 
-def open_each(
-    paths: Sequence[str],
-    reader: ReaderName,
-    folder_fps: float,
-    silence_seconds: float,
-    show: ProgressDisplay,
+def open_paths(
+    paths: Sequence[str], reader: str, folder_fps: float, timeout: float, display: ProgressDisplay
 ) -> OpenedSource:
-    """As `open_source`, of recordings by their paths."""
-    arguments = (reader, folder_fps, cache_folder())
-    jobs = [Job(path, open_verified, (path, *arguments)) for path in paths]
-    outcomes = run_all(jobs, 0, silence_seconds, "opening", show)
+    """As `open_source`, for recordings given by their paths."""
+    require_reader(reader)
+    function, arguments = WithReaders(open_verified), (reader, folder_fps, cache_folder())
+    jobs = [Job(path, function, (path, *arguments)) for path in paths]
+    outcomes = run_all(jobs, 0, timeout, "opening", display)
     return OpenedSource(
         [outcome for outcome in outcomes if isinstance(outcome, Recording)],
         [outcome for outcome in outcomes if isinstance(outcome, UnreadableVideo)],
@@ -71,48 +68,54 @@ def open_each(
 
 
 def cache_folder() -> Path:
-    """Where it is kept what was found out about recordings."""
+    """The folder in which verified recordings are cached."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "surgical-video" / "verified"
+    return Path(base) / "surgmask" / "verified"
 
 
 def open_verified(
-    path: str, reader: ReaderName, folder_fps: float, cache: Path, tell: ReportProgress
+    path: str, reader: str, folder_fps: float, cache: Path, report_progress: ReportProgress
 ) -> Recording:
-    """Opens one recording and finds a reader for it. Raises UnreadableVideo."""
+    """Opens one recording and finds a reader for it, or takes both from the cache.
+
+    Raises UnreadableVideo.
+    """
     try:
         content = content_digest(path)
     except OSError as error:
         raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
-    kept = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}.json"
-    if (found := _kept(kept)) is not None:
-        return replace(found, path=path)
-    recording = replace(verified(path, reader, folder_fps, tell), content=content)
-    _keep(kept, recording)
+    file = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}.json"
+    if (cached := _load_cached(file)) is not None:
+        return replace(cached, path=path)
+    verified = verify_recording(path, reader, folder_fps, report_progress)
+    recording = replace(verified, content=content)
+    _store(file, recording)
     return recording
 
 
-def verified(path: str, reader: ReaderName, folder_fps: float, tell: ReportProgress) -> Recording:
-    """Opens a recording and compares random places with sequential decoding."""
+def verify_recording(
+    path: str, reader: str, folder_fps: float, report_progress: ReportProgress
+) -> Recording:
+    """Opens a recording and compares random positions with sequential decoding."""
     from video.readers.probe import probe
-    from video.readers.verify import choose_reader, decoded_before, draw_times, rng_of
+    from video.readers.verify import choose_reader, draw_times, rng_for, sequential_truth
 
     recording = probe(path, folder_fps)
-    groups = draw_times(recording, PLACES, rng_of(path))
-    return choose_reader(recording, reader, groups, decoded_before(recording), tell)
+    groups = draw_times(recording, VERIFIED_POSITIONS, rng_for(path))
+    return choose_reader(recording, reader, groups, sequential_truth(recording), report_progress)
 
 
-def _kept(file: Path) -> Recording | None:
+def _load_cached(file: Path) -> Recording | None:
     try:
-        return recording_of(json.loads(file.read_text(encoding="utf-8")), str(file))
+        return recording_from(json.loads(file.read_text(encoding="utf-8")), str(file))
     except (OSError, ValueError, AttributeError, ManifestError):
-        return None  # found out again
+        return None  # verified again
 
 
-def _keep(file: Path, recording: Recording) -> None:
+def _store(file: Path, recording: Recording) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_writer(file) as draft:
-            draft.write_text(json.dumps(row_of(recording)), encoding="utf-8")
-    except OSError:  # a home that is full or read-only only makes the next start slower
+            draft.write_text(json.dumps(row_from(recording)), encoding="utf-8")
+    except OSError:  # a full or read-only home only makes the next start slower
         return

@@ -1,4 +1,4 @@
-"""Work on recordings side by side, a process for each: none can hang or crash the rest."""
+"""Runs jobs on recordings in parallel processes, so that none can hang or crash the others."""
 
 import ctypes
 import multiprocessing
@@ -18,13 +18,12 @@ from video.recording import UnreadableVideo
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
-ReportProgress = Callable[
-    [float], None
-]  # a process says how far it is, 0 to 1; silence means it hangs
+# Called by a job with its progress, 0 to 1; a job that does not call it for long has hung.
+ReportProgress = Callable[[float], None]
 
-# A server that has imported what opening needs; or a copy of this process, which has torch as well.
-Start = Literal["forkserver", "fork"]
-CONTEXTS: dict[Start, ForkServerContext | ForkContext] = {
+# A server that has imported the readers, or a fork of this process, which may have torch too.
+StartMethod = Literal["forkserver", "fork"]
+CONTEXTS: dict[StartMethod, ForkServerContext | ForkContext] = {
     "forkserver": multiprocessing.get_context("forkserver"),
     "fork": multiprocessing.get_context("fork"),
 }
@@ -32,7 +31,7 @@ CONTEXTS["forkserver"].set_forkserver_preload(["video.readers.verify", "video.re
 
 
 class Job(NamedTuple):
-    """A call for one recording: `function(*arguments, tell)`, which can be pickled."""
+    """A call for one recording: `function(*arguments, report_progress)`; it must be picklable."""
 
     path: str
     function: Callable[..., Any]
@@ -40,19 +39,19 @@ class Job(NamedTuple):
 
 
 class Event(NamedTuple):
-    """News of a job: how far it is, or with 1.0 its outcome, a failure perhaps."""
+    """The progress of a job; at 1.0 with its outcome, which may be an UnreadableVideo."""
 
     job: int
     progress: float
     outcome: Any = None
 
 
-# Passes on the outcomes among the events, and shows all of them under a heading.
+# Yields the events that have an outcome, and displays all events under a title.
 ProgressDisplay = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
 
 
-class _Broken(NamedTuple):
-    """A job ended by an exception that is not about its recording."""
+class _JobError(NamedTuple):
+    """An exception of a job other than UnreadableVideo."""
 
     error: BaseException | None
     trace: str
@@ -63,34 +62,37 @@ class _Worker:
     job: int
     process: BaseProcess
     connection: Connection
-    heard: float  # when it last said something
+    last_message: float  # time.monotonic() of the last message
 
 
 def run_all(
     jobs: Sequence[Job],
     processes: int,
-    silence_seconds: float,
-    what: str,
-    show: ProgressDisplay,
-    start: Start = "forkserver",
+    timeout: float,
+    activity: str,
+    display: ProgressDisplay,
+    start: StartMethod = "forkserver",
 ) -> list[Any]:
-    """The outcome of each job, in their order; `processes` 0 means one a core. See `run_apart`."""
-    found: list[Any] = [None] * len(jobs)
-    side_by_side = processes or len(os.sched_getaffinity(0))
-    with closing(run_isolated(jobs, side_by_side, silence_seconds, start)) as events:
-        for event in show(events, jobs, what):
-            found[event.job] = event.outcome
-    return found
+    """The outcomes of the jobs, in their order; 0 `processes` means one per core.
+
+    See `run_isolated`.
+    """
+    outcomes: list[Any] = [None] * len(jobs)
+    parallel = processes or len(os.sched_getaffinity(0))
+    with closing(run_isolated(jobs, parallel, timeout, start)) as events:
+        for event in display(events, jobs, activity):
+            outcomes[event.job] = event.outcome
+    return outcomes
 
 
 def run_isolated(
-    jobs: Sequence[Job], processes: int, silence_seconds: float, start: Start = "forkserver"
+    jobs: Sequence[Job], processes: int, timeout: float, start: StartMethod = "forkserver"
 ) -> Generator[Event, None, None]:
-    """Runs the jobs and yields their news as it comes; outcomes in no certain order.
+    """Runs the jobs and yields their events as they arrive, in no fixed order.
 
-    A job that raises UnreadableVideo, says nothing for `silence_seconds`, or takes its process
-    down, has an UnreadableVideo as its outcome. An OSError is raised here, as is anything else,
-    and ends all.
+    A job that raises UnreadableVideo, reports nothing for `timeout` seconds, or crashes its
+    process has an UnreadableVideo as its outcome. Any other exception ends all jobs: an OSError is
+    raised again, others as a RuntimeError with their traceback.
     """
     waiting = iter(enumerate(jobs))
     running: list[_Worker] = []
@@ -102,58 +104,57 @@ def run_isolated(
                 return
             ready = wait([worker.connection for worker in running], timeout=0.5)
             for worker in list(running):
-                event = _news(worker, jobs[worker.job].path, worker.connection in ready)
+                event = _receive(worker, jobs[worker.job].path, worker.connection in ready)
                 if event is None:
-                    event = _overdue(worker, jobs[worker.job].path, silence_seconds)
+                    event = _check_timeout(worker, jobs[worker.job].path, timeout)
                 if event is None:
                     continue
                 yield event
                 if event.outcome is not None:
                     running.remove(worker)
-                    _end(worker)
+                    _stop(worker)
     finally:
         for worker in running:
-            _end(worker)
+            _stop(worker)
 
 
-def _start(number: int, job: Job, start: Start) -> _Worker:
+def _start(number: int, job: Job, start: StartMethod) -> _Worker:
     context = CONTEXTS[start]
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, job), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run_job, args=(sender, job), daemon=True)
     process.start()
-    theirs.close()
-    return _Worker(number, process, ours, time.monotonic())
+    sender.close()
+    return _Worker(number, process, receiver, time.monotonic())
 
 
 def end_with_parent() -> None:
-    """From now on this process is killed when the one that started it ends, in whatever way.
+    """Makes the kernel kill this process when its parent ends, however that happens (Linux only).
 
-    Else it would wait for ever for someone to read what it writes, for it has itself a copy of
-    the other end. Only on Linux.
+    Otherwise it could block forever on a full pipe, because it holds a copy of the reading end.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _work(connection: Connection, job: Job) -> None:
+def _run_job(connection: Connection, job: Job) -> None:
     end_with_parent()
 
-    def tell(progress: float) -> None:
+    def report_progress(progress: float) -> None:
         connection.send(("progress", progress))
 
     try:
-        outcome = job.function(*job.arguments, tell)
+        outcome = job.function(*job.arguments, report_progress)
     except UnreadableVideo as failure:
         outcome = failure
     except OSError as error:
-        outcome = _Broken(error, "")
+        outcome = _JobError(error, "")
     except Exception:
-        outcome = _Broken(None, traceback.format_exc())
+        outcome = _JobError(None, traceback.format_exc())
     connection.send(("outcome", outcome))
 
 
-def _news(worker: _Worker, path: str, is_ready: bool) -> Event | None:
+def _receive(worker: _Worker, path: str, is_ready: bool) -> Event | None:
     if not is_ready:
         return None
     try:
@@ -162,22 +163,22 @@ def _news(worker: _Worker, path: str, is_ready: bool) -> Event | None:
         worker.process.join(5)
         code = worker.process.exitcode
         return Event(worker.job, 1.0, UnreadableVideo(path, f"the reader crashed (exit {code})"))
-    worker.heard = time.monotonic()
+    worker.last_message = time.monotonic()
     if kind == "progress":
         return Event(worker.job, content)
-    if isinstance(content, _Broken):
+    if isinstance(content, _JobError):
         raise content.error or RuntimeError(f"while working on {path}:\n{content.trace}")
     return Event(worker.job, 1.0, content)
 
 
-def _overdue(worker: _Worker, path: str, silence_seconds: float) -> Event | None:
-    if time.monotonic() - worker.heard < silence_seconds:
+def _check_timeout(worker: _Worker, path: str, timeout: float) -> Event | None:
+    if time.monotonic() - worker.last_message < timeout:
         return None
-    reason = f"the reader hung: it said nothing for {silence_seconds:g} s"
+    reason = f"the reader hung: no progress for {timeout:g} s"
     return Event(worker.job, 1.0, UnreadableVideo(path, reason))
 
 
-def _end(worker: _Worker) -> None:
+def _stop(worker: _Worker) -> None:
     if worker.process.is_alive():
         worker.process.kill()
     worker.process.join()

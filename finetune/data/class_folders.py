@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finetune.data.splits import PARTS
-from video.discover import RECORDED, find_recordings
+from video.discover import RECORDING_SUFFIXES, find_recordings
 from video.labels.segments import ClipEntry, LabelError
 from video.manifest import ManifestError
 
@@ -28,7 +28,7 @@ def read_class_folders(root: Path) -> Iterator[ClipEntry]:
     """Each recording is a clip, with the name of its folder as its label."""
     if parts := part_folders(root):
         raise LabelError(f"{root}: has {', '.join(parts)}; give the folder of one part")
-    loose = [file.name for file in _contents(root) if file.suffix.lower() in RECORDED]
+    loose = [file.name for file in _contents(root) if file.suffix.lower() in RECORDING_SUFFIXES]
     if loose:
         raise LabelError(f"{root}: {min(loose)} is in no class folder; move it into one")
     for name, folder in _subfolders(root).items():
@@ -50,7 +50,7 @@ def _subfolders(root: Path) -> dict[str, Path]:
     return {
         each.name: each
         for each in _contents(root)
-        if each.is_dir() and each.name[0] != "." and each.suffix.lower() not in RECORDED
+        if each.is_dir() and each.name[0] != "." and each.suffix.lower() not in RECORDING_SUFFIXES
     }
 
 

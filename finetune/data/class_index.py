@@ -25,7 +25,7 @@ def index_labels(
     multi = next((entry for entry in entries if not isinstance(entry.label, str)), None)
     if single and multi:
         raise LabelError(
-            f"{multi.place}: has a column for each class, but {single.place} has one label; "
+            f"{multi.location}: has a column for each class, but {single.location} has one label; "
             "use one form for all clips"
         )
     names, label_of = (_index_multi if multi else _index_single)(entries, classes)
@@ -80,6 +80,6 @@ def _index_multi(
 def _refuse(entry: ClipEntry, label: str, classes: Sequence[str]) -> NoReturn:
     near = get_close_matches(label, classes, n=1)
     raise LabelError(
-        f"{entry.place}: {label!r} is neither one of the {len(classes)} classes nor an index"
+        f"{entry.location}: {label!r} is neither one of the {len(classes)} classes nor an index"
         + (f"; nearest: {near[0]!r}" if near else "")
     )

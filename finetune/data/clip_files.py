@@ -13,9 +13,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of, value_of
+from video.labels.csv_rows import (
+    CsvRow,
+    parse_seconds,
+    parse_value,
+    read_header,
+    read_label_text,
+    read_rows,
+)
+from video.labels.csv_table import SEGMENT_COLUMNS
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import SEGMENT_COLUMNS
 
 PATH_AND_NUMBERS = re.compile(r"^(.+?)(?:\s+-?\d+){1,2}$")  # a path, then one or two numbers
 SAMPLE_LINES = 32  # lines by which the separator of a list is detected
@@ -35,8 +42,8 @@ def is_clip_csv(path: Path, first_line: str) -> bool:
 
 def read_clip_csv(path: Path) -> Iterator[ClipEntry]:
     """The rows of a CSV file as clips. Raises LabelError with file and line."""
-    text = text_of(path)
-    columns = columns_of(path, text)
+    text = read_label_text(path)
+    columns = read_header(path, text)
     classes = [name for name in columns if name not in ("path", *SEGMENT_COLUMNS)]
     if "label" in columns:
         classes = []  # other columns are ignored
@@ -47,30 +54,30 @@ def read_clip_csv(path: Path) -> Iterator[ClipEntry]:
         )
     if len({*SEGMENT_COLUMNS} & {*columns}) == 1:
         raise LabelError(f"{path}:1: has one of start and end; an interval has both")
-    for row in rows_of(path, text):
+    for row in read_rows(path, text):
         if not row.cells["path"]:
-            raise LabelError(f"{row.place}: has no path")
-        label = {each: value_of(row.place, each, row.cells[each]) for each in classes}
+            raise LabelError(f"{row.location}: has no path")
+        label = {each: parse_value(row.location, each, row.cells[each]) for each in classes}
         if not classes and not row.cells["label"]:
-            raise LabelError(f"{row.place}: has no label")
-        absolute = _absolute(path, row.cells["path"], row.place)
+            raise LabelError(f"{row.location}: has no label")
+        absolute = _absolute(path, row.cells["path"], row.location)
         start, end = _interval(row)
         yield ClipEntry(absolute, label or row.cells["label"], start, end, str(path), row.line)
 
 
 def _interval(row: CsvRow) -> tuple[float | None, float | None]:
     start, end = (
-        seconds_of(row.place, row.cells[name]) if row.cells.get(name) else None
+        parse_seconds(row.location, row.cells[name]) if row.cells.get(name) else None
         for name in SEGMENT_COLUMNS
     )
     if end is not None and not (start or 0.0) < end:
-        raise LabelError(f"{row.place}: begins at {start or 0.0:g} and ends at {end:g}")
+        raise LabelError(f"{row.location}: begins at {start or 0.0:g} and ends at {end:g}")
     return start, end
 
 
 def read_path_label_lines(path: Path) -> Iterator[ClipEntry]:
     """The lines of a list as clips. Raises LabelError with file and line."""
-    lines = [(i, line.strip()) for i, line in enumerate(text_of(path).split("\n"), start=1)]
+    lines = [(i, line.strip()) for i, line in enumerate(read_label_text(path).split("\n"), start=1)]
     lines = [(number, line) for number, line in lines if line]
     has_commas = _has_commas(path, [line for _, line in lines])
     for number, line in lines:

@@ -11,7 +11,7 @@ from finetune.data.class_index import LabelOf, index_labels
 from finetune.data.clip_lists import ClipsByPart
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.splits import PARTS, SplitError, identities_of, read_split, recordings_of
-from video.labels.align import ROUNDING, LabelTrack, label_origin
+from video.labels.align import TIME_TOLERANCE, LabelTrack, label_origin
 from video.labels.segments import ClipEntry, LabelError
 from video.recording import Recording
 
@@ -55,7 +55,7 @@ def label_clips(
         if not placed[part]:
             raise LabelError(
                 f"{part}: the recordings of all its {len(entries)} clips could not be opened"
-                + (f"; the first: {unopened[-len(entries)][1].described}" if entries else "")
+                + (f"; the first: {unopened[-len(entries)][1].description}" if entries else "")
             )
         _require_unique(placed[part])
     notes += _require_separate_parts(placed, allow_shared_recordings)
@@ -78,7 +78,7 @@ def _recording_finder(
         found = [exact[path]] if path in exact else prepared.get(path, [])
         if len(found) > 1:
             raise LabelError(
-                f"{entry.place}: {entry.path} may be {found[0].path} or {found[1].path}; "
+                f"{entry.location}: {entry.path} may be {found[0].path} or {found[1].path}; "
                 "give the path of one"
             )
         return found[0] if found else None
@@ -108,26 +108,26 @@ def _divide(
         return divided, []
     return divided, [
         f"{len(without_part):,} clips are ignored: {split} does not name their recordings, or "
-        f"these could not be opened; the first: {without_part[0].described}"
+        f"these could not be opened; the first: {without_part[0].description}"
     ]
 
 
 def _place(entry: ClipEntry, recording: Recording) -> PlacedClip:
     """Raises LabelError if an interval is outside its recording by more than one frame."""
-    origin, frame = label_origin(recording), 1 / recording.fps + ROUNDING
+    origin, frame = label_origin(recording), 1 / recording.fps + TIME_TOLERANCE
     begin = 0.0 if entry.start is None else entry.start - origin
     end = recording.seconds if entry.end is None else entry.end - origin
     if begin < -frame or end > recording.seconds + frame or begin >= recording.seconds:
         until = origin + recording.seconds
         raise LabelError(
-            f"{entry.place}: the clip is from {begin + origin:g} to {end + origin:g} s, but "
+            f"{entry.location}: the clip is from {begin + origin:g} to {end + origin:g} s, but "
             f"{recording.path} is from {origin:g} to {until:g} s"
         )
     begin, end = max(begin, 0.0), min(end, recording.seconds)
     empty = sum(max(min(end, b) - max(begin, a), 0.0) for a, b in recording.holes)
-    if end - begin - empty < ROUNDING:
+    if end - begin - empty < TIME_TOLERANCE:
         raise LabelError(
-            f"{entry.place}: {recording.path} has no frames from {begin + origin:g} to "
+            f"{entry.location}: {recording.path} has no frames from {begin + origin:g} to "
             f"{end + origin:g} s; remove the clip"
         )
     return PlacedClip(entry, recording, begin, end)
@@ -139,7 +139,7 @@ def _require_unique(placed: Sequence[PlacedClip]) -> None:
         first = seen.setdefault((recording.path, begin, end), entry)
         if first is not entry:
             raise LabelError(
-                f"{entry.place}: is the same clip as {first.place}, {recording.path} from "
+                f"{entry.location}: is the same clip as {first.location}, {recording.path} from "
                 f"{begin:g} to {end:g} s; remove one"
             )
 
@@ -165,8 +165,8 @@ def _require_separate_parts(
         if conflict:
             (one, first), (other, second) = conflict[:2]
             raise SplitError(
-                f"{second.entry.described} in {other} is the same recording as "
-                f"{first.entry.described} in {one}; "
+                f"{second.entry.description} in {other} is the same recording as "
+                f"{first.entry.description} in {one}; "
                 + ("the intervals overlap" if allow_shared else "a recording belongs to one part")
             )
         first_part = next(iter(parts))
@@ -184,7 +184,7 @@ def _overlap(parts: Mapping[str, Sequence[PlacedClip]]) -> list[tuple[str, Place
     latest: dict[str, PlacedClip] = {}  # of each part, the clip with the latest end so far
     for part, clip in sorted(clips, key=lambda each: each[1].begin):
         for other, before in latest.items():
-            if other != part and clip.begin < before.end - ROUNDING:
+            if other != part and clip.begin < before.end - TIME_TOLERANCE:
                 return [(other, before), (part, clip)]
         if part not in latest or latest[part].end < clip.end:
             latest[part] = clip

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from finetune.data.class_folders import part_folders, read_class_folders
 from finetune.data.clip_files import is_clip_csv, read_clip_csv, read_path_label_lines
 from finetune.data.splits import PARTS
-from video.labels.csv_rows import text_of
+from video.labels.csv_rows import read_label_text
 from video.labels.segments import ClipEntry, LabelError
 
 ClipsByPart = dict[str, list[ClipEntry]]
@@ -54,7 +54,7 @@ def read_parts(clips: Path | Mapping[str, Path]) -> ClipsByPart:
 
 def read_clips(path: Path) -> list[ClipEntry]:
     """The clips of a list, a CSV file or class folders. Raises LabelError with file and line."""
-    first_line = "" if path.is_dir() else text_of(path).partition("\n")[0]
+    first_line = "" if path.is_dir() else read_label_text(path).partition("\n")[0]
     for each in reversed(CLIP_LIST_FORMATS.values()):
         if each.matches(path, first_line):
             clips = list(each.read(path))

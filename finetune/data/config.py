@@ -11,6 +11,7 @@ from finetune.augment.config import ClipAugmentation
 from finetune.data.dataset_kinds import DATASET_KINDS, DatasetConfig
 from launch.config import MAY_CHANGE, STRICT, FormerValues, Positive, former
 from launch.kinds import one_of
+from video.readers.registry import PreferredReader
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 AnyDataset = Annotated[DatasetConfig, one_of(DATASET_KINDS)]
@@ -40,7 +41,7 @@ class FinetuneDataConfig:
     """Frames at evaluation: center crop, or the whole frame resized whatever its proportions."""
     workers: Annotated[int, Field(ge=0), MAY_CHANGE] = 4
     """Data-loading processes of each rank."""
-    reader: Literal["pyav", "decord"] = "pyav"
+    reader: PreferredReader = "pyav"
     """Preferred reader of video files that no manifest assigns a reader to."""
     folder_fps: PositiveFloat = 1.0
     """Frame rate of folders of images."""

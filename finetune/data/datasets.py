@@ -48,7 +48,7 @@ class LabelledSets(NamedTuple):
                 track = each.track
                 recording = track.recording
                 sha256.update(f"{part} {recording.content or recording.path}".encode())
-                until = np.array([]) if track.until is None else track.until
+                until = np.array([]) if track.ends is None else track.ends
                 arrays = (track.times, track.labels, until)
                 sha256.update(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
         return sha256.hexdigest()

@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from finetune.data.labelled_set import LabelledSet
 from launch.atomic_io import fsync_folder, write_atomic
 from video.labels.align import LabelTrack
-from video.labels.csv_rows import CsvRow, columns_of, rows_of, seconds_of, text_of
+from video.labels.csv_rows import CsvRow, parse_seconds, read_header, read_label_text, read_rows
 from video.labels.segments import MISSING, LabelError
 
 COLUMNS = ["recording", "time", "until", "label"]
@@ -70,7 +70,7 @@ def save_few_shot(path: Path, labelled: LabelledSet) -> None:
     writer.writerow(COLUMNS)
     for track in tracks:
         for sample in np.flatnonzero(track.known).tolist():
-            until = "" if track.until is None else repr(float(track.until[sample]))
+            until = "" if track.ends is None else repr(float(track.ends[sample]))
             name = labelled.classes[int(track.labels[sample])]
             recording = str(Path(track.recording.path).absolute())
             writer.writerow([recording, repr(float(track.times[sample])), until, name])
@@ -87,38 +87,38 @@ def load_few_shot(path: Path, labelled: LabelledSet) -> LabelledSet:
     tracks = _tracks_of_train(labelled)
     positions = {sample: at for i, track in enumerate(tracks) for sample, at in _samples(i, track)}
     selected = [np.full_like(track.labels, MISSING) for track in tracks]
-    text = text_of(path)
-    if columns_of(path, text) != COLUMNS:
+    text = read_label_text(path)
+    if read_header(path, text) != COLUMNS:
         raise LabelError(
             f"{path}:1: is not a list of samples, with the columns {','.join(COLUMNS)}"
         )
-    for row in rows_of(path, text):
+    for row in read_rows(path, text):
         track, sample = positions.get(_sample_of(row), (-1, -1))
         label = int(tracks[track].labels[sample]) if track >= 0 else MISSING
         if label == MISSING or labelled.classes[label] != row.cells["label"]:
             current = "no label" if label == MISSING else repr(labelled.classes[label])
             raise LabelError(
-                f"{row.place}: {row.cells['label']!r} for {row.cells['recording']} at "
+                f"{row.location}: {row.cells['label']!r} for {row.cells['recording']} at "
                 f"{row.cells['time']} s, but the labels have {current}; remove the list to choose "
                 "new samples"
             )
         if selected[track][sample] != MISSING:
-            raise LabelError(f"{row.place}: lists a sample for the second time")
+            raise LabelError(f"{row.location}: lists a sample for the second time")
         selected[track][sample] = label
     _require_equal_counts(path, labelled.classes, selected)
     return _with_labels(labelled, selected)
 
 
 def _sample_of(row: CsvRow) -> Sample:
-    time = seconds_of(row.place, row.cells["time"])
-    until = seconds_of(row.place, row.cells["until"]) if row.cells["until"] else None
+    time = parse_seconds(row.location, row.cells["time"])
+    until = parse_seconds(row.location, row.cells["until"]) if row.cells["until"] else None
     return os.path.realpath(row.cells["recording"].replace("\0", "")), time, until
 
 
 def _samples(index: int, track: LabelTrack) -> Iterator[tuple[Sample, tuple[int, int]]]:
     """Each sample of a track, with the track's index and its own."""
     path = os.path.realpath(track.recording.path)
-    until = [None] * len(track.times) if track.until is None else track.until.tolist()
+    until = [None] * len(track.times) if track.ends is None else track.ends.tolist()
     for sample, time in enumerate(track.times.tolist()):
         yield (path, time, until[sample]), (index, sample)
 

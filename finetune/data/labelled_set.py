@@ -1,7 +1,7 @@
 """A labelled set: recordings, their labels, and the part of the split that each belongs to."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +13,15 @@ from video.labels.align import (
     LabelTrack,
     align_labels,
     align_multi_labels,
-    classes_of,
-    report,
+    classes_in_order,
+    label_report,
     timestamps,
 )
-from video.labels.label_files import LabelFiles
-from video.labels.multi_label import MANY_ENDINGS, read_multi_labels
+from video.labels.label_files import LabelFiles, label_finder
+from video.labels.label_format import LabelFormat
+from video.labels.multi_label import MULTI_LABEL_FORMATS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import ENDINGS, label_files, read_labels
+from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels
 from video.recording import Recording
 
 
@@ -43,12 +44,12 @@ class LabelledSet(NamedTuple):
         lines = []
         for part, tracks in self.tracks.items():
             lines.append(f"{part}:")
-            lines += [f"  {line}" for line in report(tracks, self.classes)]
+            lines += [f"  {line}" for line in label_report(tracks, self.classes)]
             unopened = [entry for other, entry in self.unopened if other == part]
             if unopened:
                 lines.append(
                     f"  {len(unopened):,} more clips: the recording could not be opened; the "
-                    f"first: {unopened[0].described}"
+                    f"first: {unopened[0].description}"
                 )
         return lines + list(self.notes)
 
@@ -56,7 +57,7 @@ class LabelledSet(NamedTuple):
 class LabelType(NamedTuple):
     """How labels of one type are read and aligned. `file`: what `read` returns."""
 
-    endings: tuple[str, ...]  # of label files in a folder
+    formats: Mapping[str, LabelFormat[Any]]  # of the label files
     read: Callable[[Path, str, float, str], Any]  # path, recording, label_fps, category
     class_names: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]  # of (file, recording)
     align: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], LabelTrack]
@@ -64,16 +65,16 @@ class LabelType(NamedTuple):
 
 
 SINGLE_LABEL = LabelType(
-    ENDINGS,
+    SINGLE_LABEL_FORMATS,
     read_labels,
-    lambda files: classes_of([file.segments[name] for file, name in files]),
+    lambda files: classes_in_order([file.segments[name] for file, name in files]),
     lambda recording, times, file, name, classes: align_labels(
         recording, times, file.segments[name], classes, file.path
     ),
     2,
 )
 MULTI_LABEL = LabelType(
-    MANY_ENDINGS,
+    MULTI_LABEL_FORMATS,
     read_multi_labels,
     lambda files: list(dict.fromkeys(each for file, _ in files for each in file.classes)),
     lambda recording, times, file, name, classes: align_multi_labels(
@@ -110,10 +111,10 @@ def label_recordings(
         parts = recordings_of(read_split(split), recordings, split)
     label_type = MULTI_LABEL if multi_label else SINGLE_LABEL
     files = LabelFiles(
-        label_files(labels, label_type.endings),
+        label_finder(labels, label_type.formats),
         lambda path, name: label_type.read(path, name, label_fps, category),
     )
-    found = {each.path: files.of(each) for part in PARTS for each in parts.get(part, ())}
+    found = {each.path: files.lookup(each) for part in PARTS for each in parts.get(part, ())}
     names = tuple(classes or label_type.class_names(list(found.values())))
     require_classes(names, label_type.min_classes, str(labels))
     tracks = {

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from video.open_source import OpenedSource, open_each, open_source
+from video.open_source import OpenedSource, open_paths, open_source
 from video.progress import show_progress
 from video.recording import ReaderName, Recording
 
@@ -26,7 +26,7 @@ class RecordingOpener(NamedTuple):
     def open_paths(self, paths: Sequence[str]) -> list[Recording]:
         """The readable recordings among files and folders of images."""
         return self._report(
-            open_each(paths, self.reader, self.folder_fps, self.timeout, show_progress)
+            open_paths(paths, self.reader, self.folder_fps, self.timeout, show_progress)
         )
 
     def _report(self, opened: OpenedSource) -> list[Recording]:

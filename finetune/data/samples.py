@@ -14,7 +14,7 @@ from encoder.config import EncoderConfig
 from finetune.augment.config import ClipAugmentation
 from finetune.augment.transforms import augment_clip, decoded_size
 from finetune.data.interval import Interval, Sampling
-from video.clip_reader import Watching, decode, first_readable
+from video.clip_reader import TryContext, decode, first_readable
 from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
@@ -30,7 +30,7 @@ class SampledTrack(NamedTuple):
         """The timestamp or interval of a label."""
         track = self.track
         recording = track.recording
-        until = None if track.until is None else float(track.until[index])
+        until = None if track.ends is None else float(track.ends[index])
         last = max(0.0, recording.seconds - 1 / recording.fps)
         return Interval(float(track.times[index]), until, recording.fps, last)
 
@@ -94,7 +94,7 @@ class LabelledSamples:
         position: int,
         rng: Callable[[int, str], np.random.Generator],
         hung: Collection[int] = (),
-        watched: Watching = lambda _: nullcontext(),
+        watched: TryContext = lambda _: nullcontext(),
     ) -> LabelledClip:
         """Decodes and augments the sample at a position.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from video.exclude import names_of
+from video.exclude import recording_names
 from video.recording import Recording
 
 PARTS = ("train", "val", "test")
@@ -110,7 +110,7 @@ def recordings_of(
     """
     by_name: dict[str, list[Recording]] = {}
     for recording in recordings:
-        for name in names_of(recording):
+        for name in recording_names(recording):
             by_name.setdefault(name, []).append(recording)
     parts: dict[str, list[Recording]] = {}
     owner: dict[str, tuple[str, SplitEntry]] = {}

@@ -13,7 +13,7 @@ from finetune.data.interval import Interval
 from launch.config import STRICT
 
 Spacing = Literal["even", "exponential", "incremental"]
-ROUNDING = 1e-6  # seconds
+TIME_TOLERANCE = 1e-6  # seconds
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -63,7 +63,7 @@ class WindowSampling:
         steps = (direction * step * self.step_seconds for step in _steps(self.spacing))
 
         def add(time: float, step: float) -> float:
-            return time + step if -ROUNDING <= time + step <= last + ROUNDING else time
+            return time + step if -TIME_TOLERANCE <= time + step <= last + TIME_TOLERANCE else time
 
         times = accumulate(steps, add, initial=min(max(timestamp, 0.0), last))
         return [time for time, _ in zip(times, range(frames), strict=False)]

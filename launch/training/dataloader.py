@@ -1,5 +1,4 @@
-"""Batches from worker processes: which items a process reads at a step, and how that goes on when
-a worker hangs."""
+"""Batches from worker processes: the items of each process and step, and workers that hang."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,23 +16,26 @@ Batch = TypeVar("Batch")
 
 
 class NothingReadable(OSError):
-    """One process finds nothing that it can read any more."""
+    """A process found no readable clip."""
 
     exit_status = 2
 
 
 @runtime_checkable
-class HasClips(Protocol):
-    """A micro-batch."""
+class MicroBatch(Protocol):
+    """The clips of one forward pass."""
 
     @property
     def clip(self) -> Tensor: ...
 
     @property
-    def failures(self) -> tuple[Any, ...]: ...  # what could not be read on the way
+    def recordings(self) -> tuple[str, ...]: ...  # of each read
+
+    @property
+    def failures(self) -> tuple[Any, ...]: ...  # places that were unreadable and replaced
 
 
-Whole = TypeVar("Whole", bound=HasClips)
+Clips = TypeVar("Clips", bound=MicroBatch)
 
 
 class ReadIndex(NamedTuple):
@@ -44,11 +46,11 @@ class ReadIndex(NamedTuple):
 
 
 class ReadSampler(Sampler[list[ReadIndex]]):
-    """The reads of one process, micro-batch by micro-batch, from any on.
+    """The reads of one process for a range of micro-batches.
 
-    All reads of a run form one sequence: the shuffled epochs, one behind the other. A step takes
-    the next stretch of it, whatever the number of processes, so nothing is dropped at the end of
-    an epoch and nothing need be read to resume. `order` gives the positions of an epoch.
+    All reads of a run form one sequence: the shuffled epochs, one after the other. A step takes
+    the next part of it with any number of processes, so no read is dropped at the end of an epoch
+    and a resumed run skips none. `order` returns the shuffled positions of an epoch.
     """
 
     def __init__(
@@ -70,13 +72,13 @@ class ReadSampler(Sampler[list[ReadIndex]]):
         epoch, order = -1, np.empty(0, np.uint32)
         for micro_batch in self._micro_batches:
             first = (micro_batch * self._world_size + self._rank) * self._reads
-            chosen = []
+            indices = []
             for number in range(first, first + self._reads):
-                wanted, place = divmod(number, self._per_epoch)
-                if wanted != epoch:
-                    epoch, order = wanted, self._order(wanted)
-                chosen.append(ReadIndex(epoch, int(order[place])))
-            yield chosen
+                epoch_of_read, position = divmod(number, self._per_epoch)
+                if epoch_of_read != epoch:
+                    epoch, order = epoch_of_read, self._order(epoch_of_read)
+                indices.append(ReadIndex(epoch, int(order[position])))
+            yield indices
 
 
 def iterate_batches(
@@ -87,10 +89,10 @@ def iterate_batches(
     processes: Processes,
     collect_timeouts: Callable[[], bool],
 ) -> Iterator[Batch]:
-    """All batches; where a worker hung and was ended, the rest is loaded without that try.
+    """All batches; after a worker hung and was ended, new workers load the remaining ones.
 
-    `schedule(done)` is what remains after so many batches; `found_overdue` tells whether a worker
-    that is gone had hung, and remembers what on.
+    `schedule(done)` returns the reads that remain after `done` batches. `collect_timeouts` returns
+    whether a worker that ended had hung, and records the read that it hung on.
     """
 
     def load(done: int) -> Iterable[Batch]:
@@ -102,14 +104,14 @@ def iterate_batches(
             pin_memory=processes.device.type == "cuda",
             worker_init_fn=_start_worker,
             multiprocessing_context="fork" if workers else None,
-            # else it would draw a number that dropout would have had, where a run goes on
+            # the default would draw from the generator that dropout uses, so resuming would differ
             generator=torch.Generator(),
         )
 
     done = 0
     while True:
         batches = iter(load(done))
-        # the loader's handler would raise in the middle of a training step; asking tells as well
+        # the loader's handler would raise in the middle of a training step; `next` raises as well
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             for batch in batches:
@@ -121,39 +123,38 @@ def iterate_batches(
                 raise
 
 
-def require_full_batches(batches: Iterable[Whole], clips: int) -> Iterator[Whole]:
-    """The same batches; raises NothingReadable where a read found nothing to replace it."""
+def require_full_batches(batches: Iterable[Clips], clips: int) -> Iterator[Clips]:
+    """The same batches; raises NothingReadable where a read found no readable replacement."""
     for batch in batches:
         if len(batch.clip) < clips:
             raise NothingReadable(
-                f"{len(batch.failures)} places in a row cannot be read, the last: "
-                f"{batch.failures[-1]}; is the disk of the recordings still there?"
+                f"{len(batch.failures)} reads in a row failed, the last: {batch.failures[-1]}; is "
+                "the disk with the recordings still mounted?"
             )
         yield batch
 
 
 def to_device(
-    batches: Iterable[Whole], device: torch.device, fields: Sequence[str]
-) -> Iterator[Whole]:
+    batches: Iterable[Clips], device: torch.device, fields: Sequence[str]
+) -> Iterator[Clips]:
     """The same batches, NamedTuples, with the tensors of some fields on a device.
 
-    To a GPU they are copied on a stream of their own: the host is ahead of the device, so that the
-    next batch arrives while the device still computes on the last one.
+    A separate stream copies them to a GPU, while the GPU still computes on the previous batch.
     """
     if device.type != "cuda":
         yield from batches
         return
-    beside = torch.cuda.Stream(device)
+    copy_stream = torch.cuda.Stream(device)
     for batch in batches:
-        with torch.cuda.stream(beside):
-            there = {name: getattr(batch, name).to(device, non_blocking=True) for name in fields}
-        computing = torch.cuda.current_stream(device)
-        computing.wait_stream(beside)
-        for tensor in there.values():
-            tensor.record_stream(computing)  # else its memory would be taken while it is read
-        yield cast(Any, batch)._replace(**there)
+        with torch.cuda.stream(copy_stream):
+            copies = {name: getattr(batch, name).to(device, non_blocking=True) for name in fields}
+        compute_stream = torch.cuda.current_stream(device)
+        compute_stream.wait_stream(copy_stream)
+        for tensor in copies.values():
+            tensor.record_stream(compute_stream)  # else its memory may be reused too early
+        yield cast(Any, batch)._replace(**copies)
 
 
 def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    ignore_interrupts()  # the training process decides what they mean
+    ignore_interrupts()  # the training process handles them

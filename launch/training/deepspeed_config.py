@@ -1,4 +1,4 @@
-"""What DeepSpeed is told of a run."""
+"""The configuration that DeepSpeed gets."""
 
 import os
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import Any
 
 from launch.config import BatchConfig, EngineConfig
 
-REDUCE_BUCKET = 200_000_000  # values whose gradients are summed over processes at a time
-GATHER_BUCKET = 50_000_000  # values of weights that ZeRO 3 gathers ahead
+REDUCE_BUCKET = 200_000_000  # gradient values that are reduced over processes at a time
+GATHER_BUCKET = 50_000_000  # values of weights that ZeRO 3 prefetches
 
 
 def build_deepspeed_config(
@@ -17,12 +17,12 @@ def build_deepspeed_config(
     values: int,
     accumulation: int,
     precision: str,
-    guarded: bool,
+    clips_itself: bool,
 ) -> dict[str, Any]:
-    """DeepSpeed's configuration for a model of so many values.
+    """DeepSpeed's configuration for a model of so many parameter values.
 
-    `guarded`: the optimizer itself clips, and leaves out what is not finite; DeepSpeed would wait
-    for the device to decide that on the host.
+    `clips_itself`: the optimizer clips and skips gradients that are not finite. DeepSpeed would
+    decide that on the host and wait for the device.
     """
     # DeepSpeed allocates a bucket in full, even where it is larger than the model
     zero: dict[str, Any] = {
@@ -36,14 +36,15 @@ def build_deepspeed_config(
         "train_batch_size": batch.global_batch_size,
         "train_micro_batch_size_per_gpu": batch.micro_batch_size,
         "gradient_accumulation_steps": accumulation,
-        "gradient_clipping": 0.0 if guarded else config.clip_grad_norm or 0.0,
+        "gradient_clipping": 0.0 if clips_itself else config.clip_grad_norm or 0.0,
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,  # an optimizer's row decides how it is offloaded
         "steps_per_print": 10**9,
         "timers": {"throughput": {"enabled": False}},  # it waits for the device at every step
     }
     if precision == "bf16":
-        settings["bf16"] = {"enabled": True, "check_grad_overflow": not guarded}
+        settings["bf16"] = {"enabled": True, "check_grad_overflow": not clips_itself}
     if precision == "fp16":
         settings["fp16"] = {"enabled": True, "loss_scale_window": 1000}
     if precision in ("bf16", "fp16"):
@@ -53,10 +54,10 @@ def build_deepspeed_config(
 
 @contextmanager
 def compiler_disabled() -> Iterator[None]:
-    """Decorators with `torch.compile` leave functions as they are while the body runs.
+    """Makes `torch.compile` return functions unchanged while the body runs.
 
-    Each optimizer that DeepSpeed is given is compared with Muon's, whose module has three such
-    decorators: they import the whole compiler, for seconds.
+    DeepSpeed imports Muon for a type check, and three decorators in that module would import the
+    compiler, which takes seconds.
     """
     name = "TORCHDYNAMO_DISABLE"
     before = os.environ.get(name)

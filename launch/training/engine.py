@@ -1,10 +1,7 @@
-"""Training steps under DeepSpeed: the only module that knows it."""
+"""Training steps under DeepSpeed."""
 
 import gc
 import io
-import logging
-import os
-import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
@@ -13,41 +10,42 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.malloc import disable_malloc_trim
 from launch.distributed.process_group import Processes, destroy_process_group
 from launch.errors import ConfigError
 from launch.training.deepspeed_config import build_deepspeed_config, compiler_disabled
-from launch.training.optimizer import build_optimizer
-from launch.training.zero_shards import (
-    Fragment,
-    owned_fragments,
-    step_counters,
+from launch.training.deepspeed_private import (
+    SCALER_STATE,
+    global_grad_norm,
+    has_overflowed,
+    import_deepspeed,
+    loss_scaler,
     update_model_weights,
 )
+from launch.training.optimizer import OptimizerConfig, build_optimizer
+from launch.training.zero_shards import Fragment, owned_fragments, step_counters
 
-GATHERED_BLOCK_BYTES = (
-    8 * 2**20
-)  # bytes: blocks of ZeRO 3 from here on, of gathered weights, are of all sizes
-CLIP_EPS = 1e-6  # as torch and DeepSpeed clip
-SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")  # DeepSpeed's, of fp16
+# The weights that ZeRO 3 gathers come in blocks of many sizes; above this malloc returns them.
+GATHERED_BLOCK_BYTES = 8 * 2**20
+CLIP_EPS = 1e-6  # the value in PyTorch and DeepSpeed
 
 
 def micro_batches_per_step(batch: BatchConfig, processes: Processes) -> int:
-    """How often gradients are accumulated; raises ConfigError where the step cannot be split."""
+    """Gradient accumulation steps; raises ConfigError where the batch cannot be divided."""
     at_once = batch.micro_batch_size * processes.world_size
     if batch.global_batch_size % at_once:
         raise ConfigError(
             f"batch.global_batch_size: {batch.global_batch_size} is not a multiple of "
             f"batch.micro_batch_size {batch.micro_batch_size} x {processes.world_size} processes; "
-            f"take {max(1, round(batch.global_batch_size / at_once)) * at_once}, or another "
+            f"set it to {max(1, round(batch.global_batch_size / at_once)) * at_once}, or change "
             "batch.micro_batch_size"
         )
     return batch.global_batch_size // at_once
 
 
 def resolve_precision(config: EngineConfig, device: torch.device) -> str:
-    """`auto` is bf16 on a GPU, but float32 on a CPU and at ZeRO stage 0."""
+    """`auto` is bf16 on a GPU, and float32 on a CPU or at ZeRO stage 0."""
     if config.precision != "auto":
         return config.precision
     return "bf16" if device.type == "cuda" and config.zero_stage > 0 else "fp32"
@@ -56,9 +54,9 @@ def resolve_precision(config: EngineConfig, device: torch.device) -> str:
 class Engine:
     """A model under DeepSpeed ZeRO: forward, backward, step, and the state to save.
 
-    Gradients are accumulated over `accumulation` calls of `backward`; `step` after the last of
-    them updates the weights. Every process makes the same calls. `scale` is by what the learning
-    rate of a parameter, by its name, is multiplied.
+    Gradients are accumulated over `accumulation` calls of `backward`; the `step` after the last of
+    them updates the weights. Every process makes the same calls. `scale` maps the name of a
+    parameter to a factor of its learning rate.
     """
 
     def __init__(
@@ -70,7 +68,7 @@ class Engine:
         processes: Processes,
         scale: Callable[[str], float] = lambda name: 1.0,
     ) -> None:
-        deepspeed = _import_deepspeed(processes.device)
+        deepspeed = import_deepspeed(processes.device)
         if config.zero_stage == 3 and processes.device.type == "cpu":
             disable_malloc_trim(GATHERED_BLOCK_BYTES)
         self.device = processes.device
@@ -78,48 +76,65 @@ class Engine:
         self.accumulation = micro_batches_per_step(batch, processes)
         self.precision = resolve_precision(config, self.device)
         self._grad_norm: Tensor | float | None = None
-        self.skipped: Tensor | bool = False  # whether the last step was
+        self.skipped: Tensor | bool = False  # whether the last step updated nothing
         deepspeed.init_distributed(verbose=False)
         if self.precision == "fp16" and not deepspeed.get_accelerator().is_fp16_supported():
             raise ConfigError(
-                "engine.precision: fp16 cannot be had on this device; take fp32 or bf16"
+                "engine.precision: this device does not support fp16; set it to fp32 or bf16"
             )
-        updates = build_optimizer(model, optimizer, config, scale)
-        self._optimizer_clips = not config.offload_optimizer and (
-            self.stage == 0 or (self.stage < 3 and self.precision != "fp16")
+        self._optimizer_config, self._clip_norm = optimizer, config.clip_grad_norm
+        # else DeepSpeed clips and skips, and waits for the device
+        self._clips_itself = self.stage == 0 or (
+            optimizer.clips_on_device
+            and not config.offload_optimizer
+            and self.stage < 3
+            and self.precision != "fp16"
         )
-        self._clip_norm = config.clip_grad_norm
-        if self._optimizer_clips:
-            updates.register_step_pre_hook(self._clip_and_skip)
+        base_optimizer = build_optimizer(model, optimizer, config, scale)
+        if self._clips_itself:
+            on_device = optimizer.clips_on_device
+            hook = self._clip_on_device if on_device else self._clip_on_host
+            base_optimizer.register_step_pre_hook(hook)
         values = sum(parameter.numel() for parameter in model.parameters())
-        # its memory at every stage, in bf16
+        settings = build_deepspeed_config(
+            batch, config, values, self.accumulation, self.precision, self._clips_itself
+        )
+        # in bf16 DeepSpeed prints its memory at every stage
         with redirect_stdout(io.StringIO()), compiler_disabled():
             self._engine, self._optimizer, _, _ = deepspeed.initialize(
                 model=model.to(self.device),
-                optimizer=updates,
-                config=build_deepspeed_config(
-                    batch, config, values, self.accumulation, self.precision, self._optimizer_clips
-                ),
+                optimizer=base_optimizer,
+                config=settings,
                 dist_init_required=False,
             )
 
-    def _clip_and_skip(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        """Lets AdamW's kernel clip, and leave all as it is where the gradient is not finite.
+    def _clip_on_device(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Lets the optimizer's kernel clip, and skip a gradient that is not finite.
 
-        It does so without the host, which else would wait for the device at every step.
+        Otherwise the host would wait for the device at every step.
         """
-        found = self._grad_norm if self.stage == 0 else self._optimizer._global_grad_norm
+        found = self._grad_norm if self.stage == 0 else global_grad_norm(self._optimizer)
         norm = torch.as_tensor(found, device=self.device)
         optimizer.found_inf = (~torch.isfinite(norm)).float()
         if self._clip_norm is not None:
             optimizer.grad_scale = ((norm + CLIP_EPS) / self._clip_norm).clamp(min=1)
 
+    def _clip_on_host(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """The same at stage 0 for an optimizer whose kernel cannot do it."""
+        parameters = [each for group in optimizer.param_groups for each in group["params"]]
+        norm = torch.as_tensor(self._grad_norm)
+        if not torch.isfinite(norm):
+            for parameter in parameters:
+                parameter.grad = None
+        elif self._clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip_norm, norm)
+
     @property
     def model(self) -> nn.Module:
-        """What is trained; a part of it may be called, by every process alike."""
+        """The model; every process must make the same calls of it and of its parts."""
         return self._engine.module
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Any:
         return self._engine(*inputs)
 
     def backward(self, loss: Tensor) -> None:
@@ -132,8 +147,8 @@ class Engine:
     def step(self, learning_rate: float, weight_decay: float) -> None:
         """Ends a micro-batch; after the last one of a step, updates the weights.
 
-        Where the gradient is not finite nothing is updated, and `skipped` says so. That is the
-        same on every process, for the norm of the gradient is.
+        A gradient that is not finite updates nothing and sets `skipped`, on every process, because
+        all have the same norm.
         """
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
@@ -147,10 +162,10 @@ class Engine:
             return
         if self.stage > 0:
             self._grad_norm = self._engine.get_global_grad_norm()
-        if self._optimizer_clips:
+        if self._clips_itself:
             self.skipped = ~torch.isfinite(torch.as_tensor(self._grad_norm))
         else:
-            self.skipped = self._optimizer.overflow
+            self.skipped = has_overflowed(self._optimizer)
 
     @property
     def grad_norm(self) -> float:
@@ -158,41 +173,41 @@ class Engine:
         return float("nan") if self._grad_norm is None else float(self._grad_norm)
 
     def fragments(self) -> list[Fragment]:
-        """The state that this process owns; see `load_scalars` after writing to it."""
-        return owned_fragments(self._engine.module, self._optimizer, self.stage)
+        """The state that this process owns; call `load_scalars` after writing to it."""
+        model, config = self._engine.module, self._optimizer_config
+        return owned_fragments(model, self._optimizer, config, self.stage)
 
     @property
     def is_replicated(self) -> bool:
-        """True where all processes hold the same fragments, so that one of them saves."""
+        """Whether all processes own the same fragments, so that one of them saves."""
         return self.stage == 0
 
     @property
     def loss_scale(self) -> float:
-        """What DeepSpeed multiplies the loss with, so that gradients in fp16 do not vanish."""
-        return float(self._scaler.cur_scale) if self.precision == "fp16" else 1.0
-
-    @property
-    def _scaler(self) -> Any:
-        return self._optimizer.loss_scaler
+        """The factor of the loss that keeps gradients in fp16 from vanishing."""
+        return float(loss_scaler(self._optimizer).cur_scale) if self.precision == "fp16" else 1.0
 
     def scalars(self) -> dict[str, float]:
-        """State beside the fragments: AdamW's count of updates, and the scaler of the loss."""
-        counters = step_counters(self._optimizer)
-        scalars: dict[str, float] = {"optimizer_steps": int(counters[0][1]) if counters else 0}
+        """The state that is not in fragments: the count of updates, and the scaler of the loss."""
+        scalars = dict[str, float]()
+        if self._optimizer_config.counts_steps:
+            counters = step_counters(self._optimizer)
+            scalars["optimizer_steps"] = int(counters[0][1]) if counters else 0
         if self.precision == "fp16":
-            scalars |= {name: getattr(self._scaler, name) for name in SCALER}
+            scaler = loss_scaler(self._optimizer)
+            scalars |= {name: getattr(scaler, name) for name in SCALER_STATE}
         return scalars
 
     def load_scalars(self, scalars: dict[str, float]) -> None:
-        """Makes written fragments, with what `scalars` has said, the state of the run."""
+        """Makes written fragments, with what `scalars` returned, the state of the run."""
         for state, value in step_counters(self._optimizer):
             if isinstance(value, Tensor):
                 value.fill_(scalars["optimizer_steps"])
             else:
                 state["step"] = int(scalars["optimizer_steps"])
         if self.precision == "fp16":
-            for name in SCALER:
-                setattr(self._scaler, name, scalars[name])
+            for name in SCALER_STATE:
+                setattr(loss_scaler(self._optimizer), name, scalars[name])
         update_model_weights(self._engine.module, self._optimizer, self.stage)
 
     def close(self) -> None:
@@ -202,18 +217,3 @@ class Engine:
         self._engine = self._optimizer = None
         gc.collect()
         destroy_process_group()
-
-
-def _import_deepspeed(device: torch.device) -> Any:
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    if device.type == "cpu":
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-    import deepspeed
-    import deepspeed.ops
-
-    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-    if device.type == "cpu":
-        # Inference alone uses it, but the first start would compile it, for minutes.
-        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    return deepspeed

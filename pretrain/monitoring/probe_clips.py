@@ -10,10 +10,10 @@ from launch.rng import sample_rng
 from pretrain.config import KnnProbeConfig, PretrainConfig
 from pretrain.sources import Sources
 from video.config import Sampling
-from video.labels.align import LabelTrack, align_labels, classes_of, timestamps
-from video.labels.label_files import LabelFiles
+from video.labels.align import LabelTrack, align_labels, classes_in_order, timestamps
+from video.labels.label_files import LabelFiles, label_finder
 from video.labels.segments import LabelError
-from video.labels.single_label import label_files, read_labels
+from video.labels.single_label import read_labels
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording
@@ -91,11 +91,11 @@ def _tracks(
     recordings: Sequence[Recording], probe: KnnProbeConfig
 ) -> tuple[list[LabelTrack], tuple[str, ...]]:
     held = LabelFiles(
-        label_files(probe.labels),
+        label_finder(probe.labels),
         lambda path, name: read_labels(path, name, probe.label_fps, probe.category),
     )
-    files = [held.of(recording) for recording in recordings]
-    classes = classes_of([file.segments[name] for file, name in files])
+    files = [held.lookup(recording) for recording in recordings]
+    classes = classes_in_order([file.segments[name] for file, name in files])
     tracks = [
         align_labels(
             recording, timestamps(recording, RATE), file.segments[name], classes, file.path

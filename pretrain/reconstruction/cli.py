@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from encoder.commands import overrides_of
+from encoder.commands import parse_overrides
 from encoder.config import first_error
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
@@ -22,10 +22,15 @@ from pretrain.loss_functions import LossFunction
 from pretrain.reconstruction.load import LoadedAutoencoder, load_autoencoder
 from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
 from pretrain.reconstruction.render import FRAMES_SHOWN, LABELS, classic_sheet, every, strips_of
-from video.visualize.cli_args import sampling_of
+from video.visualize.cli_args import sampling_from
 from video.visualize.contact_sheet import draw_sheet
-from video.visualize.save import write_shown
-from video.visualize.select_clips import ShownClip, choice_of, find_chosen, read_clips
+from video.visualize.save import save_clip
+from video.visualize.select_clips import (
+    SelectedClip,
+    read_selected_clips,
+    select_recordings,
+    selection_from,
+)
 from video.visualize.strips import Strip
 
 
@@ -51,7 +56,7 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     """
     _require_known(options.mask)
     of_decoder = DecoderOverrides(options.decoder_heads, options.target)
-    loaded = load_autoencoder(Path(options.model), overrides_of(options.overrides), of_decoder)
+    loaded = load_autoencoder(Path(options.model), parse_overrides(options.overrides), of_decoder)
     encoder, device = loaded.encoder, Processes().device
     frames = loaded.model.decoder.config.predicted_frames
     objective = build_objective(encoder, loaded.target, loaded.loss, frames, device)
@@ -60,10 +65,12 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     mask = choose_mask(loaded.mask, options, encoder.grid)
     for line in _description(loaded, mask):
         print(line, flush=True)
-    choice = choice_of(options)
-    found = find_chosen(choice)
-    sampling = sampling_of(options, loaded.sampling)
-    clips = read_clips(found.recordings, choice, sampling, encoder.num_frames, encoder.image_size)
+    choice = selection_from(options)
+    found = select_recordings(choice)
+    sampling = sampling_from(options, loaded.sampling)
+    clips = read_selected_clips(
+        found.recordings, choice, sampling, encoder.num_frames, encoder.image_size
+    )
     loaded.model.to(device)
     for number, chosen in enumerate(clips):
         rng = np.random.default_rng([options.seed, number, *b"mask"])
@@ -122,7 +129,7 @@ def _description(loaded: LoadedAutoencoder, mask: ChosenMask) -> Iterator[str]:
 
 def _write(
     file: Path,
-    chosen: ShownClip,
+    chosen: SelectedClip,
     result: Reconstruction,
     loaded: LoadedAutoencoder,
     mask: ChosenMask,
@@ -135,12 +142,12 @@ def _write(
     else:
         sheet = _sheet(strips, times, f"{chosen.name}   {loaded.description}   {mask}")
     try:
-        write_shown(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
+        save_clip(file, sheet, list(strips.values()), times, [LABELS[name] for name in strips])
     except OSError as error:
         raise ConfigError(f"--out {file.parent}: cannot be written ({error.strerror})") from None
 
 
-def _times(chosen: ShownClip, count: int) -> list[float]:
+def _times(chosen: SelectedClip, count: int) -> list[float]:
     """Seconds of the frames that the decoder predicts."""
     index = np.linspace(0, len(chosen.times) - 1, count).astype(int)
     return [chosen.times[i] for i in index.tolist()]
@@ -152,7 +159,7 @@ def _sheet(strips: dict[str, Strip], times: list[float], title: str) -> np.ndarr
     return draw_sheet(title, every(list(strips.values()), step), columns)
 
 
-def _summary(chosen: ShownClip, result: Reconstruction, loss: LossFunction, file: Path) -> str:
+def _summary(chosen: SelectedClip, result: Reconstruction, loss: LossFunction, file: Path) -> str:
     return (
         f"{chosen.name}: {chosen.times[0]:.2f} to {chosen.times[-1]:.2f} s, {loss.kind} loss "
         f"{float(result.error):.4f} on hidden patches (constant baseline "

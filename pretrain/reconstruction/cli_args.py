@@ -5,7 +5,7 @@ import argparse
 from encoder.cli import add_override_option
 from masking import GENERATORS
 from pretrain.targets.registry import TARGETS
-from video.visualize.cli_args import add_choice
+from video.visualize.cli_args import add_clip_arguments
 
 
 def reconstruct_parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def reconstruct_parser() -> argparse.ArgumentParser:
         metavar="RUN_OR_CHECKPOINT",
         help="a run folder, or a file of this project, VideoMAE (v1, v2), Hugging Face or mae_st",
     )
-    add_choice(parser)
+    add_clip_arguments(parser)
     kinds = ", ".join(GENERATORS)
     parser.add_argument(
         "--mask",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pretrain.reconstruction.reconstruct import Reconstruction
 from video.visualize.contact_sheet import draw_sheet, stack_sheets
-from video.visualize.strips import Strip, to_bytes
+from video.visualize.strips import Strip, to_uint8
 
 WHITE_DIFFERENCE = 0.5  # drawn as white
 NEARBY = ", mean and contrast of each hidden patch interpolated from visible ones"
@@ -81,4 +81,4 @@ def classic_sheet(strips: dict[str, Strip]) -> UInt8[np.ndarray, "y x 3"]:
 
 
 def _bytes(clip: Tensor) -> UInt8[np.ndarray, "t h w 3"]:
-    return to_bytes(clip.float().cpu().numpy())
+    return to_uint8(clip.float().cpu().numpy())

@@ -28,7 +28,7 @@ TINY = EncoderConfig(
     embed_dim=48, depth=3, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
 )
 DIVIDED = as_variant(VARIANTS["timesformer_{}"], TINY)
-KINDS = {"mean": TINY, "class": replace(TINY, positions="learned", class_token=True)}
+KINDS = {"mean": TINY, "class": replace(TINY, pos_embed="learned", class_token=True)}
 KINDS["divided"] = DIVIDED
 
 
@@ -57,7 +57,9 @@ def random_layers(layers: int, tokens: int) -> list[torch.Tensor]:
 def test_the_map_is_that_of_the_seed(heads: str) -> None:
     """Last layer, row of the class token without its own key, not normalised again."""
     held = np.load(SEEDS / "public_mae_st_vit.npz")
-    encoder, _ = load_encoder(SEEDS / "public_mae_st_vit.safetensors", told=CheckpointOverrides(4))
+    encoder, _ = load_encoder(
+        SEEDS / "public_mae_st_vit.safetensors", overrides=CheckpointOverrides(4)
+    )
     mean, std = torch.tensor(encoder.config.mean), torch.tensor(encoder.config.std)
     clip = torch.from_numpy(held["x"]).permute(0, 2, 3, 4, 1) * std + mean
     maps = attention_maps(encoder.eval(), clip, AttentionQuery(each_head=heads == "each"))
@@ -65,8 +67,8 @@ def test_the_map_is_that_of_the_seed(heads: str) -> None:
     if heads == "mean":
         expected = expected.mean(1, keepdim=True)
     torch.testing.assert_close(maps.values, expected, atol=2e-5, rtol=1e-4)
-    assert maps.asked == AttentionQuery(encoder.config.depth - 1, "class", heads == "each")
-    assert maps.even == 1 / 33 and (maps.values.sum((2, 3, 4)) < 1).all()
+    assert maps.query == AttentionQuery(encoder.config.depth - 1, "class", heads == "each")
+    assert maps.uniform == 1 / 33 and (maps.values.sum((2, 3, 4)) < 1).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,13 +82,13 @@ def test_maps_are_rows_of_the_attention_of_a_layer(kind: str) -> None:
     rows = weights[..., 0, 1:] if config.class_token else weights.mean(-2)
     if kind == "divided":
         rows = rows.transpose(1, 2)
-        assert maps.even == 1 / 7
+        assert maps.uniform == 1 / 7
     torch.testing.assert_close(maps.values.flatten(2), rows.flatten(2))
     patches = attention_maps(encoder, clip, AttentionQuery(-2, "mean"))
     classes = int(config.class_token)
     rows = weights[..., classes:, classes:].mean(-2).mean(2 if kind == "divided" else 1)
     torch.testing.assert_close(patches.values.flatten(1), rows.flatten(1))
-    assert patches.asked.layer == 1
+    assert patches.query.layer == 1
 
 
 @pytest.mark.parametrize("kind", ["mean", "class"])
@@ -123,7 +125,7 @@ def test_even_attention_gives_even_maps_at_any_depth() -> None:
         torch.nn.init.zeros_(block.attn.qkv.weight)
         torch.nn.init.zeros_(block.attn.q_bias)
     maps = attention_maps(encoder, clips(TINY))
-    torch.testing.assert_close(maps.values / maps.even, torch.ones(2, 1, 2, 2, 3))
+    torch.testing.assert_close(maps.values / maps.uniform, torch.ones(2, 1, 2, 2, 3))
 
 
 def test_what_a_query_takes_adds_up_to_one() -> None:
@@ -172,12 +174,14 @@ def test_only_what_is_kept_stays_in_memory() -> None:
     assert mean_of_heads(weights).untyped_storage().nbytes() == 50 * 50 * 4
     seen = []
     with torch.no_grad():
-        build(TINY)(clips(TINY), attention=(0, -1), keep=lambda w: seen.append(w.shape) or w[:, 0])
+        build(TINY)(
+            clips(TINY), attention=(0, -1), reduce=lambda w: seen.append(w.shape) or w[:, 0]
+        )
     assert seen == [(2, 3, 12, 12)] * 2
 
 
 @pytest.mark.parametrize(
-    ("config", "asked", "said"),
+    ("config", "query", "message"),
     [
         (
             TINY,
@@ -187,20 +191,20 @@ def test_only_what_is_kept_stays_in_memory() -> None:
         (TINY, AttentionQuery(-4), "attention of layer -4"),
         (
             TINY,
-            AttentionQuery(query="class"),
-            "query class: the encoder has no class token; say mean",
+            AttentionQuery(token="class"),
+            "query class: the encoder has no class token; use mean",
         ),
         (
             DIVIDED,
             AttentionQuery(rollout=True),
-            "rollout: .*divided between time and space; leave it out",
+            "rollout: .*divided space-time attention; omit it",
         ),
-        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* leave heads at mean"),
+        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* set heads to mean"),
     ],
 )
 def test_what_an_encoder_has_not_is_refused(
-    config: EncoderConfig, asked: AttentionQuery, said: str
+    config: EncoderConfig, query: AttentionQuery, message: str
 ) -> None:
-    with pytest.raises(NoSuchAttention, match=said) as raised:
-        resolve_query(asked, config)
+    with pytest.raises(NoSuchAttention, match=message) as raised:
+        resolve_query(query, config)
     assert raised.value.exit_status == 2

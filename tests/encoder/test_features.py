@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from encoder.config import EncoderConfig
-from encoder.variants import ALIASES, NAMES, VARIANTS, as_variant, find_variant, variant_config
+from encoder.variants import (
+    ALIASES,
+    VARIANTS,
+    as_variant,
+    find_variant,
+    variant_config,
+    variant_names,
+)
 from encoder.vit import Features, VideoEncoder
 
 TINY = EncoderConfig(
@@ -22,7 +29,7 @@ CLIP_LIKE = {"pre_norm": True, "activation": "quick_gelu", "norm_eps": 1e-5, "la
 KINDS = {row.format("tiny"): as_variant(variant, TINY) for row, variant in VARIANTS.items()}
 KINDS |= {
     "pretraining": TINY,
-    "learned": replace(TINY, positions="learned", class_token=True),
+    "learned": replace(TINY, pos_embed="learned", class_token=True),
     "clip": replace(KINDS["unified_tiny_image"], **CLIP_LIKE),
     "first": replace(TINY, pooling="first"),
 }
@@ -130,10 +137,10 @@ def test_positions_of_visible_tokens_are_theirs(kind: str) -> None:
     encoder = build(KINDS[kind])
     count = KINDS[kind].tokens
     index = torch.tensor([[5, 0, count - 1]])
-    assert torch.equal(encoder.pos_embed(index)[0], encoder.pos_embed(None)[0][index[0]])
+    assert torch.equal(encoder.positions(index)[0], encoder.positions(None)[0][index[0]])
 
 
-@pytest.mark.parametrize("name", [*NAMES, *ALIASES])
+@pytest.mark.parametrize("name", [*variant_names(), *ALIASES])
 def test_every_variant_can_be_built_at_every_size(name: str) -> None:
     config = variant_config(name)
     with torch.device("meta"):

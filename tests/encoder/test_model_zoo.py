@@ -40,7 +40,7 @@ def test_all_names_of_the_forerunners_are_there() -> None:
     assert "mae_s_ssv2-50shot" not in names
     assert len(names) == 24 + 12
     for card in CARDS.values():
-        assert card.licence and CheckpointOverrides(**card.told)
+        assert card.licence and CheckpointOverrides(**card.overrides)
         if card.variant:
             find_variant(card.variant)
 
@@ -61,7 +61,7 @@ def test_without_network_it_says_which_file_goes_where(models: Path) -> None:
         load_model("vit_s_none")
     message = str(caught.value)
     assert "s_none.pth of eminorhan/video-models" in message and "(no network)" in message
-    assert message.endswith(f"put it at {models / 'vit_s_none.pth'}") and "\n" not in message
+    assert message.endswith(f"save it as {models / 'vit_s_none.pth'}") and "\n" not in message
 
 
 def test_a_file_that_no_program_can_fetch_says_so(models: Path) -> None:
@@ -74,13 +74,13 @@ def test_a_file_that_was_put_there_is_read_with_what_the_card_says(
 ) -> None:
     name = "supervised_base_imagenet1k"
     card = find_card(name)
-    small = card._replace(told={**card.told, "num_heads": 3})
+    small = card._replace(overrides={**card.overrides, "num_heads": 3})
     monkeypatch.setitem(CARDS, name, small)
     held = torch.load(CKPT / "public_timm_clip_openai.pth", weights_only=True)
     without = {n: t for n, t in held.items() if "norm_pre" not in n}
     torch.save({**without, "patch_embed.proj.bias": torch.zeros(48)}, models / f"{name}.bin")
     encoder, report = load_model(name)
-    assert report.found.known.family.name == "image"
+    assert report.source.detected.name == "image"
     assert encoder.config.mean == (0.5, 0.5, 0.5)
 
 

@@ -56,7 +56,7 @@ def test_bytes_and_unit_floats_give_the_same_tokens() -> None:
 
 
 def test_a_clip_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"the encoder wants \(4, 16, 24, 3\)"):
+    with pytest.raises(ValueError, match=r"the encoder needs \(4, 16, 24, 3\)"):
         tiny_encoder()(tiny_clip(1)[:, :2])
 
 

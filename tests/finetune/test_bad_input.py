@@ -17,7 +17,7 @@ from finetune.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
-from finetune.run import build_network
+from finetune.run import build_model
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from launch.recipe import load_recipe
@@ -30,7 +30,7 @@ def refused(folder: Path, *arguments: str) -> str:
     config = load_recipe(FinetuneConfig, arguments[0], arguments[1:], RECIPES, run=str(folder))
     with pytest.raises(ValueError) as caught:
         sets = open_datasets(config, folder, Processes())
-        build_network(config, sets, None, folder, Processes())
+        build_model(config, sets, None, folder, Processes())
     assert caught.value.exit_status == 2 and caught.value.on_every_process
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -45,10 +45,10 @@ def split_of(folder: Path, text: str) -> str:
     ("override", "message"),
     [
         ("data.dataset.window=1", "data.dataset.window: no such key"),
-        ("tuning.kind=probe", "tuning"),
+        ("tuning.kind=probe", "tuning: kind 'probe' is none of full, partial"),
         ("tuning={kind: partial}", "tuning.blocks: is missing"),
         ("tuning={kind: linear_probe, blocks: 3}", "tuning.blocks"),
-        ("head.kind=tns", "head.kind"),
+        ("head.kind=tns", "head: kind 'tns' is none of linear"),
         ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.collective_timeout"),
         ("tuning={kind: attentive_probe}", "head.kind: linear is not for tuning attentive_probe"),
         (
@@ -199,9 +199,9 @@ def test_predictions_of_several_files(tmp_path: Path, capsys) -> None:
     files = {name: str(tmp_path / f"{name}.npz") for name in "abcd"}
     main(["evaluate", files["a"], files["b"]])
     assert "2 files: 4 samples of 2 recordings, 2 classes" in capsys.readouterr().out
-    with pytest.raises(PredictionsError, match=r"c\.npz: is of the classes x, z .*a\.npz of x, y"):
+    with pytest.raises(PredictionsError, match=r"c\.npz: has the classes x, z .*a\.npz has x, y"):
         main(["evaluate", files["a"], files["c"]])
-    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz as well"):
+    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz too"):
         main(["evaluate", files["a"], files["d"]])
 
 

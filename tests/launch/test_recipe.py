@@ -13,12 +13,12 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    LogConfig,
-    OptimizerConfig,
-    ScheduleConfig,
 )
 from launch.errors import ConfigError
+from launch.metrics.loggers import LOGGERS
 from launch.recipe import dump_recipe, key_paths, load_recipe, validate
+from launch.training.lr_schedule import LR_SCHEDULES
+from launch.training.optimizer import OPTIMIZERS
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -123,7 +123,14 @@ def test_a_bad_override_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "cls",
-    [BatchConfig, ScheduleConfig, OptimizerConfig, EngineConfig, CheckpointConfig, LogConfig],
+    [
+        BatchConfig,
+        *LOGGERS.values(),
+        *LR_SCHEDULES.values(),
+        *OPTIMIZERS.values(),
+        EngineConfig,
+        CheckpointConfig,
+    ],
 )
 def test_every_class_refuses_unknown_keys(cls: type) -> None:
     with pytest.raises(ConfigError, match="no such key"):
@@ -137,5 +144,6 @@ def test_key_paths_reach_into_unions() -> None:
 def test_combinations_that_train_wrongly_are_refused() -> None:
     with pytest.raises(ConfigError, match="zero_stage 1"):
         validate(EngineConfig, {"zero_stage": 0, "precision": "bf16"})
-    with pytest.raises(ConfigError, match="drop one"):
-        validate(ScheduleConfig, {"steps": 3, "epochs": 1})
+    for row in LR_SCHEDULES.values():
+        with pytest.raises(ConfigError, match="drop one"):
+            validate(row, {"steps": 3, "epochs": 1})

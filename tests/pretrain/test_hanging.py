@@ -19,8 +19,8 @@ from tests.conftest import HANG_LIMIT
 from tests.pretrain.runs import words
 from video.clip_sampler import ClipSampler
 from video.discover import find_recordings
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import Recording
 
 

@@ -14,7 +14,7 @@ from video.recording import Recording
 def left_after(text: str, recordings: list[Recording], folder: Path) -> list[str]:
     file = folder / "exclude.txt"
     file.write_text(text)
-    return [Path(recording.path).name for recording in exclude(recordings, file).kept]
+    return [Path(recording.path).name for recording in exclude(recordings, file).included]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from video.recording import UnreadableVideo
-from video.worker_processes import CONTEXTS, Event, Job, ReportProgress, Start, run_isolated
+from video.worker_processes import CONTEXTS, Event, Job, ReportProgress, StartMethod, run_isolated
 
 
 def work(what: str, tell: ReportProgress) -> str:
@@ -32,20 +32,20 @@ def work(what: str, tell: ReportProgress) -> str:
     return what.upper()
 
 
-def run(*names: str, silence: float = 60, start: Start = "forkserver") -> dict[str, object]:
+def run(*names: str, silence: float = 60, start: StartMethod = "forkserver") -> dict[str, object]:
     jobs = [Job(name, work, (name,)) for name in names]
     events: list[Event] = list(run_isolated(jobs, 2, silence, start))
     return {names[event.job]: event.outcome for event in events if event.outcome is not None}
 
 
 @pytest.mark.parametrize("start", CONTEXTS)
-def test_every_job_has_its_outcome(start: Start) -> None:
+def test_every_job_has_its_outcome(start: StartMethod) -> None:
     assert run("a", "b", "c", "d", "e", start=start) == {name: name.upper() for name in "abcde"}
     assert run() == {}
 
 
 @pytest.mark.parametrize("start", CONTEXTS)
-def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on(start: Start) -> None:
+def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on(start: StartMethod) -> None:
     run("a", start=start)  # the first process takes longest to come
     outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=5, start=start)
     assert (outcomes["a"], outcomes["b"], outcomes["slow"]) == ("A", "B", "SLOW")

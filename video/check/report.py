@@ -1,4 +1,4 @@
-"""What `check` found, for a person: problems by kind, file by file, with what to do."""
+"""The report of `check`: problems by kind, with advice, and a table of recordings."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,11 @@ from itertools import groupby
 
 from video.check.problems import ADVICE, Problem
 from video.recording import Recording
-from video.text_table import clock, table
+from video.text_table import format_table, format_time
 
 
-def copies(recordings: Sequence[Recording]) -> list[Problem]:
-    """Recordings whose content is that of an earlier one."""
+def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
+    """Problems of recordings with the same content as an earlier one."""
     firsts: dict[str, str] = {}
     found = []
     for recording in recordings:
@@ -21,7 +21,7 @@ def copies(recordings: Sequence[Recording]) -> list[Problem]:
 
 
 def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
-    """One line: how many recordings, how long, how large, how many of no use."""
+    """One line: number, duration and size of the recordings, and how many are unusable."""
     hours = sum(recording.seconds for recording in recordings) / 3600
     gigabytes = sum(recording.bytes or 0 for recording in recordings) / 1e9
     unusable = sum(problem.kind == "unusable" for problem in problems)
@@ -32,7 +32,7 @@ def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str
 
 
 def report(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
-    """The whole report."""
+    """The report as text."""
     return "\n".join(
         [
             summary(recordings, problems),
@@ -65,7 +65,7 @@ def _readers(recordings: Sequence[Recording]) -> Iterator[str]:
 
 def _table(recordings: Sequence[Recording]) -> Iterator[str]:
     header = ("size", "frames/s", "length", "key frames", "field of view", "path")
-    yield from table([header, *(_row(recording) for recording in recordings)])
+    yield from format_table([header, *(_row(recording) for recording in recordings)])
 
 
 def _row(recording: Recording) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _row(recording: Recording) -> tuple[str, ...]:
     return (
         f"{recording.width}x{recording.height}",
         f"{recording.fps:.4g}",
-        clock(recording.seconds),
+        format_time(recording.seconds),
         "" if keys is None else f"{keys:.2g} s",
         recording.view.kind if recording.view else "",
         recording.path,

@@ -1,4 +1,4 @@
-"""`python -m video prepare`: recordings rewritten once into a form that trains fast."""
+"""`python -m video prepare`: transcodes recordings once for fast reading."""
 
 import json
 import os
@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from video.atomic_write import remove_drafts
-from video.manifest import ManifestError, recording_of, write_manifest
+from video.atomic_write import remove_partial_files
+from video.manifest import ManifestError, recording_from, write_manifest
 from video.open_source import MANIFEST_FILE, open_source
 from video.prepare.redact import read_spans
 from video.prepare.report import report, summary
-from video.prepare.settings import SUFFIX, Settings
-from video.prepare.transcode import Rewritten, rewrite
-from video.progress import MOST_SHOWN, show_progress
+from video.prepare.settings import PREPARED_SUFFIX, PrepareSettings
+from video.prepare.transcode import TranscodeResult, transcode
+from video.progress import MAX_PRINTED, show_progress
+from video.readers.registry import WithReaders
 from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import Job, run_all
 
@@ -25,90 +26,98 @@ REPORT_FILE = "report.txt"
 def prepare(
     source: Path,
     out: Path,
-    settings: Settings,
+    settings: PrepareSettings,
     leave_out: Path | None,
     folder_fps: float,
     processes: int,
-    silence_seconds: float,
+    timeout: float,
 ) -> int:
-    """Rewrites all recordings of a source; the exit status is 1 where one of them cannot be read.
+    """Transcodes all recordings of a source; the exit status is 1 if one cannot be read.
 
-    What a killed or full disk's run has completed stands, and is not made again. Raises
-    ManifestError, and OSError where nothing can be written.
+    Files that an interrupted call completed are kept. Raises ManifestError, and OSError where
+    `out` cannot be written.
     """
-    opened = open_source(source, "pyav", folder_fps, silence_seconds, show_progress)
+    opened = open_source(source, "pyav", folder_fps, timeout, show_progress)
     originals = opened.recordings
     if not originals:
         raise ManifestError(f"{source}: none of its recordings can be read: {opened.failures[0]}")
     spans = read_spans(leave_out, originals) if leave_out else {}
-    files = _places(originals, out, settings)
-    remove_drafts(out)
+    files = _output_files(originals, out, settings)
+    remove_partial_files(out)
     done = {
         original.path: found
         for original, file in zip(originals, files, strict=True)
-        if (found := _completed(original, file, settings, spans.get(original.path, [])))
+        if (found := _load_completed(original, file, settings, spans.get(original.path, [])))
     }
-    _require_room(originals, done, out)
+    _warn_if_disk_is_small(originals, done, out)
     jobs = [
-        Job(original.path, rewrite, (original, file, settings, spans.get(original.path, [])))
+        Job(
+            original.path,
+            WithReaders(transcode),
+            (original, file, settings, spans.get(original.path, [])),
+        )
         for original, file in zip(originals, files, strict=True)
         if original.path not in done
     ]
     if done:
-        print(f"{len(done)} of {len(originals)} recordings are prepared already", flush=True)
+        print(f"{len(done)} of {len(originals)} recordings are already prepared", flush=True)
     try:
-        outcomes = run_all(jobs, processes, silence_seconds, "preparing", show_progress)
+        outcomes = run_all(jobs, processes, timeout, "preparing", show_progress)
     finally:
-        remove_drafts(out)  # of processes that were ended
+        remove_partial_files(out)  # of processes that were killed
     failures = [*opened.failures, *(o for o in outcomes if isinstance(o, UnreadableVideo))]
     done |= {
         job.path: outcome
         for job, outcome in zip(jobs, outcomes, strict=True)
-        if isinstance(outcome, Rewritten)
+        if isinstance(outcome, TranscodeResult)
     }
-    rewritten = [done[original.path] for original in originals if original.path in done]
-    write_manifest([one.recording for one in rewritten], out / MANIFEST_FILE)
-    text = report(rewritten, failures, settings, out)
+    results = [done[original.path] for original in originals if original.path in done]
+    write_manifest([result.recording for result in results], out / MANIFEST_FILE)
+    text = report(results, failures, settings, out)
     (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
-    print(text if len(originals) <= MOST_SHOWN else summary(rewritten, settings))
+    print(text if len(originals) <= MAX_PRINTED else summary(results, settings))
     print(f"manifest: {out / MANIFEST_FILE}\nreport: {out / REPORT_FILE}")
     return 1 if failures else 0
 
 
-def _places(originals: Sequence[Recording], out: Path, settings: Settings) -> list[Path]:
-    """Where each is prepared: as its original lies below the folder that they have in common."""
+def _output_files(
+    originals: Sequence[Recording], out: Path, settings: PrepareSettings
+) -> list[Path]:
+    """The prepared file of each original, at its path relative to their common folder."""
     paths = [Path(original.path).absolute() for original in originals]
     common = Path(os.path.commonpath([path.parent for path in paths]))
     stems = [out / path.relative_to(common).with_suffix("") for path in paths]
-    times = Counter(stems)
-    # two originals that differ in their endings only keep them
-    places = [
-        stem.with_name(path.name) if times[stem] > 1 else stem
+    counts = Counter(stems)
+    # originals that differ only in their suffix keep it
+    files = [
+        stem.with_name(path.name) if counts[stem] > 1 else stem
         for stem, path in zip(stems, paths, strict=True)
     ]
-    return [place.with_name(place.name + SUFFIX[settings.form]) for place in places]
+    return [file.with_name(file.name + PREPARED_SUFFIX[settings.form]) for file in files]
 
 
-def _completed(
-    original: Recording, file: Path, settings: Settings, left_out: Sequence[Span]
-) -> Rewritten | None:
-    """What an earlier call made of the same original; None where it is to be made.
+def _load_completed(
+    original: Recording, file: Path, settings: PrepareSettings, left_out: Sequence[Span]
+) -> TranscodeResult | None:
+    """The result of an earlier call for the same original, or None.
 
-    Raises ManifestError where that was made with other settings.
+    Raises ManifestError where the earlier call had other settings.
     """
     note = file.with_suffix(".json")
     if not (note.is_file() and file.is_file()):
         return None
     try:
         record = json.loads(note.read_text(encoding="utf-8"))
-        before = Settings(**record.pop("settings"))
-        found = Rewritten(**record | {"recording": recording_of(record["recording"], str(note))})
+        before = PrepareSettings(**record.pop("settings"))
+        found = TranscodeResult(
+            **record | {"recording": recording_from(record["recording"], str(note))}
+        )
     except (ValueError, TypeError, KeyError, ManifestError):
         return None
     if before != settings:
         raise ManifestError(
-            f"{file} was prepared with other settings ({settings.differences(before)}); give "
-            "another folder, or the same settings"
+            f"{file} was prepared with other settings ({settings.differences(before)}); choose "
+            "another folder, or use the same settings"
         )
     unchanged = (
         found.recording.original_content == original.content
@@ -119,8 +128,10 @@ def _completed(
     return replace(found, recording=moved) if unchanged else None
 
 
-def _require_room(originals: Sequence[Recording], done: dict[str, Rewritten], out: Path) -> None:
-    """Says early what a full disk would say late; a guess that errs on the small side."""
+def _warn_if_disk_is_small(
+    originals: Sequence[Recording], done: dict[str, TranscodeResult], out: Path
+) -> None:
+    """Prints a warning where the disk is surely too small; the estimate is low."""
     hours = sum(o.seconds for o in originals if o.path not in done) / 3600
     out.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out).free / 1e9

@@ -1,4 +1,4 @@
-"""Whether a reader returns, at random places, the frames of sequential decoding."""
+"""Verifies that a reader returns the frames of sequential decoding at random positions."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from video.readers import read_frames
 from video.readers.pyav_reader import read_after
-from video.recording import ReaderName, Recording, UnreadableVideo
+from video.readers.random_access import read_frames
+from video.readers.registry import READERS
+from video.recording import Recording, UnreadableVideo
 
 ROWS, COLUMNS = 48, 64  # frames are compared at this size
-COLOURS = 8.0  # grey levels by which another library's colours may differ
-NEARER = 0.25  # grey levels by which a neighbour must be nearer to be the frame that was returned
-RUN_UP = 20.0  # seconds of sequential decoding before a place, where not all is decoded
+NEARER = 0.25  # grey levels: a neighbour that is closer by more is the frame that was returned
+RUN_UP = 20.0  # seconds of sequential decoding before a position
 
 Truth = Callable[[Sequence[float]], UInt8[np.ndarray, "t y x c"]]
 
 
-def decoded_before(recording: Recording) -> Truth:
-    """Frames by sequential decoding that begins well before them."""
+def sequential_truth(recording: Recording) -> Truth:
+    """Reference frames, by sequential decoding that begins well before them."""
 
     def truth(times: Sequence[float]) -> UInt8[np.ndarray, "t y x c"]:
         return read_after(recording, times, ROWS, COLUMNS, RUN_UP)
@@ -29,15 +29,15 @@ def decoded_before(recording: Recording) -> Truth:
     return truth
 
 
-def rng_of(path: str) -> np.random.Generator:
-    """Randomness for what is tried of a recording: the same each time, wherever it lies."""
+def rng_for(path: str) -> np.random.Generator:
+    """A generator for the positions in a recording; it depends on the file name alone."""
     return np.random.default_rng(zlib.crc32(Path(path).name.encode()))
 
 
-def draw_times(recording: Recording, places: int, rng: np.random.Generator) -> list[list[float]]:
-    """Neighbouring frames at random places, and the last ones; none of them in a hole."""
+def draw_times(recording: Recording, positions: int, rng: np.random.Generator) -> list[list[float]]:
+    """Times of neighbouring frames at random positions and at the end, outside holes."""
     last = recording.seconds - 1 / recording.fps
-    starts = [*rng.uniform(0, recording.seconds, places), recording.seconds]
+    starts = [*rng.uniform(0, recording.seconds, positions), recording.seconds]
     groups = []
     for start in starts:
         first = round(min(start, last) * recording.fps) - 2
@@ -49,46 +49,49 @@ def draw_times(recording: Recording, places: int, rng: np.random.Generator) -> l
 
 def choose_reader(
     recording: Recording,
-    preferred: ReaderName,
+    preferred: str,
     groups: Sequence[Sequence[float]],
     truth: Truth,
-    tell: Callable[[float], None],
+    report_progress: Callable[[float], None],
 ) -> Recording:
-    """The recording with the first reader that reads it rightly at all times of all groups.
+    """The recording with the first reader that returns the right frames at all times.
 
-    The preferred one is tried first, then the other, then decoding from the beginning. Raises
-    UnreadableVideo where none does, with what each did. Single pictures have one reader and nothing
-    to compare with: they are only read.
+    The preferred reader is tried first, then the fallback readers of the table. Raises
+    UnreadableVideo, with the fault of each, where all fail. Images have one reader and no
+    reference: they are only read.
     """
-    if recording.in_pictures:
+    if recording.is_image_sequence:
         for times in groups:
-            tell(0.0)
+            report_progress(0.0)
             read_frames(recording, times, ROWS, COLUMNS)
-        return replace(recording, verified=f"{len(groups)} places")
+        return replace(recording, verified=f"{len(groups)} positions")
     expected = []
     for times in groups:
-        tell(0.0)
+        report_progress(0.0)
         expected.append(truth(times))
-    candidates: list[ReaderName] = [preferred, "decord" if preferred == "pyav" else "pyav"]
-    if recording.reader == "sequential":  # has no time stamps
-        candidates = ["sequential"]
+    candidates = [preferred, *(name for name, reader in READERS.items() if reader.fallback)]
+    if not READERS[recording.reader].needs_timestamps:  # the container has none
+        candidates = [name for name in candidates if not READERS[name].needs_timestamps]
     faults = []
-    for name in dict.fromkeys([*candidates, "sequential"]):
-        tell(0.0)
+    for name in dict.fromkeys(candidates):
+        report_progress(0.0)
         candidate = replace(recording, reader=name)
-        fault = _fault(candidate, groups, expected)
+        fault = _find_fault(candidate, groups, expected)
         if fault is None:
-            return replace(candidate, verified=f"{len(groups)} places")
+            return replace(candidate, verified=f"{len(groups)} positions")
         faults.append(f"{name}: {fault}")
-    raise UnreadableVideo(recording.path, "no reader reads it rightly (" + "; ".join(faults) + ")")
+    raise UnreadableVideo(
+        recording.path, "no reader returns the right frames (" + "; ".join(faults) + ")"
+    )
 
 
-def _fault(
+def _find_fault(
     recording: Recording,
     groups: Sequence[Sequence[float]],
     expected: Sequence[UInt8[np.ndarray, "t y x c"]],
 ) -> str | None:
-    """What is wrong with the first frame that differs from sequential decoding; None: nothing."""
+    """What is wrong with the first frame that differs from the reference; None: nothing."""
+    tolerance = READERS[recording.reader].max_difference
     for times, frames in zip(groups, expected, strict=True):
         try:
             read = read_frames(recording, times, ROWS, COLUMNS)
@@ -96,19 +99,17 @@ def _fault(
             return failure.reason
         differences = _differences(read, frames)
         for n, time in enumerate(times):
-            # a reader's own colours are as far from all neighbours; a wrong frame is nearer to one
+            # other colours are equally far from all neighbours; a wrong frame is closer to one
             if differences[n, n] > differences[n].min() + NEARER:
-                return f"returns another frame at {time:.2f} s"
-            if recording.reader != "decord" and differences[n, n] > 0:
+                return f"returns a different frame at {time:.2f} s"
+            if differences[n, n] > tolerance:
                 return f"returns altered pixels at {time:.2f} s"
-            if differences[n, n] > COLOURS:
-                return f"returns damaged pixels at {time:.2f} s"
     return None
 
 
 def _differences(
     one: UInt8[np.ndarray, "t y x c"], other: UInt8[np.ndarray, "t y x c"]
 ) -> Float[np.ndarray, "t t"]:
-    """Mean absolute difference between each frame of one and each of the other, in grey levels."""
+    """Mean absolute difference of each frame of one to each of the other, in grey levels."""
     pairs = one[:, None].astype(np.int16) - other[None]
     return np.abs(pairs).mean(axis=(2, 3, 4), dtype=np.float64)

@@ -8,7 +8,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from encoder.checkpoint.export import huggingface_config, write_encoder
+from encoder.checkpoint.export import write_encoder
+from encoder.checkpoint.formats.huggingface import huggingface_config
 from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
@@ -79,7 +80,7 @@ def test_biases_of_its_files_are_not_lost(tmp_path: Path, old: bool) -> None:
     with torch.no_grad():
         expected = theirs.videomae(pixels().transpose(1, 2)).last_hidden_state
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
-    assert report.found.known.family.name == "videomae_pretrain"
+    assert report.source.detected.name == "videomae_pretrain"
 
 
 def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
     theirs = moved(transformers.VideoMAEModel(transformers.VideoMAEConfig(**settings)))
     theirs.save_pretrained(tmp_path)
     encoder, report = load_encoder(tmp_path)
-    assert "no LayerNorm at its end" in str(report) and report.adapted.fresh
+    assert "no final LayerNorm" in str(report) and report.plan.initialised
     with torch.no_grad():
         expected = theirs(pixels().transpose(1, 2)).last_hidden_state
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
@@ -141,9 +142,9 @@ def test_a_file_in_parts_is_read(tmp_path: Path) -> None:
         load_encoder(tmp_path)
 
 
-def test_what_it_cannot_hold_is_refused(tmp_path: Path) -> None:
+def test_unsupported_encoders_are_refused(tmp_path: Path) -> None:
     cases = {
-        "positions": {"positions": "sincos3d"},
+        "pos_embed": {"pos_embed": "sincos3d"},
         "class_token": {"class_token": True},
         "16x32": {"image_size": (16, 32)},
     }

@@ -11,7 +11,7 @@ from finetune.data.clip_lists import paths_of, read_clips, read_parts
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.splits import SplitError
 from video.labels.segments import LabelError
-from video.open_source import open_each
+from video.open_source import open_paths
 from video.progress import show_progress
 from video.recording import Recording
 
@@ -43,10 +43,10 @@ def test_clips_are_intervals_of_their_recordings(tmp_path: Path) -> None:
     given = labelled(tmp_path, text)
     assert given.classes == ("x", "y") and not given.unopened and not given.notes
     b, a = given.tracks["train"]
-    assert Path(b.recording.path).name == "b.mp4" and b.until is not None and a.until is not None
-    assert b.times.tolist() == [0.5, 4, 9] and b.until.tolist() == [2, 5, 10]
+    assert Path(b.recording.path).name == "b.mp4" and b.ends is not None and a.ends is not None
+    assert b.times.tolist() == [0.5, 4, 9] and b.ends.tolist() == [2, 5, 10]
     assert b.labels.tolist() == [1, 0, 0]
-    assert (a.times.tolist(), a.until.tolist(), a.labels.tolist()) == ([0], [10], [1])
+    assert (a.times.tolist(), a.ends.tolist(), a.labels.tolist()) == ([0], [10], [1])
     assert given.lines() == ["train:", "  4 labelled clips of 2 recordings: x 50%, y 50%"]
 
 
@@ -131,8 +131,8 @@ def test_seconds_of_image_folders_follow_their_numbers(tmp_path: Path) -> None:
     folder = replace(recording(tmp_path / "a"), reader="frames", fps=1.0, first=8.0, frames=10)
     text = "path,label,start,end\na,x,9,12\na,y,,18\n"
     (track,) = labelled(tmp_path, text, recordings=[folder]).tracks["train"]
-    assert track.times.tolist() == [0, 1] and track.until is not None
-    assert track.until.tolist() == [10, 4]
+    assert track.times.tolist() == [0, 1] and track.ends is not None
+    assert track.ends.tolist() == [10, 4]
     with pytest.raises(LabelError, match=r"the clip is from 2 to 9 s, but .* is from 8 to 18 s"):
         labelled(tmp_path, text + "a,x,2,9\n", recordings=[folder])
 
@@ -206,7 +206,7 @@ def test_crops_of_real_gestures(tmp_path: Path) -> None:
     """The second half of each gesture for test, the first one to train on."""
     paths = sorted(VIDEOS.glob("*.mkv"))
     whole = written(tmp_path / "all.txt", "".join(f"{p} {p.stem.split('_')[-1]}\n" for p in paths))
-    opened = open_each(paths_of(read_clips(whole)), "pyav", 1.0, 60.0, show_progress)
+    opened = open_paths(paths_of(read_clips(whole)), "pyav", 1.0, 60.0, show_progress)
     assert len(opened.recordings) == 20 and not opened.failures
     halves: dict[str, list[str]] = {"train": ["path,label,start,end"], "test": []}
     halves["test"] = list(halves["train"])
@@ -227,5 +227,5 @@ def test_crops_of_real_gestures(tmp_path: Path) -> None:
         assert labels.tolist() == list(range(20))
         for track in given.tracks[part]:
             half = track.recording.seconds / 2
-            assert track.until is not None
-            assert track.times[0] == half * place and track.until[0] == half * (place + 1)
+            assert track.ends is not None
+            assert track.times[0] == half * place and track.ends[0] == half * (place + 1)

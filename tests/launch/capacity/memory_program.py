@@ -1,6 +1,6 @@
 """Steps of a real engine at ZeRO 0 to 3, whose living tensors are counted; run by its tests.
 
-    memory_program.py PRECISION BUCKETS
+    memory_program.py PRECISION BUCKETS OPTIMIZER
 
 Prints, by stage, the most bytes that are alive at once, and the model's values. BUCKETS: into how
 many the gradients are split.
@@ -17,9 +17,10 @@ import torch
 
 import launch.training.deepspeed_config
 from launch.capacity.model_memory import LiveBytes
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
+from launch.training.optimizer import OPTIMIZERS
 
 STEPS, WIDTH, LAYERS, ACCUMULATION = 2, 512, 40, 2
 
@@ -30,7 +31,7 @@ def peak(stage: int, precision: str, processes) -> int:
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=1.0)
     with LiveBytes() as live:
         model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)))
-        engine = Engine(model, batch, OptimizerConfig(), config, processes)
+        engine = Engine(model, batch, OPTIMIZERS[sys.argv[3]](), config, processes)
         for _ in range(STEPS * ACCUMULATION):
             clip = torch.randn(1, WIDTH, dtype=next(engine.model.parameters()).dtype)
             engine.backward((engine.forward(clip) - clip).float().square().mean())

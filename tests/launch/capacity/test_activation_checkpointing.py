@@ -1,4 +1,4 @@
-"""When activations are made again: where they would not fit."""
+"""Activations are recomputed where they do not fit in memory."""
 
 from collections.abc import Iterator
 
@@ -11,6 +11,7 @@ from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import CPU_PROGRAM
 from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import Processes
+from launch.training.optimizer import AdamWConfig
 
 CLIP = 100 * 2**20  # bytes of activations
 
@@ -33,22 +34,25 @@ def test_auto_recomputes_what_does_not_fit(
 ) -> None:
     room = (CPU_PROGRAM + 6 * CLIP) / 0.95
     monkeypatch.setattr(
-        launch.capacity.activation_checkpointing, "memory_of", lambda processes: room
+        launch.capacity.activation_checkpointing, "available_memory", lambda processes: room
     )
     batch, said = BatchConfig(8, micro_batch), []
     engine = EngineConfig(zero_stage=0, activation_checkpointing="auto")
-    assert use_activation_checkpointing(engine, batch, alone, count, said.append) is expected
+    optimizer = AdamWConfig()
+    chosen = use_activation_checkpointing(engine, optimizer, batch, alone, count, said.append)
+    assert chosen is expected
     (line,) = said
-    assert line.startswith(f"activations: {'recomputed' if expected else 'kept'}, a step needs")
+    assert line.startswith(f"activations: {'recomputed' if expected else 'stored'}; storing")
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_what_is_asked_for_is_not_counted(asked: bool) -> None:
+@pytest.mark.parametrize("value", [True, False])
+def test_an_explicit_value_is_taken_without_counting(value: bool) -> None:
     def never(precision: str, on_gpu: bool) -> ModelMemory:
         raise AssertionError
 
-    engine = EngineConfig(activation_checkpointing=asked)
-    assert use_activation_checkpointing(engine, BatchConfig(), Processes(), never, print) is asked
+    engine, batch = EngineConfig(activation_checkpointing=value), BatchConfig()
+    chosen = use_activation_checkpointing(engine, AdamWConfig(), batch, Processes(), never, print)
+    assert chosen is value
 
 
 def test_processes_of_a_machine_share_its_memory() -> None:

@@ -95,7 +95,7 @@ def test_a_ring_over_nodes_is_as_fast_as_all_adapters_of_a_node() -> None:
     links = Links(intra_node=450e9, inter_node=25e9, devices_per_node=8, bus_efficiency=0.5)
     assert links.bandwidth(8) == 225e9
     assert links.bandwidth(9) == 100e9
-    assert links._replace(between=100e9).bandwidth(512) == 225e9  # no faster than inside
+    assert links._replace(inter_node=100e9).bandwidth(512) == 225e9  # no faster than inside
 
 
 def test_time_is_hidden_at_stage_3_alone_and_never_more_than_computing() -> None:

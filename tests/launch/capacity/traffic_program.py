@@ -18,9 +18,10 @@ import torch
 import launch.training.engine
 from benchmarks.comm_trace import CountedCollectives
 from launch.capacity.comm_cost import RESIDENT_BELOW
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
+from launch.training.optimizer import AdamWConfig
 
 STEPS, WIDTH, CLIPS = 3, 360, 4
 
@@ -43,7 +44,7 @@ def counted(stage: int, precision: str, accumulation: int, processes) -> dict:
         global_batch_size=CLIPS * accumulation * processes.world_size, micro_batch_size=CLIPS
     )
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=1.0)
-    engine = Engine(model, batch, OptimizerConfig(), config, processes)
+    engine = Engine(model, batch, AdamWConfig(), config, processes)
     for _ in range(STEPS):
         with CountedCollectives(processes.world_size) as seen:
             for _ in range(accumulation):

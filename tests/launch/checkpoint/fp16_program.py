@@ -1,6 +1,6 @@
 """Trains a small network in fp16 at ZeRO stages 1 to 3, saves it and goes on with it.
 
-    fp16_program.py FOLDER
+    fp16_program.py FOLDER OPTIMIZER
 
 DeepSpeed refuses fp16 on a CPU, though its own and PyTorch's code run there; only that check is
 taken out. Prints a JSON object by stage: losses, what was skipped, and the state of the scaler.
@@ -18,9 +18,10 @@ import torch
 from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import find_checkpoint
-from launch.config import BatchConfig, CheckpointConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, CheckpointConfig, EngineConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
+from launch.training.optimizer import OPTIMIZERS
 
 CLIPS, OVERFLOWS, SAVED_AT, STEPS = 8, (2, 3), 4, 8
 
@@ -30,7 +31,7 @@ def build(stage: int, processes) -> Engine:
     model = torch.nn.Sequential(torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.Linear(70, 30))
     batch = BatchConfig(global_batch_size=CLIPS, micro_batch_size=CLIPS // processes.world_size)
     config = EngineConfig(zero_stage=stage, precision="fp16")
-    return Engine(model, batch, OptimizerConfig(), config, processes)
+    return Engine(model, batch, OPTIMIZERS[sys.argv[2]](), config, processes)
 
 
 def train(engine: Engine, processes, steps: range) -> list[tuple]:
@@ -41,7 +42,7 @@ def train(engine: Engine, processes, steps: range) -> list[tuple]:
         loss = (engine.forward(part).float() - part.float().roll(1, 1)).square().mean()
         # the scale makes the gradient too large for fp16, the loss is finite
         engine.backward(loss * 5000 if step in OVERFLOWS else loss)
-        engine.step(1e-2, 0.05)
+        engine.step(1e-2 if sys.argv[2] == "adamw" else 1e-3, 0.05)
         out.append((float(loss), bool(engine.skipped), engine.loss_scale))
     return out
 

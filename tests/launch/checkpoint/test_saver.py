@@ -21,7 +21,8 @@ from launch.checkpoint.store import (
 )
 from launch.config import CheckpointConfig
 from launch.distributed.process_group import Processes
-from launch.training.zero_shards import MOMENTS, WEIGHT, Fragment
+from launch.training.optimizer import AdamWConfig
+from launch.training.zero_shards import WEIGHT, Fragment
 from tests.conftest import fill
 
 ALONE = Processes()
@@ -39,13 +40,13 @@ def single(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def engine_with(value: float) -> SimpleNamespace:
     """What a Saver asks of an engine: fragments and a few numbers."""
-    tensors = {key: torch.full((6,), value) for key in (WEIGHT, *MOMENTS)}
+    tensors = {key: torch.full((6,), value) for key in (WEIGHT, *AdamWConfig.states)}
     fragment = Fragment("layer.weight", (2, 3), 0, tensors)
     return SimpleNamespace(
         fragments=lambda: [fragment],
-        owns_copies=False,
+        is_replicated=False,
         scalars=lambda: {"optimizer_steps": int(value)},
-        publish=lambda scalars: None,
+        load_scalars=lambda scalars: None,
     )
 
 

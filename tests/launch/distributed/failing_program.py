@@ -18,12 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import torch
 
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.distributed.watchdog import start_watchdog
 from launch.entrypoint import exit_process, run_program
 from launch.errors import ConfigError
 from launch.training.engine import Engine
+from launch.training.optimizer import AdamWConfig
 
 STEPS, FAILS_AT = 6, 3
 
@@ -59,7 +60,7 @@ def main() -> None:
     model = torch.nn.Linear(8, 8)
     batch = BatchConfig(global_batch_size=4 * processes.world_size, micro_batch_size=4)
     # before the watchdog: on a loaded machine the import of DeepSpeed alone takes SECONDS
-    engine = Engine(model, batch, OptimizerConfig(), limits, processes)
+    engine = Engine(model, batch, AdamWConfig(), limits, processes)
     with start_watchdog(processes, limits) as watchdog:
         for step in range(STEPS):
             watchdog.set_status(f"step {step}, waiting for data")

@@ -82,26 +82,26 @@ def test_loading_draws_nothing_that_training_would_draw(workers: int) -> None:
 
 class Clips(NamedTuple):
     clip: torch.Tensor
-    name: str
+    recordings: tuple[str, ...]
     failures: tuple[str, ...] = ()
 
 
 def test_on_a_cpu_batches_pass_as_they_are() -> None:
-    batches = [Clips(torch.full((2,), number), str(number)) for number in range(3)]
-    moved = list(to_device(iter(batches), torch.device("cpu"), ("clip",)))
-    assert all(there is batch for there, batch in zip(moved, batches, strict=True))
+    batches = [Clips(torch.full((2,), number), (str(number),)) for number in range(3)]
+    on_device = list(to_device(iter(batches), torch.device("cpu"), ("clip",)))
+    assert all(same is batch for same, batch in zip(on_device, batches, strict=True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="copies to a GPU need one")
 def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
     device = torch.device("cuda", 0)
     batches = [
-        Clips(torch.randint(0, 256, (8, 1 << 20), dtype=torch.uint8).pin_memory(), str(number))
+        Clips(torch.randint(0, 256, (8, 1 << 20), dtype=torch.uint8).pin_memory(), (str(number),))
         for number in range(20)
     ]
     busy, found = torch.randn(4096, 4096, device=device), []
     for batch in to_device(iter(batches), device, ("clip",)):
         busy = (busy @ busy).tanh()
-        found.append((batch.name, batch.clip.clone()))
-    for batch, (name, clip) in zip(batches, found, strict=True):
-        assert name == batch.name and torch.equal(clip.cpu(), batch.clip)
+        found.append((batch.recordings, batch.clip.clone()))
+    for batch, (recordings, clip) in zip(batches, found, strict=True):
+        assert recordings == batch.recordings and torch.equal(clip.cpu(), batch.clip)

@@ -14,13 +14,14 @@ PROGRAM = """
 import sys
 import torch
 from torch import nn
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.training.engine import Engine
+from launch.training.optimizer import AdamWConfig
 from launch.distributed.process_group import Processes, init_process_group
 
 init_process_group(Processes(), 60)
-batch, config = BatchConfig(clips=1, micro_batch=1), EngineConfig(zero_stage=int(sys.argv[1]))
-engine = Engine(nn.Linear(2, 2), batch, OptimizerConfig(), config, Processes())
+batch, config = BatchConfig(1, 1), EngineConfig(zero_stage=int(sys.argv[1]))
+engine = Engine(nn.Linear(2, 2), batch, AdamWConfig(), config, Processes())
 engine.backward(engine.forward(torch.ones(1, 2)).sum())
 engine.step(0.1, 0.0)
 print("torch._inductor.compile_fx" in sys.modules)

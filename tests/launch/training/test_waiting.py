@@ -22,17 +22,18 @@ def left_out(each: dict) -> bool:
     return (
         each["skipped"]
         and each["bad"] == 0
-        and each["steps"] == 4
+        and each["steps"] in (4, None)  # None: of an optimizer that counts none
         and each["well"]
         and each["good"] > 0
     )
 
 
+@pytest.mark.parametrize("kind", ["adamw", "lion"])
 @pytest.mark.parametrize(("stage", "precision"), QUIET)
 def test_a_step_never_waits_and_a_bad_one_changes_nothing(
-    together: Callable, stage: str, precision: str
+    together: Callable, stage: str, precision: str, kind: str
 ) -> None:
-    for each in found(together, stage, precision, world_size=1 + (stage == "2")):
+    for each in found(together, stage, precision, kind, world_size=1 + (stage == "2")):
         assert each["waits"] == [{}, {}, {}]
         assert each["norm"] > 0.01, "the gradient is not clipped"
         assert left_out(each)
@@ -42,6 +43,6 @@ def test_a_step_never_waits_and_a_bad_one_changes_nothing(
 def test_the_count_sees_where_deepspeed_waits(
     together: Callable, stage: str, precision: str
 ) -> None:
-    (each,) = found(together, stage, precision)
+    (each,) = found(together, stage, precision, "adamw")
     assert all(sum(waits.values()) > 0 for waits in each["waits"])
     assert left_out(each)

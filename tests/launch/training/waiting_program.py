@@ -1,6 +1,6 @@
 """Counts where the host would wait for a GPU in training steps; run by test_waiting.
 
-    waiting_program.py STAGE PRECISION
+    waiting_program.py STAGE PRECISION OPTIMIZER
 
 Prints a JSON object: the waits of each step, the weights' change by a bad step, and by a good one.
 """
@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import torch
 
-from launch.config import BatchConfig, EngineConfig, OptimizerConfig
+from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import detect_processes, init_process_group
 from launch.training.engine import Engine
+from launch.training.optimizer import OPTIMIZERS
 from tests.launch.training.waits import waits_of
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.Linear(70, 30))
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=0.01)
-    engine = Engine(model, BatchConfig(8, 4), OptimizerConfig(), config, processes)
+    engine = Engine(model, BatchConfig(8, 4), OPTIMIZERS[sys.argv[3]](), config, processes)
     dtype = next(engine.model.parameters()).dtype
     clips = torch.randn(4, 30, dtype=dtype)
 
@@ -45,7 +46,7 @@ def main() -> None:
     waits = [waits_of(step) for _ in range(3)]
     norm, before = engine.grad_norm, weights()
     step(math.inf)
-    skipped, after, steps = bool(engine.skipped), weights(), engine.scalars()["optimizer_steps"]
+    skipped, after, scalars = bool(engine.skipped), weights(), engine.scalars()
     step()
     print(
         json.dumps(
@@ -53,7 +54,7 @@ def main() -> None:
                 "waits": waits,
                 "norm": norm,
                 "skipped": skipped,
-                "steps": steps,
+                "steps": scalars.get("optimizer_steps"),
                 "bad": float((after - before).abs().max()),
                 "good": float((weights() - after).abs().max()),
                 "well": not bool(engine.skipped),

@@ -118,7 +118,7 @@ def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
     torch.save({"layer1.conv.weight": torch.ones(1)}, tmp_path / "resnet.pth")
-    with pytest.raises(CheckpointMismatch, match="no video or image transformer that is known"):
+    with pytest.raises(CheckpointMismatch, match="no video or image transformer of a known format"):
         read_autoencoder(tmp_path / "resnet.pth")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from launch.checkpoint.consolidate import consolidate
@@ -48,7 +48,7 @@ def written(
 
 def measured(path: Path, *of_decoder: int | str) -> InferredConfig:
     said = CheckpointOverrides(num_heads=3, num_frames=4, image_size=(64, 64))
-    found = find_source(path, said)
+    found = read_source(path, said)
     return infer_autoencoder_config(found, *autoencoder_of(found), DecoderOverrides(*of_decoder))
 
 
@@ -84,7 +84,7 @@ def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
 
 def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
     file = SEEDS / "public_mae_st_mae.safetensors"
-    encoder = find_source(file, CheckpointOverrides(4))
+    encoder = read_source(file, CheckpointOverrides(4))
     read = autoencoder_of(encoder)
     found = infer_autoencoder_config(encoder, *read, DecoderOverrides(4))
     assert found.target.kind == "standardised_pixels"
@@ -109,7 +109,7 @@ def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
 def test_a_consolidated_run_says_all_of_itself(finished: Path, tmp_path: Path) -> None:
     """Its decoder has two heads of 16, where a file of VideoMAE's would have one."""
     consolidate(finished, tmp_path / "whole.safetensors", None)
-    encoder = find_source(tmp_path / "whole.safetensors")
+    encoder = read_source(tmp_path / "whole.safetensors")
     found = infer_autoencoder_config(encoder, *autoencoder_of(encoder), DecoderOverrides())
     config = load_recipe(PretrainConfig, str(finished / "config.yaml"), (), finished)
     assert found == InferredConfig(config.encoder, config.decoder, config.target, ())

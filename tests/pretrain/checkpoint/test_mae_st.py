@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from encoder.checkpoint.native_format import load_strictly
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import read_autoencoder, write_autoencoder
@@ -28,7 +28,7 @@ DECODER = DecoderConfig(
 
 
 def model() -> MaskedAutoencoder:
-    built = MaskedAutoencoder(find_source(FILE, CheckpointOverrides(4)).config, DECODER)
+    built = MaskedAutoencoder(read_source(FILE, CheckpointOverrides(4)).config, DECODER)
     layout, tensors = read_autoencoder(FILE, CheckpointOverrides(4))
     assert layout == "mae_st"
     load_strictly(built, tensors, FILE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from video.check.black_frozen_motion import MOST_KEPT, Thumbnails
+from video.check.black_frozen_motion import MAX_STORED, Thumbnails
 
 
 def looks(pictures: list[np.ndarray]) -> Thumbnails:
@@ -53,4 +53,4 @@ def test_motion_is_told_by_part() -> None:
 
 def test_memory_does_not_grow_with_length() -> None:
     seen = looks([np.zeros((2, 2, 3), np.uint8)] * 10_000)
-    assert MOST_KEPT // 2 <= len(seen.kept) <= MOST_KEPT
+    assert MAX_STORED // 2 <= len(seen.stored) <= MAX_STORED

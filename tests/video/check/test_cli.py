@@ -10,17 +10,17 @@ import pytest
 from tests.video.conftest import number_of, numbered_frame, write, write_sound
 from tests.video.readers.test_image_readers import folder_of
 from tests.video.readers.test_pyav_reader import REAL, VIDEOS
-from video.check.examine import Examined, examine
+from video.check.examine import ExaminedRecording, examine
 from video.cli import main
 from video.manifest import read_manifest
-from video.readers import read_frames
+from video.readers.random_access import read_frames
 
 
-def examined(path: Path | str, reader: str = "pyav") -> Examined:
+def examined(path: Path | str, reader: str = "pyav") -> ExaminedRecording:
     return examine(str(path), reader, 1.0, lambda _: None)
 
 
-def kinds(found: Examined) -> dict[str, str]:
+def kinds(found: ExaminedRecording) -> dict[str, str]:
     return {problem.kind: problem.detail for problem in found.problems}
 
 

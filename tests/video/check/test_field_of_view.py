@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from video.check.field_of_view import estimate_view, inside_of
+from video.check.field_of_view import estimate_view, rasterize
 from video.recording import FieldOfView
 
 ROWS, COLUMNS = 72, 128
@@ -13,7 +13,7 @@ def frames(
     view: FieldOfView | None, rng: np.random.Generator, clock: bool = False
 ) -> list[np.ndarray]:
     """Dim scenes that light up here and there, noise everywhere, and a clock in a corner."""
-    inside = np.ones((ROWS, COLUMNS), bool) if view is None else inside_of(view, ROWS, COLUMNS)
+    inside = np.ones((ROWS, COLUMNS), bool) if view is None else rasterize(view, ROWS, COLUMNS)
     y, x = np.mgrid[:ROWS, :COLUMNS]
     made = []
     for _ in range(60):
@@ -43,7 +43,7 @@ def test_the_shape_is_found(view: FieldOfView, clock: bool) -> None:
     found = estimate_view(frames(view, np.random.default_rng(0), clock))
     assert found is not None
     assert found.kind == view.kind
-    expected, got = inside_of(view, ROWS, COLUMNS), inside_of(found, ROWS, COLUMNS)
+    expected, got = rasterize(view, ROWS, COLUMNS), rasterize(found, ROWS, COLUMNS)
     assert (expected & got).sum() / (expected | got).sum() > 0.97
 
 

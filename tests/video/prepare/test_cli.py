@@ -19,9 +19,9 @@ from tests.video.readers.test_image_readers import folder_of
 from video.cli import main
 from video.manifest import read_manifest, write_manifest
 from video.open_source import open_source
-from video.readers import read_frames
 from video.readers.probe import probe
-from video.readers.sequential import Whole
+from video.readers.random_access import read_frames
+from video.readers.sequential import SequentialDecoder
 from video.recording import FieldOfView, Recording
 
 FORMS = ("jpeg", "h264")
@@ -99,7 +99,7 @@ def test_what_is_left_out_is_in_no_frame(videos: Path, tmp_path: Path, form: str
     assert north.frames == 150
     assert north.holes == ((0.0, 1.0), (4.0, 5.0))
     assert numbers(north, [1.0, 3.96, 5.0, 7.96]) == [25, 99, 125, 199]
-    shown = [number_of(frame.picture(48, 64)) for frame in Whole(north)]
+    shown = [number_of(frame.pixels(48, 64)) for frame in SequentialDecoder(north)]
     assert shown == [*range(25, 100), *range(125, 200)]
     assert south.seconds == pytest.approx(7.0)
     text = (tmp_path / "out/report.txt").read_text()

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.video.conftest import made_up, number_of, numbered_frame
-from video.readers import read_frames
-from video.readers.frame_folder import kept_listing
-from video.readers.jpeg_pack import opened, write_pack
+from video.readers.frame_folder import cached_listing
+from video.readers.jpeg_pack import open_pack, write_pack
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import Recording, UnreadableVideo
 
 REAL_FOLDERS = sorted(
@@ -30,7 +30,7 @@ def folder_of(folder: Path, numbers: list[int], name: str = "img_{:05}.jpg") -> 
     for number in numbers:
         kind = "PNG" if name.endswith("png") else "JPEG"
         (folder / name.format(number)).write_bytes(picture(number, kind))
-    kept_listing.cache_clear()
+    cached_listing.cache_clear()
     return str(folder)
 
 
@@ -100,15 +100,15 @@ def test_a_pack_is_read_by_time(pack: Recording) -> None:
     wanted = [0.0, 0.16, 3.959, 3.96, 4.1, 13.99, 14.0, 14.04, 17.96]
     assert numbers(pack, wanted) == [0, 4, 99, 99, 99, 100, 100, 101, 199]
     assert read_frames(pack, [1.0], 24, 30).shape == (1, 24, 30, 3)
-    with opened(pack.path) as prepared:
+    with open_pack(pack.path) as prepared:
         assert prepared.times(98, 101).tolist() == [98 / 25, 99 / 25, 14.0]
 
 
 def test_a_damaged_pack_is_named(pack: Recording) -> None:
     file = Path(pack.path)
     whole = file.read_bytes()
-    with opened(pack.path) as prepared:
-        begin = whole.index(prepared.pictures_of([50])[50])
+    with open_pack(pack.path) as prepared:
+        begin = whole.index(prepared.read_images([50])[50])
     file.write_bytes(whole[: begin + 100] + b"\x00\x01" + whole[begin + 102 :])
     assert numbers(pack, [49 / 25, 51 / 25]) == [49, 51]
     with pytest.raises(UnreadableVideo, match="picture 50 is damaged; prepare it again"):
@@ -125,8 +125,8 @@ def test_a_damaged_pack_is_named(pack: Recording) -> None:
 def test_a_pack_never_trusts_an_offset(pack: Recording) -> None:
     file = Path(pack.path)
     whole = bytearray(file.read_bytes())
-    with opened(pack.path) as prepared:
-        offsets = prepared.begin + 8 * prepared.pictures
+    with open_pack(pack.path) as prepared:
+        offsets = prepared.begin + 8 * prepared.images
     whole[offsets + 8 : offsets + 16] = (2**62).to_bytes(8, "little")
     file.write_bytes(whole)
     for time in (0.0, 0.04):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tests.video.conftest import number_of, write, write_sound
-from video.discover import SUFFIXES
-from video.readers import read_frames
+from video.discover import VIDEO_SUFFIXES
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import Recording, UnreadableVideo
 
 VIDEOS = Path(__file__).parents[3] / "../shared/videos"
-REAL = sorted(p for p in VIDEOS.rglob("*") if p.suffix in SUFFIXES)
+REAL = sorted(p for p in VIDEOS.rglob("*") if p.suffix in VIDEO_SUFFIXES)
 
 
 def numbers(recording: Recording, times: list[float]) -> list[int]:

@@ -9,14 +9,15 @@ import pytest
 import video.readers.verify as verify
 from tests.video.conftest import number_of, write
 from tests.video.readers.test_pyav_reader import REAL, VIDEOS
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
+from video.readers.registry import READERS
 from video.recording import Recording, UnreadableVideo
 
 
 def chosen(recording: Recording, preferred: str, places: int = 6) -> Recording:
     groups = verify.draw_times(recording, places, np.random.default_rng(0))
-    truth = verify.decoded_before(recording)
+    truth = verify.sequential_truth(recording)
     return verify.choose_reader(recording, preferred, groups, truth, lambda _: None)
 
 
@@ -69,7 +70,8 @@ def test_a_reader_that_fails_is_not_taken_and_without_any_the_file_is_refused(
         return frames if recording.reader in right else frames ^ 1
 
     monkeypatch.setattr(verify, "read_frames", read)
-    monkeypatch.setattr(verify, "COLOURS", 0.5)
+    strict = replace(READERS["decord"], max_difference=0.5)
+    monkeypatch.setitem(READERS, "decord", strict)
     assert chosen(probe(str(steady)), "pyav").reader == "sequential"
     right.clear()
     with pytest.raises(UnreadableVideo, match=r"no reader reads it rightly .pyav: returns altered"):

@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 
 from video.config import Sampling
-from video.readers import read_frames
 from video.readers.probe import probe
+from video.readers.random_access import read_frames
 from video.recording import UnreadableVideo
 from video.synthetic import synthesize
 from video.visualize.contact_sheet import SIDE, draw_sheet, stack_sheets
 from video.visualize.film import write_film
-from video.visualize.select_clips import ClipChoice, NoSuchClip, find_chosen, names_of, read_clips
-from video.visualize.strips import Strip, line_of_text, to_bytes
+from video.visualize.select_clips import (
+    ClipSelection,
+    NoSuchClip,
+    read_selected_clips,
+    select_recordings,
+    unique_names,
+)
+from video.visualize.strips import Strip, draw_text, to_uint8
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +35,15 @@ def strip(caption: str, *grey: int) -> Strip:
     return Strip(caption, frames)
 
 
-def choice(*sources: Path, **other: object) -> ClipChoice:
+def choice(*sources: Path, **other: object) -> ClipSelection:
     values = {"recordings": None, "at": None, "seed": 0, "folder_fps": 1.0, **other}
-    return ClipChoice(sources, **values)  # type: ignore[arg-type]
+    return ClipSelection(sources, **values)  # type: ignore[arg-type]
 
 
 def test_one_scale_holds_for_every_frame() -> None:
     pixels = np.array([0.0, 0.25, 1.0, -3.0, 9.0]).reshape(5, 1, 1, 1) * np.ones((1, 2, 2, 3))
-    assert to_bytes(pixels)[:, 0, 0, 0].tolist() == [0, 64, 255, 0, 255]
-    assert to_bytes(np.array([[[[0.2, 0.4]]]])).tolist() == [[[[77, 77, 77]]]]
+    assert to_uint8(pixels)[:, 0, 0, 0].tolist() == [0, 64, 255, 0, 255]
+    assert to_uint8(np.array([[[[0.2, 0.4]]]])).tolist() == [[[[77, 77, 77]]]]
 
 
 def test_a_sheet_has_a_column_a_frame_and_a_row_a_strip() -> None:
@@ -53,7 +59,7 @@ def test_a_sheet_has_a_column_a_frame_and_a_row_a_strip() -> None:
 
 
 def test_long_captions_go_on_in_a_further_line() -> None:
-    short, long = line_of_text("a b", 200), line_of_text("many words " * 10, 200)
+    short, long = draw_text("a b", 200), draw_text("many words " * 10, 200)
     assert long.shape[0] > short.shape[0] and long.shape[1] == short.shape[1] == 200
     assert (long[short.shape[0] :] < 255).any()
 
@@ -71,8 +77,8 @@ def test_a_film_shows_strips_side_by_side_at_the_pace_of_the_clip(tmp_path: Path
 def test_clips_are_chosen_by_the_seed(folder: Path) -> None:
     def times(seed: int) -> list[tuple[str, tuple[float, ...]]]:
         asked = choice(folder, recordings=2, seed=seed)
-        found = find_chosen(asked).recordings
-        shown = read_clips(found, asked, Sampling(frame_rate=5), 4, (32, 48))
+        found = select_recordings(asked).recordings
+        shown = read_selected_clips(found, asked, Sampling(frame_rate=5), 4, (32, 48))
         return [(each.name, each.times) for each in shown]
 
     assert times(1) == times(1) and len(times(1)) == 2
@@ -81,32 +87,32 @@ def test_clips_are_chosen_by_the_seed(folder: Path) -> None:
 
 def test_a_clip_begins_where_it_is_told_to(folder: Path) -> None:
     asked = choice(folder / "operation02.mp4", at=1.0)
-    found = find_chosen(asked).recordings
-    (shown,) = read_clips(found, asked, Sampling(frame_rate=5), 4, (48, 72))
+    found = select_recordings(asked).recordings
+    (shown,) = read_selected_clips(found, asked, Sampling(frame_rate=5), 4, (48, 72))
     assert shown.times == pytest.approx([1.0, 1.2, 1.4, 1.6]) and shown.name == "operation02"
     direct = read_frames(found[0], list(shown.times), 48, 64)
     assert shown.clip.shape == (4, 48, 72, 3)
-    (squeezed,) = read_clips(found, asked, Sampling(frame_rate=5), 4, (48, 64))
+    (squeezed,) = read_selected_clips(found, asked, Sampling(frame_rate=5), 4, (48, 64))
     assert np.array_equal(squeezed.clip.numpy(), direct)
 
 
 def test_what_is_not_there_is_told_with_the_cure(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NoSuchClip, match="--recordings 9: there are 3; give fewer"):
-        find_chosen(choice(folder, recordings=9))
+        select_recordings(choice(folder, recordings=9))
     with pytest.raises(NoSuchClip, match="no such file"):
-        find_chosen(choice(tmp_path / "none.mp4"))
-    found = find_chosen(choice(folder / "operation01.mp4")).recordings
+        select_recordings(choice(tmp_path / "none.mp4"))
+    found = select_recordings(choice(folder / "operation01.mp4")).recordings
     with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s, give 0 to 3.\d\d"):
-        list(read_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
+        list(read_selected_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
     with pytest.raises(NoSuchClip, match=r"it is 4.00 s, a clip is 16.*higher --frame-rate"):
-        list(read_clips(found, choice(), Sampling(frame_rate=0.5), 9, (32, 32)))
+        list(read_selected_clips(found, choice(), Sampling(frame_rate=0.5), 9, (32, 32)))
 
 
 def test_names_are_distinct_and_the_first_keeps_its_own(folder: Path) -> None:
-    (one,) = find_chosen(choice(folder / "operation01.mp4")).recordings
+    (one,) = select_recordings(choice(folder / "operation01.mp4")).recordings
     paths = [f"/{i}/{stem}.mp4" for i, stem in enumerate(["a", "b", "a", "a_2", "a"])]
-    named = names_of([replace(one, path=path) for path in paths])
-    assert named == ["a", "b", "a_3", "a_2", "a_4"] and names_of([]) == []
+    named = unique_names([replace(one, path=path) for path in paths])
+    assert named == ["a", "b", "a_3", "a_2", "a_4"] and unique_names([]) == []
 
 
 def test_of_several_those_without_room_are_left_out_and_told(
@@ -114,8 +120,8 @@ def test_of_several_those_without_room_are_left_out_and_told(
 ) -> None:
     synthesize(tmp_path, 1, 1.0, 48, seed=0)
     asked = choice(folder / "operation02.mp4", tmp_path)
-    found = find_chosen(asked).recordings
-    shown = list(read_clips(found, asked, Sampling(frame_rate=5), 8, (32, 32)))
+    found = select_recordings(asked).recordings
+    shown = list(read_selected_clips(found, asked, Sampling(frame_rate=5), 8, (32, 32)))
     assert [each.name for each in shown] == ["operation02"]
     assert f"left out: {tmp_path}/operation01.mp4: it is 1.00 s" in capsys.readouterr().out
 
@@ -131,8 +137,8 @@ def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes((folder / "operation01.mp4").read_bytes()[:3000])
     with pytest.raises(UnreadableVideo, match=r"broken\.mp4"):
-        find_chosen(choice(broken))
+        select_recordings(choice(broken))
     (tmp_path / "good.mp4").write_bytes((folder / "operation01.mp4").read_bytes())
-    found = find_chosen(choice(tmp_path))
+    found = select_recordings(choice(tmp_path))
     assert [Path(each.path).name for each in found.recordings] == ["good.mp4"]
     assert [Path(each.path).name for each in found.failures] == ["broken.mp4"]
