@@ -61,7 +61,7 @@ def split_of(folder: Path, text: str) -> str:
             "batch.micro_batch_size 8 is not a multiple of data.clips_per_read",
         ),
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
-        ("data.augmentation.scale=[1, 0.5]", "the first number is the smallest"),
+        ("data.augmentation.scale=[1, 0.5]", "the first number is the larger one"),
         ("head_init.label_space=space.yaml", "head_init: needs the head of backbone.weights"),
         ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either dataset, or datasets"),
     ],
@@ -206,10 +206,10 @@ def test_predictions_of_several_files(tmp_path: Path, capsys) -> None:
 
 
 def test_scores_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    held = predictions(("x", "y"), "one")
-    held.scores[1, 0] = np.nan
+    invalid = predictions(("x", "y"), "one")
+    invalid.scores[1, 0] = np.nan
     with pytest.raises(PredictionsError, match=r"scores of row 1 is not finite"):
-        save_predictions(tmp_path / "p.npz", held)
+        save_predictions(tmp_path / "p.npz", invalid)
     assert not list(tmp_path.iterdir())
     with pytest.raises(PredictionsError, match="cannot be read"):
         load_predictions(tmp_path / "p.npz")

@@ -30,9 +30,9 @@ ROOT = Path(__file__).parents[3]
 )
 def test_valid_notations_run_in_timm(notation: str) -> None:
     assert ClipAugmentation(rand_augment=notation).rand_augment == notation
-    picture = np.random.default_rng(0).integers(0, 256, (1, 30, 40, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1, 30, 40, 3), dtype=np.uint8)
     for seed in range(8):
-        rand_augment(torch.from_numpy(picture), notation, seed, (0.5, 0.5, 0.5))
+        rand_augment(torch.from_numpy(image), notation, seed, (0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(

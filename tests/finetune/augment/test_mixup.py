@@ -59,9 +59,9 @@ def test_mixup_is_linear_with_its_coefficient_in_the_target() -> None:
 
 @pytest.mark.parametrize("pair", range(12))
 def test_cutmix_pastes_one_box_into_all_frames_and_counts_its_area(pair: int) -> None:
-    pictures = torch.zeros(2, *SHAPE, dtype=torch.uint8)
-    pictures[1] = 255
-    found, targets = mixup(pictures, LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))
+    images = torch.zeros(2, *SHAPE, dtype=torch.uint8)
+    images[1] = 255
+    found, targets = mixup(images, LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))
     pasted = found[0]
     assert set(pasted.unique().tolist()) <= {0.0, 1.0}
     assert (pasted == pasted[:1, :, :, :1]).all()

@@ -60,10 +60,10 @@ def test_a_crop_is_inside_the_frame_and_its_bounds(
 
 @pytest.mark.parametrize(("height", "width"), [(240, 427), (300, 300), (150, 90), (40, 400)])
 def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
-    augmentation, picture = ClipAugmentation(), torch.empty(3, height, width)
+    augmentation, image = ClipAugmentation(), torch.empty(3, height, width)
     area, ratio = list(augmentation.scale), list(augmentation.ratio)
 
-    def figures(draw: Callable[[], tuple[int, int, int, int]]) -> np.ndarray:
+    def statistics(draw: Callable[[], tuple[int, int, int, int]]) -> np.ndarray:
         top, left, h, w = np.array([draw() for _ in range(5000)]).T.astype(float)
         centre, middle = (top + h / 2) / height, (left + w / 2) / width
         of_each = np.stack([h * w / (height * width), np.log(w / h), centre, middle])
@@ -71,8 +71,8 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
 
     rng = np.random.default_rng(0)
     with seeded_globals(0):
-        expected = figures(lambda: RandomResizedCrop.get_params(picture, area, ratio))
-    found = figures(lambda: draw_resized_crop(augmentation, height, width, rng))
+        expected = statistics(lambda: RandomResizedCrop.get_params(image, area, ratio))
+    found = statistics(lambda: draw_resized_crop(augmentation, height, width, rng))
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
@@ -129,9 +129,9 @@ def test_plain_augmentation_is_a_crop_and_a_flip_of_half_the_clips() -> None:
     assert 70 < mirrored < 130
 
 
-def posterized(picture: Image.Image, bits: int) -> Image.Image:
+def posterized(image: Image.Image, bits: int) -> Image.Image:
     """As in Pillow, but also for 0 bits, which its newer releases refuse."""
-    return picture.point([value & ~(2 ** (8 - bits) - 1) for value in range(256)] * 3)
+    return image.point([value & ~(2 ** (8 - bits) - 1) for value in range(256)] * 3)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_rand_augment_is_timms(word: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_erasing_is_timms_on_normalised_pixels_with_frames_as_channels() -> None:
     frames, mean, std = clip(), torch.tensor(MEAN), torch.tensor(STD)
     for seed in range(20):
-        pictures = rearrange((frames / 255 - mean) / std, "t h w c -> (t c) h w").contiguous()
+        images = rearrange((frames / 255 - mean) / std, "t h w c -> (t c) h w").contiguous()
         with seeded_globals(0):
             random.seed(seed)
             torch.manual_seed(seed)
-            RandomErasing(probability=1.0, mode="pixel", device="cpu")(pictures)
-        back = rearrange(pictures, "(t c) h w -> t h w c", c=3) * std + mean
+            RandomErasing(probability=1.0, mode="pixel", device="cpu")(images)
+        back = rearrange(images, "(t c) h w -> t h w c", c=3) * std + mean
         expected = (back * 255).clamp(0, 255).round().byte()
         assert torch.equal(erase_box(frames, seed, MEAN, STD), expected)
 

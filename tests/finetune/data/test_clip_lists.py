@@ -75,7 +75,7 @@ def test_class_folders_of_one_part_and_of_several(tmp_path: Path) -> None:
     ]
     files(tmp_path / "all", "train/sew/a.mp4", "train/cut/b.mp4", "val/sew/c.mp4")
     parts = read_parts(tmp_path / "all")
-    assert [(part, each.label) for part, held in parts.items() for each in held] == [
+    assert [(part, each.label) for part, clips in parts.items() for each in clips] == [
         ("train", "cut"),
         ("train", "sew"),
         ("val", "sew"),
@@ -96,7 +96,7 @@ def test_parts_are_a_mapping_or_a_pattern(tmp_path: Path) -> None:
     ):
         parts = read_parts(clips)
         assert list(parts) == ["train", "test"]
-        assert all(Path(held[0].path).stem == part for part, held in parts.items())
+        assert all(Path(clips[0].path).stem == part for part, clips in parts.items())
     assert list(read_parts(tmp_path / "test.csv")) == ["train"]
     with pytest.raises(LabelError, match=r"\{part\}\.txt: no such list; tried .*train\.txt"):
         read_parts(tmp_path / "{part}.txt")

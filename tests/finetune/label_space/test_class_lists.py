@@ -126,10 +126,10 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
     whole, draw = FORMS[name].encode(), np.random.default_rng(len(name))
     refused = 0
     for _ in range(150):
-        held = bytearray(whole)
-        for place in draw.integers(0, len(held), draw.integers(1, 4)):
-            held[place] = int(draw.integers(0, 256))
-        damaged = bytes(held[: draw.integers(1, len(held) + 1)])
+        content = bytearray(whole)
+        for place in draw.integers(0, len(content), draw.integers(1, 4)):
+            content[place] = int(draw.integers(0, 256))
+        damaged = bytes(content[: draw.integers(1, len(content) + 1)])
         try:
             names = read_classes(written(tmp_path, damaged, name)).names
             assert names and all(names)

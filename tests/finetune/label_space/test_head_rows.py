@@ -47,8 +47,8 @@ def test_the_order_of_both_sides_is_free() -> None:
             order = draw.permutation(len(names))
             target = tuple(names[i] for i in order)
             found = rows_for(SPACE, trained, target, of).rows
-            wanted = [SPACE.classes[SPACE.sets[of][i]] for i in order]
-            assert [trained[row] for row in found] == wanted
+            expected = [SPACE.classes[SPACE.sets[of][i]] for i in order]
+            assert [trained[row] for row in found] == expected
             assert found.tolist() == rows_for(SPACE, trained, target).rows.tolist()
 
 

@@ -113,9 +113,9 @@ def test_a_truncated_or_damaged_space_is_refused_or_consistent(tmp_path: Path) -
         with pytest.raises(LabelSpaceError):
             read_label_space(path)
     for _ in range(300):
-        held = bytearray(whole)
-        held[int(draw.integers(0, len(held)))] = int(draw.integers(0, 256))
-        path.write_bytes(bytes(held))
+        content = bytearray(whole)
+        content[int(draw.integers(0, len(content)))] = int(draw.integers(0, 256))
+        path.write_bytes(bytes(content))
         try:
             space = read_label_space(path)
             assert [len(space.names[of]) for of in space.sets] == [2, 3]

@@ -34,10 +34,10 @@ def lists(folder: Path, sets: dict[str, list[str]]) -> dict[str, ClassList]:
 def merged(
     folder: Path, sets: dict[str, list[str]], synonyms: str = ""
 ) -> tuple[dict[str, ClassList], tuple[MergedClass, ...]]:
-    held = lists(folder, sets)
+    class_lists = lists(folder, sets)
     path = folder / "synonyms.yaml"
     path.write_text(synonyms)
-    return held, merge(held, read_synonyms(path, sets) if synonyms.strip() else None)
+    return class_lists, merge(class_lists, read_synonyms(path, sets) if synonyms.strip() else None)
 
 
 def by_names(sets: dict[str, ClassList], groups: tuple[MergedClass, ...]) -> set[frozenset[str]]:
@@ -96,8 +96,10 @@ def test_random_sets_merge_exactly_equal_normalised_names(tmp_path: Path) -> Non
         for of in "xyz":
             picked = draw.permutation(pool)[: draw.integers(1, len(pool))].tolist()
             sets[of] = list({normalised_name(name): name for name in picked}.values())
-        held, groups = merged(tmp_path, sets)
-        keys = [{normalised_name(name_of(held, m)) for m in group.members} for group in groups]
+        class_lists, groups = merged(tmp_path, sets)
+        keys = [
+            {normalised_name(name_of(class_lists, m)) for m in group.members} for group in groups
+        ]
         assert all(len(of) == 1 for of in keys)
         assert len(set.union(*keys)) == len(groups)
         assert all(
@@ -109,8 +111,8 @@ def test_random_sets_merge_exactly_equal_normalised_names(tmp_path: Path) -> Non
 
 def test_a_synonym_of_one_set_leaves_the_name_to_others(tmp_path: Path) -> None:
     sets = {"a": ["dissection", "closing"], "b": ["dissection", "calot dissection"]}
-    held, groups = merged(tmp_path, sets, 'calot dissection: ["a:dissection"]')
-    assert by_names(held, groups) == {
+    class_lists, groups = merged(tmp_path, sets, 'calot dissection: ["a:dissection"]')
+    assert by_names(class_lists, groups) == {
         frozenset({"a:dissection", "b:calot dissection"}),
         frozenset({"a:closing"}),
         frozenset({"b:dissection"}),
@@ -121,9 +123,9 @@ def test_a_synonym_of_one_set_leaves_the_name_to_others(tmp_path: Path) -> None:
 def test_distinct_classes_of_one_name_are_two_with_their_sets_in_the_name(tmp_path: Path) -> None:
     sets = {"a": ["prep"], "b": ["Prep", "end"], "c": ["PREP"]}
     synonyms = "distinct: [['a:prep', 'b:prep'], ['b:prep', 'c:prep']]"
-    held, groups = merged(tmp_path, sets, synonyms)
+    class_lists, groups = merged(tmp_path, sets, synonyms)
     assert [group.name for group in groups] == ["prep (a)", "Prep (b)", "end"]
-    assert by_names(held, groups) >= {frozenset({"a:prep", "c:PREP"}), frozenset({"b:Prep"})}
+    assert by_names(class_lists, groups) >= {frozenset({"a:prep", "c:PREP"}), frozenset({"b:Prep"})}
 
 
 def test_a_name_with_a_colon_is_a_name_unless_a_set_is_before_it(tmp_path: Path) -> None:
