@@ -51,9 +51,10 @@ before it starts anything. `--redo STAGE` archives this stage and all that depen
 `STAGE.old-1`: folder, log and record. Nothing is ever deleted. If a recipe is edited while the
 chain runs, the chain does not stop: later stages use what exists, with a warning.
 
-**Processes.** A stage runs in its own process group, which is killed if the chain is killed, even
-below the deepspeed launcher. The same command resumes it. The output of a stage goes to the
-terminal and to `STAGE.log`; while the disk is full, the last MiB waits in memory.
+**Processes.** A stage runs in its own process group. If the chain is killed, the whole group is
+killed, also below the deepspeed launcher; srun is asked to stop its tasks. The same command resumes
+the stage. Its output goes to the terminal and to `STAGE.log`; while the disk is full, up to 1 MiB
+of it waits in memory.
 
 **Exit status.** 0: all stages are complete. 75: a stage has saved and stopped after a signal, or
 the chain received the signal between two stages; the same command resumes. Otherwise it is the exit
