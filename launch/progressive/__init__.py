@@ -53,8 +53,8 @@ chain runs, the chain does not stop: later stages use what exists, with a warnin
 
 **Processes.** A stage runs in its own process group. If the chain is killed, the whole group is
 killed, also below the deepspeed launcher; srun is asked to stop its tasks. The same command resumes
-the stage. Its output goes to the terminal and to `STAGE.log`; while the disk is full, up to 1 MiB
-of it waits in memory.
+the stage. Its output goes to the terminal and to `STAGE.log`. While the disk is full, up to 1 MiB
+of it waits in memory; while the terminal is stopped (Ctrl-S), a stage that prints much waits too.
 
 **Exit status.** 0: all stages are complete. 75: a stage has saved and stopped after a signal, or
 the chain received the signal between two stages; the same command resumes. Otherwise it is the exit

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, free_port
 
+HANG_SECONDS = 900  # only against a test that never ends: machines may be slow
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIGURATION = """
 ClusterName=test
@@ -103,7 +104,7 @@ class Cluster:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -113,12 +114,12 @@ class Cluster:
         words = self.run("scontrol", "-o", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def wait_for_state(self, job: str, *states: str, seconds: float = 120) -> dict[str, str]:
-        self.wait_for(lambda: self.state(job)["JobState"] in states, seconds)
+    def wait_for_state(self, job: str, *states: str) -> dict[str, str]:
+        self.wait_for(lambda: self.state(job)["JobState"] in states)
         return self.state(job)
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> None:
-        ends = time.monotonic() + seconds
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        ends = time.monotonic() + HANG_SECONDS
         while not condition():
             if time.monotonic() > ends:
                 logs = [self.run("squeue"), *map(_tail, sorted(self.folder.glob("*.out")))]
@@ -136,7 +137,7 @@ def options(folder: Path, *more: str) -> Sequence[str]:
         "--nodes=2",
         "--ntasks-per-node=1",
         "--cpus-per-task=1",
-        "--time=10",
+        "--time=60",
         f"--output={folder}/%j.out",
         *more,
     )

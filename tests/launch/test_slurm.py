@@ -39,10 +39,10 @@ def test_a_preempted_job_is_requeued_and_resumes_exactly(
     run = tmp_path / "run"
     command = words(operations, run, *LONGER)
     job = cluster.run("sbatch", "--parsable", *options(tmp_path), *PRETRAIN, *command)
-    cluster.wait_for((run / "checkpoints/step-0000010").is_dir, 120)
+    cluster.wait_for((run / "checkpoints/step-0000010").is_dir)
     urgent = ("--partition=urgent", "--nodes=2", "--ntasks=2", "--cpus-per-task=2")
     cluster.run("sbatch", *urgent, f"--output={tmp_path}/urgent.out", "--wrap", "sleep 2")
-    state = cluster.wait_for_state(job, "COMPLETED", "FAILED", seconds=180)
+    state = cluster.wait_for_state(job, "COMPLETED", "FAILED")
     output = (tmp_path / f"{job}.out").read_text()
     assert state["JobState"] == "COMPLETED", output
     assert state["Restarts"] == "1"
@@ -60,9 +60,9 @@ def test_a_cancelled_job_is_not_requeued(
     run = tmp_path / "run"
     command = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
     job = cluster.run("sbatch", "--parsable", *options(tmp_path), *PRETRAIN, *command)
-    cluster.wait_for((run / "checkpoints/step-0000010").is_dir, 120)
+    cluster.wait_for((run / "checkpoints/step-0000010").is_dir)
     cluster.run("scancel", job)
-    state = cluster.wait_for_state(job, "CANCELLED", "PENDING", "RUNNING", seconds=60)
-    cluster.wait_for(lambda: not cluster.run("squeue", "-h", "-j", job), 60)
+    state = cluster.wait_for_state(job, "CANCELLED", "PENDING", "RUNNING")
+    cluster.wait_for(lambda: not cluster.run("squeue", "-h", "-j", job))
     assert cluster.state(job)["JobState"] == "CANCELLED"
     assert state["Restarts"] == "0"

@@ -54,11 +54,11 @@ def test_a_chain_of_jobs_outlasts_a_preemption(
     again = submit(cluster, chain)
     assert again == {stage: f"is already job {jobs[stage]}" for stage in STAGES}
     assert f"afterok:{jobs['first']}" in cluster.state(jobs["second"])["Dependency"]
-    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir, 120)
+    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir)
     urgent = ("--partition=urgent", "--nodes=2", "--ntasks=2", "--cpus-per-task=2")
     cluster.run("sbatch", *urgent, f"--output={tmp_path}/urgent.out", "--wrap", "sleep 2")
     for stage in STAGES:
-        state = cluster.wait_for_state(jobs[stage], "COMPLETED", "FAILED", "CANCELLED", seconds=240)
+        state = cluster.wait_for_state(jobs[stage], "COMPLETED", "FAILED", "CANCELLED")
         output = (tmp_path / f"{jobs[stage]}.out").read_text()
         assert state["JobState"] == "COMPLETED", output
         assert state["Restarts"] == ("1" if stage == "first" else "0"), output
@@ -84,14 +84,14 @@ def test_a_failed_job_cancels_those_that_depend_on_it(
     chain = two_pretrainings(tmp_path / "chain.yaml", operations, batch=uneven)
     jobs = {stage: job_in(line) for stage, line in submit(cluster, chain).items()}
     assert cluster.wait_for_state(jobs["first"], "FAILED", "COMPLETED")["JobState"] == "FAILED"
-    cluster.wait_for(lambda: not cluster.run("squeue", "-h"), 60)
+    cluster.wait_for(lambda: not cluster.run("squeue", "-h"))
     assert cluster.state(jobs["third"])["JobState"] == "CANCELLED"
     output = (tmp_path / f"{jobs['first']}.out").read_text()
     assert "launch: first ended with exit status 2 after " in output
     text = chain.read_text().replace("clips: 9", "clips: 8")
     chain.write_text(text.replace("steps: 6", "steps: 2"))
     jobs = {stage: job_in(line) for stage, line in submit(cluster, chain).items()}
-    state = cluster.wait_for_state(jobs["third"], "COMPLETED", "FAILED", "CANCELLED", seconds=240)
+    state = cluster.wait_for_state(jobs["third"], "COMPLETED", "FAILED", "CANCELLED")
     assert state["JobState"] == "COMPLETED"
 
 
@@ -104,9 +104,9 @@ def test_a_cancelled_stage_is_submitted_again_and_resumes(
         tmp_path / "chain",
     )
     jobs = {stage: job_in(line) for stage, line in submit(cluster, chain).items()}
-    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir, 120)
+    cluster.wait_for((folder / "first/checkpoints/step-0000010").is_dir)
     cluster.run("scancel", jobs["first"])
-    cluster.wait_for(lambda: not cluster.run("squeue", "-h"), 60)
+    cluster.wait_for(lambda: not cluster.run("squeue", "-h"))
     assert cluster.state(jobs["first"])["JobState"] == "CANCELLED"
     assert cluster.state(jobs["first"])["Restarts"] == "0"
     output = (tmp_path / f"{jobs['first']}.out").read_text()
@@ -114,7 +114,7 @@ def test_a_cancelled_stage_is_submitted_again_and_resumes(
     steps = int(sorted(p.name for p in (folder / "first/checkpoints").iterdir())[-1].split("-")[1])
     chain.write_text(chain.read_text().replace("steps: 100000", f"steps: {steps + 10}"))
     jobs = {stage: job_in(line) for stage, line in submit(cluster, chain).items()}
-    cluster.wait_for_state(jobs["first"], "COMPLETED", "FAILED", seconds=120)
+    cluster.wait_for_state(jobs["first"], "COMPLETED", "FAILED")
     assert len(losses(folder / "first")) == steps + 10
     cluster.run("scancel", jobs["second"], jobs["third"])
 
@@ -134,7 +134,7 @@ def test_a_killed_chain_ends_its_job_step_and_resumes_in_the_same_allocation(
     folder, script = tmp_path / "chain", tmp_path / "job.sh"
     script.write_text(RUN_AND_KILL.format(command=shlex.join(command(chain)), folder=folder))
     job = cluster.run("sbatch", "--parsable", *options(tmp_path), str(script))
-    state = cluster.wait_for_state(job, "COMPLETED", "FAILED", seconds=240)
+    state = cluster.wait_for_state(job, "COMPLETED", "FAILED")
     output = (tmp_path / f"{job}.out").read_text()
     assert state["JobState"] == "COMPLETED", output
     assert "first resumes, it was killed; tasks of the job" in output

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from tests.launch.progressive.chains import (
+    HANG_SECONDS,
     chain_lines,
     command,
     record_of,
@@ -73,7 +74,7 @@ def test_a_chain_that_was_stopped_and_killed_equals_the_uninterrupted_one(
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(signal.SIGTERM)
-    out, err = started.communicate(timeout=60)
+    out, err = started.communicate(timeout=HANG_SECONDS)
     assert started.returncode == 75
     assert err.startswith("launch: first has saved and stopped after ") and err.count("\n") == 1
     assert "pretrain: stopped by SIGTERM after step " in out
@@ -181,7 +182,7 @@ def test_several_processes_of_a_stage_are_stopped_and_resume(
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(sent)
-    out, err = started.communicate(timeout=120)
+    out, err = started.communicate(timeout=HANG_SECONDS)
     assert started.returncode == 75, out + err
     assert f"pretrain: stopped by {sent.name} after step " in out
     assert "on: 2 processes (deepspeed)" in out

@@ -85,7 +85,7 @@ def browse(*options: str) -> str:
         [BROWSER, *quiet, "--host-resolver-rules=MAP * ~NOTFOUND", *options],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=900,
         check=True,
     )
     return done.stdout

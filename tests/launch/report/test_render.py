@@ -232,9 +232,9 @@ def test_a_long_log_makes_a_small_page_quickly(tmp_path: Path) -> None:
             log.write(
                 f'{{"step": {i}, "loss/train": {0.7 + noise}, "loss/constant_baseline": 0.9}}\n'
             )
-    began = time.perf_counter()
+    began = time.process_time()
     page = page_of(folder)
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < 30
     assert len(page) < 500_000
     longest = max(re.findall(r'd="([^"]*)"', page), key=len)
     assert 500 < longest.count("L") <= 1000
