@@ -1,4 +1,4 @@
-"""A read: deterministic, several crops of the same frames, unreadable clips replaced and reported."""
+"""Reads are deterministic; unreadable clips are replaced and reported."""
 
 from dataclasses import replace
 from pathlib import Path

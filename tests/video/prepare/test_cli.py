@@ -29,7 +29,7 @@ FORMS = ("jpeg", "h264")
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two recordings of one name in two folders, and one that begins late and has odd timestamps."""
+    """Two recordings with the same name in two folders, and one with irregular timestamps."""
     folder = tmp_path_factory.mktemp("raw")
     for name in ("north", "south"):
         (folder / name).mkdir()

@@ -102,7 +102,7 @@ def test_clips_that_do_not_exist_are_refused_with_the_cure(folder: Path, tmp_pat
     with pytest.raises(NoSuchClip, match="no such file"):
         select_recordings(choice(tmp_path / "none.mp4"))
     found = select_recordings(choice(folder / "operation01.mp4")).recordings
-    with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s, give 0 to 3.\d\d"):
+    with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s; give 0 to 3.\d\d"):
         list(read_selected_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
     with pytest.raises(
         NoSuchClip,
