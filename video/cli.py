@@ -86,9 +86,7 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
         help="jpeg: 1 to 95, higher is better (85); h264: crf 51 to 1, lower is better (23)",
     )
     command.add_argument(
-        "--crop-view",
-        action="store_true",
-        help="crop to the bounding box of the field of view (see check)",
+        "--crop-view", action="store_true", help="crop to the field of view's box (see check)"
     )
     command.add_argument(
         "--leave-out", type=Path, help="CSV file of spans to leave out: path,begin,end"
@@ -143,10 +141,7 @@ def _add_common_options(command: argparse.ArgumentParser) -> None:
         help="frames per second of folders of images (%(default)s)",
     )
     command.add_argument(
-        "--processes",
-        type=at_least(0, int),
-        default=0,
-        help="number of parallel processes; 0: one per core (%(default)s)",
+        "--processes", type=at_least(0, int), default=0, help="in parallel; 0: one per core"
     )
     command.add_argument(
         "--time-limit",

@@ -102,7 +102,7 @@ def read_manifest(file: Path) -> list[Recording]:
 
 
 def recording_from(row: Mapping[str, str | None], location: str) -> Recording:
-    """What `row_of` gave. Raises ManifestError, which names the place."""
+    """The inverse of `row_from`. Raises ManifestError, which names the location."""
     given = {name: row[name] for name in COLUMNS if row.get(name)}
     try:
         return ROW.validate_python(given)

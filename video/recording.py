@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from video.readers.registry import READERS, ReaderName
 
 IDENTITY = ("path", "content", "original", "original_content")
-Span = tuple[float, float]  # from and until, in seconds from the recording's time 0
+Span = tuple[float, float]  # begin and end, in seconds from the recording's time 0
 
 
 class UnreadableVideo(ValueError):
@@ -133,18 +133,14 @@ class Recording:
     seconds: Positive  # from time 0 to the end of the last frame
     width: Count  # as displayed: upright, with square pixels
     height: Count
-    first: Annotated[
-        float, Field(allow_inf_nan=False)
-    ]  # timestamp of time 0 in the file, in seconds
+    first: Annotated[float, Field(allow_inf_nan=False)]  # timestamp of time 0 in the file, seconds
     # clockwise, in degrees, to turn frames upright
     rotation: Annotated[int, Field(ge=0, lt=360, multiple_of=90)] = 0
     holes: Spans = ()  # spans without frames
     black: Spans = ()  # black spans
     frozen: Spans = ()  # frozen spans, without even noise
     view: View | None = None  # field of view; None: the whole frame, or unknown
-    motion: Annotated[str, Field(pattern=r"^[0-9]*$")] = (
-        ""  # a digit of motion for each of equal parts
-    )
+    motion: Annotated[str, Field(pattern=r"^[0-9]*$")] = ""  # a digit for each equal part
     key_frame_seconds: NotNegative | None = None  # maximum distance between key frames
     steady: bool | None = None  # whether the frame rate is constant
     bytes: Annotated[int, Field(ge=0)] | None = None
@@ -171,7 +167,7 @@ class Recording:
 
     @property
     def is_image_sequence(self) -> bool:
-        """Whether each frame is an image of its own, so that reading cannot miss it."""
+        """Whether each frame is a separate image, which a reader cannot miss."""
         return self.kind != "video"
 
     @property

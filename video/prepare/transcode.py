@@ -118,13 +118,13 @@ class _FrameFilter:
     def _at_rate(self) -> Iterator[DecodedFrame]:
         """The frames that are not left out and are displayed at the ticks of the frame rate."""
         rate = self._settings.frame_rate
-        kept = (frame for frame in self.decoder if not self._is_left_out(frame.time))
+        selected = (frame for frame in self.decoder if not self._is_left_out(frame.time))
         if rate is None or rate >= self._original.fps:
-            yield from kept
+            yield from selected
             return
         tolerance = timestamp_tolerance(self._original.fps)
         before: DecodedFrame | None = None
-        for frame in kept:
+        for frame in selected:
             if before is not None and _tick(before.time - tolerance, rate) < frame.time - tolerance:
                 yield before
             before = frame

@@ -14,10 +14,8 @@ from video.readers.container import timestamp_tolerance
 from video.readers.frame_folder import cached_listing
 from video.recording import Recording, UnreadableVideo
 
-FAST = {
-    "fastdct": True,
-    "fastupsample": True,
-}  # saves a seventh of the time, costs a fraction of a grey level
+# Saves a seventh of the time, and costs a fraction of a grey level.
+FAST = {"fastdct": True, "fastupsample": True}
 MAX_PIXELS = 2**26  # a larger image is not a video frame
 
 
@@ -32,11 +30,11 @@ def read_pack(
             at = times[0] if numbers[0] < 0 else times[-1]
             raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
         images = pack.read_images(sorted(set(numbers)))
-        for place, number in enumerate(numbers):
-            if place and number == numbers[place - 1]:
-                clip[place] = clip[place - 1]
+        for index, number in enumerate(numbers):
+            if index and number == numbers[index - 1]:
+                clip[index] = clip[index - 1]
             else:
-                _decode_jpeg(images[number], clip[place], recording.path)
+                _decode_jpeg(images[number], clip[index], recording.path)
     return clip
 
 
@@ -48,16 +46,16 @@ def read_folder(
     wanted = (
         np.asarray(times) + timestamp_tolerance(recording.fps) + recording.first
     ) * recording.fps
-    places = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
-    if places[0] < 0 or times[-1] > recording.seconds:
-        at = times[0] if places[0] < 0 else times[-1]
+    indices = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
+    if indices[0] < 0 or times[-1] > recording.seconds:
+        at = times[0] if indices[0] < 0 else times[-1]
         raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
-    for n, place in enumerate(places):
-        if n and place == places[n - 1]:
+    for n, index in enumerate(indices):
+        if n and index == indices[n - 1]:
             clip[n] = clip[n - 1]
         else:
-            _read_image(recording.path, str(listing.names[place]), clip[n])
+            _read_image(recording.path, str(listing.names[index]), clip[n])
     return clip
 
 

@@ -185,12 +185,12 @@ def convert(
     scaler = VideoReformatter()
     height, width = (columns, rows) if rotation % 180 else (rows, columns)
     clip = np.empty((len(frames), height, width, 3), np.uint8)
-    for place, frame in enumerate(frames):
-        if place and frame is frames[place - 1]:
-            clip[place] = clip[place - 1]
+    for index, frame in enumerate(frames):
+        if index and frame is frames[index - 1]:
+            clip[index] = clip[index - 1]
             continue
         scaled = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR")
         (plane,) = scaled.planes
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
-        clip[place] = lines[:, : 3 * width].reshape(height, width, 3)
+        clip[index] = lines[:, : 3 * width].reshape(height, width, 3)
     return np.ascontiguousarray(np.rot90(clip, -rotation // 90, (1, 2)))
