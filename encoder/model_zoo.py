@@ -22,7 +22,7 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 
 NON_COMMERCIAL = "CC BY-NC 4.0"
 APACHE = "Apache-2.0"
-MAE_ST = "MIT by its repository, but its model code is CC BY-NC 4.0: treat it as non-commercial"
+MAE_ST = "MIT; model code CC BY-NC 4.0 (non-commercial)"
 
 
 class ModelCard(NamedTuple):
