@@ -52,9 +52,9 @@ def _surgvista_files() -> dict[str, ModelCard]:
     }
     cards = {
         name: ModelCard(
-            "pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", overrides=told
+            "pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", overrides=overrides
         )
-        for name, (model, licence, told) in image.items()
+        for name, (model, licence, overrides) in image.items()
     }
     videomae = "https://github.com/MCG-NJU/VideoMAE/blob/main/MODEL_ZOO.md"
     return cards | {
