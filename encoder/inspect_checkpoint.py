@@ -30,7 +30,7 @@ def inspect_lines(source: SourceEncoder) -> Iterator[str]:
     yield "loaded into a variant:"
     for outcome, names in by_reason(outcomes(source)):
         yield f"  {', '.join(names)}"
-        yield wrapped(f"    {outcome}", 4)
+        yield from (wrapped(f"    {text}", 6) for text in outcome)
 
 
 def facts(source: SourceEncoder) -> dict[str, str]:
@@ -68,7 +68,7 @@ def _stored_qkv(source: SourceEncoder) -> str:
     return QKV_FORMATS[qkv_format(names) if names else "q_v"]
 
 
-def outcomes(source: SourceEncoder) -> dict[str, str]:
+def outcomes(source: SourceEncoder) -> dict[str, tuple[str, ...]]:
     """What each variant, at the file's size and image size, would load or why it cannot."""
     result = {}
     for row, variant in VARIANTS.items():
@@ -79,13 +79,13 @@ def outcomes(source: SourceEncoder) -> dict[str, str]:
             plan = adapt(source, as_variant(variant, source.config, **clip), DEFAULTS)
             result[name] = _summary(source, plan)
         except CheckpointMismatch as error:
-            result[name] = "refused: " + str(error).partition(": ")[2]
+            result[name] = ("refused: " + str(error).partition(": ")[2],)
         except ValueError as error:
-            result[name] = "refused: " + first_error(error)
+            result[name] = ("refused: " + first_error(error),)
     return result
 
 
-def _summary(source: SourceEncoder, plan: LoadPlan) -> str:
+def _summary(source: SourceEncoder, plan: LoadPlan) -> tuple[str, ...]:
     read = {recipe.sources: recipe.change for recipe in source.recipes.values()}
     changes = {
         name: change
@@ -94,11 +94,11 @@ def _summary(source: SourceEncoder, plan: LoadPlan) -> str:
         if (change := _further_change(recipe.change, read.get(recipe.sources, "")))
     }
     skipped = [name for name in plan.skipped if name not in source.skipped]
-    parts = [f"{grouped(names)} {change}" for change, names in by_reason(changes)]
-    parts += plan.notes
-    parts += [f"skipped: {grouped(skipped, source.detected.root)}"] if skipped else []
-    parts += [f"newly initialised: {grouped(plan.initialised)}"] if plan.initialised else []
-    return "; ".join(parts) or "exact"
+    lines = [f"{grouped(names)}: {change}" for change, names in by_reason(changes)]
+    lines += plan.notes
+    lines += [f"skipped: {grouped(skipped, source.detected.root)}"] if skipped else []
+    lines += [f"newly initialised: {grouped(plan.initialised)}"] if plan.initialised else []
+    return tuple(lines) or ("exact",)
 
 
 def _further_change(change: str, on_reading: str) -> str:

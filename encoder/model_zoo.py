@@ -22,7 +22,7 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 
 NON_COMMERCIAL = "CC BY-NC 4.0"
 APACHE = "Apache-2.0"
-MAE_ST = "MIT by its repository, but its model code is CC BY-NC 4.0: treat it as non-commercial"
+MAE_ST = "MIT; model code CC BY-NC 4.0 (non-commercial)"
 
 
 class ModelCard(NamedTuple):
@@ -52,9 +52,9 @@ def _surgvista_files() -> dict[str, ModelCard]:
     }
     cards = {
         name: ModelCard(
-            "pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", overrides=told
+            "pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", overrides=overrides
         )
-        for name, (model, licence, told) in image.items()
+        for name, (model, licence, overrides) in image.items()
     }
     videomae = "https://github.com/MCG-NJU/VideoMAE/blob/main/MODEL_ZOO.md"
     return cards | {

@@ -74,13 +74,13 @@ class VideoEncoder(nn.Module):
         an unknown layer.
         """
         self._require_shape(clip)
-        wanted = {layer_number(i, self.config.depth): i for i in attention}
+        requested = {layer_number(i, self.config.depth): i for i in attention}
         x = self.norm_pre(self.class_token(self._embedded(clip, visible)))
         maps = {}
         for i, block in enumerate(self.blocks):
-            if i in wanted:
+            if i in requested:
                 assert isinstance(block, Block | DividedBlock)
-                maps[wanted[i]] = reduce(block.attention(x)) if reduce else block.attention(x)
+                maps[requested[i]] = reduce(block.attention(x)) if reduce else block.attention(x)
             x = run_block(block, x, None, self.activation_checkpointing)
         return self._features(x, maps)
 

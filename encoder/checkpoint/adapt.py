@@ -1,4 +1,4 @@
-"""Fits the encoder in a file to the wanted one: what is converted, skipped, newly initialised."""
+"""Fits the encoder in a file to the wanted one: which tensors change, are skipped or are new."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -43,7 +43,7 @@ DEFAULTS = LoadOptions()
 
 
 class LoadPlan(NamedTuple):
-    """How an encoder of this configuration is made from a file."""
+    """How an encoder of `config` is computed from a file."""
 
     config: EncoderConfig
     recipes: TensorRecipes
@@ -153,7 +153,7 @@ def _adapt_norm(
         for name in ("norm.weight", "norm.bias"):
             recipes[name] = recipes[name].then(lambda tensor: tensor, f"now normalises {after}")
         return
-    reason = f"it normalises {before}, the wanted encoder's {after}"
+    reason = f"it normalises {before}, but the wanted encoder normalises {after}"
     skip_tensors("norm.", recipes, skipped, reason)
 
 

@@ -131,7 +131,7 @@ FAMILIES: dict[str, Family] = {
         has=("clip_decoder.0.norm.weight",),
     ),
     "own": Family(
-        "this project's",
+        "surgmask",
         kernel_axes=2,
     ),
 }

@@ -58,8 +58,8 @@ def make_tensor(recipe: TensorRecipe, file: TensorFile, name: str) -> Tensor:
 
     Raises CheckpointMismatch where a value is not finite.
     """
-    made = recipe.make(*(file.read(source) for source in recipe.sources))
-    value = torch.empty(made.shape).copy_(made)
+    result = recipe.make(*(file.read(source) for source in recipe.sources))
+    value = torch.empty(result.shape).copy_(result)
     if not torch.isfinite(value).all():
         count = int((~torch.isfinite(value)).sum())
         raise CheckpointMismatch(

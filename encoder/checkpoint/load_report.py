@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from encoder.checkpoint.adapt import LoadPlan, shape_of
 from encoder.checkpoint.adapt_positions import grid_text
@@ -14,6 +14,7 @@ WIDTH = 100  # of a line, in columns
 LABEL = 19  # columns of a line's label
 MAX_NAMES = 6  # of tensors in one line
 BLOCKS = ("blocks", "encoder", "transformer")  # first parts of names in blocks
+Reason = TypeVar("Reason")
 MODULES = ("positions", "class_token")  # whose tensors are named one by one
 
 
@@ -125,9 +126,9 @@ def module_of(name: str, root: str = "") -> str:
     return ".".join(parts[:2] if parts and parts[0] in MODULES else parts[:1])
 
 
-def by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def by_reason(reasons: Mapping[str, Reason]) -> list[tuple[Reason, list[str]]]:
     """Names grouped by their reason."""
-    names: dict[str, list[str]] = {}
+    names: dict[Reason, list[str]] = {}
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
     return list(names.items())

@@ -68,7 +68,7 @@ def _grouped(names: list[str]) -> str:
 
 NATIVE = FileFormat(
     KeyMap(
-        title="this project",
+        title="surgmask",
         embed="embed.weight",
         blocks="blocks.",
         rows=(("embed.", "patch_embed.proj."),),

@@ -163,8 +163,9 @@ def _recipes(
 
 def _reason_to_ignore(common: str, detected: DetectedFamily) -> str:
     """Why a tensor is not part of the encoder; empty where it should be."""
-    ignored = {**detected.family.ignored, **IGNORED}
-    return next((why for prefix, why in ignored.items() if common.startswith(prefix)), "")
+    ignored = {**IGNORED, **detected.family.ignored}
+    prefixes = [prefix for prefix in ignored if common.startswith(prefix)]
+    return ignored[max(prefixes, key=len)] if prefixes else ""
 
 
 def block_recipes(

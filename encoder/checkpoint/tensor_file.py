@@ -91,8 +91,8 @@ def find_file(path: Path) -> Path:
             f"`python -m launch consolidate {path} OUT.safetensors`, and give that file"
         )
     names = ", ".join(IN_FOLDER[:3] + IN_FOLDER[4:5])
-    what = f"a folder without a checkpoint ({names} ...)" if path.is_dir() else "no such file"
-    raise CheckpointMismatch(f"{path}: {what}; give a .safetensors or .pth file")
+    problem = f"a folder without a checkpoint ({names} ...)" if path.is_dir() else "no such file"
+    raise CheckpointMismatch(f"{path}: {problem}; give a .safetensors or .pth file")
 
 
 def _shards(file: Path) -> list[Path]:

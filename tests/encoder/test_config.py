@@ -45,7 +45,7 @@ def test_grid_of_a_clip_that_is_not_square() -> None:
         ({"size": "tiny"}, "small"),
     ],
 )
-def test_what_does_not_fit_is_refused(numbers: dict, message: str) -> None:
+def test_what_does_not_fit_is_refused_in_one_line(numbers: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         EncoderConfig(**numbers)
 

@@ -51,7 +51,7 @@ def test_real_size_has_the_recorded_sums() -> None:
     )
 
 
-def test_a_grid_that_is_not_square_tells_rows_from_columns() -> None:
+def test_rows_and_columns_of_a_rectangular_grid_differ() -> None:
     table = sincos3d_table((1, 2, 3), 16)
     columns, rows = table[:, 4:10], table[:, 10:]
     assert torch.equal(columns[0], columns[3]) and torch.equal(rows[0], rows[2])
@@ -59,7 +59,7 @@ def test_a_grid_that_is_not_square_tells_rows_from_columns() -> None:
 
 
 def test_resizing_keeps_what_does_not_change() -> None:
-    """A table that is linear in the middle of cells stays so; the mean over places is kept."""
+    """Frames are interpolated linearly; a constant table stays constant."""
     grid, dim = (4, 6, 8), 5
     table = torch.randn(4 * 6 * 8, dim)
     assert resize_positions(table, grid, grid) is table
@@ -74,14 +74,14 @@ def test_resizing_keeps_what_does_not_change() -> None:
         )
 
 
-def test_space_is_interpolated_apart_from_time() -> None:
+def test_space_and_time_are_interpolated_separately() -> None:
     frame = torch.randn(1, 14 * 14, 16)
     table = frame.expand(8, -1, -1).reshape(-1, 16)
     larger = resize_positions(table, (8, 14, 14), (8, 28, 28)).view(8, -1, 16)
     assert torch.allclose(larger[0], larger[7], atol=1e-6)
 
 
-def test_a_computed_table_of_another_grid_is_that_of_the_grid_trained_on() -> None:
+def test_a_computed_table_is_interpolated_from_the_trained_grid() -> None:
     trained, grid = (8, 4, 4), (16, 4, 4)
     table = computed_positions("sinusoid", grid, 16, trained)
     assert table.shape == (256, 16)
@@ -92,8 +92,8 @@ def test_a_computed_table_of_another_grid_is_that_of_the_grid_trained_on() -> No
 
 
 @pytest.mark.parametrize(("side", "dim"), [(14, 32), (4, 48)])
-def test_recorded_tables_with_a_class_token_or_a_slower_clock(side: int, dim: int) -> None:
-    """Upstream's row for a class token is 0; its `scale_t` of 2 is every second frame's table."""
+def test_recorded_tables_with_a_class_token_or_a_time_scale(side: int, dim: int) -> None:
+    """The recorded row of a class token is 0; `scale_t` 2 gives the table of every second frame."""
     name, places = f"sincos3d_g{side}_t2_d{dim}", side * side
     recorded = TABLES[f"{name}_cls"][0]
     assert not recorded[0].any()

@@ -99,7 +99,7 @@ def test_drop_path_grows_over_the_depth() -> None:
     assert rates == pytest.approx([0.0, 0.1, 0.2])
 
 
-def test_drop_path_leaves_out_whole_samples_and_keeps_the_mean() -> None:
+def test_drop_path_drops_whole_samples_and_preserves_the_mean() -> None:
     torch.manual_seed(0)
     x = torch.ones(4000, 2, 3)
     dropped = DropPath(0.25)(x)

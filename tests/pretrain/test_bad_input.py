@@ -164,7 +164,7 @@ def test_a_checkpoint_of_another_size(refuse: Refuse, finished: Path, tmp_path: 
     arguments[1] = f"data.source={finished / 'manifest.csv'}"
     line = refuse(arguments)
     assert str(own) in line
-    assert "the model wants" in line
+    assert "the model needs" in line
 
 
 def test_weights_that_are_no_autoencoder(

@@ -1,4 +1,4 @@
-"""What the rest of the code must know of a file format."""
+"""A row of the table of file formats."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -108,7 +108,7 @@ def test_a_norm_of_tokens_can_be_used_for_the_pooled_feature(saved) -> None:
     encoder, report = load_encoder(path, wanted)
     assert torch.equal(encoder.norm.weight.data, torch.ones(48))
     assert "newly initialised norm: not in the file" in text_of(report)
-    assert "it normalises every token, the wanted encoder's the pooled feature" in text_of(report)
+    assert "it normalises every token, but the wanted encoder" in text_of(report)
     kept, report = load_encoder(path, wanted, options=LoadOptions(keep_norm=True))
     assert torch.equal(kept.norm.weight.data, tensors["norm.weight"])
     assert not report.plan.initialised
@@ -166,7 +166,7 @@ def test_missing_tensors_are_initialised_as_in_a_new_encoder(saved) -> None:
         ({"pre_norm": True}, "norm_pre.weight, norm_pre.bias.*would be random"),
     ],
 )
-def test_what_does_not_fit_is_refused(saved, changes: dict, message: str) -> None:
+def test_what_does_not_fit_is_refused_in_one_line(saved, changes: dict, message: str) -> None:
     path, _ = saved(VIDEO)
     with pytest.raises(CheckpointMismatch, match=message) as caught:
         load_encoder(path, replace(VIDEO, **changes))

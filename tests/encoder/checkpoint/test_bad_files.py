@@ -21,10 +21,10 @@ OVERRIDES = CheckpointOverrides(3, 4, (32, 32))
 
 def tensors(stem: str) -> dict[str, torch.Tensor]:
     with torch.serialization.safe_globals([argparse.Namespace]):
-        held = torch.load(CKPT / f"public_{stem}.pth", weights_only=True)
+        stored = torch.load(CKPT / f"public_{stem}.pth", weights_only=True)
     for wrapper in ("model", "module", "model_state"):
-        held = held.get(wrapper, held)
-    return dict(held)
+        stored = stored.get(wrapper, stored)
+    return dict(stored)
 
 
 def videomae() -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Files of every family into upstream's variants, as upstream's own loader fills them."""
+"""Files of every family loaded into the unified variants, compared with the published loader."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +33,8 @@ FAMILIES = {
     "openclip_openai": "clip",
     "timesformer_k400": "timesformer",
 }
-# Upstream's names of what a file leaves fresh, whose recorded values stand in for random ones.
-FRESH = {
+# Names in the published program of newly initialised tensors, whose recorded values are used.
+INITIALISED = {
     "fc_norm.weight": "norm.weight",
     "fc_norm.bias": "norm.bias",
     "norm.weight": "norm.weight",
@@ -56,15 +56,15 @@ def test_features_are_those_of_upstreams_conversion(case: Path) -> None:
     overrides = CheckpointOverrides(
         3, frames // 2 if umt else frames, (32, 32), normalisation="imagenet"
     )
-    found = read_source(file, overrides)
-    assert found.detected.name == FAMILIES[file.stem.removeprefix("public_")]
+    source = read_source(file, overrides)
+    assert source.detected.name == FAMILIES[file.stem.removeprefix("public_")]
     row = facts["target_variant"].split()[0].replace("unified_base", "unified_{}")
     variant = VARIANTS.get(row, VARIANTS["timesformer_{}"])
-    wanted = as_variant(variant, found.config, num_frames=frames, image_size=(32, 32))
-    if found.detected.name == "clip":  # upstream loses what makes it CLIP
+    wanted = as_variant(variant, source.config, num_frames=frames, image_size=(32, 32))
+    if source.detected.name == "clip":  # upstream loses what makes it CLIP
         image = wanted.class_token
         wanted = replace(wanted, pre_norm=image, activation="gelu", norm_eps=1e-6)
-    encoder, report = load_source(found, wanted, LoadOptions(allow_missing=("norm_pre.*",)))
+    encoder, report = load_source(source, wanted, LoadOptions(allow_missing=("norm_pre.*",)))
     filled = with_recorded(encoder.state_dict(), tensors)
     assert set(report.plan.initialised) <= filled.keys()
     encoder.load_state_dict(filled, strict=False)
@@ -73,7 +73,7 @@ def test_features_are_those_of_upstreams_conversion(case: Path) -> None:
 
 
 def with_recorded(state: dict, tensors: dict) -> dict:
-    """The recorded stand-ins for fresh parameters, under this project's names."""
+    """The recorded values of newly initialised parameters, under this project's names."""
     filled = {}
     for name, tensor in tensors.items():
         upstream = name.removeprefix("init.")
@@ -82,7 +82,7 @@ def with_recorded(state: dict, tensors: dict) -> dict:
         if upstream == "pos_embed":
             filled |= {"positions.space": tensor[0, 1:], "class_token.position": tensor[0, 0]}
         else:
-            own = FRESH.get(upstream, upstream.replace("temporal_fc", "time_proj"))
+            own = INITIALISED.get(upstream, upstream.replace("temporal_fc", "time_proj"))
             filled[own] = tensor.reshape(state[own].shape)
     return filled
 
@@ -102,7 +102,7 @@ def test_an_image_model_computes_what_timm_computes(case: Path) -> None:
     assert not report.plan.initialised
 
 
-def test_layouts_of_one_model_give_the_same_encoder() -> None:
+def test_formats_of_one_model_give_the_same_encoder() -> None:
     """timm's and open_clip's files of CLIP differ in names alone."""
     for stem in ("timm_clip_openai", "openclip_openai"):
         path = Path(__file__).parent / f"fixtures/ckpt/public_{stem}.pth"

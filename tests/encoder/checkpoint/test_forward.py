@@ -1,4 +1,4 @@
-"""Upstream's unified models: the same features from the same weights, and the way back."""
+"""The published unified models: equal features from equal weights, and files written for them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +30,10 @@ def loaded(case: Path, folder: Path) -> tuple[LoadedEncoder, dict, dict]:
         overrides["pos_embed"] = "sincos3d"
     if "clip" in case.stem:  # upstream keeps these where its weights are CLIP's
         overrides |= {"activation": "gelu", "norm_eps": 1e-6}
-    found = read_source(folder / "state.safetensors", CheckpointOverrides(**overrides))
+    source = read_source(folder / "state.safetensors", CheckpointOverrides(**overrides))
     first = config.get("use_mean_pooling") is False
-    wanted = replace(found.config, pooling="first") if first else found.config
-    return load_source(found, wanted, DEFAULTS), state, tensors
+    wanted = replace(source.config, pooling="first") if first else source.config
+    return load_source(source, wanted, DEFAULTS), state, tensors
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
@@ -45,7 +45,7 @@ def test_features_are_upstreams(case: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
-def test_written_for_upstream_it_is_what_was_read(case: Path, tmp_path: Path) -> None:
+def test_tensors_written_for_unified_models_equal_those_read(case: Path, tmp_path: Path) -> None:
     (encoder, _), state, _ = loaded(case, tmp_path)
     form = qkv_format(state)
     tensors = encoder.state_dict()

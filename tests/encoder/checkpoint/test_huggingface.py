@@ -1,4 +1,4 @@
-"""The installed transformers: its files are read, files written for it give the same features."""
+"""The installed transformers: its files are read, and files written for it give equal features."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_siz
 
 
 def moved(module: nn.Module) -> nn.Module:
-    """Every parameter off its initial value, biases and norms as well."""
+    """Moves every parameter from its initial value, biases and norms too."""
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -45,7 +45,7 @@ def test_an_encoder_written_for_it_gives_the_same_tokens(tmp_path: Path) -> None
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
 
 
-def test_a_finetuned_encoder_goes_there_and_back(tmp_path: Path) -> None:
+def test_a_finetuned_encoder_makes_a_round_trip(tmp_path: Path) -> None:
     config = EncoderConfig(**{**TINY.as_dict(), "norm": "pooled", "size": "custom"})
     encoder = moved(VideoEncoder(config))
     write_encoder(tmp_path / "out", encoder.state_dict(), config, "hf", {})
@@ -83,7 +83,7 @@ def test_biases_of_its_files_are_not_lost(tmp_path: Path, old: bool) -> None:
     assert report.source.detected.name == "videomae_pretrain"
 
 
-def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
+def test_a_missing_final_norm_is_reported(tmp_path: Path) -> None:
     settings = huggingface_config(TINY) | {"use_mean_pooling": True}
     theirs = moved(transformers.VideoMAEModel(transformers.VideoMAEConfig(**settings)))
     theirs.save_pretrained(tmp_path)
@@ -110,9 +110,9 @@ def test_its_image_transformer_is_read(tmp_path: Path) -> None:
     assert encoder.config.mean == (0.5, 0.5, 0.5)
     with torch.no_grad():
         expected = theirs(pixels(1)[:, :, 0]).last_hidden_state
-    found = features_of(encoder, pixels(1))
-    torch.testing.assert_close(found.pooled, expected[:, 0], **CLOSE)
-    torch.testing.assert_close(found.tokens, expected[:, 1:], **CLOSE)
+    output = features_of(encoder, pixels(1))
+    torch.testing.assert_close(output.pooled, expected[:, 0], **CLOSE)
+    torch.testing.assert_close(output.tokens, expected[:, 1:], **CLOSE)
 
 
 def test_its_clip_is_read(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_its_clip_is_read(tmp_path: Path) -> None:
     torch.testing.assert_close(features_of(encoder, pixels(1)).pooled, expected, **CLOSE)
 
 
-def test_a_file_in_parts_is_read(tmp_path: Path) -> None:
+def test_a_sharded_file_is_read(tmp_path: Path) -> None:
     theirs = moved(
         transformers.VideoMAEModel(transformers.VideoMAEConfig(**huggingface_config(TINY)))
     )

@@ -17,10 +17,10 @@ WEIGHT = {"a.weight": torch.ones(2)}
 
 @pytest.mark.parametrize("wrapper", ["model", "module", "state_dict", None])
 @pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module."])
-def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path, wrapper: str, prefix: str) -> None:
+def test_wrappers_and_prefixes_are_removed(tmp_path: Path, wrapper: str, prefix: str) -> None:
     tensors = {prefix + name: tensor for name, tensor in WEIGHT.items()}
-    held = {wrapper: tensors, "epoch": 3} if wrapper else tensors
-    torch.save(held, tmp_path / "file.pth")
+    stored = {wrapper: tensors, "epoch": 3} if wrapper else tensors
+    torch.save(stored, tmp_path / "file.pth")
     assert list(read_tensors(tmp_path / "file.pth")) == ["a.weight"]
 
 

@@ -164,17 +164,17 @@ def test_bad_input_is_one_line_with_the_cure(
     file.write_text("")
     rows = (
         ((plain, video, "--layer", "2"), "layer 2: the encoder has layers 0 to 1"),
-        ((plain, video, "--query", "class"), "no class token; say mean"),
-        ((saved / "divided.safetensors", video, "--rollout"), "leave it out"),
-        ((plain, video, "--rollout", "--heads", "each"), "leave heads at mean"),
+        ((plain, video, "--query", "class"), "no class token; use mean"),
+        ((saved / "divided.safetensors", video, "--rollout"), "omit it"),
+        ((plain, video, "--rollout", "--heads", "each"), "set heads to mean"),
         ((plain, half), "half.mp4"),
         ((plain, tmp_path / "none.mp4"), "no such file or folder"),
         ((plain, video, "--frame-rate", "0.1"), "give a higher --frame-rate"),
         ((plain, video, "--at", "5.5"), "give 0 to"),
         ((plain, video, "--recordings", "2"), "give fewer"),
-        ((text, video), "is not whole"),
+        ((text, video), "is incomplete or damaged"),
         ((tmp_path, video), "a folder without a checkpoint"),
-        ((plain, video, "--told", "num_heads=2"), "leave out num_heads"),
+        ((plain, video, "--told", "num_heads=2"), "remove num_heads"),
         ((plain, video, "--told", "head=2"), "nearest: num_heads"),
         (
             (saved / "unpaced.safetensors", video),

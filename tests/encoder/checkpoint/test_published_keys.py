@@ -1,4 +1,4 @@
-"""Published files at their real size, by names and shapes alone."""
+"""Published files at full size, by their tensor names and shapes."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_every_tensor_of_a_base_file_is_accounted_for(read, file: Path) -> None:
     [(family, variant) for family, row in SUMMARY.items() for variant in row["targets"]],
 )
 def test_as_many_tensors_as_upstream_loads_or_more(read, family: str, variant: str) -> None:
-    """CLIP's pre-norm is kept here; a class token's position is a tensor of its own."""
+    """CLIP's pre-norm is loaded here; a class token's position is a separate tensor."""
     shapes = json.loads((KEYS / f"vitb_{family}.json").read_text())
     encoder = read(shapes)
     plan = adapt(encoder, variant_config(variant, encoder.config), DEFAULTS)
