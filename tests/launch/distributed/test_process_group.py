@@ -95,4 +95,4 @@ def test_all_processes_get_the_result_of_rank_0_and_end_with_its_error(
 ) -> None:
     first, second = together(["-c", PROGRAM], 2)
     assert first.stdout.splitlines()[-2:] == ["by 0", "ZeroDivisionError"], first.stderr
-    assert second.stdout.splitlines()[-2:] == ["by 0", "FirstProcessFailed"], second.stderr
+    assert second.stdout.splitlines()[-2:] == ["by 0", "Rank0Failed"], second.stderr
