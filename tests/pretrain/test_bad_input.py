@@ -62,11 +62,11 @@ def broken(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("nothing", "videos is empty; put video files there"),
-        ("document", "holds no recordings, only .pdf"),
+        ("nothing", "videos is empty; add video files"),
+        ("document", "contains no recordings, only .pdf"),
         ("empty file", "operation.mp4: is empty (0 bytes)"),
         ("text", "operation.mp4: cannot be decoded (Invalid data"),
-        ("sound", "operation.mp4: holds no moving picture"),
+        ("sound", "operation.mp4: contains no video stream"),
         ("cut", "operation.mp4: cannot be decoded (Invalid data"),
         ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s"),
     ],
@@ -164,7 +164,7 @@ def test_a_checkpoint_of_another_size(refuse: Refuse, finished: Path, tmp_path: 
     arguments[1] = f"data.source={finished / 'manifest.csv'}"
     line = refuse(arguments)
     assert str(own) in line
-    assert "the model wants" in line
+    assert "the model needs" in line
 
 
 def test_weights_that_are_no_autoencoder(
