@@ -62,7 +62,7 @@ def broken(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("nothing", "videos is empty; put video files there"),
+        ("nothing", "videos is empty; add video files"),
         ("document", "contains no recordings, only .pdf"),
         ("empty file", "operation.mp4: is empty (0 bytes)"),
         ("text", "operation.mp4: cannot be decoded (Invalid data"),

@@ -72,7 +72,7 @@ def test_missing_data_ends_the_batches(operations: Path, tmp_path: Path) -> None
     arguments = words(operations, Path("unused"))
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     found, _ = open_batches(config, sources(config, lost), Processes(), range(3), 1)
-    with pytest.raises(NothingReadable, match=r"gone.mp4.*is the disk of the recordings"):
+    with pytest.raises(NothingReadable, match=r"gone.mp4.*is the disk with the recordings"):
         next(found)
 
 

@@ -52,7 +52,7 @@ def test_a_run_killed_while_saving_resumes_from_a_valid_checkpoint(
     one_thread = {"OMP_NUM_THREADS": "1"}  # as in the killed processes
     done = run_alone([*command, f"schedule.steps={min(STEPS, reached + 3)}"], **one_thread)
     assert done.returncode == 0, done.stderr
-    assert f"of {run / 'checkpoints'}/step-{reached:07d}; " in done.stdout
+    assert f"from {run / 'checkpoints'}/step-{reached:07d}; " in done.stdout
     assert "warning" not in done.stdout
     if kills == MANY:
         whole = tmp_path / "whole"
