@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, launcher_free_environment
+from tests.finetune.runs import words as finetuning_words
 from tests.markdown import code_blocks
 from tests.pretrain.runs import words
 
@@ -77,3 +78,21 @@ def test_the_examples_of_pretraining_train_together(operations: Path, plugins: P
     assert sum("loss/train" in line for line in log) == 3
     (start,) = json.loads((plugins / "run/environment.json").read_text())
     assert sorted(start["plugins"]) == sorted(names)
+
+
+def test_the_examples_of_finetuning_train_together(tmp_path: Path, plugins: Path) -> None:
+    from video.synthetic import synthesize  # after the import hook
+
+    labelled, given, names = tmp_path / "labelled", [], []
+    synthesize(labelled, 4, seconds=12, size=48, seed=0)
+    (labelled / "split.yaml").write_text("train: [operation01, operation02]\nval: [operation03]\n")
+    for section in SECTIONS:
+        if shlex.split(block(section, ""))[2] == "finetune":
+            names.append(module(section))
+            given += command(section)[3:]
+    recipe = finetuning_words(labelled, plugins / "run", *given, "schedule={steps: 2, warmup: 0}")
+    done = run("finetune", plugins, *recipe, "--plugins", ",".join(names))
+    assert done.returncode == 0, done.stderr
+    assert "head max" in done.stdout and "the best by val log loss" in done.stdout
+    metrics = json.loads((plugins / "run/evaluation_val/metrics.json").read_text())
+    assert metrics["recordings"]["log loss"]["value"] > 0
