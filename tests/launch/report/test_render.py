@@ -230,9 +230,9 @@ def test_a_long_log_makes_a_small_page_soon(tmp_path: Path) -> None:
         for i in range(100_000):
             noise = (i * 7919 % 101) / 1000
             log.write(f'{{"step": {i}, "loss/train": {0.7 + noise}, "loss/trivial": 0.9}}\n')
-    began = time.perf_counter()
+    began = time.process_time()
     page = page_of(folder)
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < 30
     assert len(page) < 500_000
     longest = max(re.findall(r'd="([^"]*)"', page), key=len)
     assert 500 < longest.count("L") <= 1000
