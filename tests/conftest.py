@@ -18,6 +18,10 @@ install_import_hook(
     ["masking", "video", "encoder", "launch", "pretrain", "finetune"], "typecheck.check"
 )
 
+# before torch is imported, and for the programs that tests start: several processes share the
+# cores, and OpenMP threads that wait for each other take most of the time
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # the tests must not write into the user's cache of verified recordings
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")
 

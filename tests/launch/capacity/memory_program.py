@@ -44,7 +44,7 @@ def main() -> None:
     values = LAYERS * WIDTH * (WIDTH + 1)
     launch.training.deepspeed_config.REDUCE_BUCKET = values // buckets
     processes = detect_processes(os.environ)
-    init_process_group(processes, 60)
+    init_process_group(processes, 600)
     stages = range(4) if precision == "fp32" else range(1, 4)
     peaks = {stage: peak(stage, precision, processes) for stage in stages}
     if processes.is_rank0:

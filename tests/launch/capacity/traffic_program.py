@@ -71,7 +71,7 @@ def main() -> None:
     if len(sys.argv) > 3:
         tell_deepspeed(json.loads(sys.argv[3]))
     processes = detect_processes(os.environ)
-    init_process_group(processes, 60)
+    init_process_group(processes, 600)
     stages = range(4) if precision == "fp32" else range(1, 4)
     results = {stage: counted(stage, precision, accumulation, processes) for stage in stages}
     if processes.is_rank0:

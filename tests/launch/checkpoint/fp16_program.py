@@ -49,7 +49,7 @@ def train(engine: Engine, processes, steps: range) -> list[tuple]:
 
 def main() -> None:
     processes = detect_processes(os.environ)
-    init_process_group(processes, 60)
+    init_process_group(processes, 600)
     from deepspeed.accelerator import get_accelerator
 
     type(get_accelerator()).is_fp16_supported = lambda self: True

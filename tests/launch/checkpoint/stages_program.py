@@ -90,7 +90,7 @@ MODES = {"save": saved, "resume": resumed, "skip": skip, "skipped": skipped}
 def main() -> None:
     root, mode = Path(sys.argv[1]), sys.argv[2]
     processes = detect_processes(os.environ)
-    init_process_group(processes, 60)
+    init_process_group(processes, 600)
     results = {}
     for kind, stage in RUNS:
         stored = int(sys.argv[3]) if len(sys.argv) > 3 else stage

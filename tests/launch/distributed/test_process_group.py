@@ -80,7 +80,7 @@ import os
 from launch.distributed.process_group import detect_processes, compute_on_rank0
 from launch.distributed.process_group import destroy_process_group, init_process_group
 processes = detect_processes(os.environ)
-init_process_group(processes, 60)
+init_process_group(processes, 600)
 print(compute_on_rank0(processes, lambda: f"by {processes.rank}"))
 try:
     compute_on_rank0(processes, lambda: 1 // processes.rank)

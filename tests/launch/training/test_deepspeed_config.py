@@ -19,7 +19,7 @@ from launch.training.engine import Engine
 from launch.training.optimizer import AdamWConfig
 from launch.distributed.process_group import Processes, init_process_group
 
-init_process_group(Processes(), 60)
+init_process_group(Processes(), 600)
 batch, config = BatchConfig(1, 1), EngineConfig(zero_stage=int(sys.argv[1]))
 engine = Engine(nn.Linear(2, 2), batch, AdamWConfig(), config, Processes())
 engine.backward(engine.forward(torch.ones(1, 2)).sum())

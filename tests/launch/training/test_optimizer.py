@@ -9,7 +9,7 @@ import torch
 
 from launch.config import EngineConfig
 from launch.training.optimizer import OPTIMIZERS, build_optimizer, parameter_groups, state_bytes
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 from tests.launch.training.optimizers import KINDS
 
 OFFLOADED = """
@@ -20,7 +20,7 @@ from launch.distributed.process_group import Processes, init_process_group
 from launch.training.engine import Engine
 from launch.training.optimizer import LionConfig
 
-init_process_group(Processes(), 60)
+init_process_group(Processes(), 600)
 losses = {}
 for offload in (False, True):
     torch.manual_seed(0)
@@ -115,7 +115,7 @@ def test_lion_can_be_offloaded_and_trains_alike() -> None:
         env=launcher_free_environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
     losses = json.loads(done.stdout.splitlines()[-1])

@@ -25,7 +25,7 @@ from tests.launch.training.waits import waits_of
 def main() -> None:
     stage, precision = int(sys.argv[1]), sys.argv[2]
     processes = detect_processes(os.environ)
-    init_process_group(processes, 60)
+    init_process_group(processes, 600)
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(30, 70), torch.nn.GELU(), torch.nn.Linear(70, 30))
     config = EngineConfig(zero_stage=stage, precision=precision, clip_grad_norm=0.01)

@@ -16,7 +16,7 @@ from launch.distributed.process_group import Processes
 from pretrain.monitoring.background_reader import BackgroundReader
 from pretrain.monitoring.probe_clips import ProbeClips
 from pretrain.monitoring.read_clips import read_share
-from tests.conftest import ROOT
+from tests.conftest import HANG_LIMIT, ROOT
 from video.discover import find_recordings
 from video.readers.probe import probe
 
@@ -67,14 +67,21 @@ def test_a_killed_process_is_reported(operations: Path, monkeypatch: pytest.Monk
         start(probe_clips(operations, 2)).share()
 
 
-def test_closing_does_not_wait_for_unread_clips(operations: Path) -> None:
-    reader, began = start(probe_clips(operations, 40)), time.monotonic()
+def test_closing_does_not_wait_for_unread_clips(
+    operations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep = 2 * HANG_LIMIT
+    monkeypatch.setattr(
+        pretrain.monitoring.background_reader, "read_clips", lambda *_: time.sleep(sleep)
+    )
+    began = time.monotonic()
+    reader = BackgroundReader(probe_clips(operations, 4), Processes(), SIZE, 2, float(sleep))
     reader.close()
     reader.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG_LIMIT
 
 
-PROGRAM = """
+PROGRAM = f"""
 import os, sys, time
 import pretrain.monitoring.background_reader
 from launch.distributed.process_group import Processes
@@ -82,17 +89,15 @@ from pretrain.monitoring.background_reader import BackgroundReader
 from pretrain.monitoring.probe_clips import ProbeClips
 from video.readers.probe import probe
 
-pretrain.monitoring.background_reader.read_clips = lambda *_: time.sleep(0.5) or []
-clips = ProbeClips(200 * [probe(sys.argv[1])], list(range(200)), 200 * [(0.0,)], None, ())
-reader = BackgroundReader(clips, Processes(), (64, 64), 2, 60.0)
-print(time.monotonic(), flush=True)
+pretrain.monitoring.background_reader.read_clips = lambda *_: time.sleep({2 * HANG_LIMIT})
+clips = ProbeClips(4 * [probe(sys.argv[1])], list(range(4)), 4 * [(0.0,)], None, ())
+reader = BackgroundReader(clips, Processes(), (64, 64), 2, {2 * HANG_LIMIT}.0)
 """
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)"])
 def test_reading_ends_with_the_program(operations: Path, end: str) -> None:
     command = [sys.executable, "-c", PROGRAM + end, find_recordings(operations)[0]]
-    # waits for the pipes, which a process that still reads would keep open
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    # waits for the pipes, which a process that still reads would hold
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - float(done.stdout) < 5  # all of them would take 50
