@@ -18,6 +18,7 @@ from launch.config import (
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.metrics.loggers import DEFAULT_LOGGERS, EverySteps, Loggers
 from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
 from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 from masking import DualMasking
@@ -82,8 +83,8 @@ class DecoderConfig:
 class PretrainLogConfig:
     """How often metrics, reconstructions and features are logged."""
 
-    every_steps: Annotated[int, Field(gt=0)] = 10
-    """Steps between two lines of log.jsonl."""
+    every_steps: EverySteps = 10
+    loggers: Loggers = DEFAULT_LOGGERS
     images_every_steps: Annotated[int, Field(gt=0), former("pictures_every_steps")] = 500
     """Steps between two reconstructions of the same clips."""
     features_every_steps: Annotated[int, Field(gt=0)] = 500

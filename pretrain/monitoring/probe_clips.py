@@ -11,9 +11,9 @@ from pretrain.config import KnnProbeConfig, PretrainConfig
 from pretrain.sources import Sources
 from video.config import Sampling
 from video.labels.align import LabelTrack, align_labels, classes_in_order, timestamps
-from video.labels.label_files import LabelFiles
+from video.labels.label_files import LabelFiles, label_finder
 from video.labels.segments import LabelError
-from video.labels.single_label import label_finder, read_labels
+from video.labels.single_label import read_labels
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording

@@ -1,10 +1,18 @@
 """Lists of labelled clips: each format, and each kind of wrong line."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from finetune.data.clip_lists import paths_of, read_clips, read_parts
+from finetune.data.clip_lists import (
+    CLIP_LIST_FORMATS,
+    ClipListFormat,
+    paths_of,
+    read_clips,
+    read_parts,
+)
 from video.labels.segments import ClipEntry, LabelError
 
 
@@ -117,10 +125,10 @@ def test_each_file_is_opened_once(tmp_path: Path) -> None:
         ("path,label,start\na.mp4,x,0\n", r"clips\.csv:1: has one of start and end"),
         ("path,label,start,end\na.mp4,x,3,2\n", r"clips\.csv:2: begins at 3 and ends at 2"),
         ("path,label,start,end\na.mp4,x,,0\n", r"clips\.csv:2: begins at 0 and ends at 0"),
-        ("path,label,start,end\na.mp4,x,0,nan\n", r"clips\.csv:2: 'nan' is no time"),
+        ("path,label,start,end\na.mp4,x,0,nan\n", r"clips\.csv:2: 'nan' is not a time"),
         ("path,label\na.mp4,\n", r"clips\.csv:2: has no label"),
         ("path,label\n,x\n", r"clips\.csv:2: has no path"),
-        ("path,label\na.mp4\n", r"clips\.csv:2: has 1 cells, the first line 2"),
+        ("path,label\na.mp4\n", r"clips\.csv:2: has 1 cells, the header has 2"),
         ("path,cut\na.mp4,yes\n", r"clips\.csv:2: cut is 'yes'; write 1"),
         ("path,label\na\0.mp4,x\n", r"clips\.csv:2: 'a\\x00\.mp4' is not a path|is not CSV"),
         ("a\0.mp4 x\n", r"clips\.csv:1: 'a\\x00\.mp4' is not a path"),
@@ -150,3 +158,19 @@ def test_folders_that_are_no_class_folders_are_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(LabelError, match=message):
             read_clips(tmp_path / name)
+
+
+def test_a_new_format_is_a_row_that_is_tried_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "clips.json", '{"a.mp4": "cut"}')
+
+    def read(listing: Path) -> Iterator[ClipEntry]:
+        for name, label in json.loads(listing.read_text()).items():
+            yield ClipEntry(name, label, None, None, str(listing), 0)
+
+    row = ClipListFormat(lambda listing, line: line.startswith("{"), read)
+    monkeypatch.setitem(CLIP_LIST_FORMATS, "json", row)
+    assert [(each.path, each.label) for each in read_clips(path)] == [("a.mp4", "cut")]
+    other = written(tmp_path / "clips.csv", "path,label\na.mp4,sew\n")
+    assert read_clips(other)[0].label == "sew"
