@@ -171,7 +171,7 @@ def test_bad_input_is_one_line_with_the_cure(
         ((plain, tmp_path / "none.mp4"), "no such file or folder"),
         ((plain, video, "--frame-rate", "0.1"), "give a higher --frame-rate"),
         ((plain, video, "--at", "5.5"), "give 0 to"),
-        ((plain, video, "--recordings", "2"), "give fewer"),
+        ((plain, video, "--recordings", "2"), "give a smaller number"),
         ((text, video), "is incomplete or damaged"),
         ((tmp_path, video), "a folder without a checkpoint"),
         ((plain, video, "--told", "num_heads=2"), "remove num_heads"),
@@ -180,7 +180,7 @@ def test_bad_input_is_one_line_with_the_cure(
             (saved / "unpaced.safetensors", video),
             "metadata sampling 7 is invalid; give --frame-rate",
         ),
-        ((saved / "grey.safetensors", video), "reads 1 channels, recordings have 3"),
+        ((saved / "grey.safetensors", video), "its input has 1 channels, videos have 3"),
         ((plain, video, "--out", file), "--out .*file: cannot be written to"),
     )
     for words, message in rows:

@@ -94,7 +94,7 @@ def test_variant_native_is_the_encoder_of_the_checkpoint() -> None:
 
 def test_a_wrong_size_is_refused_in_one_line() -> None:
     config = parsed(variant="unified_base", weights=str(VIDEOMAE), overrides=TINY)
-    with pytest.raises(CheckpointMismatch, match="768 wide and 12 deep") as caught:
+    with pytest.raises(CheckpointMismatch, match="width 768 and depth 12") as caught:
         build_backbone(config)
     assert str(VIDEOMAE) in str(caught.value) and "\n" not in str(caught.value)
 
@@ -146,4 +146,4 @@ def test_position_embeddings_of_an_image_model_can_be_used() -> None:
     encoder, report = build_backbone(config)
     held = torch.load(file, weights_only=True)["pos_embed"][0, 1:]
     assert torch.equal(encoder.positions.space.data, held)
-    assert report is not None and report.adapted.fresh == ("positions.time",)
+    assert report is not None and report.plan.initialised == ("positions.time",)
