@@ -1,4 +1,4 @@
-"""`python -m video`: what can be done with recordings. Imports nothing heavy before it must."""
+"""`python -m video`; heavy libraries are imported only by the command that needs them."""
 
 import sys
 

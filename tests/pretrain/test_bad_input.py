@@ -63,10 +63,10 @@ def broken(kind: str, folder: Path) -> Path:
     ("kind", "message"),
     [
         ("nothing", "videos is empty; put video files there"),
-        ("document", "holds no recordings, only .pdf"),
+        ("document", "contains no recordings, only .pdf"),
         ("empty file", "operation.mp4: is empty (0 bytes)"),
         ("text", "operation.mp4: cannot be decoded (Invalid data"),
-        ("sound", "operation.mp4: holds no moving picture"),
+        ("sound", "operation.mp4: contains no video stream"),
         ("cut", "operation.mp4: cannot be decoded (Invalid data"),
         ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s"),
     ],

@@ -143,7 +143,7 @@ def test_folders_that_are_no_class_folders(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     for name, message in {
         "loose": r"loose: b\.mp4 lies in no class folder",
-        "empty": r"empty/sew holds no recordings, only \.txt",
+        "empty": r"empty/sew contains no recordings, only \.txt",
         "pictures": "pictures/cut: is a recording of pictures itself",
         "nothing": "nothing: holds no clips",
         "absent": "absent: cannot be read",
