@@ -12,9 +12,9 @@ File = TypeVar("File", bound=LabelFile | MultiLabelFile)
 
 
 class LabelOptions(NamedTuple):
-    """What a file of labels does not say itself."""
+    """What a label file itself does not contain."""
 
-    recording: str  # whose labels these are, in formats of one recording a file
+    recording: str  # whose labels these are, in formats with one recording per file
     label_fps: float  # rate of the frame numbers in Cholec80's files
     category: str  # of CholecT50's JSON
 

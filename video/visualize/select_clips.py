@@ -133,10 +133,8 @@ def _times(
     if choice.at is None:
         if not clip_spans(recording, frames, sampling):
             what = "usable span" if recording.seconds > needed else "recording"
-            raise NoSuchClip(
-                f"{recording.path}: no {what} is long enough "
-                f"({recording.seconds:.2f} s in all); {cure}"
-            )
+            reason = f"no {what} is long enough ({recording.seconds:.2f} s in all)"
+            raise NoSuchClip(f"{recording.path}: {reason}; {cure}")
         sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
         rng = np.random.default_rng([choice.seed, number])
         return sampler.draw(int(rng.integers(sampler.reads_per_epoch)), rng).times

@@ -151,7 +151,7 @@ def test_folders_that_are_no_class_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     for name, message in {
         "loose": r"loose: b\.mp4 is in no class folder",
-        "empty": r"empty/sew holds no recordings, only \.txt",
+        "empty": r"empty/sew contains no recordings, only \.txt",
         "pictures": "pictures/cut: is itself a recording, a folder of images",
         "nothing": "nothing: contains no clips",
         "absent": "absent: cannot be read",
