@@ -4,3 +4,5 @@ Axis letters, everywhere in this project: `b` clips in a batch, `t h w c` pixels
 rows, columns, channels), `n` tokens of a clip, `v` visible tokens, `k` decoded tokens, `d` width,
 `p` pixel values of one tubelet in the order (frame, row, column, channel).
 """
+
+__version__ = "0.1.0"

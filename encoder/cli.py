@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from encoder import __version__
+
 FILE = "a file, a folder, or the name of a published model"
 PLUGINS = "SURGMASK_PLUGINS"  # environment variable with modules of the user, comma-separated
 
@@ -31,8 +33,11 @@ def import_plugins(arguments: Sequence[str]) -> list[str]:
     parser.add_argument("--plugins", default="")
     options, rest = parser.parse_known_args(arguments)
     for name in f"{os.environ.get(PLUGINS, '')},{options.plugins}".split(","):
-        if name:
-            importlib.import_module(name)
+        try:
+            if name:
+                importlib.import_module(name)
+        except Exception as error:
+            raise ImportError(f"{name}: {type(error).__name__}: {error}") from None
     return rest
 
 
@@ -55,6 +60,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         description="Inspect and convert checkpoints of video and image transformers.",
         epilog="--plugins A,B imports modules of yours that add model families or file formats.",
     )
+    parser.add_argument("--version", action="version", version=f"surgmask {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (help_text, add_options) in OPTIONS.items():
         added = commands.add_parser(name, help=help_text, description=help_text)

@@ -3,3 +3,5 @@
 `open_source` opens and verifies recordings, `clip_sampler` draws clips, `readers` decode their
 frames, `multiscale_crop` crops them, and `clip_reader` does all of it for a position of an epoch.
 """
+
+__version__ = "0.1.0"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from video import __version__
 from video.readers.registry import PreferredReader, selectable_readers
 
 
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m video",
         description="Check, prepare, preview and synthesize surgical recordings.",
     )
+    parser.add_argument("--version", action="version", version=f"surgmask {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_check(commands.add_parser("check", help="verify recordings and write a manifest"))
     _add_prepare(commands.add_parser("prepare", help="transcode recordings for fast reading"))

@@ -8,13 +8,15 @@ import pytest
 from launch.entrypoint import run_program
 from launch.errors import ConfigError
 from launch.version import VERSION
-from tests.conftest import ROOT
+from tests.conftest import HANG_LIMIT, ROOT
+
+PROGRAMS = ("masking", "video", "encoder", "launch", "pretrain", "finetune")
 
 
-@pytest.mark.parametrize("program", ["launch", "pretrain", "finetune"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_print_the_version(program: str) -> None:
     command = [sys.executable, "-m", program, "--version"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"surgmask {VERSION}\n", "")
 
 
