@@ -28,6 +28,9 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: interrupted\n")
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # nothing is flushed at exit
+        return 0
     except Exception as error:
         status = getattr(error, "exit_status", None)
         if getattr(error, "on_every_process", False):

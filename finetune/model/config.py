@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.config import both_sides
+from encoder.pos_embed_kinds import POS_EMBEDS
+from encoder.table_name import NameIn
 from encoder.variants import Variant, find_variant
 from launch.config import STRICT, FormerValues, Positive, former
 
@@ -51,9 +53,7 @@ class BackboneConfig:
     """Classify the mean of the tokens instead of the first token."""
     learned_positions: Annotated[bool, former("use_learnable_pos_emb")] = False
     """Train the position embedding."""
-    pos_embed: Annotated[
-        Literal["sinusoid", "sincos3d", "learned", "separable"] | None, former("positions")
-    ] = None
+    pos_embed: Annotated[Annotated[str, NameIn(POS_EMBEDS)] | None, former("positions")] = None
     """Position embedding."""
     qkv_bias: bool | None = None
     """Write attention with separate query, key and value, as upstream's flag."""

@@ -1,10 +1,20 @@
 """Runs of older versions, whose keys and logged values have other names."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from finetune.config import FinetuneConfig
+from launch.recipe import read_resolved
 from launch.report.curves import read_curves
 from launch.report.renamed import LOG_NAMES, with_current_keys
+from pretrain.config import PretrainConfig
+from tests.conftest import ROOT
 from tests.launch.report.run_folders import read_run, write_evaluation, write_run
 
 
@@ -57,3 +67,27 @@ def test_old_keys_and_metrics_are_read_by_their_current_names(tmp_path: Path) ->
 def test_of_an_old_and_a_current_key_the_current_one_counts() -> None:
     config = {"batch.global_batch_size": 8, "batch.clips": 16, "seed": 0}
     assert with_current_keys(config) == {"batch.global_batch_size": 8, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("program", "cls"), [("pretrain", PretrainConfig), ("finetune", FinetuneConfig)]
+)
+def test_the_page_and_the_programs_read_a_former_configuration_alike(
+    program: str, cls: type
+) -> None:
+    file = ROOT / "tests/former_runs" / program / "config.yaml"
+    by_page = with_current_keys(dict(flat(yaml.safe_load(file.read_text()))))
+    by_program = dict(flat(TypeAdapter(cls).dump_python(read_resolved(cls, file), mode="json")))
+    gone = {"head.num_heads"}  # of attentive heads alone
+    assert by_page.keys() - by_program.keys() <= gone
+    assert {key: by_page[key] for key in by_page.keys() - gone} == {
+        key: by_program[key] for key in by_page.keys() - gone
+    }
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
