@@ -56,7 +56,7 @@ def test_old_keys_and_metrics_are_read_by_their_current_names(tmp_path: Path) ->
         "tuning.kind": "full",
         "tuning.layer_decay": 0.75,
         "head.kind": "linear",
-        "mixup.mixup": 0.8,
+        "mixup.mixup_alpha": 0.8,
         "engine.heartbeat_timeout": 60,
         "validation.metric": "top-1",
     }
