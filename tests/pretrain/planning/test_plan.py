@@ -1,21 +1,19 @@
 """Plans: what is counted without a machine is what a run then takes."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import HANG_LIMIT, ROOT
+from pretrain.cli import main
+from tests.conftest import Outcome, call_program
 from tests.pretrain.runs import log_of, run_alone
 
 SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size: 4}")
 
 
-def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pretrain", "plan", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
+def plan(*arguments: str) -> Outcome:
+    return call_program("pretrain", lambda: main(["plan", *arguments]))
 
 
 def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
