@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from encoder.checkpoint.export_formats import to_videomae
+from encoder.checkpoint.formats.videomae import to_videomae
 from encoder.checkpoint.load import load_encoder
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 
@@ -62,7 +62,7 @@ def measure(way: str, folder: Path, size: str) -> dict[str, float]:
     before, began = resident("VmRSS"), time.perf_counter()
     known = 0.0
     if way.startswith("ours"):
-        find_source(file)
+        read_source(file)
         known = time.perf_counter() - began
         load_encoder(file)
     else:

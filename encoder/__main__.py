@@ -1,4 +1,4 @@
-"""`python -m encoder`: imports nothing heavy before it must."""
+"""`python -m encoder`."""
 
 import sys
 

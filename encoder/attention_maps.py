@@ -1,4 +1,4 @@
-"""Where an encoder looks: attention weights as maps over the tokens of a clip."""
+"""Attention weights of an encoder as maps over the tokens of a clip."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -11,89 +11,92 @@ from torch import Tensor
 from encoder.config import EncoderConfig, Grid
 from encoder.vit import NoSuchAttention, VideoEncoder, layer_number
 
-Query = Literal["class", "mean"]
+QueryToken = Literal["class", "mean"]
 
 
 class AttentionQuery(NamedTuple):
-    """Which attention: of a layer, of whom, by which heads."""
+    """Which attention weights to show."""
 
     layer: int = -1  # from 0, or from -1 backwards
-    query: Query | None = None  # class token, or mean of all patches; None: the former if there
+    token: QueryToken | None = None  # mean: of all patches; None: the class token if there is one
     each_head: bool = False  # else the mean of the heads
     rollout: bool = False  # through all layers up to this one
 
 
-OF_LAST_LAYER = AttentionQuery()
+LAST_LAYER = AttentionQuery()
 
 
 class AttentionMaps(NamedTuple):
-    """What a query takes of each token, `m` maps a clip: one a head, or one.
+    """Attention of a query to each token, `m` maps a clip: one per head, or their mean.
 
-    Without the class token's own key, and not normalised again: a map of joint attention adds up
-    to 1 less what goes to the class token. A frame of divided attention is a map of its own.
+    The class token's own key is left out and the rest is not normalised again: a map of joint
+    attention sums to 1 minus the attention to the class token. In divided attention each frame is
+    a map of its own.
     """
 
     values: Float[Tensor, "b m frames rows columns"]
-    even: float  # what each token would get from a query that treats all its keys alike
-    asked: AttentionQuery  # with its layer counted from 0, and its query
+    uniform: float  # the value of each token under uniform attention
+    query: AttentionQuery  # with its layer counted from 0, and its token
 
 
 def attention_maps(
-    encoder: VideoEncoder, clip: Shaped[Tensor, "b t h w c"], asked: AttentionQuery = OF_LAST_LAYER
+    encoder: VideoEncoder, clip: Shaped[Tensor, "b t h w c"], request: AttentionQuery = LAST_LAYER
 ) -> AttentionMaps:
-    """Attention maps of clips as the encoder takes them; raises NoSuchAttention.
+    """Attention maps of clips, given as the encoder's input; raises NoSuchAttention.
 
-    Beside one layer's weights there are never more than the means of its heads.
+    Memory: one layer's weights at a time, and for a rollout the mean over heads of each layer.
     """
     config = encoder.config
-    asked = resolve_query(asked, config)
-    keys = keys_of(config)
-    query = query_weights(asked.query or "mean", keys, config.class_token).to(clip.device)
+    request = resolve_query(request, config)
+    keys = num_keys(config)
+    query = query_weights(request.token or "mean", keys, config.class_token).to(clip.device)
     with torch.no_grad():
-        if asked.rollout:
-            layers = range(asked.layer + 1)
-            held = encoder(clip, attention=layers, keep=mean_of_heads).attention
-            values = rollout([held[i] for i in layers], query).unsqueeze(1)
+        if request.rollout:
+            layers = range(request.layer + 1)
+            means = encoder(clip, attention=layers, reduce=mean_of_heads).attention
+            values = rollout([means[i] for i in layers], query).unsqueeze(1)
         else:
-            kept = encoder(clip, attention=(asked.layer,), keep=lambda w: query_attention(w, query))
-            values = kept.attention[asked.layer]
+            features = encoder(
+                clip, attention=(request.layer,), reduce=lambda w: query_attention(w, query)
+            )
+            values = features.attention[request.layer]
             if config.attention == "divided":
                 values = rearrange(values, "b t m k -> b m t k")
     values = over_grid(values, config.grid, config.class_token)
-    if not asked.each_head:
+    if not request.each_head:
         values = values.mean(1, keepdim=True)
-    return AttentionMaps(values, 1 / keys, asked)
+    return AttentionMaps(values, 1 / keys, request)
 
 
-def resolve_query(asked: AttentionQuery, config: EncoderConfig) -> AttentionQuery:
-    """What is asked of this encoder, whole; raises NoSuchAttention with the cure."""
-    if asked.query == "class" and not config.class_token:
-        raise NoSuchAttention("query class: the encoder has no class token; say mean")
-    if asked.rollout and config.attention == "divided":
+def resolve_query(request: AttentionQuery, config: EncoderConfig) -> AttentionQuery:
+    """The query with its defaults filled in; raises NoSuchAttention with the cure."""
+    if request.token == "class" and not config.class_token:
+        raise NoSuchAttention("query class: the encoder has no class token; use mean")
+    if request.rollout and config.attention == "divided":
         raise NoSuchAttention(
-            "rollout: is a product of attention over all tokens, and this encoder's is divided "
-            "between time and space; leave it out"
+            "rollout: multiplies attention over all tokens, but this encoder has divided "
+            "space-time attention; omit it"
         )
-    if asked.rollout and asked.each_head:
-        raise NoSuchAttention("rollout: goes through the mean of the heads; leave heads at mean")
-    query: Query = asked.query or ("class" if config.class_token else "mean")
-    return asked._replace(layer=layer_number(asked.layer, config.depth), query=query)
+    if request.rollout and request.each_head:
+        raise NoSuchAttention("rollout: uses the mean of the heads; set heads to mean")
+    token: QueryToken = request.token or ("class" if config.class_token else "mean")
+    return request._replace(layer=layer_number(request.layer, config.depth), token=token)
 
 
-def keys_of(config: EncoderConfig) -> int:
-    """Number of tokens, the class token among them, that a query divides its attention among."""
+def num_keys(config: EncoderConfig) -> int:
+    """Number of keys that a query attends to, with the class token."""
     frames = config.grid[0] if config.attention == "divided" else 1
     return config.tokens // frames + int(config.class_token)
 
 
-def query_weights(query: Query, keys: int, class_token: bool) -> Float[Tensor, " q"]:
-    """The share of each token in the query: the class token alone, or all others alike."""
-    shares = torch.zeros(keys)
-    if query == "class":
-        shares[0] = 1
+def query_weights(token: QueryToken, keys: int, class_token: bool) -> Float[Tensor, " q"]:
+    """Weights of the tokens in the query: 1 for the class token, or equal ones for all patches."""
+    weights = torch.zeros(keys)
+    if token == "class":
+        weights[0] = 1
     else:
-        shares[int(class_token) :] = 1 / (keys - int(class_token))
-    return shares
+        weights[int(class_token) :] = 1 / (keys - int(class_token))
+    return weights
 
 
 def mean_of_heads(weights: Float[Tensor, "b m q k"]) -> Float[Tensor, "b q k"]:
@@ -103,28 +106,27 @@ def mean_of_heads(weights: Float[Tensor, "b m q k"]) -> Float[Tensor, "b q k"]:
 def query_attention(
     weights: Float[Tensor, "*b q k"], query: Float[Tensor, " q"]
 ) -> Float[Tensor, "*b k"]:
-    """What the query takes of each key; a new tensor, so the weights can go."""
+    """Attention of the query to each key, as a new tensor, so that `weights` can be freed."""
     return torch.einsum("q, ...qk -> ...k", query, weights)
 
 
 def rollout(
     layers: Sequence[Float[Tensor, "b n n"]], query: Float[Tensor, " n"]
 ) -> Float[Tensor, "b n"]:
-    """Attention rollout (Abnar and Zuidema, ACL 2020, equation 1) of a query to the input.
+    """Attention rollout (Abnar and Zuidema, ACL 2020, equation 1) from a query to the input.
 
-    The product of (A + I) / 2 over the layers, whose mean attention A comes from the first to the
-    last. It is applied to the query from the last on, so no product of matrices is ever made. Its
-    rows add up to 1 as those of A do.
+    The product of (A + I) / 2 over the layers; A is the mean attention of the heads. It is applied
+    to the query from the last layer back, so no two matrices are multiplied. Rows sum to 1.
     """
-    taken = query.expand(layers[0].shape[0], -1)
+    values = query.expand(layers[0].shape[0], -1)
     for weights in reversed(layers):
-        taken = (torch.einsum("bq, bqk -> bk", taken, weights) + taken) / 2
-    return taken
+        values = (torch.einsum("bq, bqk -> bk", values, weights) + values) / 2
+    return values
 
 
 def over_grid(
     values: Float[Tensor, "*b k"], grid: Grid, class_token: bool
 ) -> Float[Tensor, "b m frames rows columns"]:
-    """Values of keys at their places: of all tokens [b m k], or by frame [b m t k]."""
+    """Values of keys on the token grid; they are [b m k], or [b m t k] in divided attention."""
     patches = values[..., int(class_token) :]
     return patches.reshape(*patches.shape[:2], *grid)

@@ -1,4 +1,4 @@
-"""The transformer block: pre-norm attention and MLP."""
+"""The pre-norm transformer block: attention and MLP."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ NORM_EPS = 1e-6
 
 
 class QuickGELU(nn.Module):
-    """The approximation that OpenAI's CLIP was trained with (Hendrycks and Gimpel, 2016)."""
+    """The approximation of GELU in OpenAI's CLIP (Hendrycks and Gimpel, 2016)."""
 
     def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         return x * torch.sigmoid(1.702 * x)
@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "quick_gelu": QuickG
 
 
 class DropPath(nn.Module):
-    """Leaves a branch out for whole samples while training (Huang et al., ECCV 2016)."""
+    """Stochastic depth (Huang et al., ECCV 2016): drops a residual branch per sample."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -40,16 +40,16 @@ class DropPath(nn.Module):
 def scaled_dot_product(
     q: Float[Tensor, "b h k e"], k: Float[Tensor, "b h n e"], v: Float[Tensor, "b h n e"]
 ) -> Float[Tensor, "b h k e"]:
-    """Values weighted by softmax(q k / sqrt(e)), by torch's fused kernel for the device.
+    """softmax(q k / sqrt(e)) v, by torch's fused kernel for the device.
 
-    On a CPU in bfloat16 that kernel takes longer than the products themselves, which hold all
-    weights at once; they are taken there unless `torch.nn.attention.sdpa_kernel` leaves out MATH.
+    On a CPU in bfloat16 that kernel is slower than plain matrix products, which need memory for
+    all weights. Those are used there, unless `torch.nn.attention.sdpa_kernel` excludes MATH.
     """
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or not math_sdp_enabled():
         return F.scaled_dot_product_attention(q, k, v)
     heads = q.shape[:2]
     q, k, v = (x.flatten(0, 1) for x in (q, k, v))
-    # scaled while it is written, not by a pass of its own
+    # baddbmm scales in the same pass
     scores = torch.baddbmm(q.new_zeros(1, 1, 1), q, k.mT, beta=0, alpha=q.shape[-1] ** -0.5)
     return (scores.softmax(-1) @ v).unflatten(0, heads)
 
@@ -57,9 +57,9 @@ def scaled_dot_product(
 class Attention(nn.Module):
     """Joint self-attention of all tokens.
 
-    Queries and values have a bias, keys have none: it would add the same number to every logit of
-    a query, and a softmax does not see that. `outputs` asks for the last so many tokens only; all
-    tokens stay keys and values.
+    Queries and values have a bias, keys do not: it would add the same number to all logits of a
+    query, which the softmax cancels. With `outputs` only that many last tokens are computed; all
+    tokens remain keys and values.
     """
 
     def __init__(self, embed_dim: int, num_heads: int) -> None:
@@ -83,7 +83,7 @@ class Attention(nn.Module):
         return self.proj(rearrange(mixed, "b h n d -> b n (h d)"))
 
     def weights(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n n"]:
-        """What each query (row) takes of each key (column), by head; rows add up to 1."""
+        """Attention weights per head, of queries (rows) to keys (columns); rows sum to 1."""
         q, k, _ = self._queries_keys_values(x, None)
         return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
 
@@ -104,10 +104,10 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each on the normalised tokens and added to them.
+    """x + attention(norm(x)), then x + MLP(norm(x)).
 
-    `layer_scale`: factors of both, one a channel, that start at this value (CaiT, Touvron et al.,
-    2021).
+    `layer_scale`: initial value of LayerScale's factors, one per channel and branch (CaiT, Touvron
+    et al., ICCV 2021).
     """
 
     def __init__(
@@ -146,12 +146,12 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "b n d"], outputs: int | None = None
     ) -> Float[Tensor, "b k d"]:
-        kept = x if outputs is None else x[:, -outputs:]
-        kept = kept + self.drop_path(scaled(self.attn(self.norm1(x), outputs), self.scale1))
-        return kept + self.drop_path(scaled(self.mlp(self.norm2(kept)), self.scale2))
+        y = x if outputs is None else x[:, -outputs:]
+        y = y + self.drop_path(scaled(self.attn(self.norm1(x), outputs), self.scale1))
+        return y + self.drop_path(scaled(self.mlp(self.norm2(y)), self.scale2))
 
     def attention(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n n"]:
-        """The attention weights of this block for its input."""
+        """The attention weights of this block for its input x."""
         return self.attn.weights(self.norm1(x))
 
 
@@ -160,12 +160,12 @@ def scaled(x: Float[Tensor, "b n d"], scale: Float[Tensor, " d"] | None) -> Floa
 
 
 def drop_path_rates(drop_path: float, depth: int) -> Iterator[float]:
-    """Drop path of each block, linear from 0."""
+    """Drop path rate of each block, rising linearly from 0."""
     return (drop_path * i / max(depth - 1, 1) for i in range(depth))
 
 
 def block_stack(blocks: Iterable[nn.Module]) -> nn.ModuleList:
-    """Blocks with VideoMAE's initial weights."""
+    """Blocks, initialised as in VideoMAE."""
     stack = nn.ModuleList(blocks)
     stack.apply(initialise_linear)
     return stack
@@ -174,13 +174,13 @@ def block_stack(blocks: Iterable[nn.Module]) -> nn.ModuleList:
 def build_blocks(
     depth: int, embed_dim: int, num_heads: int, mlp_ratio: float, drop_path: float
 ) -> nn.ModuleList:
-    """A plain stack whose drop path grows linearly from 0 to `drop_path`."""
+    """Blocks of joint attention whose drop path rises linearly from 0 to `drop_path`."""
     rates = drop_path_rates(drop_path, depth)
     return block_stack(Block(embed_dim, num_heads, mlp_ratio, rate) for rate in rates)
 
 
 def initialise_linear(module: nn.Module) -> None:
-    """Xavier-uniform weights, zero biases; `qkv` counts as one matrix (VideoMAE's choice)."""
+    """Xavier-uniform weights, zero biases; `qkv` is one matrix, as in VideoMAE."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -188,23 +188,24 @@ def initialise_linear(module: nn.Module) -> None:
 
 
 def compile_blocks(model: nn.Module) -> None:
-    """Compiles every block of a model in place, for its own shapes; no name changes.
+    """Compiles every block of a model in place, for static shapes; tensor names do not change.
 
-    Blocks that are alike share what is compiled; each rate of drop path is compiled for itself.
+    Equal blocks share compiled code; each drop path rate is compiled separately.
     """
-    import torch._dynamo.config as dynamo  # half a second
+    import torch._dynamo.config as dynamo  # the import takes half a second
 
     blocks = [module for module in model.modules() if isinstance(module, Block)]
-    forms = 4 * len({block.drop_path.rate for block in blocks})  # trained or not, whole or in part
-    dynamo.recompile_limit = max(dynamo.recompile_limit, forms)
+    # for each rate: training or evaluation, all outputs or some
+    graphs = 4 * len({block.drop_path.rate for block in blocks})
+    dynamo.recompile_limit = max(dynamo.recompile_limit, graphs)
     for block in blocks:
         block.compile(dynamic=False)
 
 
 def run_block(
-    block: nn.Module, x: Float[Tensor, "b n d"], outputs: int | None, recompute: bool
+    block: nn.Module, x: Float[Tensor, "b n d"], outputs: int | None, activation_checkpointing: bool
 ) -> Float[Tensor, "b k d"]:
-    """Applies a block; with `recompute` its activations are dropped and made again in backward."""
-    if recompute and torch.is_grad_enabled():
+    """Applies a block; with checkpointing its activations are recomputed in the backward pass."""
+    if activation_checkpointing and torch.is_grad_enabled():
         return checkpoint(block, x, outputs, use_reentrant=False)
     return block(x, outputs)

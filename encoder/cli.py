@@ -1,11 +1,15 @@
-"""The command line of `python -m encoder`."""
+"""The command line of `python -m encoder`. Commands import torch only where they need it."""
 
 import argparse
+import importlib
+import os
 import sys
 from collections.abc import Sequence
 
+from encoder import __version__
+
 FILE = "a file, a folder, or the name of a published model"
-LAYOUTS = ("own", "videomae", "hf", "timm", "unified")
+PLUGINS = "SURGMASK_PLUGINS"  # environment variable with modules of the user, comma-separated
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -13,89 +17,140 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["attention"]:
         sys.stderr.write("encoder: attention moved: python -m finetune attention\n")
         return 2
-    options = parse(arguments)
-    from encoder.commands import PROGRAMS, run  # torch only after --help was answered
+    try:
+        options = parse(import_plugins(arguments))
+    except ImportError as error:
+        sys.stderr.write(f"encoder: --plugins: {error}; put the module's folder on PYTHONPATH\n")
+        return 2
+    from encoder.commands import COMMANDS, run
 
-    return run(PROGRAMS[options.command], options)
+    return run(COMMANDS[options.command], options)
+
+
+def import_plugins(arguments: Sequence[str]) -> list[str]:
+    """Imports the modules that `--plugins` and the environment name; returns other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--plugins", default="")
+    options, rest = parser.parse_known_args(arguments)
+    for name in f"{os.environ.get(PLUGINS, '')},{options.plugins}".split(","):
+        try:
+            if name:
+                importlib.import_module(name)
+        except Exception as error:
+            raise ImportError(f"{name}: {type(error).__name__}: {error}") from None
+    return rest
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Options of a command; its `key=value` words may stand before or behind other options."""
-    built = parser()
-    options, rest = built.parse_known_args(arguments)
-    behind = [word for word in rest if "=" in word and not word.startswith("-")]
-    if behind != rest or (behind and "overrides" not in options):
-        built.error(f"unrecognized arguments: {' '.join(rest)}")
-    if behind:
-        options.overrides = [*options.overrides, *behind]
+    """Options of a command; `key=value` overrides may stand before or after other options."""
+    parser = build_parser(arguments[0] if arguments else "")
+    options, rest = parser.parse_known_args(arguments)
+    overrides = [word for word in rest if "=" in word and not word.startswith("-")]
+    if overrides != rest or (overrides and "overrides" not in options):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if overrides:
+        options.overrides = [*options.overrides, *overrides]
     return options
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """The parser, with the options of one command: those of others would import torch."""
     parser = argparse.ArgumentParser(
         prog="python -m encoder",
-        description="Checkpoints of the field: what they hold, in which layout, where they look.",
+        description="Inspect and convert checkpoints of video and image transformers.",
+        epilog="--plugins A,B imports modules of yours that add model families or file formats.",
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    inspect = commands.add_parser(
-        "inspect", help="what a file holds, and what of it each variant would load"
-    )
-    inspect.add_argument("file", metavar="FILE", help=FILE)
-    _add_overrides(inspect)
-    inspect.add_argument("--variant", metavar="NAME", help="the report of one variant, whole")
-    _add_choices(inspect)
-    inspect.add_argument("--json", action="store_true", help="as JSON, tensor by tensor")
-    convert = commands.add_parser("convert", help="write the encoder of a file in another layout")
-    convert.add_argument("file", metavar="FILE", help=FILE)
-    convert.add_argument("out", metavar="OUT", help="a new file; a new folder --to hf")
-    _add_overrides(convert)
-    convert.add_argument("--to", choices=LAYOUTS, default="own", dest="layout", help="(own)")
-    convert.add_argument("--variant", metavar="NAME", help="as a variant, else as the file has it")
-    _add_choices(convert)
-    models = commands.add_parser("models", help="published models by name")
-    models.add_argument("name", nargs="?", help="where this one comes from")
+    parser.add_argument("--version", action="version", version=f"surgmask {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (help_text, add_options) in OPTIONS.items():
+        added = commands.add_parser(name, help=help_text, description=help_text)
+        if name == command:
+            add_options(added)
     return parser
 
 
-def _add_choices(parser: argparse.ArgumentParser) -> None:
+def add_inspect_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    _add_overrides(parser)
+    parser.add_argument("--variant", metavar="NAME", help="print the load report of one variant")
+    _add_load_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, tensor by tensor")
+
+
+def add_convert_options(parser: argparse.ArgumentParser) -> None:
+    from encoder.checkpoint.formats.registry import writable_formats
+
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    parser.add_argument("out", metavar="OUT", help="the new file; a new folder with --to hf")
+    _add_overrides(parser)
+    parser.add_argument(
+        "--to",
+        choices=writable_formats(),
+        default="own",
+        dest="file_format",
+        help="file format to write (default: own, this project's)",
+    )
+    parser.add_argument(
+        "--variant", metavar="NAME", help="convert to a model variant (default: the file's model)"
+    )
+    _add_load_options(parser)
+
+
+def add_models_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="print this model only")
+
+
+OPTIONS = {
+    "inspect": (
+        "print what a checkpoint contains, and what each model variant would load from it",
+        add_inspect_options,
+    ),
+    "convert": ("write the encoder of a checkpoint in another file format", add_convert_options),
+    "models": ("list published models by name", add_models_options),
+}
+
+
+def _add_load_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inflation",
         choices=("average", "center"),
         default="average",
-        help="of patches of one frame to tubelets (average)",
+        help="how to inflate 2-D patch embeddings to tubelets (default: average)",
     )
     parser.add_argument(
         "--keep-norm",
         action="store_true",
-        help="the norm of all tokens becomes that of the pooled ones, not a fresh one",
+        help="use the LayerNorm of all tokens for the pooled feature instead of a new one",
     )
     parser.add_argument(
+        "--allow-missing",
         "--allow",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="tensors that may stay fresh or be left out, such as blocks.11.*",
+        help="tensors that may be newly initialised or skipped, such as 'blocks.11.*'",
     )
 
 
 def add_override_option(parser: argparse.ArgumentParser) -> None:
-    """The same words as an option, of commands that take other words behind the file."""
+    """Overrides as an option, for commands that take other words after the file."""
     parser.add_argument(
         "--override",
         "--told",
         dest="overrides",
         action="append",
         default=[],
-        metavar="key=value",
-        help="what the file does not say, as `python -m encoder inspect` takes it",
+        metavar="KEY=VALUE",
+        help=_override_help(),
     )
 
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="what the file does not say: num_heads, num_frames, image_size, normalisation, "
-        "activation, norm_eps, pos_embed",
-    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_override_help())
+
+
+def _override_help() -> str:
+    from encoder.checkpoint.overrides import CheckpointOverrides
+
+    names = ", ".join(CheckpointOverrides.__dataclass_fields__)
+    return f"a value that the checkpoint does not record: {names}"

@@ -11,25 +11,27 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from encoder.checkpoint.adapt import LoadOptions, adapt
-from encoder.checkpoint.export import timm_arguments, write_encoder
+from encoder.checkpoint.export import write_encoder
+from encoder.checkpoint.families import NATIVE_FAMILY
+from encoder.checkpoint.formats.timm import timm_arguments
 from encoder.checkpoint.load import load_encoder, load_source
 from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
 from encoder.inspect_checkpoint import as_json, inspect_lines
-from encoder.model_zoo import available_models, find_card, find_weights
+from encoder.model_zoo import model_lines, resolve_weights
 from encoder.variants import variant_config
 
 FORMER_OVERRIDES = ("frames", "positions")
-COLOURS = 3  # channels of a recording
+VIDEO_CHANNELS = 3
 
 
-def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
-    """The exit status of a command; its errors are one line."""
+def run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    """The exit status of a command; prints its errors as one line."""
     try:
-        program(options)
+        command(options)
     except (CheckpointMismatch, ValueError) as error:
         sys.stderr.write(f"encoder: {error}\n")
         return 2
@@ -37,111 +39,109 @@ def run(program: Callable[[argparse.Namespace], None], options: argparse.Namespa
 
 
 def inspect(options: argparse.Namespace) -> None:
-    found = find_with_overrides(options.file, options.overrides)
+    source = resolve_source(options.file, options.overrides)
     report = None
     if options.variant:
-        report = LoadReport(found, adapt(found, _wanted(options, found), _choices(options)))
+        plan = adapt(source, _variant_config(options, source), _load_options(options))
+        report = LoadReport(source, plan)
     if options.json:
-        print(json.dumps(as_json(found, report), indent=1))
+        print(json.dumps(as_json(source, report), indent=1))
     else:
-        print("\n".join(report.lines() if report else inspect_lines(found)))
+        print("\n".join(report.lines() if report else inspect_lines(source)))
 
 
 def convert(options: argparse.Namespace) -> None:
-    found = find_with_overrides(options.file, options.overrides)
-    wanted = _wanted(options, found) if options.variant else None
-    encoder, report = load_source(found, wanted, _choices(options))
-    out = Path(options.out)
-    metadata = {"report": report.as_dict(), **_carried(found)}
-    write_encoder(out, encoder.state_dict(), encoder.config, options.layout, metadata)
+    source = resolve_source(options.file, options.overrides)
+    target = _variant_config(options, source) if options.variant else None
+    encoder, report = load_source(source, target, _load_options(options))
+    out, config = Path(options.out), encoder.config
+    metadata = {"report": report.as_dict(), **_native_metadata(source)}
+    write_encoder(out, encoder.state_dict(), config, options.file_format, metadata)
     print(report)
-    config = encoder.config
-    again = load_encoder(
-        out, told=CheckpointOverrides(config.num_heads, config.num_frames, config.image_size)
-    ).encoder
-    tensors = again.state_dict()
-    same = all(tensors[name].equal(value) for name, value in encoder.state_dict().items())
-    if not same:
-        raise CheckpointMismatch(f"{out}: does not read back as it was written; please report it")
-    print(f"written: {out}, read back: the same {len(tensors)} tensors")
-    if options.layout == "timm":
-        print(f"timm's VisionTransformer({json.dumps(timm_arguments(config))})")
+    overrides = CheckpointOverrides(config.num_heads, config.num_frames, config.image_size)
+    tensors = load_encoder(out, overrides=overrides).encoder.state_dict()
+    if not all(tensors[name].equal(value) for name, value in encoder.state_dict().items()):
+        raise CheckpointMismatch(f"{out}: differs when it is read back; please report this bug")
+    print(f"written to {out}; verified: all {len(tensors)} tensors read back equal")
+    if options.file_format == "timm":
+        print(f"arguments of timm's VisionTransformer: {json.dumps(timm_arguments(config))}")
 
 
 def models(options: argparse.Namespace) -> None:
-    for name in [options.name] if options.name else available_models():
-        card = find_card(name)
-        variant = f" into {card.variant}" if card.variant else ""
-        print(f"{name:<42}{card.source}: {card.file}{variant}; {card.licence}")
+    print("\n".join(model_lines(options.name)))
 
 
-def find_with_overrides(file: str, words: Sequence[str]) -> SourceEncoder:
-    """The encoder of the file that is named, or of the published model of that name, with what
-    `key=value` words tell of it. Raises CheckpointMismatch."""
-    said = overrides_of(words)
-    path, told = find_weights(file, said)
-    found = find_source(path, told)
-    if said.given() and found.known.family.name == "own":
-        named = ", ".join(said.given())
-        raise CheckpointMismatch(f"{path}: says all of itself; leave out {named}")
-    return found
+def resolve_source(file: str, words: Sequence[str]) -> SourceEncoder:
+    """The encoder in a file or of a published model, with overrides given as `key=value` words.
+
+    Raises CheckpointMismatch.
+    """
+    given = parse_overrides(words)
+    path, overrides = resolve_weights(file, given)
+    source = read_source(path, overrides)
+    if given.given() and source.detected.name == NATIVE_FAMILY:
+        names = ", ".join(given.given())
+        raise CheckpointMismatch(f"{path}: records its whole configuration; remove {names}")
+    return source
 
 
-def overrides_of(words: Sequence[str]) -> CheckpointOverrides:
-    """What `key=value` words say of a file. Raises CheckpointMismatch."""
+def parse_overrides(words: Sequence[str]) -> CheckpointOverrides:
+    """Overrides given as `key=value` words. Raises CheckpointMismatch."""
     try:
-        return TypeAdapter(CheckpointOverrides).validate_python(parse_overrides(words))
+        return TypeAdapter(CheckpointOverrides).validate_python(parse_assignments(words))
     except ValidationError as error:
-        given = error.errors()[0]["input"]
-        raise CheckpointMismatch(f"{first_error(error)}, not {given!r}") from None
+        value = error.errors()[0]["input"]
+        message = first_error(error)
+        given = "" if repr(value) in message else f", not {value!r}"
+        raise CheckpointMismatch(f"{message}{given}") from None
 
 
-def require_colours(found: SourceEncoder) -> None:
-    """Raises CheckpointMismatch where an encoder does not read the channels of recordings."""
-    if found.config.channels != COLOURS:
+def require_rgb(source: SourceEncoder) -> None:
+    """Raises CheckpointMismatch where an encoder's input is not RGB, as that of videos."""
+    if source.config.channels != VIDEO_CHANNELS:
         raise CheckpointMismatch(
-            f"{found.file.path}: reads {found.config.channels} channels, recordings have "
-            f"{COLOURS}; take another encoder"
+            f"{source.file.path}: its input has {source.config.channels} channels, videos have "
+            f"{VIDEO_CHANNELS}; use another encoder"
         )
 
 
-def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """`key=value` words as fields of Told; raises CheckpointMismatch with the nearest key."""
-    known = list(CheckpointOverrides.__dataclass_fields__)
-    told: dict[str, Any] = {}
+def parse_assignments(words: Sequence[str]) -> dict[str, Any]:
+    """`key=value` words as a mapping; raises CheckpointMismatch with the nearest key."""
+    names = list(CheckpointOverrides.__dataclass_fields__)
+    values: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in (*known, *FORMER_OVERRIDES):
-            near = get_close_matches(key, known, n=1)
+        if not equals or key not in (*names, *FORMER_OVERRIDES):
+            near = get_close_matches(key, names, n=1)
             raise CheckpointMismatch(
-                f"{word}: is not one of {', '.join(f'{k}=' for k in known)}"
+                f"{word}: is none of {', '.join(f'{name}=' for name in names)}"
                 + (f"; nearest: {near[0]}" if near else "")
             )
-        sides = value.split("x")
-        if all(side.isdecimal() for side in sides):
-            told[key] = int(value) if len(sides) == 1 else tuple(map(int, sides))
+        numbers = value.split("x")
+        if all(number.isdecimal() for number in numbers):
+            values[key] = int(value) if len(numbers) == 1 else tuple(map(int, numbers))
         else:
-            told[key] = value
-    return told
+            values[key] = value
+    return values
 
 
-def _choices(options: argparse.Namespace) -> LoadOptions:
-    return LoadOptions(options.inflation, options.keep_norm, tuple(options.allow))
+def _load_options(options: argparse.Namespace) -> LoadOptions:
+    return LoadOptions(options.inflation, options.keep_norm, tuple(options.allow_missing))
 
 
-def _wanted(options: argparse.Namespace, found: SourceEncoder) -> EncoderConfig:
+def _variant_config(options: argparse.Namespace, source: SourceEncoder) -> EncoderConfig:
     try:
-        return variant_config(options.variant, found.config)
+        return variant_config(options.variant, source.config)
     except ValueError as error:
-        raise CheckpointMismatch(f"{found.file.path}: {first_error(error)}") from None
+        raise CheckpointMismatch(f"{source.file.path}: {first_error(error)}") from None
 
 
-def _carried(found: SourceEncoder) -> dict[str, Any]:
-    """What this project's own file says of its training goes on into the new one."""
-    if found.known.family.name != "own":
+def _native_metadata(source: SourceEncoder) -> dict[str, Any]:
+    """Metadata of this project's own file on its training, for the new file."""
+    if source.detected.name != NATIVE_FAMILY:
         return {}
-    written = found.file.recorded.items()
-    return {key: json.loads(text) for key, text in written if key not in ("encoder", "report")}
+    entries = source.file.metadata.items()
+    return {key: json.loads(text) for key, text in entries if key not in ("encoder", "report")}
 
 
-PROGRAMS = {"inspect": inspect, "convert": convert, "models": models}
+COMMANDS = {"inspect": inspect, "convert": convert, "models": models}

@@ -1,4 +1,4 @@
-"""What an encoder is: its size and the geometry of the clips that it reads."""
+"""The configuration of an encoder: its size, and the geometry of its input."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -13,6 +13,9 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
+
+from encoder.pos_embed_kinds import POS_EMBEDS
+from encoder.table_name import NameIn
 
 # VideoMAE V2 (Wang et al., CVPR 2023), appendix: tables of architectures.
 ENCODER_SIZES: dict[str, dict[str, int | float]] = {
@@ -39,8 +42,8 @@ Tubelet = tuple[int, int, int]
 def fill_from_size(values: Any, sizes: dict[str, dict[str, int | float]], fields: set[str]) -> Any:
     """Adds the numbers of a named size to a mapping of fields.
 
-    A number that is given and differs from the named size is an error, so that a resolved recipe
-    with `size` overridden on the command line cannot quietly keep the old width.
+    Raises ValueError where a given number differs from the size's: a resolved recipe whose `size`
+    is overridden on the command line must not keep the old width silently.
     """
     given = dict(values.kwargs or {}) if isinstance(values, ArgsKwargs) else values
     if not isinstance(given, dict) or given.get("size", "custom") not in sizes:
@@ -51,8 +54,8 @@ def fill_from_size(values: Any, sizes: dict[str, dict[str, int | float]], fields
             continue
         if field in given and given[field] != number:
             raise ValueError(
-                f"{field} {given[field]} is not that of size {size} ({number:g}); "
-                f"drop {field}, or say size: custom"
+                f"{field} {given[field]} differs from that of size {size} ({number:g}); "
+                f"remove {field}, or set size: custom"
             )
         given = {**given, field: number}
     return ArgsKwargs((), given) if isinstance(values, ArgsKwargs) else given
@@ -63,17 +66,17 @@ def require_whole_heads(embed_dim: int, num_heads: int) -> None:
     if embed_dim % num_heads:
         raise ValueError(
             f"num_heads {num_heads} does not divide embed_dim {embed_dim}; "
-            f"choose heads from the divisors of {embed_dim}"
+            f"choose a divisor of {embed_dim}"
         )
 
 
 def first_error(error: ValueError) -> str:
-    """What is wrong in one line, without pydantic's words around it."""
+    """The first error in one line, as `field: message`."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    return (f"{place}: " if place else "") + first["msg"].removeprefix("Value error, ")
+    field = ".".join(map(str, first["loc"]))
+    return (f"{field}: " if field else "") + first["msg"].removeprefix("Value error, ")
 
 
 def both_sides(value: Any) -> Any:
@@ -90,8 +93,6 @@ STRICT = ConfigDict(
     extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
 )
 Positive = Annotated[int, Field(gt=0)]
-Positions = Literal["sinusoid", "sincos3d", "learned", "separable"]
-COMPUTED = ("sinusoid", "sincos3d")  # positions that are no parameters
 
 
 def former(*names: str) -> Any:
@@ -103,8 +104,8 @@ def former(*names: str) -> Any:
 class EncoderConfig:
     """A vision transformer and the geometry of its clips.
 
-    The defaults are VideoMAE's encoder. From `pos_embed` on, the fields are where the encoders of
-    the field differ; a checkpoint brings the values that its family was trained with.
+    The defaults are those of VideoMAE. The fields from `pos_embed` on differ between published
+    encoders; a checkpoint sets them to the values of its family.
     """
 
     size: Size = "custom"
@@ -133,7 +134,7 @@ class EncoderConfig:
     """Standard deviation of the pixels that the input is normalised with."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Stochastic depth of the last block; it rises linearly from 0 in the first."""
-    pos_embed: Annotated[Positions, former("positions")] = "sinusoid"
+    pos_embed: Annotated[str, NameIn(POS_EMBEDS), former("positions")] = "sinusoid"
     """Position embedding: 1-D sinusoid over the flat index, 3-D sin-cos, learned, or learned
     separately for space and time."""
     trained_grid: Annotated[Grid, BeforeValidator(_triple)] | None = None
@@ -169,24 +170,30 @@ class EncoderConfig:
                 below = side // self.patch_size * self.patch_size
                 raise ValueError(
                     f"image_size {side} ({name}) is not divisible by patch_size {self.patch_size}; "
-                    f"take {below or self.patch_size} or {below + self.patch_size}"
+                    f"use {below or self.patch_size} or {below + self.patch_size}"
                 )
         frames, size = self.num_frames, self.tubelet_size
         if frames % size:
             raise ValueError(
                 f"num_frames {frames} is not divisible by tubelet_size {size}; "
-                f"take {frames // size * size or size}"
+                f"use {frames // size * size or size}"
             )
-        if self.pos_embed == "sincos3d" and self.embed_dim % 16:
+        divisor = POS_EMBEDS[self.pos_embed].divisor
+        if self.embed_dim % divisor:
             raise ValueError(
-                f"pos_embed sincos3d needs an embed_dim that 16 divides, not {self.embed_dim}"
+                f"embed_dim {self.embed_dim} is not divisible by {divisor}, which pos_embed "
+                f"{self.pos_embed} needs"
             )
-        if self.trained_grid and self.pos_embed not in COMPUTED:
-            raise ValueError(f"trained_grid is for {COMPUTED} positions, not {self.pos_embed}")
+        if self.trained_grid and self.positions_learned:
+            raise ValueError(
+                f"trained_grid is for computed position embeddings, not for {self.pos_embed} ones; "
+                "remove it"
+            )
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
                 raise ValueError(
-                    f"{name} has {len(getattr(self, name))} numbers, channels is {self.channels}"
+                    f"{name} has {len(getattr(self, name))} numbers, channels is {self.channels}; "
+                    "give one number a channel"
                 )
         return self
 
@@ -215,7 +222,7 @@ class EncoderConfig:
 
     @property
     def positions_learned(self) -> bool:
-        return self.pos_embed not in COMPUTED
+        return POS_EMBEDS[self.pos_embed].learned
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for a file's metadata."""

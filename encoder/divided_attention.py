@@ -1,4 +1,4 @@
-"""The block with divided attention: over time at each place, then over space in each frame."""
+"""Blocks with divided space-time attention: over time per place, then over space per frame."""
 
 import torch
 from einops import rearrange, repeat
@@ -12,8 +12,8 @@ from encoder.config import EncoderConfig
 class DividedBlock(nn.Module):
     """Divided space-time attention (TimeSformer, Bertasius et al., ICML 2021, section 3).
 
-    A class token takes no part in the attention over time. In that over space it joins every
-    frame, and the mean of its results over the frames is what it becomes.
+    A class token takes part in spatial attention only, once per frame; the mean of its outputs
+    over the frames is its new value.
     """
 
     def __init__(self, config: EncoderConfig, drop_path: float) -> None:
@@ -41,26 +41,26 @@ class DividedBlock(nn.Module):
         return x + self.drop_path(scaled(space.mlp(space.norm2(x)), space.scale2))
 
     def attention(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b t h s s"]:
-        """The weights of the attention over space, a class token first, by frame and head."""
+        """Weights of the spatial attention per frame and head, with the class token first."""
         frames = self.space.attention(self._frames(self._over_time(x)))
         return rearrange(frames, "(b t) h q k -> b t h q k", t=self.frames)
 
     def _over_time(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         class_token, patches = x.tensor_split([self.classes], dim=1)
         places = rearrange(patches, "b (t s) d -> (b s) t d", t=self.frames)
-        moved = self.time_proj(self.drop_path(self.time_attn(self.time_norm(places))))
-        moved = rearrange(moved, "(b s) t d -> b (t s) d", b=len(x))
-        return torch.cat((class_token, patches + moved), dim=1)
+        attended = self.time_proj(self.drop_path(self.time_attn(self.time_norm(places))))
+        attended = rearrange(attended, "(b s) t d -> b (t s) d", b=len(x))
+        return torch.cat((class_token, patches + attended), dim=1)
 
     def _frames(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "f s d"]:
-        """One sequence a frame, each with a copy of the class token."""
+        """One sequence per frame, each with a copy of the class token."""
         class_token, patches = x.tensor_split([self.classes], dim=1)
         copies = repeat(class_token, "b c d -> (b t) c d", t=self.frames)
         frames = rearrange(patches, "b (t s) d -> (b t) s d", t=self.frames)
         return torch.cat((copies, frames), dim=1)
 
     def _clip(self, frames: Float[Tensor, "f s d"]) -> Float[Tensor, "b n d"]:
-        """The inverse of `_frames`, with the mean of the class tokens."""
+        """The inverse of `_frames`; the class token is the mean of its copies."""
         copies, patches = frames.tensor_split([self.classes], dim=1)
         class_token = rearrange(copies, "(b t) c d -> b t c d", t=self.frames).mean(1)
         patches = rearrange(patches, "(b t) s d -> b (t s) d", t=self.frames)
@@ -68,9 +68,10 @@ class DividedBlock(nn.Module):
 
 
 def build_divided_blocks(config: EncoderConfig) -> nn.ModuleList:
-    """A stack in which time counts for nothing after the first block, until it is trained.
+    """Blocks whose temporal attention has no effect at first, except in the first block.
 
-    `time_proj` of the others is 0, as TimeSformer starts, so weights of an image model stay whole.
+    `time_proj` of the other blocks is 0, as in TimeSformer, so weights of an image model keep
+    their function.
     """
     blocks = [
         DividedBlock(config, rate) for rate in drop_path_rates(config.drop_path, config.depth)

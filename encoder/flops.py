@@ -1,14 +1,14 @@
-"""What an encoder computes: multiply-accumulates of matrix products, counted from its sizes."""
+"""Multiply-accumulates (MACs) of the matrix products of an encoder."""
 
 from encoder.config import EncoderConfig
 
 
 def encoder_macs(config: EncoderConfig, tokens: int) -> tuple[int, int]:
-    """Of one clip of which so many tokens are seen: of the embedding, and of all blocks."""
+    """MACs of the patch embedding and of all blocks, for one clip with so many visible tokens."""
     width, inner = config.embed_dim, round(config.embed_dim * config.mlp_ratio)
     embed = tokens * config.tubelet_values * width
     block = block_macs(tokens, tokens, width, inner)
-    if config.attention == "divided":  # over time for each place, then over space in each frame
+    if config.attention == "divided":  # over time per place, then over space per frame
         frames = config.grid[0]
         places = tokens // frames
         products = 2 * tokens * (frames + places) * width
@@ -17,6 +17,6 @@ def encoder_macs(config: EncoderConfig, tokens: int) -> tuple[int, int]:
 
 
 def block_macs(tokens: int, outputs: int, width: int, inner: int) -> int:
-    """One block: keys and values of all tokens; queries, projection and MLP of the outputs."""
+    """MACs of one block: keys and values of all tokens; queries, projection, MLP of the outputs."""
     attention = 2 * tokens * width**2 + 2 * outputs * width**2 + 2 * outputs * tokens * width
     return attention + 2 * outputs * width * inner

@@ -1,4 +1,4 @@
-"""Initial values of the parts of an encoder that no file brings."""
+"""Initial values of the tensors of an encoder that a checkpoint does not have."""
 
 from collections.abc import Collection
 
@@ -9,10 +9,10 @@ from encoder.vit import VideoEncoder
 
 
 def initialise(encoder: VideoEncoder, names: Collection[str]) -> None:
-    """Gives the modules that own these parameters, on the meta device, what training begins with.
+    """Initialises the modules that have these parameters, which are on the meta device.
 
-    Values are drawn from torch's own generator. A module's other parameters get initial values as
-    well.
+    Random values come from torch's global generator. All parameters of such a module are
+    initialised.
     """
     for owner in sorted({name.rpartition(".")[0] for name in names}):
         module = encoder.get_submodule(owner)

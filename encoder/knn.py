@@ -1,4 +1,4 @@
-"""What the nearest of known features say of others."""
+"""The k-nearest-neighbour classifier on features."""
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -12,9 +12,9 @@ def votes(
     k: int,
     temperature: float,
 ) -> Float[Tensor, "m classes"]:
-    """Shares of the classes among the k nearest of n, weighted by exp(cosine / temperature).
+    """Class probabilities from the k nearest of n features, weighted by exp(cosine / temperature).
 
-    Wu et al., CVPR 2018, section 3.4. A cosine of -inf takes a feature out.
+    Wu et al., CVPR 2018, section 3.4. A cosine of -inf excludes a feature.
     """
     nearest, which = cosines.topk(min(k, len(labels)), dim=1)
     weights = (nearest / temperature).softmax(dim=1)

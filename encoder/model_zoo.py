@@ -1,6 +1,6 @@
-"""Published models by name: where each comes from, under which licence, and how it is read.
+"""Published models by name: source, licence, and how each is loaded.
 
-`available_models()` lists the names, `load_model(name)` gives the encoder.
+`available_models()` lists the names, `load_model(name)` loads the encoder.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from encoder.checkpoint.safe_open import CheckpointMismatch
 
 NON_COMMERCIAL = "CC BY-NC 4.0"
 APACHE = "Apache-2.0"
-MAE_ST = "MIT by its repository, whose model code says CC BY-NC 4.0: take it as non-commercial"
+MAE_ST = "MIT; model code CC BY-NC 4.0 (non-commercial)"
 
 
 class ModelCard(NamedTuple):
     """One published file."""
 
-    file: str  # its name at the source
-    source: str  # a repository of the Hugging Face Hub, or a web page
+    file: str  # in the source
+    source: str  # a repository on the Hugging Face Hub, or a web page
     licence: str
-    variant: str  # that upstream loads it into
-    sha256: str = ""  # where it is known
-    told: Mapping[str, Any] = MappingProxyType({})  # what its names and shapes do not say
+    variant: str  # that SurgVISTA's program loads it into
+    sha256: str = ""  # empty: unknown
+    overrides: Mapping[str, Any] = MappingProxyType({})  # of CheckpointOverrides
 
     @property
     def on_hub(self) -> bool:
@@ -41,7 +41,7 @@ class ModelCard(NamedTuple):
 
 
 def _surgvista_files() -> dict[str, ModelCard]:
-    """The files that SurgVISTA's finetuning starts from, under its own names for them."""
+    """The files that SurgVISTA's finetuning starts from, under its names."""
     half = {"normalisation": "half"}
     image = {
         "mae_base_imagenet1k": ("vit_base_patch16_224.mae", NON_COMMERCIAL, {}),
@@ -51,8 +51,10 @@ def _surgvista_files() -> dict[str, ModelCard]:
         "clip_base_wit400m": ("vit_base_patch16_clip_224.openai", APACHE, {}),
     }
     cards = {
-        name: ModelCard("pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", told=told)
-        for name, (model, licence, told) in image.items()
+        name: ModelCard(
+            "pytorch_model.bin", f"timm/{model}", licence, "unified_base_2D", overrides=overrides
+        )
+        for name, (model, licence, overrides) in image.items()
     }
     videomae = "https://github.com/MCG-NJU/VideoMAE/blob/main/MODEL_ZOO.md"
     return cards | {
@@ -108,54 +110,75 @@ def _mae_st_names() -> dict[str, ModelCard]:
     }
 
 
-CARDS = _surgvista_files() | _mae_st_names()
+CARDS: dict[str, ModelCard] = _surgvista_files() | _mae_st_names()
 
 
 def available_models() -> list[str]:
-    """The names that `load_model` knows."""
+    """Names for `load_model`."""
     return sorted(CARDS)
 
 
+def model_lines(name: str | None) -> list[str]:
+    """A line for one model, or for every model: name, variant, licence, source."""
+    names = [name] if name else available_models()
+    cards = [find_card(each) for each in names]
+    rows = [
+        (each, card.variant or "-", card.licence, f"{card.source}: {card.file}")
+        for each, card in zip(names, cards, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
 def find_card(name: str) -> ModelCard:
-    """Raises CheckpointMismatch with the nearest names where there is none of this name."""
+    """The card of a name; raises CheckpointMismatch with the nearest names."""
     if name in CARDS:
         return CARDS[name]
     near = get_close_matches(name, CARDS, n=3, cutoff=0.4)
     raise CheckpointMismatch(
-        f"{name}: no such file, and no published model of this name; "
+        f"{name}: no such file, and no published model has this name; "
         + (f"nearest: {', '.join(near)}" if near else "`python -m encoder models` lists them")
     )
 
 
 def load_model(name: str) -> LoadedEncoder:
-    """The encoder of a published model, and the report of its load; see `find_model`."""
-    return load_encoder(find_model(name), told=CheckpointOverrides(**find_card(name).told))
+    """Loads the encoder of a published model; see `find_model`."""
+    return load_encoder(
+        find_model(name), overrides=CheckpointOverrides(**find_card(name).overrides)
+    )
 
 
-def find_weights(source: str, told: CheckpointOverrides) -> tuple[Path, CheckpointOverrides]:
-    """A file or folder as it is; or a published model's file, with what its card tells of it where
-    `told` does not. Raises what `find_model` raises."""
+def resolve_weights(
+    source: str, overrides: CheckpointOverrides
+) -> tuple[Path, CheckpointOverrides]:
+    """A file or folder unchanged; or a published model's file, and the overrides on its card.
+
+    Given overrides take precedence. Raises what `find_model` raises.
+    """
     path = Path(source)
     if path.exists() or (source not in CARDS and path.suffix):
-        return path, told
+        return path, overrides
     card = find_card(source)
-    return find_model(source), replace(CheckpointOverrides(**card.told), **told.given())
+    return find_model(source), replace(CheckpointOverrides(**card.overrides), **overrides.given())
 
 
 def find_model(name: str) -> Path:
-    """The file of a published model: the one put into `models_folder`, or one that is downloaded.
+    """The file of a published model: in `models_folder`, or downloaded to huggingface_hub's cache.
 
-    Downloads go into huggingface_hub's cache. Raises CheckpointMismatch where there is neither
-    file nor network, and where the file is not the published one.
+    Raises CheckpointMismatch where the file can be neither found nor downloaded, or differs from
+    the published one.
     """
     card = find_card(name)
-    placed = models_folder() / f"{name}{Path(card.file).suffix}"
-    if placed.is_file():
-        return _checked(placed, card)
-    where = f"put it at {placed}"
+    local = models_folder() / f"{name}{Path(card.file).suffix}"
+    if local.is_file():
+        return _checked(local, card)
+    where = f"save it as {local}"
     if not card.on_hub:
         raise CheckpointMismatch(
-            f"{name}: get {card.file} by hand from {card.source} (licence {card.licence}) "
+            f"{name}: download {card.file} by hand from {card.source} (licence {card.licence}) "
             f"and {where}"
         )
     return _checked(_download(name, card, where), card)
@@ -175,13 +198,13 @@ def _download(name: str, card: ModelCard, where: str) -> Path:
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             reason = type(error).__name__
     raise CheckpointMismatch(
-        f"{name}: {card.file} of {card.source} cannot be downloaded ({reason}); get it elsewhere "
-        f"and {where}"
+        f"{name}: {card.file} of {card.source} cannot be downloaded ({reason}); download it on "
+        f"another machine and {where}"
     )
 
 
 def _reachable(endpoint: str) -> bool:
-    """Whether its host has an address; behind a proxy that is not asked."""
+    """Whether the host name resolves; taken for granted behind a proxy."""
     if urllib.request.getproxies():
         return True
     try:
@@ -196,16 +219,16 @@ def _checked(path: Path, card: ModelCard) -> Path:
         with path.open("rb") as file:
             for block in iter(lambda: file.read(2**20), b""):
                 digest.update(block)
-        found = digest.hexdigest()
-        if found != card.sha256:
+        actual = digest.hexdigest()
+        if actual != card.sha256:
             raise CheckpointMismatch(
-                f"{path}: is not the published {card.file} (sha256 {found[:12]}..., "
-                f"published {card.sha256[:12]}...); remove it and get it again"
+                f"{path}: is not the published {card.file} (sha256 {actual[:12]}..., "
+                f"published {card.sha256[:12]}...); delete it and download it again"
             )
     return path
 
 
 def models_folder() -> Path:
-    """Where files are put that no program can download: `ENCODER_MODELS`, or below the cache."""
+    """Folder for files downloaded by hand: `ENCODER_MODELS`, or a folder in the cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("ENCODER_MODELS") or cache / "surgical-video" / "models")

@@ -1,7 +1,6 @@
-"""Positions of tokens: tables computed from the grid, or learned; and their change of grid."""
+"""Position embeddings: computed from the token grid or learned; interpolation to other grids."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,17 +9,18 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from encoder.config import COMPUTED, Grid
+from encoder.config import Grid
+from encoder.pos_embed_kinds import POS_EMBEDS
 
-INITIAL_STD = 0.02  # of learned positions, as of class and mask tokens
+INITIAL_STD = 0.02  # of learned positions, class tokens and mask tokens
 
 
 def sinusoid_table(tokens: int, dim: int) -> Float[Tensor, "n d"]:
     """Sine at even and cosine at odd columns over the flat token index.
 
     Attention Is All You Need (Vaswani et al., 2017), section 3.5, applied as in VideoMAE (Tong et
-    al., 2022): the index runs over (frame, row, column) as one axis, so a table belongs to its
-    grid. Angles are taken in float64: float32 would be off by 1e-4 at the end of a long clip.
+    al., 2022): the index runs over (frame, row, column) as one axis, so a table is valid for one
+    grid only. Angles are float64: float32 would have an error of 1e-4 at the end of a long clip.
     """
     column = np.arange(dim)
     angle = np.arange(tokens)[:, None] / np.power(10000.0, 2 * (column // 2) / dim)
@@ -28,11 +28,16 @@ def sinusoid_table(tokens: int, dim: int) -> Float[Tensor, "n d"]:
     return torch.from_numpy(table.astype(np.float32))
 
 
-def sincos3d_table(grid: Grid, dim: int) -> Float[Tensor, "n d"]:
-    """A quarter of the columns for the frame, then three eighths each for column and row.
+def flat_sinusoid_table(grid: Grid, dim: int) -> Float[Tensor, "n d"]:
+    """`sinusoid_table` of a grid."""
+    return sinusoid_table(math.prod(grid), dim)
 
-    Each part has all sines before all cosines. MVD (Wang et al., CVPR 2023) and SurgVISTA, after
-    the tables of masked autoencoders for video (Feichtenhofer et al., 2022).
+
+def sincos3d_table(grid: Grid, dim: int) -> Float[Tensor, "n d"]:
+    """A quarter of the dimensions encodes the frame, then three eighths each column and row.
+
+    In each part all sines come before all cosines. MVD (Wang et al., CVPR 2023) and SurgVISTA,
+    after the tables of masked autoencoders for video (Feichtenhofer et al., 2022).
     """
     frame, row, column = np.indices(grid).reshape(3, -1)
     parts = (
@@ -48,26 +53,21 @@ def _sines_then_cosines(position: np.ndarray, dim: int) -> np.ndarray:
     return np.concatenate((np.sin(angle), np.cos(angle)), axis=1)
 
 
-TABLES: dict[str, Callable[[Grid, int], Tensor]] = {
-    "sinusoid": lambda grid, dim: sinusoid_table(math.prod(grid), dim),
-    "sincos3d": sincos3d_table,
-}
-
-
-def computed_positions(kind: str, grid: Grid, dim: int, trained: Grid | None) -> Tensor:
-    """The table [n, d] of a grid: that of the grid trained on, resized where it is another."""
-    if trained is None or trained == grid:
-        return TABLES[kind](grid, dim)
-    return resize_positions(TABLES[kind](trained, dim), trained, grid)
+def computed_positions(kind: str, grid: Grid, dim: int, trained_grid: Grid | None) -> Tensor:
+    """The table [n, d] of a grid; interpolated from that of `trained_grid` where they differ."""
+    table = POS_EMBEDS[kind].builder()
+    if trained_grid is None or trained_grid == grid:
+        return table(grid, dim)
+    return resize_positions(table(trained_grid, dim), trained_grid, grid)
 
 
 def resize_positions(
     table: Float[Tensor, "m d"], source: Grid, target: Grid
 ) -> Float[Tensor, "n d"]:
-    """Positions of one grid for another: bicubic over rows and columns, then linear over frames.
+    """Position embeddings of one grid for another: bicubic in space, then linear in time.
 
-    Both take grid cells as areas (corners are not aligned); a smaller grid is smoothed first. Two
-    positions of one grid keep their distance relative to the whole clip.
+    Grid cells are areas (`align_corners=False`); downsampling in space is antialiased. The
+    distance of two positions relative to the whole clip stays the same.
     """
     if source == target:
         return table
@@ -82,7 +82,7 @@ def resize_positions(
 
 
 class ComputedPositions(nn.Module):
-    """A table that no checkpoint holds; it stays in float32 where weights do not."""
+    """A fixed table, which no checkpoint stores; it stays in float32 when the weights do not."""
 
     table: Tensor
 
@@ -95,11 +95,11 @@ class ComputedPositions(nn.Module):
 
 
 class LearnedPositions(nn.Module):
-    """One vector a token."""
+    """One learned vector per token."""
 
-    def __init__(self, tokens: int, dim: int) -> None:
+    def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
-        self.tokens = nn.Parameter(torch.empty(tokens, dim))
+        self.tokens = nn.Parameter(torch.empty(math.prod(grid), dim))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -110,7 +110,7 @@ class LearnedPositions(nn.Module):
 
 
 class SeparablePositions(nn.Module):
-    """A vector for the place in the frame and one for the frame, added up."""
+    """The sum of a learned vector for the place in the frame and one for the frame."""
 
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
@@ -130,27 +130,24 @@ class SeparablePositions(nn.Module):
         return self.space[index % places] + self.time[index // places]
 
 
-def build_positions(
-    kind: str, grid: Grid, dim: int, trained: Grid | None = None
-) -> ComputedPositions | LearnedPositions | SeparablePositions:
-    """Called with token indices [b, v], or None for all, it gives what is added to the tokens.
+def build_positions(kind: str, grid: Grid, dim: int, trained_grid: Grid | None = None) -> nn.Module:
+    """A module that maps token indices [b, v], or None for all tokens, to position embeddings.
 
-    `trained`: the grid that a computed table was trained on, where it is another.
+    `trained_grid`: the grid that a computed table was trained with, where it differs from `grid`.
     """
-    if kind in COMPUTED:
-        return ComputedPositions(computed_positions(kind, grid, dim, trained))
-    if kind == "learned":
-        return LearnedPositions(math.prod(grid), dim)
-    return SeparablePositions(grid, dim)
+    row = POS_EMBEDS[kind]
+    if row.learned:
+        return row.builder()(grid, dim)
+    return ComputedPositions(computed_positions(kind, grid, dim, trained_grid))
 
 
 class ClassToken(nn.Module):
-    """A token of its own before those of the clip, with a learned position where those have one."""
+    """Prepends a learned token, with a learned position embedding where `position` is true."""
 
-    def __init__(self, dim: int, placed: bool) -> None:
+    def __init__(self, dim: int, position: bool) -> None:
         super().__init__()
         self.token = nn.Parameter(torch.empty(dim))
-        self.position = nn.Parameter(torch.empty(dim)) if placed else None
+        self.position = nn.Parameter(torch.empty(dim)) if position else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

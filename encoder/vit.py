@@ -1,4 +1,4 @@
-"""The video encoder: visible tubelets of a clip to tokens."""
+"""The video encoder: a vision transformer over the visible tubelets of a clip."""
 
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -14,41 +14,41 @@ from encoder.pos_embed import ClassToken, build_positions
 
 
 class NoSuchAttention(ValueError):
-    """Attention that an encoder has not: what was asked for, and what there is."""
+    """A requested attention map does not exist in the encoder."""
 
     exit_status = 2
     on_every_process = True
 
 
 class Features(NamedTuple):
-    """What an encoder makes of clips; `d` is its width."""
+    """Output of an encoder of width `d`."""
 
-    tokens: Float[Tensor, "b n d"]  # of the patches, over (frame, row, column)
+    tokens: Float[Tensor, "b n d"]  # of patches, in the order (frame, row, column)
     class_token: Float[Tensor, "b d"] | None
-    pooled: Float[Tensor, "b d"]  # what a head reads
+    pooled: Float[Tensor, "b d"]  # input of a head
     grid: Grid
-    # by layer, as asked: [b h n n], or as DividedBlock.attention, or what `keep` made of it
+    # by requested layer: [b h n n], or as DividedBlock.attention, or the result of `reduce`
     attention: dict[int, Tensor]
 
 
 class VideoEncoder(nn.Module):
-    """A plain vision transformer over tubelets (VideoMAE, Tong et al., 2022, section 3.3).
+    """A vision transformer over tubelets (VideoMAE, Tong et al., 2022, section 3.3).
 
-    A tubelet is embedded by one matrix product, whose weight [d, p] is the convolution's kernel in
-    the order of the pixels. Only tokens that are asked for are ever computed.
-    `recompute`: activation checkpointing of every block.
+    Tubelets are embedded by a matrix product whose weight [d, p] is the convolution's kernel in
+    the order of the pixels. Only visible tokens are computed.
+    `activation_checkpointing` applies to every block.
     """
 
-    def __init__(self, config: EncoderConfig, recompute: bool = False) -> None:
+    def __init__(self, config: EncoderConfig, activation_checkpointing: bool = False) -> None:
         super().__init__()
-        self.config, self.recompute = config, recompute
-        # torch's default initialisation of a linear layer is that of upstream's convolution
+        self.config, self.activation_checkpointing = config, activation_checkpointing
+        # torch's default initialisation of a linear layer equals that of VideoMAE's convolution
         self.embed = nn.Linear(config.tubelet_values, config.embed_dim)
         self.positions = build_positions(
             config.pos_embed, config.grid, config.embed_dim, config.trained_grid
         )
         self.class_token = (
-            ClassToken(config.embed_dim, placed=config.positions_learned)
+            ClassToken(config.embed_dim, position=config.positions_learned)
             if config.class_token
             else nn.Identity()
         )
@@ -63,25 +63,25 @@ class VideoEncoder(nn.Module):
         clip: Shaped[Tensor, "b t h w c"],
         visible: Int64[Tensor, "b v"] | None = None,
         attention: Collection[int] = (),
-        keep: Callable[[Tensor], Tensor] | None = None,
+        reduce: Callable[[Tensor], Tensor] | None = None,
     ) -> Features:
-        """Features of the tubelets at `visible`, of all where None.
+        """Features of the tubelets at indices `visible`; None: of all tubelets.
 
-        `clip` holds bytes, or floats in 0..1; the encoder standardises them itself. `attention`
-        names layers, from 0 or from -1 backwards, whose attention weights are returned as well; or
-        only what `keep` makes of each layer's, so that those of several are never held together.
-        Raises ValueError where the clip is not of the configured frames, rows, columns and
-        channels, and NoSuchAttention where there is no such layer.
+        `clip` has bytes, or floats in 0..1, which the encoder normalises. `attention` lists layers
+        (from 0, or from -1 backwards) whose attention weights are returned; `reduce` is applied to
+        each layer's weights, so that those of several layers are not in memory together.
+        Raises ValueError where the clip has another shape than configured, and NoSuchAttention for
+        an unknown layer.
         """
         self._require_shape(clip)
-        wanted = {layer_number(i, self.config.depth): i for i in attention}
+        requested = {layer_number(i, self.config.depth): i for i in attention}
         x = self.norm_pre(self.class_token(self._embedded(clip, visible)))
         maps = {}
         for i, block in enumerate(self.blocks):
-            if i in wanted:
+            if i in requested:
                 assert isinstance(block, Block | DividedBlock)
-                maps[wanted[i]] = keep(block.attention(x)) if keep else block.attention(x)
-            x = run_block(block, x, None, self.recompute)
+                maps[requested[i]] = reduce(block.attention(x)) if reduce else block.attention(x)
+            x = run_block(block, x, None, self.activation_checkpointing)
         return self._features(x, maps)
 
     def _embedded(self, clip: Tensor, visible: Tensor | None) -> Float[Tensor, "b v d"]:
@@ -92,7 +92,7 @@ class VideoEncoder(nn.Module):
             tubelets = gather_tokens(tubelets, visible)
         pixels = standardise(unit_pixels(tubelets), self.config.mean, self.config.std)
         x = self.embed(pixels.to(self.embed.weight.dtype))
-        return (x + self.positions(visible)).to(x.dtype)  # computed tables stay in float32
+        return (x + self.positions(visible)).to(x.dtype)  # computed tables stay float32
 
     def _features(self, x: Float[Tensor, "b n d"], maps: dict[int, Tensor]) -> Features:
         on_tokens = self.config.norm == "tokens"
@@ -109,8 +109,8 @@ class VideoEncoder(nn.Module):
         expected = (self.config.num_frames, *self.config.image_size, self.config.channels)
         if tuple(clip.shape[1:]) != expected:
             raise ValueError(
-                f"the clip is {tuple(clip.shape[1:])} (frames, rows, columns, channels), "
-                f"the encoder wants {expected}"
+                f"the clip has shape {tuple(clip.shape[1:])} (frames, rows, columns, channels), "
+                f"the encoder needs {expected}"
             )
 
 
@@ -134,11 +134,11 @@ def _norm(config: EncoderConfig) -> nn.LayerNorm:
     return nn.LayerNorm(config.embed_dim, eps=config.norm_eps)
 
 
-def layer_number(asked: int, depth: int) -> int:
-    """A layer counted from 0, which may be given from -1 backwards; raises NoSuchAttention."""
-    if not -depth <= asked < depth:
+def layer_number(layer: int, depth: int) -> int:
+    """A layer's number from 0, given as that or from -1 backwards; raises NoSuchAttention."""
+    if not -depth <= layer < depth:
         raise NoSuchAttention(
-            f"attention of layer {asked}: the encoder has layers 0 to {depth - 1}, "
-            f"or from the last -1 to -{depth}"
+            f"attention of layer {layer}: the encoder has layers 0 to {depth - 1}, "
+            f"or backwards -1 to -{depth}"
         )
-    return asked % depth
+    return layer % depth

@@ -198,7 +198,7 @@ def _add_folder_fps(parser: argparse.ArgumentParser) -> None:
 COMMANDS = {
     "labels": Command(
         "labels /videos /labels",
-        "check labels and count the samples of each class",
+        "check labels and count samples by class",
         _add_labels,
         "finetune.commands:run_labels",
     ),

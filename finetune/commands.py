@@ -145,7 +145,7 @@ def run_features(options: argparse.Namespace) -> None:
     window = WindowSampling(options.window, options.step_seconds)
     reading = PredictOptions(options.rate, options.batch, options.workers, OPEN_TIMEOUT)
     for done in export_features(encoder, facts, recordings, options.out, window, reading):
-        note = ", exists already" if done.was_there else ""
-        print(f"{done.path}: {done.moments} timestamps{note}", flush=True)
+        note = ", exists already" if done.already_exported else ""
+        print(f"{done.path}: {done.num_timestamps} timestamps{note}", flush=True)
         for failure in done.failures:
             print(f"unreadable: {failure}")

@@ -3,19 +3,21 @@
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from finetune.augment.config import MixupConfig
 from finetune.data.config import FinetuneDataConfig
-from finetune.model.config import (
-    SEGMENTED,
-    BackboneConfig,
-    HeadConfig,
-    HeadInitConfig,
-    LossConfig,
+from finetune.evaluation.metrics import (
+    METRICS,
+    require_selecting_metric,
+    selecting_metrics,
 )
-from finetune.tuning import HEAD_OF, Full, Tuning
+from finetune.model.config import BackboneConfig, HeadInitConfig
+from finetune.model.heads import HEADS, Head, LinearHead, probe_heads
+from finetune.model.losses import LOSSES, CrossEntropy
+from finetune.task import Task
+from finetune.tuning import TUNINGS, Full
 from launch.config import (
     MAY_CHANGE,
     STRICT,
@@ -23,12 +25,12 @@ from launch.config import (
     CheckpointConfig,
     EngineConfig,
     FormerValues,
-    LogConfig,
     Positive,
     former,
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.metrics.loggers import LogConfig
 from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
 from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 
@@ -57,16 +59,9 @@ class ValidationConfig:
 
     every_epochs: Annotated[PositiveFloat, MAY_CHANGE] = 1.0
     """Epochs between two validations."""
-    metric: Literal[
-        "top-1",
-        "mean class accuracy",
-        "F1 macro",
-        "F1 micro",
-        "mAP",
-        "phase accuracy",
-        "phase jaccard",
-    ] = "top-1"
-    """Metric that selects the best step."""
+    metric: Annotated[str, AfterValidator(require_selecting_metric)] = "top-1"
+    """Metric that selects the best step: top-1, top-5, mean class accuracy, balanced accuracy, F1
+    macro, F1 micro, mAP, phase accuracy, phase jaccard, or one of a plugin."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -83,15 +78,15 @@ class FinetuneConfig:
     """Seed of new weights, order and augmentation."""
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     """The encoder and where its weights come from."""
-    head: HeadConfig = field(default_factory=HeadConfig)
+    head: Head = LinearHead()
     """Pooling and classifier."""
     head_init: Annotated[HeadInitConfig, former("head_start")] = field(
         default_factory=HeadInitConfig
     )
     """Initial weights of the classifier."""
-    tuning: Annotated[Tuning, former("mode")] = field(default_factory=Full)
+    tuning: Annotated[Any, one_of(TUNINGS, "full"), former("mode")] = Full()
     """Which part of the network is trained."""
-    loss: LossConfig = field(default_factory=LossConfig)
+    loss: Annotated[Any, one_of(LOSSES, "cross_entropy")] = CrossEntropy()
     """The loss."""
     mixup: Annotated[MixupConfig, former("mixing")] = field(default_factory=MixupConfig)
     """Mixup and CutMix."""
@@ -121,9 +116,20 @@ class FinetuneConfig:
         """Whether a sample may have several classes."""
         return any(each.multi_label for each in self.data.named.values())
 
+    @property
+    def task(self) -> Task:
+        """What tables of losses and metrics call it."""
+        return "multi_label" if self.multi_label else "single_label"
+
     @model_validator(mode="after")
     def _fits(self) -> "FinetuneConfig":
-        problems = (self._of_task(), self._of_metric(), self._of_batch(), self._of_head())
+        problems = (
+            self._of_task(),
+            self._of_loss(),
+            self._of_metric(),
+            self._of_batch(),
+            self._of_head(),
+        )
         for problem in problems:
             if problem:
                 raise ValueError(problem)
@@ -133,12 +139,6 @@ class FinetuneConfig:
         sets = self.data.named.values()
         if self.multi_label and len(sets) > 1:
             return "data.datasets: multi-label sets cannot be merged; take data.dataset"
-        if self.multi_label != (self.loss.kind == "bce"):
-            fitting = "bce" if self.multi_label else "cross_entropy"
-            return (
-                f"loss.kind: {self.loss.kind} does not fit multi_label "
-                f"{str(self.multi_label).lower()}; take {fitting}"
-            )
         if self.test_views.crops > 1 and self.data.eval_crop == "resize":
             return (
                 "test_views.crops: eval_crop resize has one crop; take crops 1, or eval_crop center"
@@ -148,35 +148,54 @@ class FinetuneConfig:
             return f"test_views.clips: {single[0]} have one window in time; set it to 1"
         return ""
 
+    def _of_loss(self) -> str:
+        kind, spec = self.loss.kind, self.loss.spec
+        if self.task not in spec.tasks:
+            fitting = [name for name, row in LOSSES.items() if self.task in row.spec.tasks]
+            multi_label = str(self.multi_label).lower()
+            return (
+                f"loss.kind: {kind} does not fit multi_label {multi_label}; "
+                f"take {' or '.join(fitting)}"
+            )
+        if self.mixup.on and not spec.soft_targets:
+            return f"mixup: loss.kind {kind} takes no mixed labels; disable it with mixup.prob=0"
+        if missing := set(spec.outputs) - set(self.head.spec.outputs):
+            outputs = ", ".join(sorted(missing))
+            fitting = [
+                name for name, row in HEADS.items() if set(spec.outputs) <= set(row.spec.outputs)
+            ]
+            return (
+                f"loss.kind: {kind} needs {outputs}, which head.kind {self.head.kind} does not "
+                f"return; take head.kind {' or '.join(fitting) or 'of your own'}"
+            )
+        return ""
+
     def _of_metric(self) -> str:
         metric = self.validation.metric
-        clips = not all(each.ordered_in_time for each in self.data.named.values())
-        if self.multi_label and metric not in ("mAP", "F1 macro", "F1 micro"):
-            return (
-                f"validation.metric: {metric} is not for multi_label; "
-                "take mAP, F1 macro or F1 micro"
-            )
-        if clips and metric.startswith("phase"):
+        is_ordered = all(each.ordered_in_time for each in self.data.named.values())
+        if self.task not in METRICS[metric].tasks:
+            fitting = " or ".join(selecting_metrics(self.task))
+            return f"validation.metric: {metric} is not for {self.task} labels; take {fitting}"
+        if METRICS[metric].needs_time and not is_ordered:
             return f"validation.metric: {metric} needs labels in time, these are clips; take top-1"
         return ""
 
     def _of_batch(self) -> str:
-        copies, at_once = self.data.clips_per_read, self.batch.micro_batch_size
-        if at_once % copies:
+        copies, size = self.data.clips_per_read, self.batch.micro_batch_size
+        if size % copies:
             return (
-                f"batch.micro_batch_size {at_once} is not a multiple of "
-                f"data.clips_per_read {copies}"
+                f"batch.micro_batch_size {size} is not a multiple of data.clips_per_read {copies}"
             )
-        if self.mixup.on and (at_once // copies) % 2:
+        if self.mixup.on and (size // copies) % 2:
             return (
-                f"mixup: mixes pairs of samples, and batch.micro_batch_size {at_once} has "
-                f"{at_once // copies}; make it even, or disable it with mixup.prob=0"
+                f"mixup: mixes pairs of samples, and batch.micro_batch_size {size} has "
+                f"{size // copies}; make it even, or disable it with mixup.prob=0"
             )
         return read_timeout_problem(self.data.read_timeout, self.engine)
 
     @property
     def segments(self) -> int:
-        """Of every clip; those of all sets are as many."""
+        """Segments of every clip, the same in all data sets."""
         return max(self._segments, default=1)
 
     @property
@@ -184,18 +203,17 @@ class FinetuneConfig:
         return {each.sampling.segments for each in self.data.named.values()}
 
     def _of_head(self) -> str:
-        wanted = HEAD_OF.get(self.tuning.kind)
-        if wanted and self.head.kind != wanted:
-            return (
-                f"head.kind: {self.head.kind} is not for tuning {self.tuning.kind}; take {wanted}"
-            )
-        segments = self._segments
-        if len(segments | {1}) > 1 and self.head.kind not in SEGMENTED:
-            return f"head.kind: {self.head.kind} takes no segments; take tsn, or segments 1"
+        head, tuning, segments = self.head, self.tuning, self._segments
+        if tuning.spec.is_probe and tuning.kind not in head.spec.probes:
+            fitting = " or ".join(probe_heads(tuning.kind))
+            return f"head.kind: {head.kind} is not for tuning {tuning.kind}; take {fitting}"
+        if len(segments | {1}) > 1 and not head.spec.takes_segments:
+            fitting = ", ".join(name for name, row in HEADS.items() if row.spec.takes_segments)
+            return f"head.kind: {head.kind} takes no segments; take {fitting}, or segments 1"
         if len(segments) > 1:
             return "data.datasets: sampling.segments differ between the sets; make them equal"
         if self.backbone.weights is None and self.head_init.from_file:
             return "head_init: needs the head of backbone.weights, which is not given"
-        if self.tuning.kind == "knn" and self.multi_label:
-            return "tuning: knn predicts one class; set multi_label to false"
+        if self.task not in tuning.spec.tasks:
+            return f"tuning: {tuning.kind} is not for {self.task} labels; take full"
         return ""

@@ -21,6 +21,7 @@ class FinetuneRun(NamedTuple):
     training: TrainingRun
     validation_steps: frozenset[int]
     model: Classifier  # that the engine trains
+    num_classes: int
     batches: Iterator[FinetuneBatch]  # micro-batches of the remaining steps
     loss: Loss
     reporter: FinetuneReporter
@@ -37,7 +38,8 @@ def train(run: FinetuneRun, validate: Callable[[int], None]) -> None:
 
     def loss(batch: FinetuneBatch) -> tuple[Tensor, None]:
         clips, targets = clips_and_targets(run, batch)
-        return run.loss(engine.forward(clips).float(), targets), None
+        outputs = {name: value.float() for name, value in engine.forward(clips).items()}
+        return run.loss(outputs, targets), None
 
     def report(step: LoggedStep[FinetuneBatch, None]) -> None:
         run.reporter.report(step.number, step.meter, engine, step.rates)
@@ -65,5 +67,5 @@ def clips_and_targets(run: FinetuneRun, batch: FinetuneBatch) -> tuple[Tensor, T
     if not config.mixup.on:
         return batch.clip, batch.label.to(run.training.engine.device, non_blocking=True)
     rngs = pair_rngs(batch, config.data.clips_per_read, config.seed)
-    classes = run.model.head.classifier.out_features
-    return mixup(batch.clip, batch.label, config.mixup, classes, 0.0, rngs)  # the loss smooths
+    # without smoothing: the loss applies it
+    return mixup(batch.clip, batch.label, config.mixup, run.num_classes, 0.0, rngs)

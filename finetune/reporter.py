@@ -1,4 +1,4 @@
-"""What a finetuning run tells: figures on the terminal, in log.jsonl and in TensorBoard."""
+"""The metrics of a finetuning run: on the terminal, in log.jsonl and in TensorBoard."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from video.recording import UnreadableVideo
 
 
 class FinetuneReporter:
-    """Gathers a run's figures from all processes, for the first one to show and write."""
+    """Collects metrics from all processes; rank 0 prints and writes them."""
 
     def __init__(
         self,
@@ -30,20 +30,18 @@ class FinetuneReporter:
         steps: range,
     ) -> None:
         self._config, self._failure_log, self._skipped = config, failure_log, skipped
-        self._flops = training_flops(encoder, config.tuning.kind)
-        self.logger = RunLogger(
-            config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
-        )
+        self._flops = training_flops(encoder, is_frozen=config.tuning.blocks == 0)
+        self.logger = RunLogger(config.log, config.checkpoint, folder, processes, skipped, steps)
 
     @property
     def counters(self) -> dict[str, int]:
-        """What the run has counted up to the last report; goes on when the run does."""
+        """Counters up to the last report; checkpoints save them."""
         return {**self._failure_log.counters, **self._skipped.counters}
 
     def report(
         self, step: int, meter: StepMeter, engine: Engine, rates: tuple[float, float]
     ) -> None:
-        """Reads the meter and writes the figures of a step; every process calls it.
+        """Reads the meter and logs the metrics of a step; every process calls it.
 
         Raises NonFinite and TooManyUnreadable on every process.
         """
@@ -53,30 +51,30 @@ class FinetuneReporter:
         if not self.logger.is_writer:
             return
         copies = self._config.data.clips_per_read
-        figures = {
+        metrics = {
             "loss/train": interval.loss,
             **self.logger.optimizer_metrics(engine, rates),
             **self.logger.speed_metrics(interval, copies, self._flops),
             "data/unreadable": float(self._failure_log.failures),
         }
-        self.logger.log_step(step, figures, f"loss {interval.loss:.4f}")
+        self.logger.log_step(step, metrics, f"loss {interval.loss:.4f}")
 
     def count_unreadable(
         self, during: str, tries: int, failures: Sequence[UnreadableVideo]
     ) -> None:
-        """Of what is not trained on; raises TooManyUnreadable on every process."""
+        """Counts failed reads of an evaluation; raises TooManyUnreadable on every process."""
         self._failure_log.add(during, tries, failures)
         if failures:
-            self.logger.info(f"warning: {during}: {len(failures)} frames cannot be read")
+            self.logger.info(f"warning: {during}: {len(failures)} frames are unreadable")
 
-    def report_validation(self, step: int, figures: Mapping[str, float], line: str) -> None:
-        """Figures of the part `val`."""
-        named = {f"val/{name.replace(' ', '_')}": value for name, value in figures.items()}
+    def report_validation(self, step: int, metrics: Mapping[str, float], line: str) -> None:
+        """Logs the metrics of the part `val`."""
+        named = {f"val/{name.replace(' ', '_')}": value for name, value in metrics.items()}
         self.logger.log(step, {k: v for k, v in named.items() if math.isfinite(v)})
         self.logger.info(line)
 
 
-def training_flops(encoder: EncoderConfig, mode: str) -> float:
-    """Of one clip: forward and backward, or forward alone where the encoder is frozen."""
-    passes = 1 if mode.endswith("probe") else 3
+def training_flops(encoder: EncoderConfig, is_frozen: bool) -> float:
+    """Of one clip: forward and backward, or forward only where the encoder is frozen."""
+    passes = 1 if is_frozen else 3
     return 2.0 * passes * sum(encoder_macs(encoder, encoder.tokens))

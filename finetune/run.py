@@ -9,13 +9,11 @@ from finetune.data.batches import open_batches
 from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets, open_datasets
 from finetune.data.samples import LabelledSamples
 from finetune.data.splits import require_unseen
-from finetune.inference.best_checkpoint import ValidationHistory, validating_steps
+from finetune.inference.best_checkpoint import ValidationHistory, validation_steps
 from finetune.inference.evaluator import Evaluator
-from finetune.inference.knn import knn_classify
 from finetune.loop import FinetuneRun, train
 from finetune.model.build import BuiltModel, build, rebuild
 from finetune.model.classifier import Classifier, learning_rate_scale
-from finetune.model.losses import build_loss
 from finetune.model.memory import classifier_memory
 from finetune.reporter import FinetuneReporter
 from finetune.startup_summary import describe_end, describe_run
@@ -25,7 +23,6 @@ from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
 from launch.distributed.process_group import Processes, destroy_process_group
-from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_folder import record_start
@@ -37,34 +34,34 @@ from video.failure_log import FailureLog
 
 
 def finetune(config: FinetuneConfig) -> None:
-    """Runs, or goes on with, a finetuning; every process of the run calls it."""
-    with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
-        sets = open_datasets(config, opened.folder, opened.processes)
-        if config.tuning.kind == "knn":
-            built = build_network(config, sets, None, opened.folder, opened.processes)
-            knn_classify(config, opened, sets, built)
-            leave = destroy_process_group
-        else:
-            run, tester = prepare(config, opened, sets)
+    """Starts or resumes a finetuning run; every process calls it."""
+    with session(config.run, config, config.batch, config.engine, config.checkpoint) as run_session:
+        sets = open_datasets(config, run_session.folder, run_session.processes)
+        if config.tuning.spec.trains:
+            run, evaluator = prepare(config, run_session, sets)
             with finish_on_error(run.training.saver, run.reporter.logger):
-                train(run, tester.validate)
-                tester.keep_last()
-            tester.test(run.reporter.logger.info)
-            for line in describe_end(opened.folder):
+                train(run, evaluator.validate)
+                evaluator.save_last()
+            evaluator.test(run.reporter.logger.info)
+            for line in describe_end(run_session.folder):
                 run.reporter.logger.info(line)
             run.reporter.logger.close()
-            leave = run.training.engine.close
-    leave()
+            close = run.training.engine.close
+        else:
+            built = build_model(config, sets, None, run_session.folder, run_session.processes)
+            config.tuning.spec.classifier(config, run_session, sets, built)
+            close = destroy_process_group
+    close()
 
 
 def prepare(
-    config: FinetuneConfig, opened: Session, sets: LabelledSets
+    config: FinetuneConfig, run_session: Session, sets: LabelledSets
 ) -> tuple[FinetuneRun, Evaluator]:
-    """Builds the network, restores what there is, and opens data, schedules and reports."""
-    folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
+    """Builds the model, restores the newest checkpoint, and opens data, schedules and loggers."""
+    folder, processes, notes = run_session.folder, run_session.processes, list(run_session.messages)
     checkpoints = folder / CHECKPOINTS_FOLDER
     resumed = find_checkpoint(checkpoints, processes, notes.append)
-    built = build_network(config, sets, resumed, folder, processes)
+    built = build_model(config, sets, resumed, folder, processes)
     engine = build_engine(config, built.model, resumed, processes, notes.append)
     encoder = built.spec.encoder
     copies = config.data.clips_per_read
@@ -78,13 +75,15 @@ def prepare(
     failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
     skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     reporter = FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
-    described = describe_run(config, sets, built, engine, samples, resumed, steps, opened)
+    described = describe_run(config, sets, built, engine, samples, resumed, steps, run_session)
     for line in (*notes, *sets.lines, *described):
         reporter.logger.info(line)
     if processes.is_rank0:
         record_start(folder, processes, steps, weights=built.spec.weights)
     validates = "val" in sets.parts
-    validating = validating_steps(config.validation, last, per_epoch) if validates else frozenset()
+    validated_steps = (
+        validation_steps(config.validation, last, per_epoch) if validates else frozenset()
+    )
     counts = samples.counts(len(sets.classes))
     training = TrainingRun(
         steps,
@@ -93,33 +92,34 @@ def prepare(
         *build_schedules(config.optimizer, config.schedule, config.batch.global_batch_size, last),
         reporter,
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
-        opened.watchdog,
-        opened.signals,
+        run_session.watchdog,
+        run_session.signals,
     )
     run = FinetuneRun(
         config,
         training,
-        validating,
+        validated_steps,
         built.model,
+        len(sets.classes),
         open_batches(config, samples, processes, steps, engine.accumulation),
-        build_loss(config.loss, counts),
+        config.loss.build(counts),
         reporter,
     )
-    looks = ValidationHistory(folder, steps.start, config.validation)
-    tester = Evaluator(config, opened, sets, built, engine, reporter, looks)
-    if steps.start in validating and not looks.has(steps.start):
-        tester.validate(steps.start)  # the run stopped between saving and looking
-    return run, tester
+    history = ValidationHistory(folder, steps.start, config.validation)
+    evaluator = Evaluator(config, run_session, sets, built, engine, reporter, history)
+    if steps.start in validated_steps and not history.has(steps.start):
+        evaluator.validate(steps.start)  # the run was stopped between saving and validation
+    return run, evaluator
 
 
-def build_network(
+def build_model(
     config: FinetuneConfig,
     sets: LabelledSets,
     resumed: Checkpoint | None,
     folder: Path,
     processes: Processes,
 ) -> BuiltModel:
-    """The network as it began; refuses test recordings that its encoder was pretrained on."""
+    """The initial model. Refuses test recordings that its encoder was pretrained on."""
     if resumed is not None:
         return rebuild(config, sets.classes, sets.checksum, folder)
     built = build(config, sets.classes, sets.checksum, folder, processes)
@@ -133,21 +133,19 @@ def build_engine(
     model: Classifier,
     resumed: Checkpoint | None,
     processes: Processes,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Engine:
-    """Under the learning rates of the recipe, with the state of a checkpoint."""
+    """The engine with the recipe's learning rates, and the state of a checkpoint."""
     tuning, depth = config.tuning, model.encoder.config.depth
-    if tuning.kind == "knn":
-        raise ConfigError("tuning: knn trains nothing")
 
     def scale(name: str) -> float:
         return learning_rate_scale(name, depth, tuning.layer_decay, tuning.backbone_lr_scale)
 
-    def count(precision: str, on_gpu: bool) -> ModelMemory:
+    def measure(precision: str, on_gpu: bool) -> ModelMemory:
         return classifier_memory(model, config.segments, precision, on_gpu)
 
-    model.encoder.recompute = use_activation_checkpointing(
-        config.engine, config.optimizer, config.batch, processes, count, say
+    model.encoder.activation_checkpointing = use_activation_checkpointing(
+        config.engine, config.optimizer, config.batch, processes, measure, log
     )
     if config.engine.compile:
         compile_blocks(model)

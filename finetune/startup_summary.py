@@ -1,4 +1,4 @@
-"""The lines that a finetuning run says of itself when it starts and when it is complete."""
+"""The summary that a finetuning run prints when it starts, and when it is complete."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from finetune.model.build import BuiltModel
 from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_metadata
 from launch.checkpoint.store import Checkpoint
 from launch.distributed.process_group import device_name
-from launch.metrics.run_log import EVENTS_FOLDER
+from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.run.session import Session
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
@@ -24,24 +24,25 @@ def describe_run(
     samples: LabelledSamples,
     resumed: Checkpoint | None,
     steps: range,
-    opened: Session,
+    session: Session,
 ) -> list[str]:
-    """What is trained on what, and from where; a line a subject."""
-    hosts = opened.watchdog.hosts
+    """Model, processes, steps, validation and resumption, a line each."""
+    hosts = session.watchdog.hosts
     lines = [
         *built.lines,
         _model(config, built),
-        f"on: {len(hosts)} process{'es' * (len(hosts) > 1)} on {', '.join(dict.fromkeys(hosts))}; "
-        f"{device_name(engine.device)}, ZeRO stage {config.engine.zero_stage}, {engine.precision}",
-        _step(config, samples, engine, steps, opened.processes.world_size),
+        f"hardware: {len(hosts)} process{'es' * (len(hosts) > 1)} on "
+        f"{', '.join(dict.fromkeys(hosts))}; {device_name(engine.device)}, ZeRO stage "
+        f"{config.engine.zero_stage}, {engine.precision}",
+        _step(config, samples, engine, steps, session.processes.world_size),
     ]
     if "val" not in sets.parts:
         lines.append(
-            "validation: the split has no val, so there is no best step: the last one is kept"
+            "validation: none, the split has no val; the classifier is that of the last step"
         )
     if resumed is not None:
         what = "weights, optimizer state, step and data order"
-        left = f"{len(steps)} steps to do" if steps else "this is the end"
+        left = f"{len(steps)} steps left" if steps else "no steps left"
         lines.append(f"resume: {what} from {resumed.folder}; {left}")
     return lines
 
@@ -52,7 +53,7 @@ def _model(config: FinetuneConfig, built: BuiltModel) -> str:
     total = sum(p.numel() for p in parameters)
     return (
         f"model: {describe_encoder(built.spec.encoder)}; head {config.head.kind}, "
-        f"{len(built.spec.classes)} classes; mode {config.tuning.kind}: {trained / 1e6:.2f} of "
+        f"{len(built.spec.classes)} classes; tuning {config.tuning.kind}: {trained / 1e6:.2f} of "
         f"{total / 1e6:.2f} M parameters are trained"
     )
 
@@ -64,19 +65,21 @@ def _step(
     epochs = steps.stop * clips / config.data.clips_per_read / len(samples)
     peak = peak_learning_rate(config.optimizer, clips)
     return (
-        f"step: {clips} clips = {config.batch.micro_batch_size} x {processes} processes x "
-        f"{engine.accumulation} accumulated, of {len(samples):,} labelled samples; learning rate "
-        f"{base:g} x {clips} / 256 = {peak:.3g}; {steps.stop} steps = {epochs:.3g} epochs"
+        f"step: {clips} clips = {config.batch.micro_batch_size} per forward pass x {processes} "
+        f"process{'es' * (processes > 1)} x {engine.accumulation} accumulated; peak learning rate "
+        f"{base:g} x {clips} / 256 = {peak:.3g}; {steps.stop} steps = {epochs:.3g} epochs of "
+        f"{len(samples):,} labelled samples"
     )
 
 
 def describe_end(folder: Path) -> list[str]:
-    """What a complete run has left in its folder."""
-    about = read_classifier_metadata(folder / CLASSIFIER_FILE)
-    chosen = "the last step; there is no val to choose a better one by"
-    if about.validation:
-        chosen = f"the best by val {about.validation['metric']} {about.validation['value']:.4f}"
+    """The results of a complete run in its folder."""
+    metadata = read_classifier_metadata(folder / CLASSIFIER_FILE)
+    chosen = "the last step, as there is no val"
+    if best := metadata.validation:
+        chosen = f"the best by val {best['metric']} {best['value']:.4f}"
+    events = folder / EVENTS_FOLDER
     return [
-        f"classifier: {folder / CLASSIFIER_FILE}, of step {about.step}, {chosen}",
-        f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
+        f"classifier: {folder / CLASSIFIER_FILE}, of step {metadata.step}, {chosen}",
+        *([f"curves: tensorboard --logdir {events}"] if events.is_dir() else []),
     ]

@@ -1,4 +1,4 @@
-"""`python -m launch`: imports nothing heavy before it must."""
+"""`python -m launch`. Heavy imports come only when a command needs them."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Files that survive a crash, and how to know their bytes again."""
+"""Atomic writes, and checksums of files."""
 
 import hashlib
 import os
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replaces a small text file; after a crash it holds the old text or the new."""
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("w", encoding="utf-8") as file:
+    """Replaces a small text file; after a crash it has the old text or the new one."""
+    unfinished = path.with_name(path.name + ".tmp")
+    with unfinished.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
+    unfinished.replace(path)
 
 
 def fsync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a crash."""
+    """Writes the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -25,7 +25,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 def sha256_file(file: Path) -> str:
-    """The file's sha256, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     sha256 = hashlib.sha256()
     with file.open("rb") as opened:
         while chunk := opened.read(2**22):

@@ -1,4 +1,4 @@
-"""The command line for what is done with runs, before and after them, and with chains of them."""
+"""The command line of `python -m launch`: chains, reports and consolidated weights."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 from launch.errors import ConfigError
 
 DESCRIPTION = """\
-What is done with runs, before and after them, and with chains of them.
+Chains of runs, reports on runs, and weights from their checkpoints.
 
-  python -m launch progressive chain.yaml                    stages one after the other, resumable
-  python -m launch report runs/first runs/second             an HTML page on runs
-  python -m launch consolidate runs/first weights.safetensors"""
+  python -m launch progressive chain.yaml                       run stages in order, resumable
+  python -m launch report runs/first runs/second                one HTML page on several runs
+  python -m launch consolidate runs/first weights.safetensors   one file with all weights"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,24 +22,22 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     one_file = commands.add_parser(
-        "consolidate", help="one safetensors file of whole weights from a run's checkpoint"
+        "consolidate", help="write all weights of a checkpoint to one safetensors file"
     )
     one_file.add_argument("run", type=Path, help="a run folder")
-    one_file.add_argument("out", type=Path, help="the file to write; must not exist")
-    one_file.add_argument("--step", type=int, help="of the checkpoint; the newest if not given")
+    one_file.add_argument("out", type=Path, help="the file to write; it must not exist")
+    one_file.add_argument("--step", type=int, help="step of the checkpoint; default: the newest")
     commands.add_parser(
         "progressive",
-        help="pretraining, finetuning, evaluation as one resumable chain",
+        help="run pretraining, finetuning and evaluation as one resumable chain",
         add_help=False,
     )
-    commands.add_parser(
-        "report", help="one HTML page on a run, or on several side by side", add_help=False
-    )
+    commands.add_parser("report", help="write one HTML page on one or several runs", add_help=False)
     return parser
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs the command; raises errors with `exit_status` for what the user can mend."""
+    """Runs the command; errors of the user have `exit_status`."""
     if arguments[:1] == ["plan"]:
         raise ConfigError("plan moved: python -m pretrain plan")
     if arguments[:1] == ["progressive"]:

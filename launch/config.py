@@ -113,11 +113,3 @@ class CheckpointConfig:
     """Write to disk in the background; training waits only for a copy in memory."""
     resume: Literal["auto", "never"] = "auto"
     """auto: resume from the newest valid checkpoint; never: refuse a folder that has one."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class LogConfig:
-    """How often metrics are logged."""
-
-    every_steps: Positive = 10
-    """Steps between two lines of log.jsonl."""

@@ -1,4 +1,4 @@
-"""The frame of a command-line program: errors of our own become one line and exit status 2."""
+"""The frame of every command-line program: `--version`, errors and exit status."""
 
 import json
 import os
@@ -10,19 +10,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from launch.version import NAME, VERSION
+
 
 def run_program(name: str, main: Callable[[], int | None]) -> int:
-    """Runs `main` and returns the exit status.
+    """Runs `main` and returns the exit status; `--version` alone prints the version.
 
-    An exception that carries `exit_status` was made for the user and is shown as one line; any
-    other is shown with its traceback, and the line that says what happened comes last. What
-    happens on every process of a run is said by the first one alone.
+    An exception with `exit_status` is an error of the user and printed as one line. Any other is
+    printed with its traceback, the message last. Where an exception has `on_every_process`, only
+    rank 0 prints it.
     """
+    if sys.argv[1:] == ["--version"]:
+        print(f"{NAME} {VERSION}")
+        return 0
     try:
         return main() or 0
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: interrupted\n")
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # nothing is flushed at exit
+        return 0
     except Exception as error:
         status = getattr(error, "exit_status", None)
         if getattr(error, "on_every_process", False):
@@ -38,9 +46,9 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
 
 
 def exit_process(status: int) -> NoReturn:
-    """Ends the process; at once after a failure.
+    """Ends the process; after a failure without cleaning up.
 
-    The threads of a process group that lost a member may abort an orderly exit (SIGABRT).
+    The threads of a process group that lost a member may abort a clean exit (SIGABRT).
     """
     if not status:
         sys.exit(0)
@@ -54,7 +62,7 @@ def _rank() -> str:
 
 
 def _rank_prefix() -> str:
-    """Which process speaks, where there are several."""
+    """The rank and host of this process, if there are several."""
     world_size = os.environ.get("WORLD_SIZE", "1")
     if world_size == "1":
         return ""
@@ -62,7 +70,7 @@ def _rank_prefix() -> str:
 
 
 def _write_torchelastic_error(error: Exception) -> None:
-    """Leaves the cause where torchrun looks for it, who prints it last of all."""
+    """Writes the error to the file that torchrun reads and prints at its end."""
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if file:
         details = {"py_callstack": traceback.format_exc(), "timestamp": str(int(time.time()))}

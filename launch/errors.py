@@ -1,8 +1,8 @@
-"""The error of a setting that cannot be used."""
+"""The error of an invalid setting."""
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; the message names it, its value and the cure."""
+    """An invalid setting; the message names the setting, its value and the cure."""
 
     exit_status = 2
     on_every_process = True

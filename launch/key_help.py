@@ -75,7 +75,8 @@ def _name_of(hint: Any) -> str:
     if classes_in(hint) and type(None) not in arguments:
         return "mapping"
     if origin is typing.Annotated:
-        return _name_of(arguments[0])
+        named = [name for mark in arguments[1:] for name in getattr(mark, "choices", ())]
+        return " | ".join(named) or _name_of(arguments[0])
     if classes_in(mapped_type(hint)):
         return "mapping from names to mappings"
     if origin in (typing.Union, types.UnionType):

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A program on the GPUs of one machine, under the deepspeed launcher:
+# A program on all GPUs of this machine, started by the deepspeed launcher:
 #   launch/local.sh pretrain surgery_base data.source=/videos run=runs/first
 #   launch/local.sh finetune phases_base data.dataset.source=/videos ... run=runs/phases
-# PROCESSES=N sets their number; it is that of the GPUs, or 1 where there is none.
+# PROCESSES=N sets the number of processes; the default is the number of GPUs, or 1 without a GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v deepspeed >/dev/null; then

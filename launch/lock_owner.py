@@ -1,4 +1,4 @@
-"""Who holds a lock, as written into its file for those whom it keeps out."""
+"""The owner of a lock, written into the lock file for error messages."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import time
 
 
 def write_owner(descriptor: int) -> None:
-    """Says in an open lock's file that this process holds it."""
+    """Writes this process into an open lock file."""
     owner = {
         "host": platform.node(),
         "process": os.getpid(),
@@ -19,7 +19,7 @@ def write_owner(descriptor: int) -> None:
 
 
 def read_owner(descriptor: int, unknown: str) -> str:
-    """Who holds it, in words; `unknown` where the file does not say."""
+    """The owner as text; `unknown` if the file has none."""
     try:
         owner = json.loads(os.pread(descriptor, 4096, 0))
         job = f", SLURM job {owner['slurm_job']}" if owner["slurm_job"] else ""

@@ -5,6 +5,6 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing where no candidate is near."""
+    """`; did you mean ...?`, or an empty string if no candidate is similar."""
     close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""

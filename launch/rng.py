@@ -1,16 +1,16 @@
-"""All randomness of a run is a function of (seed, epoch, sample), never of workers or ranks."""
+"""Random generators that depend on (seed, epoch, sample), not on workers or ranks."""
 
 import numpy as np
 
-# One stream a purpose, so that a change in how one draws leaves the others as they were.
+# One stream for each purpose: a change in one does not change the others.
 STREAMS = ("order", "clip", "crop", "mask", "mixing", "few")
 
 
 def sample_rng(seed: int, epoch: int, sample: int, stream: str) -> np.random.Generator:
-    """The generator of one sample of one epoch for one purpose (a row of STREAMS).
+    """The generator of one sample of one epoch for one purpose (one of STREAMS).
 
-    Philox (Salmon et al., SC 2011) is counter-based: key and counter name the stream directly, so
-    none overlaps another within 2^128 draws, and making one costs microseconds.
+    Philox (Salmon et al., SC 2011) is counter-based: key and counter identify the stream, streams
+    do not overlap within 2^128 draws, and creating one takes microseconds.
     """
     counter = [0, 0, sample, STREAMS.index(stream)]
     return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=counter))

@@ -14,6 +14,8 @@ from masking.registry import GENERATORS, MaskGenerator
 from masking.running_cell import RunningCell
 from masking.uniform import Frame, Random, Tube
 
+__version__ = "0.1.0"
+
 __all__ = [
     "GENERATORS",
     "Center",

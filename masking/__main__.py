@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from masking import __version__
 from masking.dual import Counts, DualMasking
 from masking.grid import Grid, token_count
 from masking.registry import GENERATORS
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _build_parser() -> _Parser:
     parser = _Parser(prog="python -m masking", description=__doc__, allow_abbrev=False)
     kinds = [*GENERATORS]
+    parser.add_argument("--version", action="version", version=f"surgmask {__version__}")
     parser.add_argument(
         "--grid",
         nargs=3,

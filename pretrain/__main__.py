@@ -1,4 +1,4 @@
-"""`python -m pretrain`: reads the recipe, then trains. Imports nothing heavy before it must."""
+"""`python -m pretrain`. Heavy libraries are imported only by the command that needs them."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The configuration of a pretraining run, composed of the parts that it configures."""
+"""The configuration of a pretraining run."""
 
 from dataclasses import field
 from pathlib import Path
@@ -18,6 +18,7 @@ from launch.config import (
     read_timeout_problem,
 )
 from launch.kinds import one_of
+from launch.metrics.loggers import DEFAULT_LOGGERS, EverySteps, Loggers
 from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
 from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 from masking import DualMasking
@@ -82,8 +83,8 @@ class DecoderConfig:
 class PretrainLogConfig:
     """How often metrics, reconstructions and features are logged."""
 
-    every_steps: Annotated[int, Field(gt=0)] = 10
-    """Steps between two lines of log.jsonl."""
+    every_steps: EverySteps = 10
+    loggers: Loggers = DEFAULT_LOGGERS
     images_every_steps: Annotated[int, Field(gt=0), former("pictures_every_steps")] = 500
     """Steps between two reconstructions of the same clips."""
     features_every_steps: Annotated[int, Field(gt=0)] = 500
@@ -171,13 +172,13 @@ class PretrainConfig:
         return values
 
     @property
-    def cells(self) -> tuple[int, int]:
-        """The parts of a clip of which is asked whether they are inside the field of view."""
+    def fov_cells(self) -> tuple[int, int]:
+        """Rows and columns of cells that are tested for the field of view: the token grid's."""
         return self.encoder.grid[1:] if self.data.mask_inside_fov else (1, 1)
 
     @property
-    def least_inside(self) -> float:
-        """The share of a clip that must be inside the field of view; 0 where it is all one."""
+    def min_fov_share(self) -> float:
+        """The share of a clip that must be inside the field of view; 0 where masks ignore it."""
         return self.masking.least_inside(self.encoder.grid) if self.data.mask_inside_fov else 0.0
 
     @model_validator(mode="after")
@@ -189,8 +190,8 @@ class PretrainConfig:
             )
         if self.encoder.attention == "divided" or self.encoder.norm == "pooled":
             raise ValueError(
-                "encoder: attention divided and norm pooled see all tokens of a clip, and a masked "
-                "autoencoder's encoder does not; leave them at joint and tokens"
+                "encoder: attention divided and norm pooled need all tokens of a clip, but only "
+                "the visible ones are encoded here; use attention joint and norm tokens"
             )
         values_per_token(self.target, self.encoder, self.decoder.predicted_frames)
         if problem := read_timeout_problem(self.data.read_timeout, self.engine):
@@ -199,6 +200,6 @@ class PretrainConfig:
             self.masking.counts(self.encoder.grid)
             if self.data.mask_inside_fov:
                 self.masking.least_inside(self.encoder.grid)
-        except ValueError as error:  # a ratio that this grid cannot have
+        except ValueError as error:  # a ratio that is impossible on this grid
             raise ValueError(f"masking: {error}") from None
         return self

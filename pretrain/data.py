@@ -1,4 +1,4 @@
-"""From recordings to batches: which reads a process makes at a step, and their masks."""
+"""Batches of clips and masks: which clips a process reads at a step."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -24,29 +24,29 @@ from video.clip_reader import ClipRead, ClipReader
 from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
 
-TENSORS = ("clip", "visible", "decoded")  # of a batch, that go to the device
-SHOWN = 3  # clips of the pictures, far apart
+TENSORS = ("clip", "visible", "decoded")  # the fields of a batch that go to the device
+FIXED_CLIPS = 3  # whose reconstructions are logged
 
 
 class ReadClips(NamedTuple):
-    """The clips of one read with what could not be read on the way."""
+    """The clips of one read, with the failures on the way."""
 
     read: ReadIndex
     clips: ClipRead
 
 
 class PretrainBatch(NamedTuple):
-    """A micro-batch: bytes and indices only."""
+    """A micro-batch: only bytes and indices, which are small to transfer."""
 
     clip: UInt8[Tensor, "b t h w c"]
     visible: Int64[Tensor, "b v"]
     decoded: Int64[Tensor, "b k"]
-    recordings: tuple[str, ...]  # of each read
+    recordings: tuple[str, ...]  # path per read
     failures: tuple[UnreadableVideo, ...]
 
 
 class ClipDataset(Dataset[ReadClips]):
-    """Decodes and crops one read; its randomness is that of the read, not of the worker."""
+    """Decodes and crops one read. Its random numbers depend on the read, not on the worker."""
 
     def __init__(self, reader: ClipReader, seed: int, timeout: ReadTimeout) -> None:
         self._reader, self._seed, self._timeout = reader, seed, timeout
@@ -55,26 +55,29 @@ class ClipDataset(Dataset[ReadClips]):
         def rng(sample: int, stream: str) -> np.random.Generator:
             return sample_rng(self._seed, read.epoch, sample, stream)
 
-        hung, watched = self._timeout.timed_out_tries(*read), self._timeout.limit_tries(*read)
-        return ReadClips(read, self._reader.read(read.position, rng, hung, watched))
+        timed_out, limited = self._timeout.timed_out_tries(*read), self._timeout.limit_tries(*read)
+        return ReadClips(read, self._reader.read(read.position, rng, timed_out, limited))
 
 
 class Collate:
-    """Stacks the clips of several reads and draws their masks in one go."""
+    """Stacks the clips of several reads and draws their masks together."""
 
     def __init__(self, config: PretrainConfig) -> None:
         self._masking, self._grid, self._seed = config.masking, config.encoder.grid, config.seed
-        self._copies, self._inside_view = config.data.clips_per_read, config.data.mask_inside_fov
+        self._per_read, self._mask_inside_fov = (
+            config.data.clips_per_read,
+            config.data.mask_inside_fov,
+        )
 
     def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
         clip = _joined([item.clips.clips for item in items])
         samples = [
-            (read.epoch, read.position * self._copies + i)
+            (read.epoch, read.position * self._per_read + i)
             for read, clips in items
             for i in range(len(clips.clips))
         ]
         rngs = [sample_rng(self._seed, epoch, sample, "mask") for epoch, sample in samples]
-        masks = self._masking.draw(self._grid, rngs, self._inside(items))
+        masks = self._masking.draw(self._grid, rngs, self._inside_fov(items))
         return PretrainBatch(
             clip,
             torch.from_numpy(masks.visible),
@@ -83,9 +86,9 @@ class Collate:
             tuple(failure for item in items for failure in item.clips.failures),
         )
 
-    def _inside(self, items: Sequence[ReadClips]) -> Bool[np.ndarray, "b n"] | None:
-        """The tokens of each clip that the field of view touches, the same in all frames."""
-        if not self._inside_view:
+    def _inside_fov(self, items: Sequence[ReadClips]) -> Bool[np.ndarray, "b n"] | None:
+        """True at the tokens of each clip that touch the field of view, the same in all frames."""
+        if not self._mask_inside_fov:
             return None
         cells = np.concatenate([item.clips.inside for item in items])
         return np.tile(cells.reshape(len(cells), -1), self._grid[0])
@@ -94,7 +97,7 @@ class Collate:
 def open_batches(
     config: PretrainConfig, sources: Sources, processes: Processes, steps: range, accumulation: int
 ) -> tuple[Iterator[PretrainBatch], PretrainBatch]:
-    """The micro-batches of this process for `steps`, and a few clips that are always the same."""
+    """The micro-batches of this process for `steps`, and FIXED_CLIPS clips of the run."""
     rows, columns = config.encoder.image_size
     reader = ClipReader(
         sources.recordings,
@@ -103,35 +106,35 @@ def open_batches(
         rows,
         columns,
         config.data.clips_per_read,
-        config.cells,
-        config.least_inside,
+        config.fov_cells,
+        config.min_fov_share,
     )
     timeout = ReadTimeout(config.data.workers, config.data.read_timeout)
     dataset = ClipDataset(reader, config.seed, timeout)
     collate = Collate(config)
     reads = config.batch.micro_batch_size // config.data.clips_per_read
+    reads_per_epoch = sources.sampler.reads_per_epoch
 
     def order(epoch: int) -> np.ndarray:
         return sources.sampler.order(sample_rng(config.seed, epoch, 0, "order"))
 
     def schedule(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
-        per_epoch = sources.sampler.reads_per_epoch
-        return ReadSampler(per_epoch, order, micro_batches, reads, processes)
+        return ReadSampler(reads_per_epoch, order, micro_batches, reads, processes)
 
-    spread = range(0, sources.sampler.reads_per_epoch, -(-sources.sampler.reads_per_epoch // SHOWN))
-    fixed = collate([_first_clip(dataset[ReadIndex(0, position)]) for position in spread])
+    positions = range(0, reads_per_epoch, -(-reads_per_epoch // FIXED_CLIPS))
+    fixed = collate([_first_clip(dataset[ReadIndex(0, position)]) for position in positions])
     (fixed,) = to_device([fixed], processes.device, TENSORS)
     batches = iterate_batches(
         dataset, schedule, collate, config.data.workers, processes, timeout.collect_timeouts
     )
-    whole = require_full_batches(batches, config.batch.micro_batch_size)
-    return to_device(whole, processes.device, TENSORS), fixed
+    full = require_full_batches(batches, config.batch.micro_batch_size)
+    return to_device(full, processes.device, TENSORS), fixed
 
 
 def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:
-    """The clips of all reads; written by a worker to where the training process can see them."""
-    if len({len(each) for each in clips}) > 1:  # a read found nothing
+    """The clips of all reads; `default_collate` puts them into a worker's shared memory."""
+    if len({len(each) for each in clips}) > 1:  # a read without clips
         return torch.cat(list(clips))
     return default_collate(list(clips)).flatten(0, 1)
 

@@ -1,4 +1,4 @@
-"""The configuration of a pretraining run's recordings, and of how they become clips."""
+"""Configuration of recordings, and of how clips are made of them."""
 
 from dataclasses import field
 from pathlib import Path
@@ -28,7 +28,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class PretrainDataConfig:
-    """Where recordings come from and how they become clips."""
+    """Recordings, and how clips are made of them."""
 
     source: str | None = None
     """A folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines."""
@@ -41,7 +41,7 @@ class PretrainDataConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     """Crops and flips."""
     clips_per_read: Annotated[int, Field(gt=0)] = 1
-    """Crops and masks that are made of one decoded clip."""
+    """Clips, each with its own crop and masks, that are made of one decoded clip."""
     workers: Annotated[int, Field(ge=0), MAY_CHANGE] = 4
     """Data-loading processes of each rank."""
     reader: PreferredReader = "pyav"
@@ -53,17 +53,17 @@ class PretrainDataConfig:
     mask_inside_fov: Annotated[bool, former("inside_view")] = False
     """Decode only tokens inside the field of view that `video check` found."""
     max_unreadable: Annotated[float, Field(ge=0, le=1), MAY_CHANGE] = 0.01
-    """Share of unreadable clips above which the run ends."""
+    """Share of unreadable clips above which the run ends with an error."""
 
     @model_validator(mode="after")
-    def _somewhere(self) -> "PretrainDataConfig":
+    def _one_source(self) -> "PretrainDataConfig":
         if (self.source is None) == (not self.sources):
             raise ValueError(
-                "give either source, a folder of recordings, or sources, several by their names"
+                "give either source, a folder of recordings, or sources, several of them by name"
             )
         return self
 
     @property
     def named(self) -> dict[str, SourceConfig]:
-        """All sources by name; that of a single one is empty."""
+        """All sources by name; a single source has the empty name."""
         return self.sources if self.source is None else {"": SourceConfig(self.source)}

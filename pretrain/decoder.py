@@ -33,7 +33,7 @@ class Decoder(nn.Module):
         self.positions = build_positions(config.pos_embed, encoder.grid, config.embed_dim)
         learned = config.pos_embed == "separable"
         self.class_token = (
-            ClassToken(config.embed_dim, placed=learned) if config.class_token else nn.Identity()
+            ClassToken(config.embed_dim, position=learned) if config.class_token else nn.Identity()
         )
         self.blocks = build_blocks(
             config.depth, config.embed_dim, config.num_heads, config.mlp_ratio, config.drop_path

@@ -39,9 +39,7 @@ class PretrainReporter:
         self._source_of = {recording.path: recording.source for recording in sources.recordings}
         self._config, self._objective, self._cost = config, objective, cost
         self._failure_log, self._skipped = failure_log, skipped
-        self.logger = RunLogger(
-            config.log.every_steps, config.checkpoint, folder, processes, skipped, steps
-        )
+        self.logger = RunLogger(config.log, config.checkpoint, folder, processes, skipped, steps)
 
     @property
     def counters(self) -> dict[str, int]:

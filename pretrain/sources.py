@@ -1,4 +1,4 @@
-"""A run's recordings: found once, listed in the run folder, the same for every process."""
+"""The recordings of a run: found once and listed in the run folder, for all processes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from video.recording import Recording, UnreadableVideo
 
 MANIFEST_FILE = "manifest.csv"
 FAILURE_LOG_FILE = "unreadable.jsonl"
-RECORDINGS = "recordings"  # what the failure_log calls failures before the first read
+RECORDINGS = "recordings"  # the stage of failures before training, in the failure log
 
 
 class Sources(NamedTuple):
@@ -32,7 +32,7 @@ class Sources(NamedTuple):
     sampler: ClipSampler
     plans: dict[str, SamplingPlan]
     manifest_sha256: str
-    unusable: int  # recordings that were found beside these
+    unusable: int  # recordings that were found but cannot be used
 
     @property
     def hours(self) -> float:
@@ -40,7 +40,7 @@ class Sources(NamedTuple):
 
 
 def plans_of(data: PretrainDataConfig) -> dict[str, SamplingPlan]:
-    """How each source is sampled, by its name; a single source has none."""
+    """Sampling of each source by its name; a single source has the empty name."""
     return {
         name: SamplingPlan(source.sampling or data.sampling, source.weight)
         for name, source in data.named.items()
@@ -48,10 +48,10 @@ def plans_of(data: PretrainDataConfig) -> dict[str, SamplingPlan]:
 
 
 def open_sources(config: PretrainConfig, folder: Path, processes: Processes) -> Sources:
-    """Reads the run's manifest, which the first process writes where the run is new.
+    """Reads the run's manifest, which rank 0 writes for a new run.
 
-    A run that goes on keeps the list that it began with. Raises ManifestError where the sources
-    hold nothing usable, TooManyUnreadable where too much of them cannot be opened.
+    A resumed run keeps its manifest. Raises ManifestError where no recording is usable,
+    TooManyUnreadable where too many recordings cannot be opened.
     """
     manifest = folder / MANIFEST_FILE
     is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
@@ -77,46 +77,46 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
         )
         opened += [replace(recording, source=name) for recording in found.recordings]
         failures += found.failures
-    tried = len(opened) + len(failures)
+    found_count = len(opened) + len(failures)
     plans = plans_of(config.data)
     failures += [
         failure
         for recording in opened
-        if (failure := _no_room(recording, plans[recording.source].sampling, config))
+        if (failure := _without_clips(recording, plans[recording.source].sampling, config))
     ]
-    FailureLog(failure_log_file, config.data.max_unreadable).add(RECORDINGS, tried, failures)
-    lost = {failure.path for failure in failures}
-    recordings = [recording for recording in opened if recording.path not in lost]
+    FailureLog(failure_log_file, config.data.max_unreadable).add(RECORDINGS, found_count, failures)
+    failed = {failure.path for failure in failures}
+    recordings = [recording for recording in opened if recording.path not in failed]
     if not recordings:
-        raise ManifestError(f"data.source: of one recording, none can be used: {failures[0]}")
+        raise ManifestError(f"data.source: no recording can be used, the first: {failures[0]}")
     write_manifest(_without_excluded(recordings, config.data), folder / MANIFEST_FILE)
 
 
-def _no_room(
+def _without_clips(
     recording: Recording, sampling: Sampling, config: PretrainConfig
 ) -> UnreadableVideo | None:
-    """Why no clip can be taken from a recording."""
+    """Why a recording has no clip; None: it has some."""
     if clip_spans(recording, config.encoder.num_frames, sampling):
-        return _too_little_view(recording, config)
+        return _too_little_fov(recording, config)
     needed = clip_seconds(recording, config.encoder.num_frames, sampling)
     reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
     if recording.seconds >= needed:
-        reason = f"shows nothing for {needed:.2f} s, the length of a clip"
-    return UnreadableVideo(recording.path, f"{reason}; data.sampling.short_videos says what to do")
+        reason = f"has no usable segment of {needed:.2f} s, the length of a clip"
+    return UnreadableVideo(recording.path, f"{reason}; see data.sampling.short_videos")
 
 
-def _too_little_view(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
-    """Why no crop shows enough of the patient for masks inside the field of view."""
+def _too_little_fov(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:
+    """Why no crop has enough field of view for `data.mask_inside_fov`; None: one has."""
     if not config.data.mask_inside_fov or recording.view is None:
         return None
     box = centred_crop(recording.view, *recording.shape, *config.encoder.image_size)
     inside = inside_cells(recording.view, *recording.shape, box, config.encoder.grid[1:]).mean()
-    if inside >= config.least_inside:
+    if inside >= config.min_fov_share:
         return None
     return UnreadableVideo(
         recording.path,
-        f"shows the patient in {inside:.0%} of a crop, data.mask_inside_fov needs "
-        f"{config.least_inside:.0%}; prepare it with --crop-view, or mask more",
+        f"has its field of view in {inside:.0%} of a crop, data.mask_inside_fov needs "
+        f"{config.min_fov_share:.0%}; prepare it with --crop-view, or raise the mask ratio",
     )
 
 
@@ -124,13 +124,13 @@ def _without_excluded(recordings: list[Recording], data: PretrainDataConfig) -> 
     if data.exclude is None:
         return recordings
     outcome = exclude(recordings, data.exclude)
-    print(f"data.exclude: {len(outcome.excluded)} recordings are left out", flush=True)
+    print(f"data.exclude: {len(outcome.excluded)} recordings excluded", flush=True)
     if outcome.unmatched:
         print(
-            f"warning: data.exclude: {len(outcome.unmatched)} entries of {data.exclude} name no "
+            f"warning: data.exclude: {len(outcome.unmatched)} entries of {data.exclude} match no "
             f"recording, the first: {outcome.unmatched[0]}",
             flush=True,
         )
     if not outcome.included:
-        raise ManifestError(f"data.exclude: {data.exclude} names every recording; name fewer")
+        raise ManifestError(f"data.exclude: {data.exclude} excludes every recording; list fewer")
     return outcome.included

@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 
 from launch.distributed.process_group import Processes, device_name
-from launch.metrics.run_log import EVENTS_FOLDER, read_log
+from launch.metrics.jsonl_log import read_log
+from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
@@ -52,11 +53,12 @@ def describe_end(config: PretrainConfig, folder: Path) -> list[str]:
         "encoder": folder / ENCODER_FILE,
         "reconstructions": folder / IMAGE_FILE,
     }
+    events = folder / EVENTS_FOLDER
     return [
         f"complete: {last['step']} steps; {config.loss.kind} loss {loss:.3f}, {gap} that of the "
         f"constant baseline ({baseline:.3f})",
         *(f"{name}: {file}" for name, file in files.items() if file.exists()),
-        f"curves: tensorboard --logdir {folder / EVENTS_FOLDER}",
+        *([f"curves: tensorboard --logdir {events}"] if events.is_dir() else []),
     ]
 
 
@@ -67,7 +69,7 @@ def _model(config: PretrainConfig, cost: ForwardCost) -> str:
         f"model: {config.encoder.size} encoder, width {config.encoder.embed_dim}, "
         f"{config.encoder.depth} blocks; {counts.tokens} tokens ({grid}), {counts.visible} "
         f"visible, {counts.decoded} decoded, {counts.loss} in the loss; "
-        f"{cost.total / 1e9:.2f} GMAC per clip (forward)"
+        f"{cost.total / 1e9:.4g} GMAC per clip (forward)"
     )
 
 

@@ -27,8 +27,9 @@ DOORS = {
     },
     "decord": {"video/readers/decord_reader.py"},
     "torchcodec": {"video/readers/torchcodec_reader.py"},
-    "tensorboard": {"launch/metrics/run_log.py"},
-    "torch.utils.tensorboard": {"launch/metrics/run_log.py"},
+    "tensorboard": {"launch/metrics/tensorboard_log.py"},
+    "torch.utils.tensorboard": {"launch/metrics/tensorboard_log.py"},
+    "wandb": {"launch/metrics/wandb_log.py"},
 }
 # Inside launch, a folder imports only from those named here and from launch's own files.
 FLOORS = {

@@ -1,5 +1,7 @@
-"""Clips in: recordings become clips of bytes.
+"""Recordings and clips: from video files to clips as uint8 arrays.
 
-A source is listed (`manifest`), each recording is opened once (`probe`), places in it are drawn
-(`sampling`), their frames decoded (`reader`) and cropped (`augment`); `clips` puts these together.
+`open_source` opens and verifies recordings, `clip_sampler` draws clips, `readers` decode their
+frames, `multiscale_crop` crops them, and `clip_reader` does all of it for a position of an epoch.
 """
+
+__version__ = "0.1.0"

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from video import __version__
 from video.readers.registry import PreferredReader, selectable_readers
 
 
-def at_least(least: float, kind: type[int] | type[float]) -> Callable[[str], float]:
-    """Reads a number from the command line and refuses one that is too small."""
+def at_least(minimum: float, kind: type[int] | type[float]) -> Callable[[str], float]:
+    """A type of argparse: a number that is not below `minimum`."""
 
     def read(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-        if not value >= least:
-            raise argparse.ArgumentTypeError(f"{text} is too small; give {least:g} or more")
+        if not value >= minimum:
+            raise argparse.ArgumentTypeError(f"{text} is too small; give {minimum:g} or more")
         return value
 
     return read
@@ -34,115 +35,136 @@ def _reader(name: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m video", description="Recordings of surgery.")
+    parser = argparse.ArgumentParser(
+        prog="python -m video",
+        description="Check, prepare, preview and synthesize surgical recordings.",
+    )
+    parser.add_argument("--version", action="version", version=f"surgmask {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_check(commands.add_parser("check", help="look at every recording; write a manifest"))
-    _add_prepare(commands.add_parser("prepare", help="rewrite recordings to be read fast"))
+    _add_check(commands.add_parser("check", help="verify recordings and write a manifest"))
+    _add_prepare(commands.add_parser("prepare", help="transcode recordings for fast reading"))
     _add_preview(commands.add_parser("preview", help="draw clips as the network sees them"))
     _add_synthesize(
-        commands.add_parser(
-            "synthesize", help="render recordings of an operation that never was, with its phases"
-        )
+        commands.add_parser("synthesize", help="generate synthetic videos with phase labels")
     )
     return parser
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
     command.description = (
-        "Decodes every recording from end to end, compares random access with it, and finds black "
-        "and frozen spans, the field of view and copies. Exit status 1 where some cannot be used."
+        "Decodes every recording completely, verifies random access against that, and finds black "
+        "and frozen spans, the field of view and copies. Exit status 1 if a recording is unusable."
     )
     command.add_argument("source", type=Path, help="folder, CSV file with a column path, or list")
     command.add_argument(
-        "--out", type=Path, default=Path("manifest.csv"), help="the manifest (%(default)s)"
+        "--out", type=Path, default=Path("manifest.csv"), help="manifest to write (%(default)s)"
     )
-    _add_reading(command)
+    _add_reader_options(command)
     command.set_defaults(run=_check)
 
 
 def _add_prepare(command: argparse.ArgumentParser) -> None:
     command.description = (
-        "Rewrites recordings once; the originals stay as they are. Sound and metadata are not "
-        "carried over, times are. A call that was stopped goes on when given again."
+        "Transcodes recordings into a new folder. Timestamps are kept; audio and metadata are "
+        "dropped. Run the same command again to resume an interrupted call."
     )
     command.add_argument("source", type=Path, help="manifest, folder, CSV file or list")
-    command.add_argument("out", type=Path, help="folder")
+    command.add_argument("out", type=Path, help="output folder")
     command.add_argument(
         "--form",
         choices=("jpeg", "h264"),
         required=True,
-        help="jpeg: pictures with an index, read fastest; h264: a tenth of the bytes",
+        help="jpeg: JPEG images with an index, the fastest to read; h264: a tenth of the size",
     )
     command.add_argument(
-        "--short-side", type=at_least(16, int), default=256, help="pixels (%(default)s)"
+        "--short-side", type=at_least(16, int), default=256, help="in pixels (%(default)s)"
     )
     command.add_argument(
-        "--frame-rate", type=at_least(1e-3, float), help="frames a second to keep (all)"
+        "--frame-rate", type=at_least(1e-3, float), help="maximum frames per second (all frames)"
     )
     command.add_argument(
         "--quality",
         type=at_least(1, int),
-        help="of jpeg 1 to 95, more is better (85); of h264 crf, 51 to 1, less is better (23)",
+        help="jpeg: 1 to 95, higher is better (85); h264: crf 51 to 1, lower is better (23)",
     )
     command.add_argument(
-        "--crop-view", action="store_true", help="keep the field of view's box only (see check)"
+        "--crop-view", action="store_true", help="crop to the field of view's box (see check)"
     )
     command.add_argument(
-        "--leave-out", type=Path, help="CSV of spans that must not be prepared: path,begin,end"
+        "--leave-out", type=Path, help="CSV file of spans to leave out: path,begin,end"
     )
-    _add_working(command)
+    _add_common_options(command)
     command.set_defaults(run=_prepare)
 
 
 def _add_preview(command: argparse.ArgumentParser) -> None:
-    command.description = "Draws clips as training would: a row each, with its place."
+    command.description = (
+        "Draws random clips, cropped as for training: a row per clip, with its recording and times."
+    )
     command.add_argument("source", type=Path, help="manifest, folder, CSV file or list")
-    command.add_argument("--out", type=Path, default=Path("clips.png"), help="(%(default)s)")
-    command.add_argument("--clips", type=at_least(1, int), default=6, help="(%(default)s)")
-    command.add_argument("--frames", type=at_least(1, int), default=16, help="(%(default)s)")
-    command.add_argument("--image-size", type=at_least(8, int), default=224, help="(%(default)s)")
-    command.add_argument("--frame-rate", type=at_least(1e-3, float), help="a second (6.25)")
-    command.add_argument("--stride", type=at_least(1, int), help="in frames, instead of a rate")
+    command.add_argument(
+        "--out", type=Path, default=Path("clips.png"), help="image to write (%(default)s)"
+    )
+    command.add_argument(
+        "--clips", type=at_least(1, int), default=6, help="number of clips (%(default)s)"
+    )
+    command.add_argument(
+        "--frames", type=at_least(1, int), default=16, help="per clip (%(default)s)"
+    )
+    command.add_argument(
+        "--image-size", type=at_least(8, int), default=224, help="in pixels (%(default)s)"
+    )
+    command.add_argument(
+        "--frame-rate", type=at_least(1e-3, float), help="frames per second of clips (6.25)"
+    )
+    command.add_argument(
+        "--stride", type=at_least(1, int), help="in frames, instead of --frame-rate"
+    )
     command.add_argument("--seed", type=at_least(0, int), default=0)
-    _add_reading(command)
+    _add_reader_options(command)
     command.set_defaults(run=_preview)
 
 
-def _add_reading(command: argparse.ArgumentParser) -> None:
+def _add_reader_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--reader",
         type=_reader,
         default="pyav",
         help=f"preferred reader of video files: {', '.join(selectable_readers())} (%(default)s)",
     )
-    _add_working(command)
+    _add_common_options(command)
 
 
-def _add_working(command: argparse.ArgumentParser) -> None:
+def _add_common_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--folder-fps",
         type=at_least(1e-3, float),
         default=1.0,
-        help="frames a second of folders of pictures (%(default)s)",
+        help="frames per second of folders of images (%(default)s)",
     )
     command.add_argument(
-        "--processes", type=at_least(0, int), default=0, help="side by side; 0: one a core"
+        "--processes", type=at_least(0, int), default=0, help="in parallel; 0: one per core"
     )
     command.add_argument(
         "--time-limit",
         type=at_least(1, float),
         default=300.0,
-        help="seconds without progress after which a recording is given up (%(default)s)",
+        help="seconds without progress after which a recording counts as unreadable (%(default)s)",
     )
 
 
 def _add_synthesize(command: argparse.ArgumentParser) -> None:
-    command.add_argument("out", type=Path, help="folder")
-    command.add_argument("--recordings", type=at_least(1, int), default=4)
+    command.description = "Generates synthetic endoscopic videos with phase labels, by seed."
+    command.add_argument("out", type=Path, help="output folder")
     command.add_argument(
-        "--seconds", type=at_least(1, float), default=20.0, help="of each recording"
+        "--recordings", type=at_least(1, int), default=4, help="number of videos (%(default)s)"
     )
-    command.add_argument("--size", type=at_least(16, int), default=120, help="rows of pixels")
+    command.add_argument(
+        "--seconds", type=at_least(1, float), default=20.0, help="per recording (%(default)s)"
+    )
+    command.add_argument(
+        "--size", type=at_least(16, int), default=120, help="height in pixels (%(default)s)"
+    )
     command.add_argument("--seed", type=at_least(0, int), default=0)
     command.set_defaults(run=_synthesize)
 
@@ -210,14 +232,14 @@ def _synthesize(options: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command and returns the exit status; what a user can mend is one line."""
+    """Runs the command and returns the exit status; errors that users can fix are one line."""
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except OSError as error:
-        cure = "give another place"
+        cure = "choose another path"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            cure = "make room and give the same command again; what is complete stays"
+            cure = "free disk space and run the same command again; complete files are kept"
         reason = f"{error.filename or options.out}: {error.strerror}; {cure}"
     except Exception as error:
         if getattr(error, "exit_status", None) != 2:

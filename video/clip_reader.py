@@ -1,4 +1,4 @@
-"""From a position in an epoch to clips at the size of the network's input."""
+"""Reads the clips for a position of an epoch at the size of the network's input."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,16 +17,16 @@ from video.readers.random_access import read_frames
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
 TIMED_OUT = "reading hung: it took longer than data.read_timeout"
-MAX_TRIES = 20  # where so many places in a row cannot be read, the disk is gone
+MAX_TRIES = 20  # after so many unreadable clips in a row, the disk is probably gone
 
 
 class ClipRead(NamedTuple):
-    """Clips cut from one decoded stretch; none where every try failed."""
+    """Clips cropped from one decoded interval; none if every try failed."""
 
     clips: UInt8[Tensor, "r t h w c"]
     inside: Bool[np.ndarray, "r rows columns"]  # cells of each that the field of view touches
     path: str
-    failures: tuple[UnreadableVideo, ...]  # of the tries before the one that was read
+    failures: tuple[UnreadableVideo, ...]  # of the earlier tries
 
 
 Location = TypeVar("Location")
@@ -36,11 +36,11 @@ TryContext = Callable[[int], AbstractContextManager[None]]
 def decode(
     recording: Recording, times: Sequence[float], size: tuple[int, int]
 ) -> UInt8[Tensor, "t h w c"]:
-    """Frames at times in any order, which may repeat, scaled to `size`; each is decoded once."""
+    """Frames at `times`, in any order and with repeats, resized to `size`; each is decoded once."""
     once, order = np.unique(times, return_inverse=True)
     frames = torch.from_numpy(read_frames(recording, once.tolist(), *size))
-    as_asked = len(once) == len(order) and bool((np.diff(order) > 0).all())
-    return frames if as_asked else frames[torch.from_numpy(order)]
+    is_ascending = len(once) == len(order) and bool((np.diff(order) > 0).all())
+    return frames if is_ascending else frames[torch.from_numpy(order)]
 
 
 def first_readable(
@@ -51,10 +51,10 @@ def first_readable(
     timed_out: Collection[int],
     around_try: TryContext,
 ) -> tuple[Location, UInt8[Tensor, "t h w c"] | None, tuple[UnreadableVideo, ...]]:
-    """The first spot that can be read, its frames, None where MOST_TRIES failed, and the failures.
+    """The first readable location, its frames (None after MAX_TRIES failures), and the failures.
 
-    A spot that cannot be read is replaced by `another`. Tries that are known to hang are not made
-    again; each other one is made inside `watched(try)`.
+    An unreadable location is replaced by `draw_replacement()`. Tries in `timed_out` are skipped as
+    failures; each other try runs in the context `around_try(number)`.
     """
     failures: list[UnreadableVideo] = []
     while True:
@@ -71,10 +71,10 @@ def first_readable(
 
 
 class ClipReader:
-    """Reads a position: decodes its frames once, and cuts `clips_per_read` clips out of them.
+    """Decodes the frames of a position once, and crops `clips_per_read` clips from them.
 
-    Each clip tells which of its `cells`, a grid of rows and columns, the field of view touches; a
-    crop of which less than `least_inside` would be is replaced by one around the middle of it.
+    Each clip has a grid of `cells` (rows, columns) that says where the field of view is; a crop
+    with a smaller share than `min_inside` of it is replaced by a centred crop.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ClipReader:
         cells: tuple[int, int] = (1, 1),
         min_inside: float = 0.0,
     ) -> None:
-        self._cells, self._least_inside = cells, min_inside
+        self._cells, self._min_inside = cells, min_inside
         self._recordings, self._sampler, self._augmentation = recordings, sampler, augmentation
         self._rows, self._columns, self._copies = rows, columns, clips_per_read
 
@@ -99,45 +99,45 @@ class ClipReader:
         timed_out: Collection[int] = (),
         around_try: TryContext = lambda _: nullcontext(),
     ) -> ClipRead:
-        """`rng(sample, stream)` gives the randomness of a sample of this epoch.
+        """`rng(sample, stream)` gives the random generator of a sample of this epoch.
 
-        A place that cannot be read is reported and replaced by one drawn from the whole epoch,
-        with the randomness of the position: the same one in every process and in every run. Tries
-        that are known to hang are not made again; each other one is made inside `watched(try)`.
+        An unreadable clip is reported and replaced by another one of the epoch, drawn with the
+        generator of the position, so that every rank and every run draws the same. `timed_out` and
+        `around_try`: see `first_readable`.
         """
-        drawing = rng(position, "clip")
+        clip_rng = rng(position, "clip")
 
-        def another() -> ClipLocation:
-            other = int(drawing.integers(self._sampler.reads_per_epoch))
-            return self._sampler.draw(other, drawing)
+        def draw_replacement() -> ClipLocation:
+            other = int(clip_rng.integers(self._sampler.reads_per_epoch))
+            return self._sampler.draw(other, clip_rng)
 
-        place, frames, failures = first_readable(
-            self._sampler.draw(position, drawing),
-            another,
+        location, frames, failures = first_readable(
+            self._sampler.draw(position, clip_rng),
+            draw_replacement,
             self._recording,
             self._decode,
             timed_out,
             around_try,
         )
-        recording = self._recording(place)
+        recording = self._recording(location)
         if frames is None:
-            size = (len(place.times), self._rows, self._columns, 3)
+            size = (len(location.times), self._rows, self._columns, 3)
             outside = np.zeros((0, *self._cells), dtype=bool)
-            nothing = torch.empty(0, *size, dtype=torch.uint8)
-            return ClipRead(nothing, outside, recording.path, failures)
+            no_clips = torch.empty(0, *size, dtype=torch.uint8)
+            return ClipRead(no_clips, outside, recording.path, failures)
         samples = range(position * self._copies, (position + 1) * self._copies)
         cropped = [self._crop(frames, recording.view, rng(s, "crop")) for s in samples]
         clips, inside = zip(*cropped, strict=True)
         return ClipRead(torch.stack(clips), np.stack(inside), recording.path, failures)
 
-    def _recording(self, place: ClipLocation) -> Recording:
-        return self._recordings[place.recording]
+    def _recording(self, location: ClipLocation) -> Recording:
+        return self._recordings[location.recording]
 
-    def _decode(self, place: ClipLocation) -> UInt8[Tensor, "t h w c"]:
-        recording, (rows, columns) = self._recording(place), (self._rows, self._columns)
+    def _decode(self, location: ClipLocation) -> UInt8[Tensor, "t h w c"]:
+        recording, (rows, columns) = self._recording(location), (self._rows, self._columns)
         shape = recording.height, recording.width
         size = decoded_size(self._augmentation, *shape, rows, columns)
-        return decode(recording, place.times, size)
+        return decode(recording, location.times, size)
 
     def _crop(
         self, frames: UInt8[Tensor, "t h w c"], view: FieldOfView | None, rng: np.random.Generator
@@ -152,9 +152,9 @@ class ClipReader:
             rows,
             columns,
             self._cells,
-            self._least_inside,
+            self._min_inside,
             rng,
         )
-        mirrored = bool(augmentation.flip and rng.random() < 0.5)
-        clip = apply_crop(frames, box, rows, columns, mirrored)
-        return clip, inside[:, ::-1] if mirrored else inside
+        flipped = bool(augmentation.flip and rng.random() < 0.5)
+        clip = apply_crop(frames, box, rows, columns, flipped)
+        return clip, inside[:, ::-1] if flipped else inside

@@ -1,4 +1,4 @@
-"""Where in which recording a clip is taken: in proportion to duration, evenly over an epoch."""
+"""Draws clips from recordings in proportion to duration, evenly over an epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,26 +11,26 @@ from video.recording import Recording
 
 
 class SamplingPlan(NamedTuple):
-    """How a source of recordings is sampled."""
+    """The sampling of a source, and its weight."""
 
     sampling: Sampling
-    weight: float = 1.0  # clips of a second of it, relative to other sources
+    weight: float = 1.0  # clips per second, relative to other sources
 
 
 class ClipLocation(NamedTuple):
-    """A clip to be read."""
+    """A recording, by index, and the times of a clip's frames."""
 
     recording: int
     times: tuple[float, ...]  # of its frames, in seconds from the recording's time 0
 
 
 class ClipSampler:
-    """Numbers the reads of an epoch, and draws the place of each.
+    """Numbers the reads of an epoch, and draws a clip for each.
 
-    A recording is cut into stretches of `seconds_per_clip`, or of what a clip spans, shortened by
-    the weight of its source; an epoch reads one clip of each, so a two-hour operation gives
-    thousands and none is left out. `plans` has a plan for each `source` of the recordings, all of
-    which must have room for a clip.
+    A recording is divided into intervals of `seconds_per_clip`, or else of a clip's duration,
+    divided by the weight of its source. An epoch reads one clip from each interval, so a two-hour
+    operation gives thousands. `plans` has a plan for each `source` of the recordings, all of which
+    must be long enough for a clip.
     """
 
     def __init__(
@@ -42,8 +42,10 @@ class ClipSampler:
     def _reads(self, recording: Recording) -> int:
         sampling, weight = self._plans[recording.source]
         usable = usable_seconds(recording, self._frames, sampling)
-        stretch = sampling.seconds_per_clip or (self._frames * sampling.step_seconds(recording.fps))
-        return max(1, round(weight * usable / stretch))
+        interval = sampling.seconds_per_clip or (
+            self._frames * sampling.step_seconds(recording.fps)
+        )
+        return max(1, round(weight * usable / interval))
 
     @property
     def reads_per_epoch(self) -> int:
@@ -54,19 +56,19 @@ class ClipSampler:
         return rng.permutation(np.arange(self.reads_per_epoch, dtype=np.uint32))
 
     def draw(self, position: int, rng: np.random.Generator) -> ClipLocation:
-        """A clip that begins anywhere in the position's share of its recording, at a frame."""
+        """A clip that begins at a random frame in the position's interval of its recording."""
         chosen = int(np.searchsorted(self._ends, position, side="right"))
         recording = self._recordings[chosen]
         sampling = self._plans[recording.source].sampling
         first = int(self._ends[chosen - 1]) if chosen else 0
         share = (position - first + rng.random()) / (int(self._ends[chosen]) - first)
-        places = frame_intervals(recording, self._frames, sampling)
-        ends = np.cumsum([place.frames * place.weight for place in places])
+        intervals = frame_intervals(recording, self._frames, sampling)
+        ends = np.cumsum([interval.frames * interval.weight for interval in intervals])
         at = share * ends[-1]
-        which = min(int(np.searchsorted(ends, at, side="right")), len(places) - 1)
-        place = places[which]
-        frame = int((at - (ends[which - 1] if which else 0.0)) / place.weight)
-        begin = place.begin + min(frame, place.frames - 1) / recording.fps
+        which = min(int(np.searchsorted(ends, at, side="right")), len(intervals) - 1)
+        interval = intervals[which]
+        frame = int((at - (ends[which - 1] if which else 0.0)) / interval.weight)
+        begin = interval.begin + min(frame, interval.frames - 1) / recording.fps
         step = sampling.step_seconds(recording.fps)
-        times = frame_times(place, begin, self._frames, step, recording, sampling.short_videos)
+        times = frame_times(interval, begin, self._frames, step, recording, sampling.short_videos)
         return ClipLocation(chosen, times)

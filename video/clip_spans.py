@@ -1,4 +1,4 @@
-"""Where in a recording a clip may begin."""
+"""The spans of a recording from which clips are taken, and where a clip may begin."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -6,16 +6,16 @@ from typing import NamedTuple
 from video.config import Sampling
 from video.recording import Recording, Span
 
-QUIETEST = 0.05  # of the greatest motion: nothing is so still that it is never drawn
+MIN_MOTION = 0.05  # of the largest motion, so that still spans are drawn sometimes
 
 
 class FrameInterval(NamedTuple):
-    """Frames, one behind the other, at which a clip may begin."""
+    """Consecutive frames at which a clip may begin."""
 
     begin: float  # seconds
     frames: int
-    weight: float  # of each
-    end: float  # of what a clip may show, seconds
+    weight: float  # of each frame
+    end: float  # seconds, of the span that clips must stay in
 
 
 def clip_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
@@ -24,13 +24,13 @@ def clip_seconds(recording: Recording, frames: int, sampling: Sampling) -> float
 
 
 def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
-    """What is neither missing nor, with a margin, to be avoided."""
-    taken = list(recording.holes)
-    for what in sampling.skip_segments:
-        spans: tuple[Span, ...] = getattr(recording, what)
-        taken += [(begin - sampling.margin, end + sampling.margin) for begin, end in spans]
+    """The spans outside holes and, with a margin, outside skipped segments."""
+    excluded = list(recording.holes)
+    for kind in sampling.skip_segments:
+        spans: tuple[Span, ...] = getattr(recording, kind)
+        excluded += [(begin - sampling.margin, end + sampling.margin) for begin, end in spans]
     usable, position = [], 0.0
-    for begin, end in sorted(taken):
+    for begin, end in sorted(excluded):
         if begin > position:
             usable.append((position, begin))
         position = max(position, end)
@@ -40,9 +40,9 @@ def usable_spans(recording: Recording, sampling: Sampling) -> list[Span]:
 
 
 def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Span]:
-    """The usable spans that are as long as a clip; nothing where the recording has no room for one.
+    """The usable spans that are as long as a clip.
 
-    Where none is so long, the longest may do by `sampling.short_videos`.
+    Where none is, the longest span if `sampling.short_videos` allows it, else nothing.
     """
     needed = clip_seconds(recording, frames, sampling) - 0.5 / recording.fps
     spans = usable_spans(recording, sampling)
@@ -53,12 +53,12 @@ def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Sp
 
 
 def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
-    """How much of a recording its clips can show."""
+    """The total length of the spans that clips are taken from, in seconds."""
     return sum((end - begin for begin, end in clip_spans(recording, frames, sampling)), 0.0)
 
 
 def frame_intervals(recording: Recording, frames: int, sampling: Sampling) -> list[FrameInterval]:
-    """Where a clip may begin: at every frame from which it fits, or at a short span's first."""
+    """The frames at which a clip fits, or the first frame of a short span."""
     found: list[FrameInterval] = []
     for begin, end in clip_spans(recording, frames, sampling):
         latest = end - clip_seconds(recording, frames, sampling)
@@ -73,7 +73,7 @@ def frame_intervals(recording: Recording, frames: int, sampling: Sampling) -> li
 def _by_motion(
     recording: Recording, begin: float, number: int, end: float, power: float
 ) -> Iterator[FrameInterval]:
-    """The same frames, divided where the motion changes."""
+    """The same frames, divided where the motion digit changes, weighted by motion."""
     part = recording.seconds / len(recording.motion)
     first = 0
     while first < number:
@@ -81,7 +81,7 @@ def _by_motion(
         digit = min(int(at / part + 1e-9), len(recording.motion) - 1)
         until = round(((digit + 1) * part - begin) * recording.fps)
         until = number if digit == len(recording.motion) - 1 else min(max(until, first + 1), number)
-        motion = max(int(recording.motion[digit]) / 9, QUIETEST)
+        motion = max(int(recording.motion[digit]) / 9, MIN_MOTION)
         yield FrameInterval(at, until - first, motion**power, end)
         first = until
 
@@ -94,7 +94,7 @@ def frame_times(
     recording: Recording,
     short: str,
 ) -> tuple[float, ...]:
-    """The times of a clip's frames; ascending, unless a short recording repeats."""
+    """The times of a clip's frames; ascending, unless a short recording loops."""
     times: Sequence[float] = [begin + i * step for i in range(frames)]
     last = interval.end - 1 / recording.fps
     if times[-1] <= last + 0.5 / recording.fps:

@@ -1,4 +1,4 @@
-"""How recordings become clips; nothing heavy is imported here."""
+"""The configuration of clip sampling and augmentation; imports nothing heavy."""
 
 from typing import Annotated, Any, Literal
 
@@ -40,18 +40,18 @@ class Sampling:
     """Draw clips in proportion to this power of the motion found by `video check`; 0: evenly."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> "Sampling":
+    def _rate_or_stride(self) -> "Sampling":
         if self.frame_rate and self.stride:
-            raise ValueError("frame_rate and stride are both given; drop one")
+            raise ValueError("frame_rate and stride are both given; remove one")
         return self
 
     @property
     def wanted_rate(self) -> float | None:
-        """Frames of a clip a second; None where a stride in frames is given."""
+        """Frames of a clip per second; None where a stride is given."""
         return None if self.stride else self.frame_rate or DEFAULT_FRAME_RATE
 
     def step_seconds(self, fps: float) -> float:
-        """Time between two frames of a clip, in a recording of `fps` frames a second."""
+        """Seconds between frames of a clip, in a recording of `fps` frames per second."""
         rate = self.wanted_rate
         return 1 / rate if rate else (self.stride or 1) / fps
 

@@ -1,4 +1,4 @@
-"""Which recordings a source holds: a folder, a CSV file, a list, or a single one."""
+"""Finds the recordings of a source: a folder, a CSV file, a list, or a single file."""
 
 import csv
 import io
@@ -33,12 +33,12 @@ VIDEO_SUFFIXES = frozenset(
 )
 PACK_SUFFIX = ".frames"  # a prepared recording
 RECORDING_SUFFIXES = VIDEO_SUFFIXES | {PACK_SUFFIX}
-# A picture of a folder of frames: what stands before its number, the number, the suffix.
+# A numbered image: prefix, number, suffix.
 NUMBERED = re.compile(r"(.*?)(\d+)(\.(?:jpe?g|png))$", re.IGNORECASE)
 
 
 def is_frame_folder(folder: Path) -> bool:
-    """Whether a folder holds numbered pictures, and so is a recording itself."""
+    """Whether a folder contains numbered images, and so is a recording itself."""
     return folder.is_dir() and _numbered([file.name for file in folder.iterdir()])
 
 
@@ -47,13 +47,12 @@ def _numbered(files: list[str]) -> bool:
 
 
 def find_recordings(source: Path) -> list[str]:
-    """The paths of all recordings of a source, in a fixed order, each once.
+    """The paths of all recordings of a source, each once, in a fixed order.
 
-    A folder is searched with all its subfolders; one that holds numbered pictures, and no video
-    files, is a recording. A CSV file has a line of column names, one of them `path`. Any other
-    text is a list in the form of VideoMAE's: `path`, `path label`, `path 0 -1`, or `path 0 -1
-    label`; what stands behind the path is not used. Relative paths start at the file's folder.
-    Raises ManifestError.
+    A folder is searched recursively; a subfolder with numbered images and no video files is a
+    recording. A CSV file has a header with a column `path`. Any other text is a list in VideoMAE's
+    format: `path`, `path label`, `path 0 -1`, or `path 0 -1 label`; only the path is used. Relative
+    paths start at the file's folder. Raises ManifestError.
     """
     if source.is_dir():
         found = sorted(str(path) for path in _walk(source))
@@ -69,19 +68,20 @@ def find_recordings(source: Path) -> list[str]:
         return [str(source)]
     numbered = list(_listed(source))
     if not numbered:
-        raise ManifestError(f"{source}: lists no recordings; write a line for each")
+        raise ManifestError(f"{source}: lists no recordings; write a line for each recording")
     lines: dict[str, int] = {}
     for number, path in numbered:
         if path in lines:
             raise ManifestError(
-                f"{source}:{number}: {path} stands in line {lines[path]} too; remove one"
+                f"{source}:{number}: {path} is also in line {lines[path]}; remove one"
             )
         lines[path] = number
     return list(lines)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Recordings below a folder, through links, each folder once; hidden files are not any."""
+    """Recordings in a folder and its subfolders. Follows links, visits each folder once, and skips
+    hidden files."""
     entered = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(root)
@@ -97,23 +97,23 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _refuse(error: OSError) -> None:
     raise ManifestError(
-        f"data.source: folder {error.filename} cannot be listed ({error.strerror}); allow it, or "
-        "leave it out by listing the recordings in a file"
+        f"data.source: folder {error.filename} cannot be listed ({error.strerror}); change its "
+        "permissions, or list the recordings in a file"
     )
 
 
 def _nothing_found(folder: Path) -> str:
     kinds = sorted({p.suffix or p.name for p in folder.rglob("*") if p.is_file()})[:8]
-    what = f"holds no recordings, only {', '.join(kinds)}" if kinds else "is empty"
+    what = f"contains no recordings, only {', '.join(kinds)}" if kinds else "is empty"
     return (
-        f"data.source: {folder} {what}; put video files there "
-        f"({', '.join(sorted(VIDEO_SUFFIXES)[:6])} ...), or folders of numbered pictures, or name "
+        f"data.source: {folder} {what}; add video files "
+        f"({', '.join(sorted(VIDEO_SUFFIXES)[:6])} ...) or folders of numbered images, or choose "
         "another folder"
     )
 
 
 def read_text(file: Path) -> str:
-    """The text of a list; raises ManifestError where it is none."""
+    """The content of a text file. Raises ManifestError where it is not text."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -131,7 +131,7 @@ def _listed(file: Path) -> Iterator[tuple[int, str]]:
         listed = ((rows.line_num, row["path"] or "") for row in rows)
     elif len(columns) > 1:
         raise ManifestError(
-            f"{file}:1: no column is named path, only {', '.join(columns)[:200]}; name one so"
+            f"{file}:1: has no column path, only {', '.join(columns)[:200]}; rename one to path"
         )
     else:
         lines = enumerate(text.splitlines(), start=1)
@@ -141,19 +141,19 @@ def _listed(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def _existing(file: Path, number: int, entry: str, as_list: bool) -> str:
-    """The file that a line names; in a list, up to three words behind it are not of its name."""
+    """The file in a line; in a list, up to three words after it are ignored."""
     words = entry.rsplit(maxsplit=3) if as_list else []
     candidates = [entry] + [entry.rsplit(maxsplit=n)[0] for n in (1, 2, 3) if len(words) > n]
     for candidate in filter(None, candidates):
         path = file.parent / candidate
         if path.is_dir() and not is_frame_folder(path):
             raise ManifestError(
-                f"{file}:{number}: {candidate} is a folder without numbered pictures; list the "
+                f"{file}:{number}: {candidate} is a folder without numbered images; list the "
                 "files in it"
             )
         if path.exists():
             return str(path)
     raise ManifestError(
-        f"{file}:{number}: {entry!r} names no file; correct the path (relative ones start at "
+        f"{file}:{number}: {entry!r} does not exist; correct the path (relative paths start at "
         f"{file.parent})"
     )

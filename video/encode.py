@@ -1,4 +1,4 @@
-"""The door to encoders: H.264 in mp4, and JPEG."""
+"""Encodes frames: H.264 in mp4, and JPEG."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,13 +14,13 @@ from PIL import Image
 
 from video.atomic_write import atomic_writer
 
-TICKS = 90_000  # of the time stamps, a second
-THREADS = {"threads": "1"}  # so that the same frames always give the same bytes
+TICKS = 90_000  # timestamp units per second
+THREADS = {"threads": "1"}  # makes the bytes reproducible
 
-# A key frame every ten seconds, as recorders write it.
+# A key frame every ten seconds, as surgical recorders write.
 AS_RECORDED = {"preset": "veryfast", "crf": "21", "g": "250"}
-# Short ways from a key frame to any other, and three of four frames that no other refers to, which
-# a reader that does not want them need not decode.
+# Frequent key frames, and three of four frames are not referenced by others, so that a reader can
+# skip them.
 FAST_TO_READ = {
     "preset": "veryfast",
     "tune": "fastdecode",
@@ -39,7 +39,7 @@ def write_h264(
 ) -> None:
     """Writes RGB frames of even height and width with their times in seconds, as mp4.
 
-    The file is complete or absent. Raises OSError where there is no room.
+    The file is complete or absent. Raises OSError, for example on a full disk.
     """
     with atomic_writer(file) as draft, _open_output(draft) as container:
         rate = Fraction(fps).limit_denominator(1001)
@@ -67,7 +67,7 @@ def _open_output(file: Path) -> Iterator[OutputContainer]:
 
 
 def encode_jpeg(pixels: UInt8[np.ndarray, "h w c"], quality: int) -> bytes:
-    """One picture; `quality` is libjpeg's, 1 to 95."""
+    """One image; `quality` is libjpeg's, 1 to 95."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "JPEG", quality=quality)
     return out.getvalue()

@@ -1,5 +1,4 @@
-"""The picture of a recording as the network sees it in a test: nothing is drawn, and each time is
-read once."""
+"""Deterministic crops of frames for evaluation; each time is decoded once."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -19,11 +18,11 @@ FULL_FRAME = FieldOfView("box", (0.0, 0.0, 1.0, float("inf")))
 
 
 class EvalCrop(NamedTuple):
-    """How pictures become clips of `size`, rows and columns.
+    """How frames become clips of `size`, rows and columns.
 
-    `center`: the largest crop of the clip's proportions in the middle of the field of view; or
-    three of them, at both ends and in the middle of the longer side. `resize`: the whole picture,
-    whatever its proportions, as SurgVISTA's evaluation.
+    `center`: the largest crop with the clip's proportions, centred in the field of view; or three
+    crops, at both ends and in the middle of the longer side. `resize`: the whole frame, whatever
+    its proportions, as in SurgVISTA's evaluation.
     """
 
     size: tuple[int, int]
@@ -33,13 +32,13 @@ class EvalCrop(NamedTuple):
     def read(
         self, recording: Recording, times: Sequence[float]
     ) -> tuple[dict[float, UInt8[Tensor, "k h w c"] | None], tuple[UnreadableVideo, ...]]:
-        """Its crops at each time; None where a frame cannot be read, and why."""
+        """The crops at each time, None where a frame cannot be read, and the failures."""
         try:
             return self._read(recording, times), ()
         except UnreadableVideo:
             found: dict[float, UInt8[Tensor, "k h w c"] | None] = {}
             failures = []
-            for time in times:  # the others of this stretch are as good as ever
+            for time in times:  # the other frames may be readable
                 try:
                     found |= self._read(recording, [time])
                 except UnreadableVideo as failure:
@@ -48,7 +47,7 @@ class EvalCrop(NamedTuple):
             return found, tuple(failures)
 
     def clip(self, recording: Recording, times: Sequence[float]) -> UInt8[Tensor, "t h w c"]:
-        """The first crop at times in any order, which may repeat. Raises UnreadableVideo."""
+        """The first crop at `times`, in any order and with repeats. Raises UnreadableVideo."""
         found, failures = self.read(recording, sorted(set(times)))
         if failures:
             raise failures[0]
@@ -62,9 +61,9 @@ class EvalCrop(NamedTuple):
             frames = decode(recording, times, self.size)[:, None]
         else:
             scaled = decoded_size(UNSCALED, recording.height, recording.width, *self.size)
-            whole = decode(recording, times, scaled)
+            decoded = decode(recording, times, scaled)
             boxes = self._boxes(recording, *scaled)
-            cropped = [apply_crop(whole, box, *self.size, mirrored=False) for box in boxes]
+            cropped = [apply_crop(decoded, box, *self.size, flipped=False) for box in boxes]
             frames = torch.stack(cropped, 1)
         return dict(zip(times, frames.unbind(0), strict=True))
 
@@ -73,6 +72,4 @@ class EvalCrop(NamedTuple):
         if self.crops == 1:
             return [middle]
         down, right = height - middle.height, width - middle.width
-        return [
-            middle._replace(top=down * place // 2, left=right * place // 2) for place in range(3)
-        ]
+        return [middle._replace(top=down * i // 2, left=right * i // 2) for i in range(3)]

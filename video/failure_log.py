@@ -1,4 +1,4 @@
-"""The account of what could not be read: nothing is left out without a line and a count."""
+"""Logs and counts clips that cannot be read, and ends a run with too many of them."""
 
 import json
 from collections.abc import Sequence
@@ -8,26 +8,26 @@ from video.recording import UnreadableVideo
 
 
 class TooManyUnreadable(ValueError):
-    """More of the data is unreadable than was allowed."""
+    """A larger share of the data is unreadable than data.max_unreadable allows."""
 
     exit_status = 2
     on_every_process = True
 
 
 def count_failures(file: Path, what: str) -> int:
-    """The number of failures that a file tells of one kind."""
+    """The number of failures of one kind, such as `reads`, in a log file."""
     if not file.is_file():
         return 0
-    ending = json.dumps({"during": what})[1:]  # a line that was cut off by a crash has none
+    ending = json.dumps({"during": what})[1:]  # a line truncated by a crash does not match
     return sum(line.endswith(ending) for line in file.read_text(encoding="utf-8").splitlines())
 
 
 class FailureLog:
     """Appends failures to `unreadable.jsonl` and ends the run above a limit.
 
-    Every process of a run counts alike; one of them writes, the others have no `file`. `limit` is
-    a share of all tries; a single failure is allowed unless it is 0, for one in the first few
-    reads says nothing about a share.
+    All ranks count the same failures; one of them writes, the others have no `file`. `limit` is a
+    share of all tries. A single failure is allowed unless it is 0, because a share of the first
+    few reads means nothing.
     """
 
     def __init__(
@@ -56,6 +56,6 @@ class FailureLog:
         if failed > max(self._limit * total, 1 if self._limit else 0):
             raise TooManyUnreadable(
                 f"{failed} of {total} {what} failed, more than data.max_unreadable "
-                f"{self._limit:g} allows; last: {failures[-1]}; mend or remove the files listed in "
+                f"{self._limit:g} allows; last: {failures[-1]}; repair or remove the files in "
                 "unreadable.jsonl of the run folder, or raise data.max_unreadable"
             )

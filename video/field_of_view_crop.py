@@ -1,4 +1,4 @@
-"""Which parts of a crop show the patient: cells of a grid inside the field of view."""
+"""Crops in the field of view, and which cells of a crop it covers."""
 
 import numpy as np
 from jaxtyping import Bool
@@ -7,21 +7,21 @@ from video.config import Augmentation
 from video.multiscale_crop import Box, draw_crop
 from video.recording import FieldOfView
 
-POINTS = 4  # a side, at which a cell is looked at
+POINTS = 4  # sample points along each side of a cell
 
 
 def inside_cells(
     view: FieldOfView | None, height: int, width: int, box: Box, cells: tuple[int, int]
 ) -> Bool[np.ndarray, "rows columns"]:
-    """Of a crop divided into rows and columns, the cells that the field of view touches.
+    """For a crop divided into rows and columns, whether the field of view touches each cell.
 
-    The box is in pixels of a picture of `height` by `width`. Without a view all are inside.
+    The box is in pixels of a frame of `height` by `width`. Without a field of view, all are inside.
     """
     if view is None:
         return np.ones(cells, dtype=bool)
     rows, columns = (POINTS * number for number in cells)
     y = (box.top + (np.arange(rows) + 0.5) / rows * box.height) / height
-    # columns, too, are shares of the height, in pixels that are square in the recording
+    # columns are also in units of the height
     x = (box.left + (np.arange(columns) + 0.5) / columns * box.width) / height
     points = view.contains(*np.meshgrid(y, x, indexing="ij"))
     by_cell = points.reshape(cells[0], POINTS, cells[1], POINTS)
@@ -29,7 +29,7 @@ def inside_cells(
 
 
 def centred_crop(view: FieldOfView, height: int, width: int, rows: int, columns: int) -> Box:
-    """The largest crop of the input's proportions, as near to the view's centre as it can be."""
+    """The largest crop with the input's proportions, as close to the view's centre as possible."""
     largest = min(height / rows, width / columns)
     box_height, box_width = max(int(rows * largest), 1), max(int(columns * largest), 1)
     top, left, bottom, right = (edge * height for edge in view.box(width / height))
@@ -49,7 +49,7 @@ def draw_crop_inside(
     min_inside: float,
     rng: np.random.Generator,
 ) -> tuple[Box, Bool[np.ndarray, "rows columns"]]:
-    """A crop, and its cells inside; the centred one where less than a share `least` would be."""
+    """A random crop and its cells inside; the centred crop if fewer than `min_inside` are."""
     box = draw_crop(augmentation, height, width, rows, columns, rng)
     inside = inside_cells(view, height, width, box, cells)
     if view is not None and inside.mean() < min_inside:

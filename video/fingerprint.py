@@ -1,4 +1,4 @@
-"""Telling the bytes of recordings apart without reading hours of them."""
+"""Identifies recordings by content without reading all of their bytes."""
 
 import hashlib
 import os
@@ -8,16 +8,16 @@ SAMPLES, SAMPLE_BYTES = 16, 65_536
 
 
 def total_bytes(path: str) -> int:
-    """The size of a file, or of all files in a folder."""
+    """The size of a file, or of all files in a folder, in bytes."""
     files = Path(path).iterdir() if Path(path).is_dir() else [Path(path)]
     return sum(file.stat().st_size for file in files)
 
 
 def content_digest(path: str) -> str:
-    """A digest of a file's size and of 16 samples of it, all of it up to 1 MiB.
+    """A SHA-256 digest of a file's size and of 16 samples of its bytes (all bytes up to 1 MiB).
 
-    Of a folder: of the names and sizes of its files. Two recordings with one digest are copies for
-    all practical purposes. Raises OSError.
+    For a folder: of the names and sizes of its files. Recordings with the same digest are treated
+    as copies. Raises OSError.
     """
     sha256 = hashlib.sha256()
     if Path(path).is_dir():

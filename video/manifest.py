@@ -1,4 +1,4 @@
-"""Manifests: CSV files with a row for each recording and what was found out about it."""
+"""Manifests: CSV files with a row for each recording and its properties."""
 
 import csv
 import difflib
@@ -19,21 +19,21 @@ ROW = TypeAdapter(Recording)
 
 
 class ManifestError(ValueError):
-    """What lists the recordings cannot be used; names the place and the cure."""
+    """A manifest, list or folder of recordings that cannot be used; names the line and the cure."""
 
     exit_status = 2
 
 
 def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
-    """Writes recordings, a column for each field; the file is complete or absent.
+    """Writes a row for each recording and a column for each field; the file is complete or absent.
 
-    Paths below the manifest's folder are written from there, so both can be moved together.
+    Paths below the manifest's folder are written relative to it, so both can be moved together.
     """
     with atomic_writer(file) as draft, draft.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, list(COLUMNS))
         writer.writeheader()
         writer.writerows(
-            row_from(recording) | {"path": _written_path(recording.path, file.parent)}
+            row_from(recording) | {"path": _relative_path(recording.path, file.parent)}
             for recording in recordings
         )
 
@@ -43,7 +43,7 @@ def row_from(recording: Recording) -> dict[str, str]:
     return {name: _text(getattr(recording, name)) for name in COLUMNS}
 
 
-def _written_path(path: str, folder: Path) -> str:
+def _relative_path(path: str, folder: Path) -> str:
     absolute, base = Path(path).absolute(), folder.absolute()
     return str(absolute.relative_to(base) if absolute.is_relative_to(base) else absolute)
 
@@ -57,7 +57,7 @@ def _text(value: Any) -> str:
 
 
 def is_manifest(file: Path) -> bool:
-    """Whether a file holds what `write_manifest` writes, rather than paths only."""
+    """Whether a file has the columns of `write_manifest`, and not only paths."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             header = next(csv.reader(text), [])
@@ -67,19 +67,19 @@ def is_manifest(file: Path) -> bool:
 
 
 def read_manifest(file: Path) -> list[Recording]:
-    """The rows of a manifest. Raises ManifestError, with the line, where one cannot be used.
+    """The rows of a manifest. Raises ManifestError, with the line, where a row is invalid.
 
-    Columns of one's own are left alone; one whose name is nearly that of a known one is refused.
+    Extra columns are ignored, but a column whose name is close to a known one is refused.
     """
     if not file.is_file():
-        raise ManifestError(f"{file}: is missing; put it back, or give another run=FOLDER")
+        raise ManifestError(f"{file}: is missing; restore it, or set another run=FOLDER")
     rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig")))
     header = list(rows.fieldnames or [])
     for name in ("path", *MEASURED):
         if name not in header:
             raise ManifestError(
                 f"{file}:1: column {name} is missing; let `python -m video check` write the file, "
-                "or keep the column path alone"
+                "or keep only the column path"
             )
     for name in set(header) - COLUMNS.keys():
         if near := difflib.get_close_matches(name, list(COLUMNS), 1, 0.8):
@@ -91,18 +91,18 @@ def read_manifest(file: Path) -> list[Recording]:
         recording = replace(recording, path=str(file.parent / recording.path))
         if recording.path in lines:
             raise ManifestError(
-                f"{file}:{rows.line_num}: {recording.path} stands in line "
-                f"{lines[recording.path]} too; remove one"
+                f"{file}:{rows.line_num}: {recording.path} is also in line "
+                f"{lines[recording.path]}; remove one"
             )
         lines[recording.path] = rows.line_num
         recordings.append(recording)
     if not recordings:
-        raise ManifestError(f"{file}: lists no recordings; add a row for each")
+        raise ManifestError(f"{file}: lists no recordings; add a row for each recording")
     return recordings
 
 
-def recording_from(row: Mapping[str, str | None], place: str) -> Recording:
-    """What `row_of` gave. Raises ManifestError, which names the place."""
+def recording_from(row: Mapping[str, str | None], location: str) -> Recording:
+    """The inverse of `row_from`. Raises ManifestError, which names the location."""
     given = {name: row[name] for name in COLUMNS if row.get(name)}
     try:
         return ROW.validate_python(given)
@@ -111,23 +111,23 @@ def recording_from(row: Mapping[str, str | None], place: str) -> Recording:
         column = str(first["loc"][0])
         what = "is empty" if first["type"] == "missing" else f"is {row.get(column)!r}"
         raise ManifestError(
-            f"{place}: {column} {what}: {first['msg'].lower()}; correct the row, or let "
+            f"{location}: {column} {what}: {first['msg'].lower()}; correct the row, or let "
             "`python -m video check` write the file"
         ) from None
 
 
 def require_unchanged(recordings: Sequence[Recording], file: Path) -> None:
-    """Raises ManifestError where a recording is gone, or has other bytes than were checked."""
+    """Raises ManifestError where a recording is missing, or its size has changed."""
     for recording in recordings:
         try:
             size = Path(recording.path).stat().st_size
         except OSError as error:
             raise ManifestError(
-                f"{file}: {recording.path} cannot be found ({error.strerror}); put it back, or "
+                f"{file}: {recording.path} cannot be found ({error.strerror}); restore it, or "
                 "remove its row"
             ) from None
         if recording.bytes not in (None, size) and not Path(recording.path).is_dir():
             raise ManifestError(
-                f"{file}: {recording.path} has {size} bytes, {recording.bytes} when it was "
-                "checked; check again"
+                f"{file}: {recording.path} has {size} bytes, but had {recording.bytes} when "
+                "it was checked; run `python -m video check` again"
             )

@@ -18,7 +18,7 @@ from video.manifest import (
     require_unchanged,
     row_from,
 )
-from video.readers.registry import WithReaders, require_package
+from video.readers.registry import WithReaders, require_reader
 from video.recording import Recording, UnreadableVideo
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
@@ -48,7 +48,7 @@ def open_source(
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
         for name in {recording.reader for recording in recordings}:
-            require_package(name)
+            require_reader(name)
         return OpenedSource(recordings, [])
     return open_paths(find_recordings(source), reader, folder_fps, timeout, display)
 
@@ -57,7 +57,7 @@ def open_paths(
     paths: Sequence[str], reader: str, folder_fps: float, timeout: float, display: ProgressDisplay
 ) -> OpenedSource:
     """As `open_source`, for recordings given by their paths."""
-    require_package(reader)
+    require_reader(reader)
     function, arguments = WithReaders(open_verified), (reader, folder_fps, cache_folder())
     jobs = [Job(path, function, (path, *arguments)) for path in paths]
     outcomes = run_all(jobs, 0, timeout, "opening", display)

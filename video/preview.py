@@ -1,4 +1,4 @@
-"""`python -m video preview`: clips drawn, cropped and scaled as they are for training."""
+"""`python -m video preview`: draws random clips, cropped and resized as for training."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from video.open_source import open_source
 from video.progress import show_progress
 from video.text_table import format_time
 
-FRAMES_SHOWN = 8  # of a clip, evenly
-SIDE = 160  # pixels of a frame on the sheet, at most
+FRAMES_SHOWN = 8  # per clip, evenly spaced
+SIDE = 160  # pixels of a frame in the image
 CAPTION, GAP = 22, 3
 BACKGROUND, TEXT_COLOR = (255, 255, 255), (33, 37, 41)
 
@@ -31,13 +31,13 @@ def preview(
     seed: int,
     reader: str,
     folder_fps: float,
-    silence_seconds: float,
+    timeout: float,
 ) -> int:
-    """Writes a picture of clips from all over the source. Raises ManifestError."""
-    opened = open_source(source, reader, folder_fps, silence_seconds, show_progress)
+    """Writes an image with random clips of the source. Raises ManifestError."""
+    opened = open_source(source, reader, folder_fps, timeout, show_progress)
     recordings = [r for r in opened.recordings if clip_spans(r, frames, sampling)]
     if not recordings:
-        raise ManifestError(f"{source}: holds no recording from which a clip can be taken")
+        raise ManifestError(f"{source}: has no recording that is long enough for a clip")
     sampler = ClipSampler(recordings, frames, {"": SamplingPlan(sampling)})
     clip_reader = ClipReader(recordings, sampler, Augmentation(), side, side, 1)
     chosen = np.random.default_rng(seed).choice(
@@ -49,27 +49,27 @@ def preview(
         def rng(sample: int, stream: str) -> np.random.Generator:
             return np.random.default_rng([seed, sample, *stream.encode()])
 
-        place = sampler.draw(position, rng(position, "clip"))
+        location = sampler.draw(position, rng(position, "clip"))
         read = clip_reader.read(position, rng)
         if len(read.clips):
-            rows.append(_row(read, place))
+            rows.append(_row(read, location))
     Image.fromarray(np.concatenate(rows)).save(out)
     print(f"{len(rows)} clips of {frames} frames: {out}")
     return 0
 
 
-def _row(read: ClipRead, place: ClipLocation) -> UInt8[np.ndarray, "y x 3"]:
-    """Some frames of a clip, below the name of its recording and their times."""
+def _row(read: ClipRead, location: ClipLocation) -> UInt8[np.ndarray, "y x 3"]:
+    """A row of frames of a clip under the name of its recording and its times."""
     frames = read.clips[0].numpy()
     shown = np.linspace(0, len(frames) - 1, min(FRAMES_SHOWN, len(frames))).round().astype(int)
     sheet = Image.new("RGB", (FRAMES_SHOWN * (SIDE + GAP), CAPTION + SIDE + GAP), BACKGROUND)
     for column, number in enumerate(shown.tolist()):
-        picture = Image.fromarray(frames[number]).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-        sheet.paste(picture, (column * (SIDE + GAP), CAPTION))
-    begin, end = place.times[0], place.times[-1]
-    where = f"{format_time(begin, 2)} to {format_time(end, 2)}"
+        image = Image.fromarray(frames[number]).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        sheet.paste(image, (column * (SIDE + GAP), CAPTION))
+    begin, end = location.times[0], location.times[-1]
+    span = f"{format_time(begin, 2)} to {format_time(end, 2)}"
     if read.failures:
-        where = f"instead of {read.failures[0].path}: {read.failures[0].reason}"
-    text = f"{Path(read.path).name}   {where}   {len(frames)} frames, {len(shown)} shown"
+        span = f"instead of {read.failures[0].path}: {read.failures[0].reason}"
+    text = f"{Path(read.path).name}   {span}   {len(frames)} frames, {len(shown)} shown"
     ImageDraw.Draw(sheet).text((2, 2), text, fill=TEXT_COLOR, font=ImageFont.load_default(size=14))
     return np.asarray(sheet)

@@ -1,4 +1,4 @@
-"""How far work on many recordings is, on a terminal or in a log."""
+"""Shows the progress of work on many recordings, on a terminal or in a log file."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -6,20 +6,20 @@ from pathlib import Path
 
 from video.worker_processes import Event, Job
 
-MAX_PRINTED = 12  # recordings whose whole report fits a terminal
-LINES = 10  # of a log that is not a terminal
+MAX_PRINTED = 12  # recordings: a longer report goes to its file only
+LOG_LINES = 10  # at most, where the output is not a terminal
 
 
-def show_progress(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
-    """Passes on the outcomes among the events, and shows all of them."""
+def show_progress(events: Iterator[Event], jobs: Sequence[Job], activity: str) -> Iterator[Event]:
+    """Yields the events that have an outcome, and shows the progress of all events."""
     if sys.stdout.isatty():
-        yield from _on_terminal(events, jobs, what)
+        yield from _on_terminal(events, jobs, activity)
         return
-    print(f"{what} {len(jobs)} recordings", flush=True)
-    yield from _in_log(events, jobs, what)
+    print(f"{activity} {len(jobs)} recordings", flush=True)
+    yield from _in_log(events, jobs, activity)
 
 
-def _on_terminal(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
+def _on_terminal(events: Iterator[Event], jobs: Sequence[Job], activity: str) -> Iterator[Event]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -28,29 +28,31 @@ def _on_terminal(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Ite
         TimeRemainingColumn,
     )
 
-    shares = [0.0] * len(jobs)
+    fractions = [0.0] * len(jobs)
     columns = (
-        TextColumn(what),
+        TextColumn(activity),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[at]}", markup=False),
+        TextColumn("{task.fields[recording]}", markup=False),
     )
     with Progress(*columns, transient=True) as progress:
-        task = progress.add_task(what, total=len(jobs), at="")
+        task = progress.add_task(activity, total=len(jobs), recording="")
         for event in events:
-            shares[event.job] = event.progress
+            fractions[event.job] = event.progress
             name = Path(jobs[event.job].path).name
-            progress.update(task, completed=round(sum(shares), 2), at=name)
+            progress.update(task, completed=round(sum(fractions), 2), recording=name)
             if event.outcome is not None:
                 yield event
 
 
-def _in_log(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
+def _in_log(events: Iterator[Event], jobs: Sequence[Job], activity: str) -> Iterator[Event]:
     done = 0
     for event in events:
         if event.outcome is not None:
             done += 1
-            if len(jobs) > LINES and done * LINES // len(jobs) > (done - 1) * LINES // len(jobs):
-                print(f"{what}: {done} of {len(jobs)}", flush=True)
+            if len(jobs) > LOG_LINES and done * LOG_LINES // len(jobs) > (
+                done - 1
+            ) * LOG_LINES // len(jobs):
+                print(f"{activity}: {done} of {len(jobs)}", flush=True)
             yield event

@@ -11,7 +11,7 @@ from torch.utils.data import get_worker_info
 
 
 class Attempt(NamedTuple):
-    """The decoding of one place: the n-th try of a read."""
+    """One try of a read; each try decodes a different position."""
 
     epoch: int
     position: int
@@ -19,10 +19,10 @@ class Attempt(NamedTuple):
 
 
 class ReadTimeout:
-    """Ends a loader's worker that takes too long for an attempt, and knows afterwards which it was.
+    """Ends data-loading workers that exceed the time limit of an attempt, and records the attempt.
 
-    Shared by a process and the workers that it forks. The limit holds whether or not the reader
-    lets other threads run.
+    Shared between a process and the workers that it forks. It also ends a reader that holds the
+    GIL.
     """
 
     def __init__(self, workers: int, seconds: float) -> None:
@@ -32,7 +32,7 @@ class ReadTimeout:
 
     @contextmanager
     def limit(self, worker: int, attempt: Attempt) -> Iterator[None]:
-        """Watches what `worker` does inside; it ends its process with a traceback if late."""
+        """Within the context, `worker` is ended with a traceback after the time limit."""
         self._rows[worker] = torch.tensor([*attempt, int(1e3 * time.monotonic())])
         faulthandler.dump_traceback_later(self._seconds, exit=True)
         try:
@@ -44,9 +44,9 @@ class ReadTimeout:
     def limit_tries(
         self, epoch: int, position: int
     ) -> Callable[[int], AbstractContextManager[None]]:
-        """What a loader's worker puts around each try of a read, by the number of the try.
+        """A function from the number of a try to the context in which a worker makes it.
 
-        In the training process itself, which must not be ended, nothing is watched.
+        The training process itself has no limit, because it must not be ended.
         """
 
         def around(number: int) -> AbstractContextManager[None]:
@@ -58,11 +58,11 @@ class ReadTimeout:
         return around
 
     def timed_out_tries(self, epoch: int, position: int) -> list[int]:
-        """The tries of a read that took too long; known to workers that were forked since."""
+        """The tries of a read that timed out, as known to workers that were forked afterwards."""
         return [attempt.number for attempt in self._hung if attempt[:2] == (epoch, position)]
 
     def collect_timeouts(self) -> bool:
-        """Whether attempts have taken too long since this was asked last; remembers them."""
+        """Records attempts that timed out; returns whether there are any since the last call."""
         now, before = 1e3 * time.monotonic(), len(self._hung)
         for worker, (*attempt, started) in enumerate(self._rows.tolist()):
             if started >= 0 and now - started >= 1e3 * self._seconds:

@@ -1,4 +1,4 @@
-"""A recording: what is known of it, and how it fails."""
+"""A recording: its properties, and the error of an unreadable one."""
 
 import math
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from pydantic import BeforeValidator, Field
 from video.readers.registry import READERS, ReaderName
 
 IDENTITY = ("path", "content", "original", "original_content")
-Span = tuple[float, float]  # from and until, in seconds from the recording's time 0
+Span = tuple[float, float]  # begin and end, in seconds from the recording's time 0
 
 
 class UnreadableVideo(ValueError):
-    """A recording, or the part of it that was asked for, cannot be read."""
+    """A recording, or the requested part of it, cannot be read."""
 
     exit_status = 2
 
@@ -29,7 +29,7 @@ class UnreadableVideo(ValueError):
 
 
 def parse_spans(text: object) -> object:
-    """`12.5-20;300-310.04` as spans; they ascend and do not overlap. Raises ValueError."""
+    """Parses `12.5-20;300-310.04`, ascending and without overlap. Raises ValueError."""
     if not isinstance(text, str):
         return text
     spans: list[Span] = []
@@ -37,20 +37,22 @@ def parse_spans(text: object) -> object:
         begin, _, end = part.partition("-")
         span = float(begin), float(end)
         if not (spans[-1][1] if spans else 0.0) <= span[0] < span[1] < math.inf:
-            raise ValueError(f"{part}: spans are BEGIN-END in seconds, ascending, apart")
+            raise ValueError(
+                f"{part}: spans are BEGIN-END in seconds, ascending and without overlap"
+            )
         spans.append(span)
     return tuple(spans)
 
 
 def merge_spans(spans: Iterable[Span], max_gap: float = 0.0) -> list[Span]:
-    """The same spans, ascending, with those joined between which there is no more than `apart`."""
-    joined: list[Span] = []
+    """The spans in ascending order; those with gaps of at most `max_gap` seconds are merged."""
+    merged: list[Span] = []
     for begin, end in sorted(spans):
-        if joined and begin <= joined[-1][1] + max_gap:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        if merged and begin <= merged[-1][1] + max_gap:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
         else:
-            joined.append((begin, end))
-    return joined
+            merged.append((begin, end))
+    return merged
 
 
 def format_spans(spans: tuple[Span, ...]) -> str:
@@ -59,11 +61,10 @@ def format_spans(spans: tuple[Span, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FieldOfView:
-    """The part of the picture that shows the patient; lengths are shares of the picture's height.
+    """The part of the frame that shows the patient; all lengths are relative to the frame's height.
 
-    A circle has `numbers` (centre's row, centre's column, radius), an ellipse, which is a circle in
-    a squeezed picture, (centre's row, centre's column, vertical radius, horizontal radius), and a
-    box (top, left, bottom, right).
+    `numbers` of a circle are (centre row, centre column, radius), of an ellipse (centre row, centre
+    column, vertical radius, horizontal radius), of a box (top, left, bottom, right).
     """
 
     kind: Literal["circle", "ellipse", "box"]
@@ -75,7 +76,7 @@ class FieldOfView:
     def contains(
         self, rows: Float[np.ndarray, "y x"], columns: Float[np.ndarray, "y x"]
     ) -> Bool[np.ndarray, "y x"]:
-        """Whether places, in shares of the picture's height, are inside."""
+        """Whether points, relative to the frame's height, are inside."""
         if self.kind != "box":
             row, column, *radii = self.numbers
             return ((rows - row) / radii[0]) ** 2 + ((columns - column) / radii[-1]) ** 2 <= 1
@@ -83,7 +84,7 @@ class FieldOfView:
         return (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)
 
     def box(self, width: float) -> tuple[float, float, float, float]:
-        """Top, left, bottom, right of the smallest box around it; the picture is `width` wide."""
+        """Top, left, bottom, right of the bounding box in a frame `width` wide."""
         top, left, bottom, right = self.numbers if self.kind == "box" else self._bounding_box()
         return max(top, 0.0), max(left, 0.0), min(bottom, 1.0), min(right, width)
 
@@ -93,7 +94,7 @@ class FieldOfView:
 
 
 def parse_view(text: object) -> object:
-    """`circle:0.5,0.88,0.47` or `box:0,0.1,1,1.5` as a field of view. Raises ValueError."""
+    """Parses `circle:0.5,0.88,0.47` or `box:0,0.1,1,1.5`. Raises ValueError."""
     if not isinstance(text, str):
         return text
     kind, _, numbers = text.partition(":")
@@ -119,44 +120,44 @@ View = Annotated[FieldOfView, BeforeValidator(parse_view)]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording and what was found out about it: a row of a manifest.
+    """One recording and its measured properties: a row of a manifest.
 
-    Times are seconds from the recording's time 0, which is its first frame's, or in a prepared
-    recording its original's.
+    Times are seconds from the recording's time 0: its first frame, or for a prepared recording the
+    first frame of its original.
     """
 
     path: str  # a video file, a folder of frames, or a prepared recording
     reader: ReaderName  # verified to return the right frames
-    fps: Positive  # frames a second, on average
+    fps: Positive  # mean frames per second
     frames: Count
     seconds: Positive  # from time 0 to the end of the last frame
-    width: Count  # as displayed: upright, in pixels that are square
+    width: Count  # as displayed: upright, with square pixels
     height: Count
-    first: Annotated[float, Field(allow_inf_nan=False)]  # time 0 in the file's own clock, seconds
-    # clockwise, in degrees, to turn pictures upright
+    first: Annotated[float, Field(allow_inf_nan=False)]  # timestamp of time 0 in the file, seconds
+    # clockwise, in degrees, to turn frames upright
     rotation: Annotated[int, Field(ge=0, lt=360, multiple_of=90)] = 0
-    holes: Spans = ()  # where there are no frames
-    black: Spans = ()  # where nothing is seen
-    frozen: Spans = ()  # where nothing moves, not even noise
-    view: View | None = None  # field of view; None: the whole picture, or not known
+    holes: Spans = ()  # spans without frames
+    black: Spans = ()  # black spans
+    frozen: Spans = ()  # frozen spans, without even noise
+    view: View | None = None  # field of view; None: the whole frame, or unknown
     motion: Annotated[str, Field(pattern=r"^[0-9]*$")] = ""  # a digit for each equal part
-    key_frame_seconds: NotNegative | None = None  # the longest way from one to the next
-    steady: bool | None = None  # whether all frames are shown equally long
+    key_frame_seconds: NotNegative | None = None  # maximum distance between key frames
+    steady: bool | None = None  # whether the frame rate is constant
     bytes: Annotated[int, Field(ge=0)] | None = None
-    content: str = ""  # digest of size and samples of the bytes
-    verified: str = ""  # how random access was compared with sequential decoding
-    original: str = ""  # of a prepared recording: the path of what it was made from,
+    content: str = ""  # digest of size and sampled bytes
+    verified: str = ""  # where random access was compared with sequential decoding
+    original: str = ""  # of a prepared recording: the path of its original,
     original_content: str = ""  # its content,
     original_first: float | None = None  # and its `first`
-    source: str = ""  # the name of the run's source that it belongs to
+    source: str = ""  # the name of its source in the run
 
     def identity(self) -> dict[str, str]:
-        """All that a later stage can recognise it by, which must not be tested on it."""
+        """What identifies it, so that later stages do not test on recordings of pretraining."""
         return {name: getattr(self, name) for name in IDENTITY}
 
     @property
     def contents(self) -> set[str]:
-        """Its digest and that of what it was prepared from, where they are known."""
+        """Its digest and that of its original, where known."""
         return {self.content, self.original_content} - {""}
 
     @property
@@ -166,7 +167,7 @@ class Recording:
 
     @property
     def is_image_sequence(self) -> bool:
-        """Whether each frame is an image of its own, so that reading cannot miss it."""
+        """Whether each frame is a separate image, which a reader cannot miss."""
         return self.kind != "video"
 
     @property

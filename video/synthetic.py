@@ -1,7 +1,7 @@
-"""Recordings of an operation that never was, for demos and tests: rendered and labelled.
+"""Synthetic endoscopic videos with phase labels, for demos and tests.
 
-A round field of view on black; tissue that moves, breathes and is cut by vessels; instruments with
-their shadows; specular highlights; smoke. A function of the seed alone.
+A round field of view on black, moving and breathing tissue with vessels, instruments with shadows,
+specular highlights, and smoke. The result depends only on the seed.
 """
 
 import math
@@ -18,17 +18,17 @@ from torch import Tensor
 from video.encode import AS_RECORDED, write_h264
 
 FPS = 25
-CANVAS = 384  # side of the tissue texture, of which the camera sees a part
+CANVAS = 384  # side of the tissue texture; the camera sees a part of it
 SENSOR_NOISE = 0.005
 
 
 class Phase(NamedTuple):
-    """What a phase of the operation looks like."""
+    """The appearance of a phase of the operation."""
 
     name: str
     instruments: int
     smoke: float
-    view: float  # half the camera's view, in units of half the texture
+    view: float  # half the width of the camera's view, in units of half the texture
     bleeding: float
 
 
@@ -44,9 +44,9 @@ PHASES = (
 
 
 def synthesize(folder: Path, recordings: int, seconds: float, size: int, seed: int) -> list[Path]:
-    """Writes recordings of `size` rows and 4/3 as many columns, with their phases beside them.
+    """Writes videos of `size` rows and 4/3 as many columns, and returns their files.
 
-    `NAME-phase.txt` has the phase of every frame in the form of Cholec80.
+    `NAME-phase.txt`, in the same folder, has the phase of every frame in Cholec80's format.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, columns = size // 2 * 2, round(size * 2 / 3) * 2
@@ -72,14 +72,14 @@ def draw_phases(frames: int, rng: np.random.Generator) -> list[Phase]:
 
 
 def smooth_noise(cells: int, rng: np.random.Generator, side: int = CANVAS) -> Float[Tensor, "y x"]:
-    """Values in 0..1 that vary over a cell, `cells` of them along a side."""
+    """Smooth noise in 0..1 with `cells` cells along a side."""
     coarse = torch.from_numpy(rng.random((1, 1, cells + 1, cells + 1), dtype=np.float32))
     fine = F.interpolate(coarse, (side, side), mode="bicubic", align_corners=True)[0, 0]
     return fine.clamp(0, 1)
 
 
 def tissue_texture(rng: np.random.Generator) -> Float[Tensor, "c y x"]:
-    """Red, green and blue of tissue with fat and vessels, and how it shines."""
+    """RGB of tissue with fat and vessels, and a fourth channel of specular highlights."""
     colours = torch.tensor([[0.62, 0.20, 0.17], [0.88, 0.63, 0.38], [0.78, 0.40, 0.38]])
     fat, serosa = smooth_noise(7, rng), smooth_noise(5, rng)
     fat_share = ((fat - 0.45) * 5).clamp(0, 1)[None]
@@ -96,14 +96,14 @@ def tissue_texture(rng: np.random.Generator) -> Float[Tensor, "c y x"]:
 
 
 class SmoothPath(NamedTuple):
-    """A slow, smooth, aimless path: sums of sines, about -1..1."""
+    """A slow, smooth random path in about -1..1: a sum of sines."""
 
-    rates: Float[np.ndarray, " k"]  # radians a second
+    rates: Float[np.ndarray, " k"]  # radians per second
     phases: Float[np.ndarray, " k"]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, fastest: float) -> "SmoothPath":
-        rates = 2 * math.pi * fastest * rng.uniform(0.2, 1.0, 3)
+    def draw(cls, rng: np.random.Generator, max_rate: float) -> "SmoothPath":
+        rates = 2 * math.pi * max_rate * rng.uniform(0.2, 1.0, 3)
         return cls(rates, rng.uniform(0, 2 * math.pi, 3))
 
     def at(self, seconds: float) -> float:
@@ -111,9 +111,9 @@ class SmoothPath(NamedTuple):
 
 
 class Instrument(NamedTuple):
-    """A shaft that comes from beyond the border, with two jaws at its tip."""
+    """A shaft that enters from outside the frame, with two jaws at its tip."""
 
-    angle: float  # where it comes in
+    angle: float  # direction from which it enters
     along: SmoothPath
     across: SmoothPath
     opening: SmoothPath
@@ -125,14 +125,14 @@ class Instrument(NamedTuple):
         return cls(angle + rng.uniform(-0.4, 0.4), *paths, rng.uniform(0.85, 1.1))
 
     def tip(self, seconds: float) -> tuple[float, float]:
-        """In units of half the picture's height, y down."""
-        reach, aside = 0.25 + 0.3 * self.along.at(seconds), 0.3 * self.across.at(seconds)
+        """Position of the tip in units of half the frame's height, y down."""
+        reach, offset = 0.25 + 0.3 * self.along.at(seconds), 0.3 * self.across.at(seconds)
         x, y = math.cos(self.angle), math.sin(self.angle)
-        return y * reach + x * aside, x * reach - y * aside
+        return y * reach + x * offset, x * reach - y * offset
 
 
 class Scene:
-    """One operation: its tissue, its camera, its instruments."""
+    """One operation: tissue, camera and instruments."""
 
     def __init__(self, rows: int, columns: int, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -148,33 +148,33 @@ class Scene:
         self._light = 1.25 / (1 + 1.1 * self._radius**2)
 
     def render(self, phases: list[Phase]) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-        """A frame for each entry of `phases`; what a phase changes comes within a second."""
-        look = np.array(phases[0][1:])
+        """A frame for each entry of `phases`; the appearance changes smoothly within a second."""
+        appearance = np.array(phases[0][1:])
         for number, phase in enumerate(phases):
-            look += (np.array(phase[1:]) - look) * 3 / FPS
-            yield self._frame(number / FPS, *look.tolist())
+            appearance += (np.array(phase[1:]) - appearance) * 3 / FPS
+            yield self._frame(number / FPS, *appearance.tolist())
 
     def _frame(
         self, seconds: float, instruments: float, smoke: float, view: float, bleeding: float
     ) -> UInt8[np.ndarray, "h w c"]:
         sampled = self._sample(self._texture, self._tissue_at(seconds, view))
-        picture, shine = sampled[:3], sampled[3:]
+        image, shine = sampled[:3], sampled[3:]
         blood = torch.tensor([1.0, 1 - 0.55 * bleeding, 1 - 0.55 * bleeding]).view(3, 1, 1)
-        picture = picture * blood * self._light + 0.9 * shine * self._light**2
+        image = image * blood * self._light + 0.9 * shine * self._light**2
         for order, instrument in enumerate(self._instruments):
             if instruments > order + 0.05:
-                out = max(0.0, 1 - (instruments - order))  # drawn back so far
-                picture = self._draw(picture, instrument, seconds, out)
+                out = max(0.0, 1 - (instruments - order))  # how far it is retracted
+                image = self._draw(image, instrument, seconds, out)
         haze = self._sample(self._smoke, (self._y * 0.5 - 0.12 * seconds, self._x * 0.5))
         haze = (haze + self._sample(self._smoke, (self._y - 0.2 * seconds, self._x + 0.3))) / 2
-        picture = torch.lerp(picture, torch.full_like(picture, 0.78), smoke * haze * self._light)
-        picture = picture.clamp(0, 1) * self._inside
-        noise = torch.from_numpy(self._rng.standard_normal(picture.shape, dtype=np.float32))
-        pixels = ((picture + SENSOR_NOISE * noise).clamp(0, 1) * 255).round().to(torch.uint8)
+        image = torch.lerp(image, torch.full_like(image, 0.78), smoke * haze * self._light)
+        image = image.clamp(0, 1) * self._inside
+        noise = torch.from_numpy(self._rng.standard_normal(image.shape, dtype=np.float32))
+        pixels = ((image + SENSOR_NOISE * noise).clamp(0, 1) * 255).round().to(torch.uint8)
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
     def _tissue_at(self, seconds: float, view: float) -> tuple[Tensor, Tensor]:
-        """Coordinates on the texture: the camera's pose, and what breath and pulse displace."""
+        """Texture coordinates: the camera's pose, displaced by breath and pulse."""
         down, right, roll = (wander.at(seconds) for wander in self._camera)
         cos, sin = math.cos(0.4 * roll), math.sin(0.4 * roll)
         y = (cos * self._y - sin * self._x) * view + 0.3 * down
@@ -185,34 +185,34 @@ class Scene:
         return y, x + 0.6 * breath * torch.sin(4 * y)
 
     @staticmethod
-    def _sample(texture: Tensor, where: tuple[Tensor, Tensor]) -> Float[Tensor, "c y x"]:
-        grid = torch.stack([where[1], where[0]], dim=-1)[None]
+    def _sample(texture: Tensor, coordinates: tuple[Tensor, Tensor]) -> Float[Tensor, "c y x"]:
+        grid = torch.stack([coordinates[1], coordinates[0]], dim=-1)[None]
         sampled = F.grid_sample(texture[None], grid, padding_mode="reflection", align_corners=False)
         return sampled[0]
 
     def _draw(
-        self, picture: Tensor, instrument: Instrument, seconds: float, out: float
+        self, image: Tensor, instrument: Instrument, seconds: float, out: float
     ) -> Float[Tensor, "c y x"]:
         tip_y, tip_x = instrument.tip(seconds)
         dy, dx = math.sin(instrument.angle), math.cos(instrument.angle)
         tip_y, tip_x = tip_y + 1.2 * out * dy, tip_x + 1.2 * out * dx
         shadow = self._bar(tip_y + 0.10, tip_x + 0.05, dy, dx, 0.10)[0]
-        picture = picture * (1 - 0.45 * shadow)
+        image = image * (1 - 0.45 * shadow)
         shaft, across = self._bar(tip_y, tip_x, dy, dx, 0.075)
         metal = instrument.tint * (0.30 + 0.45 * (1 - across.abs()) + 0.3 * (across > 0.35))
-        picture = torch.lerp(picture, (metal * self._light)[None].expand(3, -1, -1), shaft)
+        image = torch.lerp(image, (metal * self._light)[None].expand(3, -1, -1), shaft)
         spread = 0.25 + 0.2 * instrument.opening.at(seconds)
         for side in (-spread, spread):
             jaw_y = -dy * math.cos(side) + dx * math.sin(side)
             jaw_x = -dx * math.cos(side) - dy * math.sin(side)
             jaw = self._bar(tip_y, tip_x, jaw_y, jaw_x, 0.028, length=0.22)[0]
-            picture = torch.lerp(picture, (0.75 * self._light)[None].expand(3, -1, -1), jaw)
-        return picture
+            image = torch.lerp(image, (0.75 * self._light)[None].expand(3, -1, -1), jaw)
+        return image
 
     def _bar(
         self, y: float, x: float, dy: float, dx: float, half_width: float, length: float = 4.0
     ) -> tuple[Float[Tensor, "y x"], Float[Tensor, "y x"]]:
-        """How much of each pixel a bar covers that starts at (y, x), and the place across it."""
+        """The coverage of each pixel by a bar from (y, x), and the position across the bar."""
         along = (self._y - y) * dy + (self._x - x) * dx
         across = ((self._x - x) * dy - (self._y - y) * dx) / half_width
         beyond = torch.maximum(-along, along - length) / half_width

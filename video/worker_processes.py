@@ -1,4 +1,4 @@
-"""Work on recordings side by side, a process for each: none can hang or crash the rest."""
+"""Runs jobs on recordings in parallel processes, so that none can hang or crash the others."""
 
 import ctypes
 import multiprocessing
@@ -18,11 +18,10 @@ from video.recording import UnreadableVideo
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
-ReportProgress = Callable[
-    [float], None
-]  # a process says how far it is, 0 to 1; silence means it hangs
+# Called by a job with its progress, 0 to 1; a job that does not call it for long has hung.
+ReportProgress = Callable[[float], None]
 
-# A server that has imported what opening needs; or a copy of this process, which has torch as well.
+# A server that has imported the readers, or a fork of this process, which may have torch too.
 StartMethod = Literal["forkserver", "fork"]
 CONTEXTS: dict[StartMethod, ForkServerContext | ForkContext] = {
     "forkserver": multiprocessing.get_context("forkserver"),
@@ -32,7 +31,7 @@ CONTEXTS["forkserver"].set_forkserver_preload(["video.readers.verify", "video.re
 
 
 class Job(NamedTuple):
-    """A call for one recording: `function(*arguments, tell)`, which can be pickled."""
+    """A call for one recording: `function(*arguments, report_progress)`; it must be picklable."""
 
     path: str
     function: Callable[..., Any]
@@ -40,19 +39,19 @@ class Job(NamedTuple):
 
 
 class Event(NamedTuple):
-    """News of a job: how far it is, or with 1.0 its outcome, a failure perhaps."""
+    """The progress of a job; at 1.0 with its outcome, which may be an UnreadableVideo."""
 
     job: int
     progress: float
     outcome: Any = None
 
 
-# Passes on the outcomes among the events, and shows all of them under a heading.
+# Yields the events that have an outcome, and displays all events under a title.
 ProgressDisplay = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
 
 
 class _JobError(NamedTuple):
-    """A job ended by an exception that is not about its recording."""
+    """An exception of a job other than UnreadableVideo."""
 
     error: BaseException | None
     trace: str
@@ -63,7 +62,7 @@ class _Worker:
     job: int
     process: BaseProcess
     connection: Connection
-    last_message: float  # when it last said something
+    last_message: float  # time.monotonic() of the last message
 
 
 def run_all(
@@ -74,23 +73,26 @@ def run_all(
     display: ProgressDisplay,
     start: StartMethod = "forkserver",
 ) -> list[Any]:
-    """The outcome of each job, in their order; `processes` 0 means one a core. See `run_apart`."""
-    found: list[Any] = [None] * len(jobs)
-    side_by_side = processes or len(os.sched_getaffinity(0))
-    with closing(run_isolated(jobs, side_by_side, timeout, start)) as events:
+    """The outcomes of the jobs, in their order; 0 `processes` means one per core.
+
+    See `run_isolated`.
+    """
+    outcomes: list[Any] = [None] * len(jobs)
+    parallel = processes or len(os.sched_getaffinity(0))
+    with closing(run_isolated(jobs, parallel, timeout, start)) as events:
         for event in display(events, jobs, activity):
-            found[event.job] = event.outcome
-    return found
+            outcomes[event.job] = event.outcome
+    return outcomes
 
 
 def run_isolated(
     jobs: Sequence[Job], processes: int, timeout: float, start: StartMethod = "forkserver"
 ) -> Generator[Event, None, None]:
-    """Runs the jobs and yields their news as it comes; outcomes in no certain order.
+    """Runs the jobs and yields their events as they arrive, in no fixed order.
 
-    A job that raises UnreadableVideo, says nothing for `silence_seconds`, or takes its process
-    down, has an UnreadableVideo as its outcome. An OSError is raised here, as is anything else,
-    and ends all.
+    A job that raises UnreadableVideo, reports nothing for `timeout` seconds, or crashes its
+    process has an UnreadableVideo as its outcome. Any other exception ends all jobs: an OSError is
+    raised again, others as a RuntimeError with their traceback.
     """
     waiting = iter(enumerate(jobs))
     running: list[_Worker] = []
@@ -118,18 +120,17 @@ def run_isolated(
 
 def _start(number: int, job: Job, start: StartMethod) -> _Worker:
     context = CONTEXTS[start]
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run_job, args=(theirs, job), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run_job, args=(sender, job), daemon=True)
     process.start()
-    theirs.close()
-    return _Worker(number, process, ours, time.monotonic())
+    sender.close()
+    return _Worker(number, process, receiver, time.monotonic())
 
 
 def end_with_parent() -> None:
-    """From now on this process is killed when the one that started it ends, in whatever way.
+    """Makes the kernel kill this process when its parent ends, however that happens (Linux only).
 
-    Else it would wait for ever for someone to read what it writes, for it has itself a copy of
-    the other end. Only on Linux.
+    Otherwise it could block forever on a full pipe, because it holds a copy of the reading end.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
@@ -139,11 +140,11 @@ def end_with_parent() -> None:
 def _run_job(connection: Connection, job: Job) -> None:
     end_with_parent()
 
-    def tell(progress: float) -> None:
+    def report_progress(progress: float) -> None:
         connection.send(("progress", progress))
 
     try:
-        outcome = job.function(*job.arguments, tell)
+        outcome = job.function(*job.arguments, report_progress)
     except UnreadableVideo as failure:
         outcome = failure
     except OSError as error:
@@ -170,10 +171,10 @@ def _receive(worker: _Worker, path: str, is_ready: bool) -> Event | None:
     return Event(worker.job, 1.0, content)
 
 
-def _check_timeout(worker: _Worker, path: str, silence_seconds: float) -> Event | None:
-    if time.monotonic() - worker.last_message < silence_seconds:
+def _check_timeout(worker: _Worker, path: str, timeout: float) -> Event | None:
+    if time.monotonic() - worker.last_message < timeout:
         return None
-    reason = f"the reader hung: it said nothing for {silence_seconds:g} s"
+    reason = f"the reader hung: no progress for {timeout:g} s"
     return Event(worker.job, 1.0, UnreadableVideo(path, reason))
 
 

@@ -1,7 +1,7 @@
-"""Weights from outside: any checkpoint of the field, and this project's own file.
+"""Weights from any checkpoint of the field, and files for other programs.
 
-In the order of the data: `opening` a file safely, `files` as users have them, `layouts` of names,
-`families` by names and shapes, `told` by the user, `geometry` and `reading` of the encoder that a
-file holds, `adapting` to the one that is wanted, `loading`, `report`; and the way out, `own` and
-`writing`.
+Reading, in this order: `tensor_file` and `safe_open` open files, `formats/` and `key_map` have the
+names of their tensors, `families` recognises the model, `overrides` are facts from the user,
+`infer_config` and `parse` describe the encoder in the file, `adapt` fits it to the wanted one,
+`load` reads the weights, `load_report` describes the result. Writing: `export`, `formats/`.
 """

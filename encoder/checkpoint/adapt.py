@@ -1,4 +1,4 @@
-"""From the encoder in a file to the encoder that is wanted: what changes, is left out, is fresh."""
+"""Fits the encoder in a file to the wanted one: which tensors change, are skipped or are new."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 from einops import EinopsError
 from torch import Tensor
 
-from encoder.checkpoint.adapt_positions import adapt_positions, drop_tensors, grid_text
+from encoder.checkpoint.adapt_positions import adapt_positions, grid_text, skip_tensors
 from encoder.checkpoint.native_format import shape_text
 from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch, one_line
@@ -18,191 +18,201 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 
 Inflation = Literal["average", "center"]
-# What may begin training fresh without being asked: everything else is attention, MLP, patches.
-MAY_BE_FRESH = ("norm.*", "class_token.*", "positions.*", "blocks.*.scale?", "blocks.*.time_proj.*")
-MOST_TOKENS = 2**18  # whose positions are computed for no file's sake
+# Tensors that may be newly initialised by default; attention, MLP and patch embedding may not.
+MAY_INITIALISE = (
+    "norm.*",
+    "class_token.*",
+    "positions.*",
+    "blocks.*.scale?",
+    "blocks.*.time_proj.*",
+)
+MAX_TOKENS = 2**18  # of a clip; a file cannot make this program compute larger tables
+NORMALISED = {"tokens": "every token", "pooled": "the pooled feature"}
+POOLED = {"mean": "the mean of the tokens", "first": "the first token"}
 
 
 class LoadOptions(NamedTuple):
     """Choices where more than one way is right."""
 
     inflation: Inflation = "average"
-    keep_norm: bool = False  # the LayerNorm of all tokens becomes that of the pooled ones
-    allow_missing: tuple[str, ...] = ()  # patterns of tensors that may stay fresh, or be left out
+    keep_norm: bool = False  # use the LayerNorm of all tokens for the pooled feature
+    allow_missing: tuple[str, ...] = ()  # patterns of tensors that may be initialised or skipped
 
 
 DEFAULTS = LoadOptions()
 
 
 class LoadPlan(NamedTuple):
-    """How an encoder of this configuration is made of a file."""
+    """How an encoder of `config` is computed from a file."""
 
     config: EncoderConfig
-    parts: TensorRecipes
-    dropped: dict[str, str]  # name -> why: the file's name, or the encoder's own
-    fresh: tuple[str, ...]  # tensors of the encoder that the file does not bring
-    notes: tuple[str, ...]  # what else is not as it was trained
+    recipes: TensorRecipes
+    skipped: dict[str, str]  # the file's or the encoder's tensor name -> reason
+    initialised: tuple[str, ...]  # tensors of the encoder that the file does not have
+    notes: tuple[str, ...]  # further differences from the encoder as it was trained
 
 
-def adapt(found: SourceEncoder, target: EncoderConfig, options: LoadOptions) -> LoadPlan:
-    """Raises CheckpointMismatch where a tensor of attention, MLP or patches would stay fresh, a
-    shape does not fit, or the file's weights cannot serve the wanted encoder."""
-    for config in (found.config, target):
-        if config.tokens > MOST_TOKENS:
+def adapt(source: SourceEncoder, target: EncoderConfig, options: LoadOptions) -> LoadPlan:
+    """Raises CheckpointMismatch where a tensor of attention, MLP or patch embedding is missing, a
+    shape does not fit, or the wanted encoder cannot use the file's weights."""
+    for config in (source.config, target):
+        if config.tokens > MAX_TOKENS:
             raise CheckpointMismatch(
-                f"{found.file.path}: {config.tokens} tokens a clip, above {MOST_TOKENS}; "
-                "take fewer frames or a smaller image_size"
+                f"{source.file.path}: {config.tokens} tokens per clip, above {MAX_TOKENS}; "
+                "use fewer frames or a smaller image_size"
             )
-    target = _with_trained_grid(found.config, target)
-    parts, dropped = dict(found.parts), dict(found.dropped)
-    _patches(found, target, parts, options.inflation)
-    _blocks(found, target, parts)
-    adapt_positions(found, target, parts, dropped)
-    _last_norm(found, target, parts, dropped, options.keep_norm)
+    target = _with_trained_grid(source.config, target)
+    recipes, skipped = dict(source.recipes), dict(source.skipped)
+    _inflate_patches(source, target, recipes, options.inflation)
+    _divide_attention(source, target, recipes)
+    adapt_positions(source, target, recipes, skipped)
+    _adapt_norm(source, target, recipes, skipped, options.keep_norm)
     with torch.device("meta"):
-        wanted = VideoEncoder(target).state_dict()
-    _fit(found, wanted, parts, dropped, options.allow_missing)
-    fresh = tuple(name for name in wanted if name not in parts)
-    _refuse(found, wanted, fresh, options.allow_missing)
-    return LoadPlan(target, parts, dropped, fresh, _notes(found.config, target))
+        expected = VideoEncoder(target).state_dict()
+    _skip_misfits(source, expected, recipes, skipped, options.allow_missing)
+    initialised = tuple(name for name in expected if name not in recipes)
+    _require_complete(source, expected, initialised, options.allow_missing)
+    return LoadPlan(target, recipes, skipped, initialised, _notes(source.config, target))
 
 
-def _notes(native: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
+def _notes(trained: EncoderConfig, target: EncoderConfig) -> tuple[str, ...]:
     notes = []
     if target.trained_grid:
         notes.append(
-            f"{target.pos_embed} positions: the table of {grid_text(target.trained_grid)} tokens "
-            f"interpolated to {grid_text(target.grid)}"
+            f"positions: {target.pos_embed} table interpolated from "
+            f"{grid_text(target.trained_grid)} to {grid_text(target.grid)} tokens"
         )
-    if native.pos_embed != target.pos_embed and not target.positions_learned:
-        notes.append(f"positions: trained with {native.pos_embed}, here {target.pos_embed}")
-    if native.pooling != target.pooling:
-        words = {"mean": "the mean of the tokens", "first": "the first token"}
-        notes.append(f"pooling: trained with {words[native.pooling]}, here {words[target.pooling]}")
+    if trained.pos_embed != target.pos_embed and not target.positions_learned:
+        notes.append(f"positions: trained with {trained.pos_embed}, used with {target.pos_embed}")
+    if trained.pooling != target.pooling:
+        notes.append(
+            f"pooling: trained with {POOLED[trained.pooling]}, used with {POOLED[target.pooling]}"
+        )
     return tuple(notes)
 
 
-def _with_trained_grid(native: EncoderConfig, target: EncoderConfig) -> EncoderConfig:
-    trained = native.trained_grid or native.grid
-    same = target.pos_embed == native.pos_embed and not target.positions_learned
-    return replace(target, trained_grid=trained if same and trained != target.grid else None)
+def _with_trained_grid(trained: EncoderConfig, target: EncoderConfig) -> EncoderConfig:
+    grid = trained.trained_grid or trained.grid
+    same = target.pos_embed == trained.pos_embed and not target.positions_learned
+    return replace(target, trained_grid=grid if same and grid != target.grid else None)
 
 
-def _patches(
-    found: SourceEncoder, target: EncoderConfig, parts: TensorRecipes, rule: Inflation
+def _inflate_patches(
+    source: SourceEncoder, target: EncoderConfig, recipes: TensorRecipes, rule: Inflation
 ) -> None:
-    native = found.config
-    if target.patch_size != native.patch_size or target.channels != native.channels:
+    trained = source.config
+    if target.patch_size != trained.patch_size or target.channels != trained.channels:
         raise CheckpointMismatch(
-            f"{found.file.path}: patches of {native.patch_size} pixels and {native.channels} "
-            f"channels; wanted are {target.patch_size} and {target.channels}, so take another file"
+            f"{source.file.path}: has patches of {trained.patch_size} pixels and "
+            f"{trained.channels} channels, the wanted encoder {target.patch_size} and "
+            f"{target.channels}; use another file"
         )
-    if target.tubelet_size == native.tubelet_size:
+    if target.tubelet_size == trained.tubelet_size:
         return
-    if native.tubelet_size != 1:
+    if trained.tubelet_size != 1:
         raise CheckpointMismatch(
-            f"{found.file.path}: tubelets of {native.tubelet_size} frames cannot become tubelets "
-            f"of {target.tubelet_size}; only those of 1 frame can"
+            f"{source.file.path}: tubelets of {trained.tubelet_size} frames cannot become tubelets "
+            f"of {target.tubelet_size}; only those of 1 frame can be inflated"
         )
     frames = target.tubelet_size
-    parts["embed.weight"] = parts["embed.weight"].then(
+    recipes["embed.weight"] = recipes["embed.weight"].then(
         lambda weight: inflate(weight, frames, rule), f"inflated from 1 frame to {frames} ({rule})"
     )
 
 
-def _blocks(found: SourceEncoder, target: EncoderConfig, parts: TensorRecipes) -> None:
-    """Attention over time begins as a copy of that over space."""
-    if target.attention == found.config.attention:
+def _divide_attention(source: SourceEncoder, target: EncoderConfig, recipes: TensorRecipes) -> None:
+    """Temporal attention starts as a copy of spatial attention."""
+    if target.attention == source.config.attention:
         return
     if target.attention == "joint":
         raise CheckpointMismatch(
-            f"{found.file.path}: its attention is divided into time and space; joint attention "
-            "would lose that over time, take a timesformer variant"
+            f"{source.file.path}: has divided space-time attention; joint attention would lose the "
+            "temporal one, use a timesformer variant"
         )
-    how = "a copy of that over space"
-    for name in [name for name in parts if name.startswith("blocks.")]:
-        part = parts.pop(name)
+    for name in [name for name in recipes if name.startswith("blocks.")]:
+        recipe = recipes.pop(name)
         _, number, inner = name.split(".", 2)
-        parts[f"blocks.{number}.space.{inner}"] = part
+        recipes[f"blocks.{number}.space.{inner}"] = recipe
         for space, time in (("norm1.", "time_norm."), ("attn.", "time_attn.")):
             if inner.startswith(space):
-                copy = part.then(lambda tensor: tensor, how)
-                parts[f"blocks.{number}.{time}{inner.removeprefix(space)}"] = copy
+                copy = recipe.then(lambda tensor: tensor, "copied from spatial attention")
+                recipes[f"blocks.{number}.{time}{inner.removeprefix(space)}"] = copy
 
 
-def _last_norm(
-    found: SourceEncoder,
+def _adapt_norm(
+    source: SourceEncoder,
     target: EncoderConfig,
-    parts: TensorRecipes,
-    dropped: dict[str, str],
+    recipes: TensorRecipes,
+    skipped: dict[str, str],
     keep: bool,
 ) -> None:
-    if target.norm == found.config.norm:
+    before, after = NORMALISED[source.config.norm], NORMALISED[target.norm]
+    if before == after:
         return
     if keep:
         for name in ("norm.weight", "norm.bias"):
-            parts[name] = parts[name].then(lambda tensor: tensor, f"now of the {target.norm}")
+            recipes[name] = recipes[name].then(lambda tensor: tensor, f"now normalises {after}")
         return
-    drop_tensors(
-        "norm.", parts, dropped, f"it normalised {found.config.norm}, the variant {target.norm}"
-    )
+    reason = f"it normalises {before}, but the wanted encoder normalises {after}"
+    skip_tensors("norm.", recipes, skipped, reason)
 
 
-def _fit(
-    found: SourceEncoder,
-    wanted: Mapping[str, Tensor],
-    parts: TensorRecipes,
-    dropped: dict[str, str],
-    allow: tuple[str, ...],
+def _skip_misfits(
+    source: SourceEncoder,
+    expected: Mapping[str, Tensor],
+    recipes: TensorRecipes,
+    skipped: dict[str, str],
+    allowed: tuple[str, ...],
 ) -> None:
-    """Takes out what the encoder has no place for, where that is allowed; refuses it otherwise."""
-    wrong = {}
-    for name in sorted(parts, key=lambda name: name.startswith("blocks.")):
+    """Skips tensors that do not fit where that is allowed; raises CheckpointMismatch otherwise."""
+    misfits = {}
+    for name in sorted(recipes, key=lambda name: name.startswith("blocks.")):
         try:
-            shape = shape_of(parts[name], found.file.tensors)
+            shape = shape_of(recipes[name], source.file.tensors)
         except (RuntimeError, IndexError, ValueError, EinopsError) as error:
-            wrong[name] = f"{name} cannot be made ({one_line(error)[:60]})"
+            misfits[name] = f"{name} cannot be computed ({one_line(error)[:60]})"
             continue
-        if name not in wanted:
-            wrong[name] = f"{name}, {shape_text(shape)}, has no place in the encoder"
-        elif shape != wanted[name].shape:
-            wrong[name] = (
-                f"{name} is {shape_text(shape)}, the encoder wants {shape_text(wanted[name].shape)}"
+        if name not in expected:
+            misfits[name] = f"{name}, {shape_text(shape)}, is not a tensor of the encoder"
+        elif shape != expected[name].shape:
+            misfits[name] = (
+                f"{name} is {shape_text(shape)}, the encoder needs "
+                f"{shape_text(expected[name].shape)}"
             )
-    refused = [text for name, text in wrong.items() if not _matches(name, allow)]
+    refused = [text for name, text in misfits.items() if not _matches(name, allowed)]
     if refused:
         raise CheckpointMismatch(
-            f"{found.file.path}: {len(refused)} of its {len(parts)} tensors do not fit "
-            f"({refused[0]}{', ...' if len(refused) > 1 else ''}); take a variant of the file's "
-            "size, or allow them by name"
+            f"{source.file.path}: {len(refused)} of its {len(recipes)} tensors do not fit "
+            f"({refused[0]}{', ...' if len(refused) > 1 else ''}); use a variant of the file's "
+            "size, or allow them by name (allow_missing)"
         )
-    for name in wrong:
-        drop_tensors(name, parts, dropped, "does not fit, and was allowed not to")
+    for name in misfits:
+        skip_tensors(name, recipes, skipped, "does not fit; allowed by name")
 
 
-def _refuse(
-    found: SourceEncoder,
-    wanted: Mapping[str, Tensor],
-    fresh: tuple[str, ...],
-    allow: tuple[str, ...],
+def _require_complete(
+    source: SourceEncoder,
+    expected: Mapping[str, Tensor],
+    initialised: tuple[str, ...],
+    allowed: tuple[str, ...],
 ) -> None:
-    missing = [name for name in fresh if not _matches(name, (*MAY_BE_FRESH, *allow))]
+    missing = [name for name in initialised if not _matches(name, (*MAY_INITIALISE, *allowed))]
     if missing:
         raise CheckpointMismatch(
-            f"{found.file.path}: {len(missing)} of the {len(wanted)} tensors of this encoder are "
-            f"not in the file ({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}) and "
-            "would stay random; take a whole file, or allow them by name"
+            f"{source.file.path}: {len(missing)} of the {len(expected)} tensors of this encoder "
+            f"are not in the file ({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}) "
+            "and would be random; use a complete file, or allow them by name (allow_missing)"
         )
 
 
-def shape_of(part: TensorRecipe, tensors: Mapping[str, Tensor]) -> torch.Size:
-    """The shape that a part will have, from stand-ins that take no memory.
+def shape_of(recipe: TensorRecipe, tensors: Mapping[str, Tensor]) -> torch.Size:
+    """The shape of a recipe's tensor, computed with expanded scalars, which take no memory.
 
-    Not from tensors on the meta device: dividing or joining those imports torch's compiler, a
-    second and a half.
+    Tensors on the meta device would do, but dividing or concatenating them imports torch's
+    compiler, which takes 1.5 seconds.
     """
     one = torch.empty(())
-    return part.make(*(one.expand(tensors[source].shape) for source in part.sources)).shape
+    return recipe.make(*(one.expand(tensors[source].shape) for source in recipe.sources)).shape
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

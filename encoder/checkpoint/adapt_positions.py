@@ -1,58 +1,72 @@
-"""Positions of a file's encoder on the grid of another one."""
+"""Position embeddings of a file's encoder on the grid of the wanted one."""
 
 from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.tensor_recipe import TensorRecipe, TensorRecipes
-from encoder.config import EncoderConfig
+from encoder.config import EncoderConfig, Grid
 from encoder.pos_embed import computed_positions, resize_positions
+from encoder.pos_embed_kinds import POS_EMBEDS
 
 
 def grid_text(grid: tuple[int, ...]) -> str:
-    """A grid as in 8x14x14."""
+    """A grid such as 8x14x14."""
     return "x".join(map(str, grid))
 
 
-def _sides(grid: tuple[int, ...]) -> str:
+def _axes_text(grid: tuple[int, ...]) -> str:
     return grid_text(tuple(side for side in grid if side > 1) or (1,))
 
 
 def adapt_positions(
-    found: SourceEncoder, target: EncoderConfig, parts: TensorRecipes, dropped: dict[str, str]
+    source: SourceEncoder, target: EncoderConfig, recipes: TensorRecipes, skipped: dict[str, str]
 ) -> None:
-    native = found.config
-    if native.class_token and not target.class_token:
-        drop_tensors("class_token.", parts, dropped, "the variant has no class token")
-    kinds = (native.pos_embed, target.pos_embed)
-    if native.positions_learned and kinds[0] != kinds[1]:
-        drop_tensors("positions.", parts, dropped, f"the variant has {target.pos_embed} positions")
-        drop_tensors("class_token.position", parts, dropped, "as the positions")
-    elif kinds == ("separable", "separable"):
-        _resize(parts, "positions.space", (1, *native.grid[1:]), (1, *target.grid[1:]))
-        if native.grid[0] == 1 and target.grid[0] > 1:
-            del parts["positions.time"]
-        else:
-            _resize(parts, "positions.time", (native.grid[0], 1, 1), (target.grid[0], 1, 1))
-    elif kinds == ("learned", "learned"):
-        _resize(parts, "positions.tokens", native.grid, target.grid)
+    """Interpolates position embeddings, or removes those that the wanted encoder does not use."""
+    trained = source.config
+    if trained.class_token and not target.class_token:
+        skip_tensors("class_token.", recipes, skipped, "the wanted encoder has no class token")
+    if trained.positions_learned and trained.pos_embed != target.pos_embed:
+        reason = f"the wanted encoder has {target.pos_embed} positions"
+        skip_tensors("positions.", recipes, skipped, reason)
+        skip_tensors("class_token.position", recipes, skipped, reason)
+    elif trained.positions_learned:
+        for name, axes in POS_EMBEDS[target.pos_embed].parameters.items():
+            grids = (_along(axes, trained), _along(axes, target))
+            _resize(f"positions.{name}", *grids, recipes, skipped)
     elif target.pos_embed == "learned":
-        trained, dim = native.trained_grid or native.grid, native.embed_dim
-        kind, grid = native.pos_embed, target.grid
-        how = f"begin as the {kind} table of the file's family"
-        parts["positions.tokens"] = TensorRecipe(
-            (), lambda: computed_positions(kind, grid, dim, trained), how
+        kind, dim, grid = trained.pos_embed, trained.embed_dim, target.grid
+        trained_grid = trained.trained_grid or trained.grid
+        recipes["positions.tokens"] = TensorRecipe(
+            (),
+            lambda: computed_positions(kind, grid, dim, trained_grid),
+            f"initialised from the {kind} table of the file's family",
         )
 
 
+def _along(axes: str, config: EncoderConfig) -> Grid:
+    """The token grid with the axes that are not in `axes` set to 1."""
+    frames, rows, columns = config.grid
+    return (
+        frames if "t" in axes else 1,
+        rows if "h" in axes else 1,
+        columns if "w" in axes else 1,
+    )
+
+
 def _resize(
-    parts: TensorRecipes, name: str, source: tuple[int, int, int], target: tuple[int, int, int]
+    name: str, source: Grid, target: Grid, recipes: TensorRecipes, skipped: dict[str, str]
 ) -> None:
     if source == target:
         return
-    how = f"interpolated from {_sides(source)} to {_sides(target)}"
-    parts[name] = parts[name].then(lambda table: resize_positions(table, source, target), how)
+    if source == (1, 1, 1):
+        skip_tensors(name, recipes, skipped, "a single row cannot be interpolated")
+        return
+    change = f"interpolated from {_axes_text(source)} to {_axes_text(target)}"
+    recipe = recipes[name]
+    recipes[name] = recipe.then(lambda table: resize_positions(table, source, target), change)
 
 
-def drop_tensors(prefix: str, parts: TensorRecipes, dropped: dict[str, str], why: str) -> None:
-    for name in [name for name in parts if name.startswith(prefix)]:
-        part = parts.pop(name)
-        for source in part.sources:
-            dropped[source] = why
+def skip_tensors(prefix: str, recipes: TensorRecipes, skipped: dict[str, str], reason: str) -> None:
+    """Moves what begins with a prefix from the recipes to the skipped tensors."""
+    for name in [name for name in recipes if name.startswith(prefix)]:
+        recipe = recipes.pop(name)
+        for source in recipe.sources:
+            skipped[source] = reason

@@ -1,4 +1,7 @@
-"""The families of checkpoints, known by names and shapes; what their names do not say."""
+"""The families of checkpoints: recognised by tensor names; what their files do not record.
+
+A new family whose tensor names one of the formats knows is one row of `FAMILIES`.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,203 +9,186 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from encoder.checkpoint.key_maps import LAYOUTS, Layout, common_name, find_roots, rename
+from encoder.checkpoint.formats.registry import key_maps
+from encoder.checkpoint.key_map import KeyMap, common_name, find_roots, rename
 from encoder.checkpoint.safe_open import CheckpointMismatch
-
-
-class Pixels(NamedTuple):
-    """Mean and deviation of the pixels (in 0..1) that a family was trained with."""
-
-    name: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-IMAGENET = Pixels("ImageNet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF = Pixels("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-CLIP = Pixels("CLIP", (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-KINETICS = Pixels("Kinetics", (0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
-NORMALISATIONS = {pixels.name.lower(): pixels for pixels in (IMAGENET, HALF, CLIP, KINETICS)}
+from encoder.normalisation import CLIP, IMAGENET, KINETICS, Normalisation
 
 
 class Family(NamedTuple):
-    """One row: by which common names it is known, and what an encoder of it needs beside them."""
+    """How a family is recognised, and what an encoder of it needs beyond names and shapes.
 
-    name: str
+    `has` and `lacks` are common names (`key_map.py`) of tensors.
+    """
+
     title: str
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
-    kernel: int = 0  # axes of the patch embedding's weight, 5 with time; 0: either
-    pixels: Pixels = IMAGENET
-    steps: int = 8  # tubelets in time where the file does not say it
-    beyond: Mapping[str, Any] = MappingProxyType({})  # fields of EncoderConfig
-    doubt: str = ""  # what other files with the same names would want otherwise
-    unused: tuple[str, ...] = ()  # tables in the file that are computed here
+    kernel_axes: int = 0  # of the patch embedding's weight: 4 without time, 5 with it; 0: either
+    normalisation: Normalisation = IMAGENET
+    grid_frames: int = 8  # of the token grid, where the file does not record it
+    fields: Mapping[str, Any] = MappingProxyType({})  # of EncoderConfig
+    ambiguity: str = ""  # an assumption, and the override for other files with the same names
+    ignored: Mapping[str, str] = MappingProxyType({})  # prefix of unused tensors -> reason
 
 
-OWN_FAMILY = Family("own", "this project's", kernel=2)
+NATIVE_FAMILY = "own"
 CLIP_BLOCK = {"activation": "quick_gelu", "norm_eps": 1e-5}
 POSITIONS = ("pos_embed", "pos_embed_spatial")
-# The first row that fits counts.
-FAMILIES = (
-    OWN_FAMILY,
-    Family("umt", "UMT (pretraining)", has=("clip_decoder.0.norm.weight",)),
-    Family(
-        "mvd",
-        "MVD or SurgVISTA student (pretraining)",
-        has=("mask_token_vid", "decoder_vid.norm.weight"),
-        kernel=5,
-        beyond={"pos_embed": "sincos3d"},
-        unused=("pos_embed",),
-    ),
-    Family(
-        "timesformer",
-        "TimeSformer",
-        has=("blocks.0.time_attn.qkv.weight", "cls_token", "pos_embed", "time_embed"),
-        kernel=4,
-        pixels=KINETICS,
-        beyond={"attention": "divided", "pooling": "first"},
-    ),
-    Family(
-        "mae_st",
-        "mae_st (MAE or ViT for video, separate positions)",
-        has=("pos_embed_spatial", "pos_embed_temporal"),
-        kernel=5,
-        pixels=KINETICS,
-        beyond={"pooling": "first"},
-    ),
-    Family(
-        "mae_st_joint",
-        "mae_st (MAE or ViT for video, joint positions)",
-        has=("pos_embed", "blocks.0.attn.q.weight"),
-        lacks=("fc_norm.weight",),
-        kernel=5,
-        pixels=KINETICS,
-        beyond={"pooling": "first"},
-    ),
-    Family(
-        "unified_image_clip",
-        "unified_base_image of CLIP's kind",
-        has=("cls_token", "pos_embed", "time_embed", "norm_pre.weight"),
-        kernel=4,
-        pixels=CLIP,
-        beyond={**CLIP_BLOCK, "pooling": "first"},
-    ),
-    Family(
-        "unified_image",
-        "unified_base_image",
-        has=("cls_token", "pos_embed", "time_embed"),
-        kernel=4,
-        beyond={"pooling": "first"},
-        doubt="pixels: of 0.5 and 0.5 where it began as augreg or orig_in21k",
-    ),
-    Family(
-        "clip",
-        "CLIP's image encoder",
-        has=("cls_token", "pos_embed", "norm_pre.weight"),
-        kernel=4,
-        pixels=CLIP,
-        steps=1,
-        beyond={**CLIP_BLOCK, "pooling": "first"},
-        doubt="activation: gelu where it is not OpenAI's (LAION)",
-    ),
-    Family(
-        "image",
-        "image ViT (MAE, DINO, supervised)",
-        has=("cls_token", "pos_embed"),
-        kernel=4,
-        steps=1,
-        beyond={"pooling": "first"},
-        doubt="pixels: mean 0.5, std 0.5 where it is augreg or orig_in21k (normalisation=half)",
-    ),
-    Family(
-        "learned",
-        "unified model with learned positions",
-        has=("pos_embed",),
-        lacks=("cls_token",),
-        beyond={"pos_embed": "learned"},
-    ),
-    Family(
-        "image_mae",
-        "MAE for images with computed positions (pretraining)",
-        has=("encoder_to_decoder.weight",),
+# Tried from the last row to the first: a general row stands before the special ones, and a row
+# that a plugin adds is tried first.
+FAMILIES: dict[str, Family] = {
+    "videomae": Family(
+        "VideoMAE's encoder",
         lacks=("cls_token", *POSITIONS),
-        kernel=4,
-        steps=1,
     ),
-    Family(
-        "videomae_pretrain",
+    "videomae_finetuned": Family(
+        "VideoMAE, VideoMAE V2, InternVideo, unified model (finetuned)",
+        has=("fc_norm.weight",),
+        lacks=("cls_token", *POSITIONS),
+        ambiguity="sinusoid positions; add pos_embed=sincos3d if it was trained as unified_base_st",
+    ),
+    "videomae_pretrain": Family(
         "VideoMAE, VideoMAE V2, InternVideo (pretraining)",
         has=("encoder_to_decoder.weight",),
         lacks=("cls_token", *POSITIONS),
     ),
-    Family(
-        "videomae_finetuned",
-        "VideoMAE, VideoMAE V2, InternVideo, unified model (finetuned)",
-        has=("fc_norm.weight",),
+    "image_mae": Family(
+        "MAE for images with computed positions (pretraining)",
+        has=("encoder_to_decoder.weight",),
         lacks=("cls_token", *POSITIONS),
-        doubt="positions: sincos3d where it was finetuned as unified_base_st",
+        kernel_axes=4,
+        grid_frames=1,
     ),
-    Family(
-        "videomae",
-        "VideoMAE's encoder",
-        lacks=("cls_token", *POSITIONS),
+    "learned": Family(
+        "unified model with learned positions",
+        has=("pos_embed",),
+        lacks=("cls_token",),
+        fields={"pos_embed": "learned"},
     ),
-)
+    "image": Family(
+        "image ViT (MAE, DINO, supervised)",
+        has=("cls_token", "pos_embed"),
+        kernel_axes=4,
+        grid_frames=1,
+        fields={"pooling": "first"},
+        ambiguity="ImageNet normalisation; add normalisation=half if it is augreg or orig_in21k",
+    ),
+    "clip": Family(
+        "CLIP's image encoder",
+        has=("cls_token", "pos_embed", "norm_pre.weight"),
+        kernel_axes=4,
+        normalisation=CLIP,
+        grid_frames=1,
+        fields={**CLIP_BLOCK, "pooling": "first"},
+        ambiguity="OpenAI's activation; add activation=gelu if it is LAION's",
+    ),
+    "unified_image": Family(
+        "unified_base_image",
+        has=("cls_token", "pos_embed", "time_embed"),
+        kernel_axes=4,
+        fields={"pooling": "first"},
+        ambiguity="ImageNet normalisation; add normalisation=half if it is augreg or orig_in21k",
+    ),
+    "unified_image_clip": Family(
+        "unified_base_image from CLIP",
+        has=("cls_token", "pos_embed", "time_embed", "norm_pre.weight"),
+        kernel_axes=4,
+        normalisation=CLIP,
+        fields={**CLIP_BLOCK, "pooling": "first"},
+    ),
+    "mae_st_joint": Family(
+        "mae_st (MAE or ViT for video, joint positions)",
+        has=("pos_embed", "blocks.0.attn.q.weight"),
+        lacks=("fc_norm.weight",),
+        kernel_axes=5,
+        normalisation=KINETICS,
+        fields={"pooling": "first"},
+    ),
+    "mae_st": Family(
+        "mae_st (MAE or ViT for video, separate positions)",
+        has=("pos_embed_spatial", "pos_embed_temporal"),
+        kernel_axes=5,
+        normalisation=KINETICS,
+        fields={"pooling": "first"},
+    ),
+    "timesformer": Family(
+        "TimeSformer",
+        has=("blocks.0.time_attn.qkv.weight", "cls_token", "pos_embed", "time_embed"),
+        kernel_axes=4,
+        normalisation=KINETICS,
+        fields={"attention": "divided", "pooling": "first"},
+    ),
+    "mvd": Family(
+        "MVD or SurgVISTA student (pretraining)",
+        has=("mask_token_vid", "decoder_vid.norm.weight"),
+        kernel_axes=5,
+        fields={"pos_embed": "sincos3d"},
+        ignored={"pos_embed": "computed from the grid"},
+    ),
+    "umt": Family(
+        "UMT (pretraining)",
+        has=("clip_decoder.0.norm.weight",),
+    ),
+    "own": Family(
+        "surgmask",
+        kernel_axes=2,
+    ),
+}
 
 
 class DetectedFamily(NamedTuple):
-    """A file whose family is known."""
+    """A file's family, and which of its tensors may belong to the encoder."""
 
+    name: str
     family: Family
-    layout: Layout
-    root: str
-    common: dict[str, str]  # common name -> name in the file, of what lies under the root
-    outside: tuple[str, ...]  # names in the file of all else
+    key_map: KeyMap
+    root: str  # prefix of the encoder's tensors in the file
+    names: dict[str, str]  # common name -> name in the file, of the tensors with the root
+    other_names: tuple[str, ...]  # names in the file of all other tensors
 
 
 def detect_family(tensors: Mapping[str, Tensor], source: str) -> DetectedFamily:
-    """The family of tensors, by their names and shapes.
+    """The family of a file's tensors, by their names and shapes.
 
-    Raises CheckpointMismatch where no family fits, or more than one encoder lies in the file.
+    Raises CheckpointMismatch where no family matches, or the file has more than one encoder.
     """
-    found = [(layout, root) for layout in LAYOUTS for root in find_roots(tensors, layout)]
-    if not found:
+    matches = [(key_map, root) for key_map in key_maps() for root in find_roots(tensors, key_map)]
+    if not matches:
         raise CheckpointMismatch(
-            f"{source}: holds no video or image transformer that is known here; its "
-            f"{len(tensors)} tensors are named like {', '.join(list(tensors)[:3])}; expected "
-            f"{' or '.join(layout.embed for layout in LAYOUTS)}"
+            f"{source}: has no video or image transformer of a known format; its {len(tensors)} "
+            f"tensors have names like {', '.join(list(tensors)[:3])}; expected "
+            f"{' or '.join(key_map.embed for key_map in key_maps())}"
         )
-    if len(found) > 1:
-        where = " and ".join(f"{layout.name} under {root or '(top)'!r}" for layout, root in found)
+    if len(matches) > 1:
+        where = " and ".join(f"{each.title} under {root or '(top)'!r}" for each, root in matches)
         raise CheckpointMismatch(
-            f"{source}: holds {len(found)} encoders, {where}; save the one that is wanted alone"
+            f"{source}: has {len(matches)} encoders, {where}; save only the one to load"
         )
-    ((layout, root),) = found
-    return _family(tensors, layout, root, source)
+    ((key_map, root),) = matches
+    return _detect(tensors, key_map, root, source)
 
 
-def _family(
-    tensors: Mapping[str, Tensor], layout: Layout, root: str, source: str
+def _detect(
+    tensors: Mapping[str, Tensor], key_map: KeyMap, root: str, source: str
 ) -> DetectedFamily:
-    common = {}
-    outside = []
+    names, other_names = {}, []
     for name in tensors:
         if name.startswith(root):
-            common[common_name(name.removeprefix(root), layout)] = name
-        elif any(name.startswith(left) for left, _ in layout.outside):
-            common[rename(name, layout.outside)] = name
+            names[common_name(name.removeprefix(root), key_map)] = name
+        elif any(name.startswith(prefix) for prefix, _ in key_map.root_free):
+            names[rename(name, key_map.root_free)] = name
         else:
-            outside.append(name)
-    kernel = tensors[common["patch_embed.proj.weight"]].ndim
-    everywhere = common.keys() | set(outside)
-    for family in FAMILIES:
-        if family.kernel not in (0, kernel):
+            other_names.append(name)
+    axes = tensors[names["patch_embed.proj.weight"]].ndim
+    all_names = names.keys() | set(other_names)
+    for name, family in reversed(FAMILIES.items()):
+        if family.kernel_axes not in (0, axes):
             continue
-        if everywhere >= set(family.has) and not common.keys() & set(family.lacks):
-            return DetectedFamily(family, layout, root, common, tuple(outside))
-    beside = sorted(name for name in common if not name.startswith("blocks."))
+        if all_names >= set(family.has) and not names.keys() & set(family.lacks):
+            return DetectedFamily(name, family, key_map, root, names, tuple(other_names))
+    outside_blocks = sorted(name for name in names if not name.startswith("blocks."))
     raise CheckpointMismatch(
-        f"{source}: a transformer in {layout.name}'s names, but of no known family: beside its "
-        f"blocks it has {', '.join(beside[:8])}, and a patch embedding of {kernel} axes"
+        f"{source}: a transformer with {key_map.title} names, but of no known family: besides "
+        f"blocks it has {', '.join(outside_blocks[:8])}, and a patch embedding of {axes} axes"
     )

@@ -1,4 +1,4 @@
-"""Any checkpoint of the field into one encoder, with a report of what became of each tensor."""
+"""Loads any checkpoint of the field into an encoder, with a report on every tensor."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from encoder.checkpoint.adapt import DEFAULTS, LoadOptions, adapt
 from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.checkpoint.tensor_recipe import TensorRecipe
@@ -25,42 +25,45 @@ class LoadedEncoder(NamedTuple):
 
 def load_encoder(
     path: Path,
-    wanted: EncoderConfig | None = None,
-    told: CheckpointOverrides | None = None,
+    config: EncoderConfig | None = None,
+    overrides: CheckpointOverrides | None = None,
     options: LoadOptions = DEFAULTS,
 ) -> LoadedEncoder:
-    """The encoder of a file, or `wanted` with the weights of that file.
+    """The encoder in a file, or an encoder of another `config` with the file's weights.
 
-    Without `wanted` it is the encoder that those who trained the file would run. Raises
-    CheckpointMismatch, and then nothing is loaded, where the file is not whole or of no known
-    family, has values that are not finite, or does not fit the wanted encoder.
+    Without `config` it is the encoder as it was trained. Raises CheckpointMismatch, and loads
+    nothing, where the file is incomplete or of no known family, has values that are not finite, or
+    does not fit `config`.
     """
-    return load_source(find_source(path, told), wanted, options)
+    return load_source(read_source(path, overrides), config, options)
 
 
 def load_source(
-    found: SourceEncoder, wanted: EncoderConfig | None, options: LoadOptions = DEFAULTS
+    source: SourceEncoder, config: EncoderConfig | None, options: LoadOptions = DEFAULTS
 ) -> LoadedEncoder:
-    """As `load_encoder`, of a file that was looked into already."""
-    adapted = adapt(found, wanted or found.config, options)
+    """As `load_encoder`, of a source that `read_source` gave."""
+    plan = adapt(source, config or source.config, options)
     with torch.device("meta"):
-        encoder = VideoEncoder(adapted.config)
-    initialise(encoder, adapted.fresh)
-    for name, part in adapted.parts.items():
+        encoder = VideoEncoder(plan.config)
+    initialise(encoder, plan.initialised)
+    for name, recipe in plan.recipes.items():
         owner, _, leaf = name.rpartition(".")
         module = encoder.get_submodule(owner)
-        setattr(module, leaf, nn.Parameter(value_of(part, found.file, name)))
-    return LoadedEncoder(encoder, LoadReport(found, adapted))
+        setattr(module, leaf, nn.Parameter(make_tensor(recipe, source.file, name)))
+    return LoadedEncoder(encoder, LoadReport(source, plan))
 
 
-def value_of(part: TensorRecipe, file: TensorFile, name: str) -> Tensor:
-    """A part's values as float32 in memory of their own; refuses those that are not finite."""
-    made = part.make(*(file.read(source) for source in part.sources))
-    value = torch.empty(made.shape).copy_(made)
+def make_tensor(recipe: TensorRecipe, file: TensorFile, name: str) -> Tensor:
+    """A tensor in float32, in memory of its own: the file may change or vanish afterwards.
+
+    Raises CheckpointMismatch where a value is not finite.
+    """
+    result = recipe.make(*(file.read(source) for source in recipe.sources))
+    value = torch.empty(result.shape).copy_(result)
     if not torch.isfinite(value).all():
-        bad = int((~torch.isfinite(value)).sum())
+        count = int((~torch.isfinite(value)).sum())
         raise CheckpointMismatch(
-            f"{file.path}: {bad} of the {value.numel()} values of {' + '.join(part.sources)} are "
-            f"not finite; it would become {name}, take an earlier checkpoint"
+            f"{file.path}: {count} of the {value.numel()} values of {' + '.join(recipe.sources)} "
+            f"(for {name}) are not finite; use an earlier checkpoint"
         )
     return value

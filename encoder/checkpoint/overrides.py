@@ -1,4 +1,4 @@
-"""Facts about a checkpoint that neither its names nor its shapes can say, given by the user."""
+"""Facts about a checkpoint that neither its tensor names nor its shapes give."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,8 +6,12 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from encoder.config import STRICT, both_sides, former
+from encoder.normalisation import NORMALISATIONS
+from encoder.pos_embed_kinds import POS_EMBEDS
+from encoder.table_name import NameIn
 
 Positive = Annotated[int, Field(gt=0)]
+COMPUTED_POSITIONS = NameIn(POS_EMBEDS, where=lambda row: not row.learned)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,14 +24,15 @@ class CheckpointOverrides:
     """Frames of the clips."""
     image_size: Annotated[tuple[Positive, Positive], BeforeValidator(both_sides)] | None = None
     """Rows and columns of the clips, in pixels."""
-    normalisation: Literal["imagenet", "half", "clip", "kinetics"] | None = None
+    normalisation: Annotated[str, NameIn(NORMALISATIONS)] | None = None
     """Mean and standard deviation of the pixels."""
     activation: Literal["gelu", "quick_gelu"] | None = None
     """Activation of the MLP."""
     norm_eps: Annotated[float, Field(gt=0)] | None = None
     """Epsilon of every LayerNorm."""
-    pos_embed: Annotated[Literal["sinusoid", "sincos3d"] | None, former("positions")] = None
+    pos_embed: Annotated[Annotated[str, COMPUTED_POSITIONS] | None, former("positions")] = None
     """Position embedding of a checkpoint that stores none."""
 
     def given(self) -> dict[str, Any]:
+        """The fields that are not null."""
         return {name: value for name, value in vars(self).items() if value is not None}

@@ -1,4 +1,4 @@
-"""The encoder that a file holds: its configuration, and how each of its tensors is made."""
+"""The encoder in a file: its configuration, and how each of its tensors is computed."""
 
 import json
 from collections.abc import Mapping
@@ -8,36 +8,36 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from encoder.checkpoint.families import OWN_FAMILY, DetectedFamily, detect_family
+from encoder.checkpoint.families import FAMILIES, NATIVE_FAMILY, DetectedFamily, detect_family
 from encoder.checkpoint.infer_config import infer_config
-from encoder.checkpoint.key_maps import OWN
+from encoder.checkpoint.native_format import NATIVE
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.qkv_formats import Names, attention_parts
+from encoder.checkpoint.qkv_formats import Names, attention_recipes
 from encoder.checkpoint.safe_open import CheckpointMismatch, one_line
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.checkpoint.tensor_recipe import (
     TensorRecipe,
     TensorRecipes,
-    copied,
-    filled,
-    flattened,
+    constant_tensor,
+    copy_tensor,
+    flatten_tensor,
     kernel_to_matrix,
 )
 from encoder.config import EncoderConfig, first_error
 
-# What a file may hold under the root of its encoder that is no part of it, by common names.
-BESIDE = (
-    ("head.", "classifier"),
-    ("decoder", "decoder"),
-    ("mask_token", "decoder"),
-    ("down_", "decoder"),
-    ("pos_embed_img", "decoder"),
-    ("pos_embed_vid", "decoder"),
-    ("proj", "projection to the text's space"),
-    ("embeddings.position_ids", "a count"),
-    ("pooler.", "pooling of another program"),
-)
-ALWAYS = (
+# Prefixes of common names that are not part of an encoder; a family's `ignored` adds to them.
+IGNORED = {
+    "head.": "classifier",
+    "decoder": "decoder",
+    "mask_token": "decoder",
+    "down_": "decoder",
+    "pos_embed_img": "decoder",
+    "pos_embed_vid": "decoder",
+    "proj": "projection to the text embedding",
+    "embeddings.position_ids": "indices",
+    "pooler.": "pooling of another program",
+}
+BLOCK_TENSORS = (
     "norm1.weight",
     "norm1.bias",
     "norm2.weight",
@@ -46,195 +46,196 @@ ALWAYS = (
     "mlp.fc1.bias",
     "mlp.fc2.weight",
     "mlp.fc2.bias",
+    "scale1",
+    "scale2",
 )
-TIME = ("time_norm.weight", "time_norm.bias", "time_proj.weight", "time_proj.bias")
-SCALES = ("scale1", "scale2")
+TIME_TENSORS = ("time_norm.weight", "time_norm.bias", "time_proj.weight", "time_proj.bias")
 
-# What taking a file at its word leads to where names and shapes are not of one model.
+# Errors where names and shapes do not belong to one model.
 CONTRADICTIONS = (KeyError, IndexError, StopIteration, TypeError, RuntimeError, ZeroDivisionError)
 
 
 class SourceEncoder(NamedTuple):
-    """An encoder in a file, as those who trained it would run it; no tensor is read yet."""
+    """The encoder in a file, as it was trained; no tensor is read yet."""
 
     file: TensorFile
-    known: DetectedFamily
+    detected: DetectedFamily
     config: EncoderConfig
-    parts: TensorRecipes
-    dropped: dict[str, str]  # name in the file -> why
-    assumed: tuple[str, ...]  # what neither the file nor the user said
+    recipes: TensorRecipes
+    skipped: dict[str, str]  # name in the file -> reason
+    assumptions: tuple[str, ...]  # what neither the file nor the overrides say
 
 
-def find_source(path: Path, told: CheckpointOverrides | None = None) -> SourceEncoder:
-    """Recognises a file and tells how an encoder is made of it; reads names and shapes only.
+def read_source(path: Path, overrides: CheckpointOverrides | None = None) -> SourceEncoder:
+    """Detects a file's family and describes its encoder; reads tensor names and shapes only.
 
-    Raises CheckpointMismatch where it is not whole, of no known family, or lacks a tensor; where
-    it has one that its family has not; and where `told` is needed and not given.
+    Raises CheckpointMismatch where the file is incomplete, of no known family, lacks tensors of
+    its family or has others; and where it needs an override.
     """
-    return parse_source(TensorFile(path), told or CheckpointOverrides())
+    return parse_source(TensorFile(path), overrides or CheckpointOverrides())
 
 
-def parse_source(file: TensorFile, told: CheckpointOverrides) -> SourceEncoder:
-    """As `find_encoder`, of an opened file."""
-    if own := _own_config(file):
-        return _own(file, own)
-    known = detect_family(file.tensors, str(file.path))
-    if known.family is OWN_FAMILY:
+def parse_source(file: TensorFile, overrides: CheckpointOverrides) -> SourceEncoder:
+    """As `read_source`, of an open file."""
+    if text := _native_config(file):
+        return _native(file, text)
+    detected = detect_family(file.tensors, str(file.path))
+    if detected.name == NATIVE_FAMILY:
         raise CheckpointMismatch(
-            f"{file.path}: this project's names, but no entry 'encoder' in its metadata; give the "
-            "encoder.safetensors of the run"
+            f"{file.path}: has this project's tensor names, but no entry 'encoder' in its "
+            "metadata; give the encoder.safetensors of the run"
         )
     try:
-        measured = infer_config(known, file.tensors, file.recorded, told, str(file.path))
-        parts, dropped = _parts(known, measured.config, file.tensors)
+        inferred = infer_config(detected, file.tensors, file.metadata, overrides, str(file.path))
+        recipes, skipped = _recipes(detected, inferred.config, file.tensors)
     except CONTRADICTIONS as error:
         raise CheckpointMismatch(
-            f"{file.path}: named like {known.family.title}, but its names and shapes contradict "
+            f"{file.path}: looks like {detected.family.title}, but its names and shapes contradict "
             f"each other ({type(error).__name__}: {one_line(error)})"
         ) from None
-    others = tuple(f"the file has {name!r} as well: not read" for name in file.others)
-    found = SourceEncoder(
-        file, known, measured.config, parts, dropped, (*measured.assumed, *others)
-    )
-    _require_all_used(found)
-    return found
+    others = tuple(f"the entry {name!r} has a model too; not read" for name in file.other_wrappers)
+    assumptions = (*inferred.assumptions, *others)
+    source = SourceEncoder(file, detected, inferred.config, recipes, skipped, assumptions)
+    _require_all_used(source)
+    return source
 
 
-def _own_config(file: TensorFile) -> str | None:
-    """The configuration that this project writes: the encoder's alone, or within a run's."""
-    alone, run = file.recorded.get("encoder"), file.recorded.get("config")
-    if isinstance(alone, str):
-        return alone
+def _native_config(file: TensorFile) -> str | None:
+    """The encoder's configuration in this project's metadata: alone, or within a run's."""
+    encoder, run = file.metadata.get("encoder"), file.metadata.get("config")
+    if isinstance(encoder, str):
+        return encoder
     try:
         return json.dumps(json.loads(run)["encoder"]) if isinstance(run, str) else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _own(file: TensorFile, text: str) -> SourceEncoder:
+def _native(file: TensorFile, text: str) -> SourceEncoder:
     try:
         config = TypeAdapter(EncoderConfig).validate_json(text)
     except ValidationError as error:
         raise CheckpointMismatch(f"{file.path}: metadata encoder.{first_error(error)}") from None
     if config.depth > len(file.tensors):
         raise CheckpointMismatch(
-            f"{file.path}: metadata encoder.depth: {config.depth}, of {len(file.tensors)} tensors"
+            f"{file.path}: metadata encoder.depth is {config.depth}, but the file has "
+            f"{len(file.tensors)} tensors"
         )
     root = "" if "embed.weight" in file.tensors else "encoder."
     inside = [name for name in file.tensors if name.startswith(root)]
     outside = tuple(name for name in file.tensors if not name.startswith(root))
-    parts = {name.removeprefix(root): copied(name) for name in inside}
-    known = DetectedFamily(OWN_FAMILY, OWN, root, {}, outside)
-    dropped = {name: _beside(name, known) or "decoder" for name in outside}
-    return SourceEncoder(file, known, config, parts, dropped, ())
+    recipes = {name.removeprefix(root): copy_tensor(name) for name in inside}
+    family = FAMILIES[NATIVE_FAMILY]
+    detected = DetectedFamily(NATIVE_FAMILY, family, NATIVE.key_map, root, {}, outside)
+    skipped = {name: _reason_to_ignore(name, detected) or "decoder" for name in outside}
+    return SourceEncoder(file, detected, config, recipes, skipped, ())
 
 
-def _parts(
-    known: DetectedFamily, config: EncoderConfig, tensors: Mapping[str, Tensor]
+def _recipes(
+    detected: DetectedFamily, config: EncoderConfig, tensors: Mapping[str, Tensor]
 ) -> tuple[TensorRecipes, dict[str, str]]:
-    names = known.common
-    dropped: dict[str, str] = {}
-    parts: TensorRecipes = {
-        "embed.weight": copied(names["patch_embed.proj.weight"]).then(kernel_to_matrix)
+    names = detected.names
+    skipped: dict[str, str] = {}
+    recipes: TensorRecipes = {
+        "embed.weight": copy_tensor(names["patch_embed.proj.weight"]).then(kernel_to_matrix)
     }
     bias = names.get("patch_embed.proj.bias")
-    without = filled((config.embed_dim,), 0.0, "no bias in the file")
-    parts["embed.bias"] = copied(bias) if bias else without
-    parts |= _positions(names, config, tensors)
-    for own, theirs in (("norm_pre", "norm_pre"), ("norm", _last_norm(config))):
+    no_bias = constant_tensor((config.embed_dim,), 0.0, "zero, the file has no bias")
+    recipes["embed.bias"] = copy_tensor(bias) if bias else no_bias
+    recipes |= _positions(names, config, tensors)
+    last_norm = "fc_norm" if config.norm == "pooled" else "norm"
+    for native, common in (("norm_pre", "norm_pre"), ("norm", last_norm)):
         for end in ("weight", "bias"):
-            if name := names.get(f"{theirs}.{end}"):
-                parts[f"{own}.{end}"] = copied(name)
+            if name := names.get(f"{common}.{end}"):
+                recipes[f"{native}.{end}"] = copy_tensor(name)
     for i in range(config.depth):
         divided = config.attention == "divided"
-        block, unused = block_parts(f"blocks.{i}", names, config.embed_dim, divided=divided)
-        parts |= block
-        dropped |= unused
-    dropped |= dict.fromkeys(known.outside, "not under the encoder")
-    used = {source for part in parts.values() for source in part.sources} | dropped.keys()
+        block, unused = block_recipes(f"blocks.{i}", names, config.embed_dim, divided=divided)
+        recipes |= block
+        skipped |= unused
+    skipped |= dict.fromkeys(detected.other_names, "not part of the encoder")
+    used = {source for recipe in recipes.values() for source in recipe.sources} | skipped.keys()
     for common, name in names.items():
-        if name not in used and (why := _beside(common, known)):
-            dropped[name] = why
-    return parts, dropped
+        if name not in used and (reason := _reason_to_ignore(common, detected)):
+            skipped[name] = reason
+    return recipes, skipped
 
 
-def _last_norm(config: EncoderConfig) -> str:
-    return "fc_norm" if config.norm == "pooled" else "norm"
+def _reason_to_ignore(common: str, detected: DetectedFamily) -> str:
+    """Why a tensor is not part of the encoder; empty where it should be."""
+    ignored = {**IGNORED, **detected.family.ignored}
+    prefixes = [prefix for prefix in ignored if common.startswith(prefix)]
+    return ignored[max(prefixes, key=len)] if prefixes else ""
 
 
-def _beside(common: str, known: DetectedFamily) -> str:
-    if common in known.family.unused:
-        return "computed here"
-    return next((why for prefix, why in BESIDE if common.startswith(prefix)), "")
-
-
-def block_parts(
+def block_recipes(
     block: str, names: Names, width: int, *, divided: bool = False
 ) -> tuple[TensorRecipes, dict[str, str]]:
-    """Parts of one block, `blocks.3`, that are in the file, and what is dropped and why."""
-    inner: TensorRecipes = {}
-    for name in (*ALWAYS, *SCALES):
-        if found := names.get(f"{block}.{name}"):
-            inner[f"space.{name}" if divided else name] = copied(found)
-    attention, dropped = attention_parts(f"{block}.attn", names, width)
-    inner |= {f"{'space.' if divided else ''}attn.{key}": part for key, part in attention.items()}
+    """Recipes of a block such as `blocks.3`, and skipped names of the file with the reason."""
+    space = "space." if divided else ""
+    recipes: TensorRecipes = {
+        f"{space}{name}": copy_tensor(names[f"{block}.{name}"])
+        for name in BLOCK_TENSORS
+        if f"{block}.{name}" in names
+    }
+    attention, skipped = attention_recipes(f"{block}.attn", names, width)
+    recipes |= {f"{space}attn.{name}": recipe for name, recipe in attention.items()}
     if divided:
-        inner |= {
-            name: copied(names[f"{block}.{name}"]) for name in TIME if f"{block}.{name}" in names
+        recipes |= {
+            name: copy_tensor(names[f"{block}.{name}"])
+            for name in TIME_TENSORS
+            if f"{block}.{name}" in names
         }
-        attention, unused = attention_parts(f"{block}.time_attn", names, width)
-        inner |= {f"time_attn.{key}": part for key, part in attention.items()}
-        dropped |= unused
-    return {f"{block}.{name}": part for name, part in inner.items()}, dropped
+        attention, unused = attention_recipes(f"{block}.time_attn", names, width)
+        recipes |= {f"time_attn.{name}": recipe for name, recipe in attention.items()}
+        skipped |= unused
+    return {f"{block}.{name}": recipe for name, recipe in recipes.items()}, skipped
 
 
 def _positions(names: Names, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> TensorRecipes:
-    parts: TensorRecipes = {}
+    recipes: TensorRecipes = {}
     if config.class_token:
-        parts["class_token.token"] = flattened(names["cls_token"])
+        recipes["class_token.token"] = flatten_tensor(names["cls_token"])
     if not config.positions_learned:
-        return parts
+        return recipes
     if "pos_embed_spatial" in names:
-        parts["positions.space"] = rows_of(names["pos_embed_spatial"])
-        parts["positions.time"] = rows_of(names["pos_embed_temporal"])
-        if config.class_token and (of_class := names.get("pos_embed_class")):
-            parts["class_token.position"] = flattened(of_class)
-        return parts
-    table = names["pos_embed"]
-    first = tensors[table].shape[-2] - _places(config)  # 1 behind a class token's
-    places = "space" if config.pos_embed == "separable" else "tokens"
-    parts[f"positions.{places}"] = rows_of(table).then(lambda rows: rows[first:])
+        recipes["positions.space"] = position_table(names["pos_embed_spatial"])
+        recipes["positions.time"] = position_table(names["pos_embed_temporal"])
+        if config.class_token and (of_class_token := names.get("pos_embed_class")):
+            recipes["class_token.position"] = flatten_tensor(of_class_token)
+        return recipes
+    table = position_table(names["pos_embed"])
+    _, rows, columns = config.grid
+    patches = config.tokens if config.pos_embed == "learned" else rows * columns
+    first = tensors[names["pos_embed"]].shape[-2] - patches  # 1 after a class token's row
+    kind = "space" if config.pos_embed == "separable" else "tokens"
+    recipes[f"positions.{kind}"] = table.then(lambda rows: rows[first:])
     if config.class_token:
-        parts["class_token.position"] = (
-            rows_of(table).then(lambda rows: rows[0])
+        no_position = "zero, the class token has no position"
+        recipes["class_token.position"] = (
+            table.then(lambda rows: rows[0])
             if first
-            else filled((config.embed_dim,), 0.0, "a class token without position")
+            else constant_tensor((config.embed_dim,), 0.0, no_position)
         )
     if config.pos_embed == "separable":
         time = names.get("time_embed")
-        one = filled((1, config.embed_dim), 0.0, "one frame: 0")
-        parts["positions.time"] = rows_of(time) if time else one
-    return parts
+        one_frame = constant_tensor((1, config.embed_dim), 0.0, "zero, for the single frame")
+        recipes["positions.time"] = position_table(time) if time else one_frame
+    return recipes
 
 
-def _places(config: EncoderConfig) -> int:
-    frames, rows, columns = config.grid
-    return rows * columns * (frames if config.pos_embed == "learned" else 1)
+def position_table(name: str) -> TensorRecipe:
+    """A table [n, d] that the file stores with further axes of length 1."""
+    return copy_tensor(name).then(lambda table: table.flatten(0, -2))
 
 
-def rows_of(name: str) -> TensorRecipe:
-    """A table [n d] that the file holds with further axes of length one."""
-    return copied(name).then(lambda table: table.flatten(0, -2))
-
-
-def _require_all_used(found: SourceEncoder) -> None:
-    """Raises CheckpointMismatch where a tensor of the file is neither used nor known."""
-    used = {source for part in found.parts.values() for source in part.sources}
-    unknown = [
-        name for name in found.known.common.values() if name not in used | found.dropped.keys()
-    ]
+def _require_all_used(source: SourceEncoder) -> None:
+    """Raises CheckpointMismatch where a tensor of the file is neither used nor skipped."""
+    used = {name for recipe in source.recipes.values() for name in recipe.sources}
+    unknown = [n for n in source.detected.names.values() if n not in used | source.skipped.keys()]
     if unknown:
         raise CheckpointMismatch(
-            f"{found.file.path}: {len(unknown)} tensors that {found.known.family.title} has not "
-            f"({', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}): another kind of model"
+            f"{source.file.path}: {len(unknown)} tensors are unknown in "
+            f"{source.detected.family.title} ({', '.join(unknown[:3])}"
+            f"{' ...' if len(unknown) > 3 else ''}); this is another kind of model"
         )

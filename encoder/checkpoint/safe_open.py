@@ -1,4 +1,4 @@
-"""One file of named tensors, mapped into memory; nothing in it is ever executed."""
+"""Opens one file of named tensors, memory-mapped; code in it is never executed."""
 
 import argparse
 import json
@@ -13,12 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-# Where other programs put the tensors inside what they save, and what they prepend to names.
+# Entries under which programs save the tensors, and prefixes that they add to names.
 WRAPPERS = ("model", "module", "state_dict", "model_state")
 PREFIXES = ("module.", "_orig_mod.")
-# Plain records that published files hold beside the tensors.
+# Plain records that published files have besides tensors.
 _scalar = np.float64(0).__reduce__()[0]
-HARMLESS_TYPES: list[Any] = [
+SAFE_TYPES: list[Any] = [
     argparse.Namespace,
     (_scalar, "numpy.core.multiarray.scalar"),
     (_scalar, "numpy._core.multiarray.scalar"),
@@ -28,33 +28,33 @@ HARMLESS_TYPES: list[Any] = [
 
 
 class CheckpointMismatch(ValueError):
-    """A file that does not hold what was asked of it; the message groups what differs."""
+    """A file does not have the expected tensors or metadata."""
 
     exit_status = 2
     on_every_process = True
 
 
-# safetensors' names of the types that weights have
+# safetensors' names of floating-point types
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 class TensorSource(NamedTuple):
-    """A file's tensors, of which a page is read when it is touched, and what lies beside them."""
+    """A file's tensors, whose memory-mapped pages are read on access, and its metadata."""
 
     tensors: dict[str, Tensor]  # shapes and types, no data
     read: Callable[[str], Tensor]
-    wrapper: str  # the entry under which the tensors lie
-    others: tuple[str, ...]  # entries that could have been the wrapper as well
-    recorded: dict[str, Any]  # plain values
+    wrapper: str  # the entry that has the tensors; empty: the top level
+    other_wrappers: tuple[str, ...]  # further entries that have a model
+    metadata: dict[str, Any]  # plain values
 
 
 def open_file(file: Path) -> TensorSource:
-    """Raises CheckpointMismatch where a file is not whole or holds objects other than tensors."""
+    """Raises CheckpointMismatch where a file is incomplete or has objects other than tensors."""
     return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """The text that a `.safetensors` file carries beside its tensors."""
+    """The metadata of a `.safetensors` file."""
     try:
         with safe_open(file, framework="pt") as opened:
             return opened.metadata() or {}
@@ -63,12 +63,12 @@ def read_metadata(file: Path) -> dict[str, str]:
 
 
 def parse_metadata(file: Path, key: str) -> Any:
-    """One JSON entry of a file's metadata; raises CheckpointMismatch where it is not there."""
+    """One JSON entry of a file's metadata; raises CheckpointMismatch where it is missing."""
     try:
         return json.loads(read_metadata(file)[key])
     except KeyError:
         raise CheckpointMismatch(
-            f"{file}: its metadata has no {key!r}; it was not written by this project"
+            f"{file}: its metadata has no {key!r}, so this project did not write it"
         ) from None
     except json.JSONDecodeError as error:
         raise CheckpointMismatch(f"{file}: metadata {key!r} is not JSON ({error})") from None
@@ -81,65 +81,67 @@ def one_line(error: Exception) -> str:
 def _safetensors(file: Path) -> TensorSource:
     try:
         opened = safe_open(file, framework="pt")
-        held = {_bare(name): name for name in opened.keys()}  # noqa: SIM118
-        tensors = {bare: _hollow(opened.get_slice(name)) for bare, name in held.items()}
-        recorded = opened.metadata() or {}
+        names = {_bare(name): name for name in opened.keys()}  # noqa: SIM118
+        tensors = {bare: _meta_tensor(opened.get_slice(name)) for bare, name in names.items()}
+        metadata = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointMismatch(
-            f"{file}: is not whole ({one_line(error)}); copy it again"
+            f"{file}: is incomplete or damaged ({one_line(error)}); copy it again"
         ) from None
     if not tensors:
-        raise CheckpointMismatch(f"{file}: holds no tensors; its metadata is {list(recorded)[:5]}")
-    return TensorSource(tensors, lambda name: opened.get_tensor(held[name]), "", (), dict(recorded))
+        raise CheckpointMismatch(f"{file}: has no tensors; its metadata is {list(metadata)[:5]}")
+    return TensorSource(
+        tensors, lambda name: opened.get_tensor(names[name]), "", (), dict(metadata)
+    )
 
 
-def _hollow(part: Any) -> Tensor:
-    dtype = DTYPES.get(part.get_dtype(), torch.int64)  # no weights have another
-    return torch.empty(part.get_shape(), dtype=dtype, device="meta")
+def _meta_tensor(entry: Any) -> Tensor:
+    dtype = DTYPES.get(entry.get_dtype(), torch.int64)  # other types are not weights
+    return torch.empty(entry.get_shape(), dtype=dtype, device="meta")
 
 
 def _torch(file: Path) -> TensorSource:
-    held = _unpickled(file)
-    recorded = _plain(held)
+    content = _unpickled(file)
+    metadata = _plain(content)
     wrapper, others = "", []
     for name in WRAPPERS:
-        if isinstance(held.get(name), dict):
-            others += [key for key, value in held.items() if key != name and _is_model(value)]
-            wrapper, held = name, held[name]
+        if isinstance(content.get(name), dict):
+            others += [key for key, value in content.items() if key != name and _is_model(value)]
+            wrapper, content = name, content[name]
     tensors = {
         _bare(name): value
-        for name, value in held.items()
+        for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
     if not tensors:
-        raise CheckpointMismatch(f"{file}: holds no tensors; its keys are {list(held)[:5]}")
-    hollow = {name: tensor.to("meta") for name, tensor in tensors.items()}
-    return TensorSource(hollow, tensors.__getitem__, wrapper, tuple(others), recorded)
+        raise CheckpointMismatch(f"{file}: has no tensors; its keys are {list(content)[:5]}")
+    meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
+    return TensorSource(meta, tensors.__getitem__, wrapper, tuple(others), metadata)
 
 
 def _unpickled(file: Path) -> dict[Any, Any]:
     try:
-        with torch.serialization.safe_globals(HARMLESS_TYPES):
-            mapped = zipfile.is_zipfile(file)  # files from before torch 1.6 are no archives
-            held = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+        with torch.serialization.safe_globals(SAFE_TYPES):
+            mapped = zipfile.is_zipfile(file)  # torch before 1.6 wrote no archives
+            content = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        found = one_line(error).partition("GLOBAL ")[2].split(" ")[0] or "an object"
+        name = one_line(error).partition("GLOBAL ")[2].split(" ")[0] or "an object"
         raise CheckpointMismatch(
-            f"{file}: holds {found} beside tensors, and no code is run from a file; "
-            "save its tensors alone"
+            f"{file}: has {name} besides tensors; code in a file is never run, so save the tensors "
+            "alone"
         ) from None
-    except Exception as error:  # bytes that are no torch file can make its reader fail anyhow
+    except Exception as error:  # torch raises any exception on bytes that are no torch file
         raise CheckpointMismatch(
-            f"{file}: is not whole ({one_line(error)}); copy it again"
+            f"{file}: is incomplete or damaged ({one_line(error)}); copy it again"
         ) from None
-    if not isinstance(held, dict):
-        raise CheckpointMismatch(f"{file}: holds {type(held).__name__}, not named tensors")
-    return held
+    if not isinstance(content, dict):
+        raise CheckpointMismatch(f"{file}: has {type(content).__name__} instead of named tensors")
+    return content
 
 
-def _plain(held: dict[Any, Any]) -> dict[str, Any]:
-    """Numbers and texts of the arguments that a program saved beside the tensors."""
-    arguments = held.get("args")
+def _plain(content: dict[Any, Any]) -> dict[str, Any]:
+    """Numbers and strings of the arguments that a program saved with the tensors."""
+    arguments = content.get("args")
     values = vars(arguments) if isinstance(arguments, argparse.Namespace) else {}
     return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
 

@@ -1,4 +1,4 @@
-"""How each tensor of an encoder is made from tensors of a file, without reading them yet."""
+"""How each tensor of an encoder is computed from tensors of a file, without reading them yet."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -12,55 +12,58 @@ from encoder.config import Tubelet
 
 
 class TensorRecipe(NamedTuple):
-    """One tensor to be: `make` of tensors of the file; `how` where it is more than a copy."""
+    """One tensor: `make` computes it from the file's tensors `sources`."""
 
     sources: tuple[str, ...]
     make: Callable[..., Tensor]
-    how: str = ""
+    change: str = ""  # what differs from a copy, for the report
 
-    def then(self, change: Callable[[Tensor], Tensor], how: str = "") -> "TensorRecipe":
-        """The same tensor after one more change."""
+    def then(self, function: Callable[[Tensor], Tensor], change: str = "") -> "TensorRecipe":
+        """The same tensor with one more function applied."""
         return TensorRecipe(
             self.sources,
-            lambda *sources: change(self.make(*sources)),
-            ", then ".join(filter(None, (self.how, how))),
+            lambda *sources: function(self.make(*sources)),
+            ", then ".join(filter(None, (self.change, change))),
         )
 
 
 TensorRecipes = dict[str, TensorRecipe]
+"""By the encoder's own tensor names."""
 
 
-def copied(name: str) -> TensorRecipe:
+def copy_tensor(name: str) -> TensorRecipe:
     return TensorRecipe((name,), lambda tensor: tensor)
 
 
-def flattened(name: str) -> TensorRecipe:
-    """A vector that the file holds with axes of length one."""
+def flatten_tensor(name: str) -> TensorRecipe:
+    """A vector that the file stores with axes of length 1."""
     return TensorRecipe((name,), lambda tensor: tensor.flatten())
 
 
-def filled(shape: Iterable[int], value: float, how: str) -> TensorRecipe:
-    """A tensor that a file leaves out because it is constant."""
+def constant_tensor(shape: Iterable[int], value: float, change: str) -> TensorRecipe:
+    """A tensor that files omit because it is constant."""
     size = tuple(shape)
-    return TensorRecipe((), lambda: torch.full(size, value), how)
+    return TensorRecipe((), lambda: torch.full(size, value), change)
 
 
-def third(name: str, which: int) -> TensorRecipe:
-    """Queries (0), keys (1) or values (2) of a fused tensor."""
+def qkv_slice(name: str, index: int) -> TensorRecipe:
+    """Queries (0), keys (1) or values (2) of a fused bias."""
     return TensorRecipe(
         (name,),
-        lambda tensor: tensor.chunk(3)[which],
-        "from the fused bias; that of keys cannot change a softmax",
+        lambda tensor: tensor.chunk(3)[index],
+        "sliced from the fused bias (a key bias has no effect on the softmax)",
     )
 
 
-def joined(names: Iterable[str]) -> TensorRecipe:
-    """Queries, keys and values one after the other."""
-    return TensorRecipe(tuple(names), lambda *parts: torch.cat(parts), "from separate q, k and v")
+def concat_qkv(names: Iterable[str]) -> TensorRecipe:
+    """The fused weight of separate queries, keys and values."""
+    return TensorRecipe(
+        tuple(names), lambda *weights: torch.cat(weights), "concatenated from q, k and v"
+    )
 
 
 def kernel_to_matrix(kernel: Float[Tensor, "d c *thw"]) -> Float[Tensor, "d p"]:
-    """A convolution's kernel, with or without t, as the weight of a product with a tubelet."""
+    """A convolution kernel, with or without a time axis, as the matrix of a flattened tubelet."""
     if kernel.ndim == 4:
         kernel = kernel.unsqueeze(2)
     return rearrange(kernel, "d c t h w -> d (t h w c)").contiguous()
@@ -73,11 +76,11 @@ def matrix_to_kernel(matrix: Float[Tensor, "d p"], tubelet: Tubelet) -> Float[Te
 
 
 def inflate(matrix: Float[Tensor, "d p"], frames: int, rule: str) -> Float[Tensor, "d q"]:
-    """The weight for tubelets of one frame as one for tubelets of several.
+    """The weight for tubelets of one frame as the weight for tubelets of several frames.
 
-    `average`: every frame gets an equal share, so a still clip gives what its picture gave.
-    `center`: the frame in the middle, `frames // 2`, gets it all. I3D (Carreira and Zisserman,
-    CVPR 2017), section 2.4; ViViT (Arnab et al., ICCV 2021), section 3.4.
+    `average`: each frame gets 1/frames of it, so a still clip gives the features of its image.
+    `center`: frame `frames // 2` gets all of it. I3D (Carreira and Zisserman, CVPR 2017), section
+    2.4; ViViT (Arnab et al., ICCV 2021), section 3.4.
     """
     if rule == "average":
         return matrix.repeat(1, frames) / frames

@@ -1,1 +1,1 @@
-"""What a network looks at in recordings, as pictures and films."""
+"""Attention maps of an encoder on recordings, as images and videos."""

@@ -1,12 +1,12 @@
-"""`python -m encoder attention CHECKPOINT VIDEO...`: where an encoder looks, drawn."""
+"""`python -m finetune attention CHECKPOINT VIDEO...`: attention maps as images and videos."""
 
 import argparse
 from pathlib import Path
 
 from encoder.attention_maps import AttentionQuery, attention_maps, resolve_query
 from encoder.config import EncoderConfig
-from finetune.attention.figure import AttentionFigure, draw, sheet
-from finetune.attention.load import open_encoder, trained_sampling
+from finetune.attention.figure import AttentionFigure, attention_sheet, draw_attention
+from finetune.attention.load import load_attention_model, training_sampling
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from video.config import Sampling
@@ -22,60 +22,65 @@ from video.visualize.select_clips import (
 
 def run_attention(options: argparse.Namespace) -> None:
     """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
-    opened = open_encoder(options.checkpoint, options.overrides)
-    config = opened.encoder.config
-    asked = resolve_query(
+    model = load_attention_model(options.checkpoint, options.overrides)
+    config = model.encoder.config
+    query = resolve_query(
         AttentionQuery(options.layer, options.query, options.heads == "each", options.rollout),
         config,
     )
     if options.frame_rate or options.stride:
-        sampling, how = sampling_from(options, Sampling()), "as asked"
+        sampling, origin = sampling_from(options, Sampling()), "given"
     else:
-        sampling, how = trained_sampling(opened.found)
-    choice = selection_from(options)
-    chosen = select_recordings(choice)
-    for failure in chosen.failures:
+        sampling, origin = training_sampling(model.source)
+    selection = selection_from(options)
+    selected = select_recordings(selection)
+    for failure in selected.failures:
         print(f"unreadable: {failure}")
-    print(f"{options.checkpoint}: {_clip(config)}, {_pace(sampling)} ({how})", flush=True)
-    device = Processes().device
-    encoder = opened.encoder.to(device)
-    clips = read_selected_clips(
-        chosen.recordings, choice, sampling, config.num_frames, config.image_size
+    print(
+        f"{options.checkpoint}: {_clip_text(config)}, {_sampling_text(sampling)} ({origin})",
+        flush=True,
     )
-    for shown in clips:
-        maps = attention_maps(encoder, shown.clip[None].to(device), asked)
-        drawn = draw(shown.clip.numpy(), maps, config, options.style)
-        title = f"{shown.name}, {_span(shown)}: {drawn.what}; {options.checkpoint}"
-        written = write(options.out, title, drawn, shown, config.tubelet_size)
-        print(f"{shown.recording.path}: {_span(shown)}, {drawn.what}; {written}", flush=True)
+    device = Processes().device
+    encoder = model.encoder.to(device)
+    clips = read_selected_clips(
+        selected.recordings, selection, sampling, config.num_frames, config.image_size
+    )
+    for clip in clips:
+        maps = attention_maps(encoder, clip.clip[None].to(device), query)
+        figure = draw_attention(clip.clip.numpy(), maps, config, options.style)
+        title = f"{clip.name}, {_span(clip)}: {figure.description}; {options.checkpoint}"
+        written = write_figure(options.out, title, figure, clip, config.tubelet_size)
+        print(f"{clip.recording.path}: {_span(clip)}, {figure.description}; {written}", flush=True)
 
 
-def write(out: Path, title: str, drawn: AttentionFigure, shown: SelectedClip, tubelet: int) -> str:
-    """A sheet and a film, in the place of those of an earlier call; which, or ConfigError."""
-    name = out / f"{shown.name}_attention"
-    there = any(name.with_name(name.name + suffix).exists() for suffix in (".png", ".mp4"))
-    strips, labels = [row.strip for row in drawn.rows], [row.label for row in drawn.rows]
+def write_figure(
+    out: Path, title: str, figure: AttentionFigure, clip: SelectedClip, tubelet: int
+) -> str:
+    """Writes an image and a video, and replaces those of an earlier call. Raises ConfigError."""
+    name = out / f"{clip.name}_attention"
+    exists = any(name.with_name(name.name + suffix).exists() for suffix in (".png", ".mp4"))
+    strips, labels = [row.strip for row in figure.rows], [row.label for row in figure.rows]
     try:
-        pixels = sheet(title, drawn, shown.times, tubelet)
-        picture, film = save_clip(name, pixels, strips, shown.times, labels)
+        pixels = attention_sheet(title, figure, clip.times, tubelet)
+        image, video = save_clip(name, pixels, strips, clip.times, labels)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"--out {out}: cannot be written to ({reason})") from None
-    return f"{'replaced' if there else 'written'}: {picture}, {film}"
+    return f"{'replaced' if exists else 'written'}: {image}, {video}"
 
 
-def _span(shown: SelectedClip) -> str:
-    first, last = shown.times[0], shown.times[-1]
+def _span(clip: SelectedClip) -> str:
+    first, last = clip.times[0], clip.times[-1]
     return f"{first:.2f} to {last:.2f} s" if last > first else f"at {first:.2f} s"
 
 
-def _clip(config: EncoderConfig) -> str:
+def _clip_text(config: EncoderConfig) -> str:
     frames, rows, columns = config.grid
-    of = f"{config.num_frames} frame{'s' if config.num_frames > 1 else ''}"
-    return f"{frames}x{rows}x{columns} tokens of {of}"
+    clip = f"{config.num_frames} frame{'s' if config.num_frames > 1 else ''}"
+    return f"{frames}x{rows}x{columns} tokens of {clip}"
 
 
-def _pace(sampling: Sampling) -> str:
+def _sampling_text(sampling: Sampling) -> str:
     if sampling.wanted_rate:
         rate = f"{sampling.wanted_rate:g}"
         return f"{rate} frame{'' if rate == '1' else 's'} a second"

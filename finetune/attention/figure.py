@@ -1,4 +1,4 @@
-"""What is drawn of a clip's attention: rows under captions, and what they are of."""
+"""Attention maps of a clip as an image: rows of frames with captions, and a colour bar."""
 
 from typing import NamedTuple
 
@@ -17,52 +17,52 @@ TITLE = 720  # pixels of a title, at least
 
 
 class FigureRow(NamedTuple):
-    """A strip of all frames, and its name beside others in a film."""
+    """A strip of all frames, and its label in a video."""
 
     label: str
     strip: Strip
 
 
 class AttentionFigure(NamedTuple):
-    """Rows for a sheet and a film; `scale` is that of the colours, None where there are none."""
+    """Rows for an image and a video; `scale` of the colours, None for grey maps."""
 
-    what: str
+    description: str
     rows: list[FigureRow]
     scale: Scale | None
 
 
-def draw(
+def draw_attention(
     frames: UInt8[np.ndarray, "t h w 3"], maps: AttentionMaps, config: EncoderConfig, style: str
 ) -> AttentionFigure:
-    """One clip, whose maps are the first of the batch."""
-    values = (maps.values[0] / maps.even).float().cpu().numpy()
-    what = describe(maps.asked, config)
+    """Draws the first clip of the batch that `maps` is of."""
+    values = (maps.values[0] / maps.uniform).float().cpu().numpy()
+    description = describe(maps.query, config)
     rows = [FigureRow("frames", Strip("frames", frames))]
     if style == "classic":
-        return AttentionFigure(what, rows + _classic(values, config), None)
+        return AttentionFigure(description, rows + _classic(values, config), None)
     scale = scale_of(values)
-    return AttentionFigure(what, rows + _overlaid(frames, values, config, scale), scale)
+    return AttentionFigure(description, rows + _overlaid(frames, values, config, scale), scale)
 
 
-def describe(asked: AttentionQuery, config: EncoderConfig) -> str:
-    """Which attention this is, in a line."""
+def describe(attention: AttentionQuery, config: EncoderConfig) -> str:
+    """The query, layers and heads in one line."""
     last = config.depth - 1
-    query = QUERIES[asked.query or "mean"]
-    if asked.rollout:
-        return f"{query}, rolled out through layers 0 to {asked.layer} (of 0 to {last})"
-    heads = "each" if asked.each_head else "mean"
-    return f"{query}, layer {asked.layer} (of 0 to {last}), {heads} of {config.num_heads} heads"
+    query = QUERIES[attention.token or "mean"]
+    if attention.rollout:
+        return f"{query}, rollout through layers 0 to {attention.layer} (of 0 to {last})"
+    heads = "each" if attention.each_head else "mean"
+    return f"{query}, layer {attention.layer} (of 0 to {last}), {heads} of {config.num_heads} heads"
 
 
-def sheet(
-    title: str, drawn: AttentionFigure, times: tuple[float, ...], tubelet: int
+def attention_sheet(
+    title: str, figure: AttentionFigure, times: tuple[float, ...], tubelet: int
 ) -> UInt8[np.ndarray, "y x 3"]:
-    """A column for each tubelet, of which the first frame stands for all."""
-    strips = [row.strip._replace(frames=row.strip.frames[::tubelet]) for row in drawn.rows]
+    """One column per tubelet, which shows its first frame."""
+    strips = [row.strip._replace(frames=row.strip.frames[::tubelet]) for row in figure.rows]
     columns = [f"{time:.2f} s" for time in times[::tubelet]]
-    picture = draw_sheet("", strips, columns)
-    parts = [draw_text(title, max(TITLE, picture.shape[1]), FONT_SIZE + 1), picture]
-    return stack_sheets(parts + ([_legend(drawn.scale)] if drawn.scale else []))
+    image = draw_sheet("", strips, columns)
+    parts = [draw_text(title, max(TITLE, image.shape[1]), FONT_SIZE + 1), image]
+    return stack_sheets(parts + ([_legend(figure.scale)] if figure.scale else []))
 
 
 def _overlaid(
@@ -76,18 +76,18 @@ def _overlaid(
         return [FigureRow(f"head {i}", Strip(f"head {i}", each)) for i, each in enumerate(over)]
     squares = grey(values[0], scale, config.tubelet_shape)
     return [
-        FigureRow("attention", Strip("over the frames, smoothed", over[0])),
-        FigureRow("by token", Strip(f"token by token: black to white is {scale}", squares)),
+        FigureRow("attention", Strip("overlay, smoothed", over[0])),
+        FigureRow("by token", Strip(f"by token: black to white is {scale}", squares)),
     ]
 
 
 def _classic(
     values: Float[np.ndarray, "m frames rows columns"], config: EncoderConfig
 ) -> list[FigureRow]:
-    each_own = "each tile from its own least to its own most"
+    scaled = "each tile from its minimum to its maximum"
     names = [f"head {i}, " for i in range(len(values))] if len(values) > 1 else [""]
     return [
-        FigureRow(name.strip(", ") or "attention", Strip(f"attention, {name}{each_own}", squares))
+        FigureRow(name.strip(", ") or "attention", Strip(f"attention, {name}{scaled}", squares))
         for name, squares in zip(
             names, (grey_by_tile(each, config.tubelet_shape) for each in values), strict=True
         )
@@ -95,9 +95,9 @@ def _classic(
 
 
 def _legend(scale: Scale) -> UInt8[np.ndarray, "y x 3"]:
-    """The colour bar between its ends; what is less or more has the colour of the end."""
+    """The colour bar and its bounds; values outside have the colour of the bound."""
     width, height = BAR
-    high = f"{scale.high:.2g} times even attention, which gives each token the same"
+    high = f"{scale.high:.2g} times uniform attention"
     left, right = draw_text(f"{scale.low:.2g}", 64), draw_text(high, TITLE - 64 - width)
     bar = np.full((len(left), width, 3), BACKGROUND, dtype=np.uint8)
     bar[4 : 4 + height] = colour_bar(width, height)

@@ -1,4 +1,4 @@
-"""Mixup and CutMix of neighbouring clips, whatever the division of a step into micro-batches."""
+"""Mixup and CutMix of pairs of clips, independent of the division into micro-batches."""
 
 from collections.abc import Sequence
 
@@ -25,18 +25,19 @@ def mixup(
     smoothing: float,
     rngs: Sequence[np.random.Generator],
 ) -> tuple[Float[Tensor, "b t h w c"], Float[Tensor, "b k"]]:
-    """Pixels in 0..1 and targets, on the device of the clips; clips 0 and 1 are mixed, 2 and 3 ..
+    """Mixes clips 0 and 1, clips 2 and 3, and so on; returns pixels in 0..1 and soft targets.
 
-    `rngs` has one generator a pair, so that a pair comes out the same wherever it is mixed. Labels
-    are classes [b], whose targets are smoothed, or 0, 1 and -1 for each class [b k], whose targets
-    are not: their loss smooths them. Such a target is -1 where a clip that has a share in it is.
-    Labels on the host are checked without waiting for the device. Raises ValueError for an odd
-    number of clips and for classes that there are not.
+    `rngs` has one generator per pair, so the result does not depend on the batch that a pair is in.
+    Labels are class indices [b], whose targets are smoothed, or 0, 1 and -1 by class [b k], whose
+    targets are not, as the loss smooths them. A mixed target is -1 if it is unknown in a clip that
+    contributes to it. The results are on the device of the clips; labels should be on the host,
+    where they are checked without a synchronisation. Raises ValueError for an odd number of clips
+    and for invalid labels.
     """
     if len(clips) % 2 or len(rngs) != len(clips) // 2:
         raise ValueError(
-            f"mixup: {len(clips)} clips and {len(rngs)} generators; clips are mixed in pairs, "
-            "give an even number, and a generator for each two"
+            f"mixup: {len(clips)} clips and {len(rngs)} generators; give an even number of clips, "
+            "and one generator per pair"
         )
     hard = _hard_targets(labels, classes, smoothing).to(clips.device, non_blocking=True)
     mixed = [
@@ -52,10 +53,10 @@ def _mix_pair(
     config: MixupConfig,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "2 t h w c"], Float[Tensor, "2 k"]]:
-    from timm.data.mixup import Mixup  # takes seconds
+    from timm.data.mixup import Mixup  # importing it takes seconds
 
-    # frames as channels, for CutMix takes the last two axes for rows and columns
-    pictures = rearrange(unit_pixels(clips), "b t h w c -> b (t c) h w").contiguous()
+    # frames as channels, as CutMix takes the last two axes for rows and columns
+    images = rearrange(unit_pixels(clips), "b t h w c -> b (t c) h w").contiguous()
     mixup = Mixup(
         mixup_alpha=config.mixup_alpha,
         cutmix_alpha=config.cutmix_alpha,
@@ -66,25 +67,23 @@ def _mix_pair(
         num_classes=2,
     )
     with seeded_globals(draw_seed(rng)):
-        pictures, shares = mixup(
-            pictures, torch.tensor([0, 1])
-        )  # of each clip in each, on the host
-    own = float(shares[0, 0])
+        images, weights = mixup(images, torch.tensor([0, 1]))  # weights [2 2], on the host
+    own = float(weights[0, 0])
     other = targets.flip(0)
     missing = ((targets == MISSING) & (own > 0)) | ((other == MISSING) & (own < 1))
     blend = (own * targets + (1 - own) * other).masked_fill(missing, MISSING)
-    return rearrange(pictures, "b (t c) h w -> b t h w c", c=clips.shape[-1]), blend
+    return rearrange(images, "b (t c) h w -> b t h w c", c=clips.shape[-1]), blend
 
 
 def _hard_targets(labels: Labels, classes: int, smoothing: float) -> Float[Tensor, "b k"]:
-    """Of clips that are not mixed."""
-    least, most = (0, classes - 1) if labels.ndim == 1 else (MISSING, 1)
-    wrong = (labels < least) | (labels > most)
+    """The targets of clips that are not mixed."""
+    low, high = (0, classes - 1) if labels.ndim == 1 else (MISSING, 1)
+    wrong = (labels < low) | (labels > high)
     if wrong.any():
         clip, label = int(wrong.nonzero()[0, 0]), int(labels[wrong][0])
-        raise ValueError(f"mixup: label {label} of clip {clip} is not within {least} to {most}")
+        raise ValueError(f"mixup: label {label} of clip {clip} is not in {low} to {high}")
     if labels.ndim == 1:
         return F.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes
     if labels.shape[1] != classes:
-        raise ValueError(f"mixup: {labels.shape[1]} labels a clip, of {classes} classes")
+        raise ValueError(f"mixup: {labels.shape[1]} labels per clip for {classes} classes")
     return labels.float()

@@ -1,4 +1,4 @@
-"""Variations of a clip, one draw for all its frames, on bytes and in a loader worker."""
+"""Augmentation of uint8 clips in a loader worker; all frames of a clip share the random draws."""
 
 import math
 import random
@@ -16,17 +16,17 @@ from torch import Tensor
 from finetune.augment.config import ClipAugmentation
 from video.multiscale_crop import Box, apply_crop
 
-TRIES = 10  # at a crop that fits, then it is the largest in the middle
+TRIES = 10  # to draw a crop that fits; then it is the largest central crop
 
 
 def draw_resized_crop(
     augmentation: ClipAugmentation, height: int, width: int, rng: np.random.Generator
 ) -> Box:
-    """A crop of random area and proportions (Szegedy et al., CVPR 2015, section 6).
+    """A crop of random area and aspect ratio (Szegedy et al., CVPR 2015, section 6).
 
-    Areas are uniform, ratios log-uniform, those that do not fit are drawn again; distributed as
-    torchvision's RandomResizedCrop. Ratios are of the crop's pixels, whatever the proportions of
-    the picture and of the input: an input twice as wide as high wants twice the ratios.
+    Areas are uniform, ratios log-uniform, and crops that do not fit are drawn again, with the
+    distribution of torchvision's RandomResizedCrop. Ratios are those of the crop's pixels: an input
+    twice as wide as high needs ratios twice as large.
     """
     low, high = augmentation.ratio
     areas = rng.uniform(*augmentation.scale, TRIES) * height * width
@@ -47,10 +47,10 @@ def draw_resized_crop(
 def decoded_size(
     augmentation: ClipAugmentation, height: int, width: int, rows: int, columns: int
 ) -> tuple[int, int]:
-    """The size at which frames are decoded: a crop of the mean area has as many pixels as the
-    input, and the whole picture covers the input.
+    """The height and width of decoded frames: a crop of mean area has as many pixels as the input.
 
-    Smaller crops are enlarged. A recording that is smaller is decoded as it is.
+    The frame is at least as large as the input, unless the recording is smaller: then its own size
+    is used. Crops below the mean area are enlarged.
     """
     typical = math.sqrt(rows * columns / (sum(augmentation.scale) / 2 * height * width))
     factor = min(max(typical, rows / height, columns / width), 1.0)
@@ -66,16 +66,16 @@ def augment_clip(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> UInt8[Tensor, "t rows columns c"]:
-    """Crop, mirror, RandAugment and erasing, in this order, on red, green and blue.
+    """Random crop, flip, RandAugment and random erasing of RGB frames, in this order.
 
-    `mean` and `std` are the input's normalisation, of pixels in 0..1: what RandAugment moves into
-    the picture is the mean, and the noise of an erased box is normal after normalisation. Python's,
-    numpy's and torch's global randomness stay as they were.
+    `mean` and `std`: normalisation of the input, for pixels in 0..1. RandAugment fills uncovered
+    areas with the mean, and the noise in an erased box is standard normal after normalisation. The
+    global random states of Python, numpy and torch are unchanged afterwards.
     """
     height, width = frames.shape[1:3]
     box = draw_resized_crop(augmentation, height, width, rng)
-    mirrored = bool(augmentation.flip and rng.random() < 0.5)
-    clip = apply_crop(frames, box, rows, columns, mirrored).contiguous()
+    flipped = bool(augmentation.flip and rng.random() < 0.5)
+    clip = apply_crop(frames, box, rows, columns, flipped).contiguous()
     if augmentation.rand_augment is not None:
         clip = rand_augment(clip, augmentation.rand_augment, draw_seed(rng), mean)
     if rng.random() < augmentation.random_erasing:
@@ -84,39 +84,39 @@ def augment_clip(
 
 
 def rand_augment(
-    clip: UInt8[Tensor, "t h w 3"], word: str, seed: int, mean: tuple[float, ...]
+    clip: UInt8[Tensor, "t h w 3"], notation: str, seed: int, mean: tuple[float, ...]
 ) -> UInt8[Tensor, "t h w 3"]:
     """timm's RandAugment (Cubuk et al., NeurIPS 2020), with the same draws for every frame.
 
-    Operations that look at a picture, such as Equalize, look at each frame by itself.
+    Operations that depend on image statistics, such as Equalize, use those of each frame.
     """
-    transform = _rand_augment_transform(word, mean)
-    varied = np.empty(clip.shape, dtype=np.uint8)
-    for number, frame in enumerate(clip.numpy()):
+    transform = _rand_augment_transform(notation, mean)
+    augmented = np.empty(clip.shape, dtype=np.uint8)
+    for index, frame in enumerate(clip.numpy()):
         with seeded_globals(seed):
-            varied[number] = np.asarray(transform(Image.fromarray(frame)))
-    return torch.from_numpy(varied)
+            augmented[index] = np.asarray(transform(Image.fromarray(frame)))
+    return torch.from_numpy(augmented)
 
 
 @lru_cache(maxsize=8)
 def _rand_augment_transform(
-    word: str, mean: tuple[float, ...]
+    notation: str, mean: tuple[float, ...]
 ) -> Callable[[Image.Image], Image.Image]:
-    from timm.data.auto_augment import rand_augment_transform  # takes seconds
+    from timm.data.auto_augment import rand_augment_transform  # importing it takes seconds
 
     fill = tuple(min(255, round(255 * value)) for value in mean)
-    transform = rand_augment_transform(word, {"img_mean": fill})
+    transform = rand_augment_transform(notation, {"img_mean": fill})
     for operation in transform.ops:
         if operation.name.startswith("Posterize"):
             operation.aug_fn = _posterize
     return transform
 
 
-def _posterize(picture: Image.Image, bits_to_keep: int, **_: object) -> Image.Image:
-    """Of no bits there is black: timm keeps none at full magnitude, which newer Pillows refuse."""
+def _posterize(image: Image.Image, bits_to_keep: int, **_: object) -> Image.Image:
+    """Black for 0 bits, which timm uses at full magnitude and newer Pillow versions refuse."""
     if bits_to_keep < 1:
-        return Image.new(picture.mode, picture.size)
-    return ImageOps.posterize(picture, min(bits_to_keep, 8))
+        return Image.new(image.mode, image.size)
+    return ImageOps.posterize(image, min(bits_to_keep, 8))
 
 
 def erase_box(
@@ -124,10 +124,10 @@ def erase_box(
 ) -> UInt8[Tensor, "t h w c"]:
     """A copy with noise in one box of all frames, by timm's RandomErasing (Zhong et al., 2020).
 
-    The noise is another one in each frame, and clamped to what bytes can hold. Where no box fits
-    the picture in ten tries, there is none.
+    The noise differs between frames and is clamped to 0..255. If ten boxes do not fit the frame,
+    nothing is erased.
     """
-    from timm.data.random_erasing import RandomErasing  # takes seconds
+    from timm.data.random_erasing import RandomErasing  # importing it takes seconds
 
     t, h, w, c = clip.shape
     canvas = torch.full((t * c, h, w), torch.nan)  # frames as channels: they get one box
@@ -137,25 +137,25 @@ def erase_box(
     rows, columns = erased.any(1), erased.any(0)
     noise = rearrange(canvas[:, rows][:, :, columns], "(t c) h w -> t h w c", c=c)
     pixels = (noise * torch.tensor(std) + torch.tensor(mean)) * 255
-    varied = clip.clone()
-    varied[:, erased] = pixels.round().clamp(0, 255).byte().flatten(1, 2)
-    return varied
+    result = clip.clone()
+    result[:, erased] = pixels.round().clamp(0, 255).byte().flatten(1, 2)
+    return result
 
 
 def draw_seed(rng: np.random.Generator) -> int:
-    """A seed of `seeded_globals`."""
+    """A seed for `seeded_globals`."""
     return int(rng.integers(2**32))
 
 
 @contextmanager
 def seeded_globals(seed: int) -> Iterator[None]:
-    """The global randomness of Python, numpy and torch on the host, which timm draws from, starts
-    from a seed, and is afterwards what it was before."""
+    """Seeds the global generators of Python, numpy and torch's CPU, which timm uses, and restores
+    their states afterwards."""
     python, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         random.seed(seed)
         np.random.seed(seed)
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed devices as well
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the devices too
         yield
     finally:
         random.setstate(python)

@@ -21,8 +21,8 @@ from video.labels.csv_rows import (
     read_label_text,
     read_rows,
 )
+from video.labels.csv_table import SEGMENT_COLUMNS
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import SEGMENT_COLUMNS
 
 PATH_AND_NUMBERS = re.compile(r"^(.+?)(?:\s+-?\d+){1,2}$")  # a path, then one or two numbers
 SAMPLE_LINES = 32  # lines by which the separator of a list is detected

@@ -34,7 +34,7 @@ def choose_few_shot(labelled: LabelledSet, per_class: int, rng: np.random.Genera
     labels = np.concatenate([track.labels for track in tracks])
     lengths = [len(track.labels) for track in tracks]
     recording = np.repeat(np.arange(len(tracks)), lengths)
-    kept = np.full_like(labels, MISSING)
+    selected = np.full_like(labels, MISSING)
     for label, name in enumerate(labelled.classes):
         samples = rng.permutation(np.flatnonzero(labels == label))
         if len(samples) < per_class:
@@ -44,8 +44,8 @@ def choose_few_shot(labelled: LabelledSet, per_class: int, rng: np.random.Genera
             )
         order = rng.permutation(len(tracks))[recording[samples]]
         by_turn = np.lexsort((order, _rank_in_group(recording[samples])))
-        kept[samples[by_turn[:per_class]]] = label
-    return _with_labels(labelled, np.split(kept, np.cumsum(lengths)[:-1]))
+        selected[samples[by_turn[:per_class]]] = label
+    return _with_labels(labelled, np.split(selected, np.cumsum(lengths)[:-1]))
 
 
 def _rank_in_group(groups: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
@@ -86,7 +86,7 @@ def load_few_shot(path: Path, labelled: LabelledSet) -> LabelledSet:
     """
     tracks = _tracks_of_train(labelled)
     positions = {sample: at for i, track in enumerate(tracks) for sample, at in _samples(i, track)}
-    kept = [np.full_like(track.labels, MISSING) for track in tracks]
+    selected = [np.full_like(track.labels, MISSING) for track in tracks]
     text = read_label_text(path)
     if read_header(path, text) != COLUMNS:
         raise LabelError(
@@ -102,11 +102,11 @@ def load_few_shot(path: Path, labelled: LabelledSet) -> LabelledSet:
                 f"{row.cells['time']} s, but the labels have {current}; remove the list to choose "
                 "new samples"
             )
-        if kept[track][sample] != MISSING:
+        if selected[track][sample] != MISSING:
             raise LabelError(f"{row.location}: lists a sample for the second time")
-        kept[track][sample] = label
-    _require_equal_counts(path, labelled.classes, kept)
-    return _with_labels(labelled, kept)
+        selected[track][sample] = label
+    _require_equal_counts(path, labelled.classes, selected)
+    return _with_labels(labelled, selected)
 
 
 def _sample_of(row: CsvRow) -> Sample:
@@ -124,9 +124,9 @@ def _samples(index: int, track: LabelTrack) -> Iterator[tuple[Sample, tuple[int,
 
 
 def _require_equal_counts(
-    path: Path, classes: Sequence[str], kept: Sequence[Int64[np.ndarray, " _"]]
+    path: Path, classes: Sequence[str], selected: Sequence[Int64[np.ndarray, " _"]]
 ) -> None:
-    labels = np.concatenate(kept)
+    labels = np.concatenate(selected)
     counts = np.bincount(labels[labels != MISSING], minlength=len(classes)).tolist()
     if not any(counts):
         raise LabelError(f"{path}: has no samples; remove it to choose new ones")
@@ -148,7 +148,7 @@ def _tracks_of_train(labelled: LabelledSet) -> list[LabelTrack]:
 
 def _with_labels(labelled: LabelledSet, labels: Sequence[Int64[np.ndarray, " _"]]) -> LabelledSet:
     train = [
-        track._replace(labels=kept)
-        for track, kept in zip(labelled.tracks["train"], labels, strict=True)
+        track._replace(labels=selected)
+        for track, selected in zip(labelled.tracks["train"], labels, strict=True)
     ]
     return labelled._replace(tracks={**labelled.tracks, "train": train})

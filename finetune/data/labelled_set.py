@@ -1,7 +1,7 @@
 """A labelled set: recordings, their labels, and the part of the split that each belongs to."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +17,11 @@ from video.labels.align import (
     label_report,
     timestamps,
 )
-from video.labels.label_files import LabelFiles
-from video.labels.multi_label import MANY_ENDINGS, read_multi_labels
+from video.labels.label_files import LabelFiles, label_finder
+from video.labels.label_format import LabelFormat
+from video.labels.multi_label import MULTI_LABEL_FORMATS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
-from video.labels.single_label import ENDINGS, label_finder, read_labels
+from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels
 from video.recording import Recording
 
 
@@ -56,7 +57,7 @@ class LabelledSet(NamedTuple):
 class LabelType(NamedTuple):
     """How labels of one type are read and aligned. `file`: what `read` returns."""
 
-    endings: tuple[str, ...]  # of label files in a folder
+    formats: Mapping[str, LabelFormat[Any]]  # of the label files
     read: Callable[[Path, str, float, str], Any]  # path, recording, label_fps, category
     class_names: Callable[[Sequence[tuple[Any, str]]], Sequence[str]]  # of (file, recording)
     align: Callable[[Recording, Float[np.ndarray, " n"], Any, str, Sequence[str]], LabelTrack]
@@ -64,7 +65,7 @@ class LabelType(NamedTuple):
 
 
 SINGLE_LABEL = LabelType(
-    ENDINGS,
+    SINGLE_LABEL_FORMATS,
     read_labels,
     lambda files: classes_in_order([file.segments[name] for file, name in files]),
     lambda recording, times, file, name, classes: align_labels(
@@ -73,7 +74,7 @@ SINGLE_LABEL = LabelType(
     2,
 )
 MULTI_LABEL = LabelType(
-    MANY_ENDINGS,
+    MULTI_LABEL_FORMATS,
     read_multi_labels,
     lambda files: list(dict.fromkeys(each for file, _ in files for each in file.classes)),
     lambda recording, times, file, name, classes: align_multi_labels(
@@ -110,7 +111,7 @@ def label_recordings(
         parts = recordings_of(read_split(split), recordings, split)
     label_type = MULTI_LABEL if multi_label else SINGLE_LABEL
     files = LabelFiles(
-        label_finder(labels, label_type.endings),
+        label_finder(labels, label_type.formats),
         lambda path, name: label_type.read(path, name, label_fps, category),
     )
     found = {each.path: files.lookup(each) for part in PARTS for each in parts.get(part, ())}

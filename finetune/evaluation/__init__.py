@@ -1,1 +1,1 @@
-"""Predictions as a file, and every figure and picture of them."""
+"""Files of predictions, and the metrics and plots that are made from them."""

@@ -1,4 +1,4 @@
-"""From a file of predictions to every figure, in lines for people and as JSON."""
+"""From a file of predictions to every metric, as text and as JSON."""
 
 import json
 import math
@@ -8,89 +8,96 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
+from jaxtyping import Int64
 
-from finetune.evaluation.phase_metrics import TOLERANCES, Boundaries
+from finetune.evaluation.bootstrap import Average
+from finetune.evaluation.compute_metrics import MetricValues, compute_metrics, labelled_scores
+from finetune.evaluation.metrics import METRICS
+from finetune.evaluation.phase_metrics import (
+    PHASE_MEASURES,
+    TOLERANCES,
+    Boundaries,
+    PhaseScores,
+)
 from finetune.evaluation.plots import draw_confusion, draw_timeline
 from finetune.evaluation.predictions import Predictions, PredictionsError
-from finetune.evaluation.sample_metrics import SampleScores, score_samples
+from finetune.evaluation.sample_metrics import confusion_matrix
 from finetune.evaluation.triplet_metrics import read_components, triplet_precisions
-from finetune.evaluation.video_averages import MEASURES, Average, PhaseSummary, summarise_phases
+from finetune.evaluation.video_averages import PhaseSummary, summarise_phases
 from video.labels.segments import MISSING
 
 
 class Evaluation(NamedTuple):
-    """All figures of a file of predictions."""
+    """All metrics of a file of predictions."""
 
     predictions: Predictions
-    samples: SampleScores
-    phases: dict[str, PhaseSummary]  # by boundaries; none where samples are clips
+    metrics: MetricValues
+    confusion: Int64[np.ndarray, "c c"] | None  # rows: truth; None for multi-label predictions
+    phases: dict[str, PhaseSummary]  # by boundaries; empty where samples are clips
 
 
 def evaluate(predictions: Predictions, source: str, tolerances: str = "neighbours") -> Evaluation:
-    """`tolerances`: what relaxed boundaries forgive, a name in TOLERANCES.
+    """`tolerances`: what relaxed boundaries accept, a name in TOLERANCES.
 
     Raises PredictionsError where no sample has a label, or the truth has one class only."""
     known = predictions.label[predictions.label != MISSING]
     if not known.size:
-        raise PredictionsError(f"{source}: no row has a label, so there is nothing to compare with")
-    if not predictions.many_labels and len(np.unique(known)) < 2:
+        raise PredictionsError(f"{source}: no row has a label, so there is nothing to evaluate")
+    if not predictions.is_multi_label and len(np.unique(known)) < 2:
         name = predictions.classes[int(known[0])]
         raise PredictionsError(
-            f"{source}: all labels are {name!r}; with one class every figure is 0 or 1, "
-            "predict recordings that have more"
+            f"{source}: all labels are {name!r}; metrics need at least two classes, predict "
+            "recordings that have more"
         )
-    phases = {}
-    are_moments = predictions.about.get("samples") != "clips"
-    if are_moments and not predictions.many_labels and np.isfinite(predictions.time).all():
-        phases = {
-            form: summarise_phases(predictions, form, TOLERANCES[tolerances])
-            for form in get_args(Boundaries)
-        }
-    return Evaluation(predictions, score_samples(predictions), phases)
+    phases, confusion = {}, None
+    if not predictions.is_multi_label:
+        confusion = confusion_matrix(labelled_scores(predictions))
+        if predictions.has_times:
+            phases = {
+                form: summarise_phases(predictions, form, TOLERANCES[tolerances])
+                for form in get_args(Boundaries)
+            }
+    return Evaluation(predictions, compute_metrics(predictions), confusion, phases)
 
 
 def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
-    """What a person reads."""
+    """The evaluation as text."""
     predictions = evaluation.predictions
-    recordings = len(set(predictions.recording.tolist()))
     unknown = int((predictions.label == MISSING).sum())
+    count = len(predictions.recording_names)
     yield (
-        f"{source}: {len(predictions.recording):,} samples of {recordings} recordings, "
-        f"{len(predictions.classes)} classes, {unknown:,} labels not known"
+        f"{source}: {len(predictions.recording):,} samples of {count} "
+        f"recording{'s' * (count > 1)}, {len(predictions.classes)} classes, "
+        f"{unknown:,} missing labels"
     )
-    if unreadable := predictions.about.get("unreadable"):
-        yield f"  {unreadable} of them could not be read, and have the same score for all classes"
-    for name, value in evaluation.samples.figures.items():
-        yield f"  {name:<22}{value:.4f}"
+    if unreadable := predictions.metadata.get("unreadable"):
+        yield f"  unreadable: {unreadable}, with the same score for all classes"
+    samples, recordings = _reported(evaluation.metrics)
+    for is_baseline, title in ((False, "all samples"), (True, "baselines, without learning")):
+        yield title
+        for name, value in samples.items():
+            if METRICS[name].is_baseline == is_baseline:
+                yield f"  {name:<30}{value:.4f}"
+    if recordings:
+        yield "recordings: mean +- standard deviation [95 % bootstrap interval of the mean]"
+        for name, average in recordings.items():
+            yield f"  {name:<30}{_text(average)}"
     for form, summary in evaluation.phases.items():
-        yield f"{form} boundaries, mean over recordings +- deviation [95 % of resampled recordings]"
+        yield f"recordings, phases with {form} boundaries"
         yield f"  {'accuracy':<30}{_text(summary.accuracy)}"
         for order in ("recordings_first", "phases_first"):
             for measure, average in getattr(summary, order).items():
                 yield f"  {measure + ', ' + order.replace('_', ' '):<30}{_text(average)}"
     if "strict" in evaluation.phases:
-        yield from _per_phase(predictions.classes, evaluation.phases["strict"])
+        yield from _phase_table(predictions.classes, evaluation.phases["strict"])
 
 
-def triplet_lines(predictions: Predictions, mapping: Path, source: str) -> Iterator[str]:
-    """Average precisions of action triplets and their parts, mean over recordings and classes.
-
-    Raises PredictionsError where the predictions are not of triplets.
-    """
-    if not predictions.many_labels:
-        raise PredictionsError(f"{source}: has one label a sample, and triplets want many")
-    components = read_components(mapping, predictions.classes)
-    parts = [predictions.of(name) for name in dict.fromkeys(predictions.recording.tolist())]
-    known = [(rows.label != MISSING).all(axis=1) for rows in parts]
-    rows = [(part.scores[good], part.label[good]) for part, good in zip(parts, known, strict=True)]
-    null = [i for i, name in enumerate(predictions.classes) if "null" in name.lower()]
-    found = triplet_precisions(rows, components)
-    without = triplet_precisions(rows, components, null)["ivt"]
-    yield "action triplets, average precision by recording, then by class"
-    for name, values in {**found, "ivt without null": without}.items():
-        there = values[np.isfinite(values)]
-        mean = f"{there.mean():.4f}" if len(there) else "-"
-        yield f"  AP {name:<18}{mean}  of {len(there)} classes that are there"
+def _reported(metrics: MetricValues) -> MetricValues:
+    """Those that text and JSON have."""
+    return MetricValues(
+        {name: value for name, value in metrics.samples.items() if METRICS[name].in_report},
+        {name: value for name, value in metrics.recordings.items() if METRICS[name].in_report},
+    )
 
 
 def _text(average: Average) -> str:
@@ -98,20 +105,45 @@ def _text(average: Average) -> str:
     return f"{average.value:.4f}{deviation:<10} [{average.low:.4f}, {average.high:.4f}]"
 
 
-def _per_phase(classes: tuple[str, ...], summary: PhaseSummary) -> Iterator[str]:
-    yield f"strict, each phase: {'':<12}" + "".join(f"{measure:>11}" for measure in MEASURES)
+def _phase_table(classes: tuple[str, ...], summary: PhaseSummary) -> Iterator[str]:
+    header = "".join(f"{measure:>11}" for measure in PHASE_MEASURES)
+    yield f"{'phases, strict boundaries':<32}{header}"
     for i, name in enumerate(classes):
-        values = (summary.per_phase[measure][i] for measure in MEASURES)
-        shown = "".join(f"{'-' if math.isnan(v) else format(v, '.4f'):>11}" for v in values)
-        yield f"  {name:<30}{shown}"
+        values = (summary.per_phase[measure][i] for measure in PHASE_MEASURES)
+        cells = "".join(f"{'-' if math.isnan(v) else format(v, '.4f'):>11}" for v in values)
+        yield f"  {name:<30}{cells}"
+
+
+def triplet_lines(predictions: Predictions, mapping: Path, source: str) -> Iterator[str]:
+    """Average precision of action triplets and their components, mean over recordings and classes.
+
+    Raises PredictionsError where the predictions are not of triplets.
+    """
+    if not predictions.is_multi_label:
+        raise PredictionsError(f"{source}: is single-label; triplets need multi-label predictions")
+    components = read_components(mapping, predictions.classes)
+    recordings = []
+    for rows in predictions.by_recording().values():
+        known = (rows.label != MISSING).all(axis=1)
+        recordings.append((rows.scores[known], rows.label[known]))
+    null = [i for i, name in enumerate(predictions.classes) if "null" in name.lower()]
+    precisions = triplet_precisions(recordings, components)
+    without = triplet_precisions(recordings, components, null)["ivt"]
+    yield "action triplets: average precision, mean over recordings, then over classes"
+    for name, values in {**precisions, "ivt without null": without}.items():
+        present = values[np.isfinite(values)]
+        mean = f"{present.mean():.4f}" if len(present) else "-"
+        yield f"  AP {name:<18}{mean}  of {len(present)} classes that occur"
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """All figures as plain values; what has no value is null."""
+    """All metrics as plain values; NaN is null."""
+    samples, recordings = _reported(evaluation.metrics)
     return {
-        "about": evaluation.predictions.about,
+        "about": evaluation.predictions.metadata,
         "classes": list(evaluation.predictions.classes),
-        "samples": _plain(evaluation.samples.figures),
+        "samples": _plain(samples),
+        "recordings": _averages(recordings),
         "phases": {
             form: {
                 "accuracy": _plain(summary.accuracy._asdict()),
@@ -119,13 +151,18 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
                 "phases_first": _averages(summary.phases_first),
                 "per_phase": {k: _plain(v.tolist()) for k, v in summary.per_phase.items()},
                 "by_recording": {
-                    name: _plain({k: np.asarray(v).tolist() for k, v in scores._asdict().items()})
-                    for name, scores in summary.by_recording.items()
+                    name: _phase_scores(scores) for name, scores in summary.by_recording.items()
                 },
             }
             for form, summary in evaluation.phases.items()
         },
     }
+
+
+def _phase_scores(scores: PhaseScores) -> dict[str, Any]:
+    arrays = {**scores.by_phase, "predicted": scores.predicted}
+    values = {"accuracy": scores.accuracy, **{k: v.tolist() for k, v in arrays.items()}}
+    return {name: _plain(value) for name, value in values.items()}
 
 
 def _averages(averages: dict[str, Average]) -> dict[str, Any]:
@@ -141,30 +178,28 @@ def _plain(value: Any) -> Any:
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """`metrics.json` and the pictures; returns what was written."""
+    """Writes `metrics.json` and the plots; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "metrics.json"]
     written[0].write_text(json.dumps(as_json(evaluation), indent=1) + "\n")
-    predictions, confusion = evaluation.predictions, evaluation.samples.confusion
+    predictions, confusion = evaluation.predictions, evaluation.confusion
     if confusion is not None:
         written.append(folder / "confusion.png")
         draw_confusion(written[-1], confusion, predictions.classes)
     if evaluation.phases:
-        names = list(dict.fromkeys(predictions.recording.tolist()))
-        for name in names:
-            written.append(_free(folder / f"timeline_{_file_name(name)}.png", written))
-            draw_timeline(written[-1], predictions.of(name))
+        for name, rows in predictions.by_recording().items():
+            written.append(_unused(folder / f"timeline_{_file_name(name)}.png", written))
+            draw_timeline(written[-1], rows)
     return written
 
 
-def _free(path: Path, taken: list[Path]) -> Path:
-    """The path, or a numbered one where two recordings have one name."""
-    number = 1
-    free = path
-    while free in taken:
+def _unused(path: Path, used: list[Path]) -> Path:
+    """The path, numbered where two recordings have one name."""
+    number, unused = 1, path
+    while unused in used:
         number += 1
-        free = path.with_stem(f"{path.stem}_{number}")
-    return free
+        unused = path.with_stem(f"{path.stem}_{number}")
+    return unused
 
 
 def _file_name(recording: str) -> str:

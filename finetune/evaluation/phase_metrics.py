@@ -1,23 +1,25 @@
-"""Metrics of phase recognition on one recording: strict, and with relaxed boundaries.
+"""Metrics of phase recognition on one recording, with strict or relaxed boundaries.
 
-A phase that the truth of a recording has not is NaN there, and skipped in every mean.
+A phase that is absent from the truth of a recording is NaN there, and skipped in every mean.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from finetune.evaluation.sample_metrics import LabelledScores
+
 Boundaries = Literal["strict", "relaxed", "relaxed_published"]
 RELAXED_SECONDS = 10.0
 
 
 class Tolerance(NamedTuple):
-    """Differences (predicted minus true phase) that count as right near a boundary."""
+    """Differences (predicted minus true phase) that are accepted near a boundary."""
 
-    late: tuple[int, ...] = (-1,)  # behind the beginning of a segment
+    late: tuple[int, ...] = (-1,)  # after the start of a segment
     early: tuple[int, ...] = (1,)  # before its end
 
 
@@ -33,14 +35,55 @@ CHOLEC80: Mapping[int, Tolerance] = {
 TOLERANCES: dict[str, Mapping[int, Tolerance]] = {"neighbours": {}, "cholec80": CHOLEC80}
 
 
+class PhaseCounts(NamedTuple):
+    """Timestamps of one phase in one recording."""
+
+    correct: int
+    true: int
+    predicted: int
+    union: int  # true or predicted
+
+
+class PhaseMeasure(NamedTuple):
+    """A measure of one phase of one recording."""
+
+    function: Callable[[PhaseCounts], float]
+    needs_prediction: bool = False
+    """Undefined where the phase was never predicted. `relaxed_published` skips it there; the other
+    forms use the function's value."""
+
+
+def precision(counts: PhaseCounts) -> float:
+    """0 where the phase was never predicted."""
+    return min(1.0, counts.correct / counts.predicted) if counts.predicted else 0.0
+
+
+def recall(counts: PhaseCounts) -> float:
+    return min(1.0, counts.correct / counts.true)
+
+
+def jaccard(counts: PhaseCounts) -> float:
+    return min(1.0, counts.correct / counts.union)
+
+
+def f1(counts: PhaseCounts) -> float:
+    p, r = precision(counts), recall(counts)
+    return 2 * p * r / (p + r) if p + r else 0.0
+
+
+PHASE_MEASURES: dict[str, PhaseMeasure] = {
+    "precision": PhaseMeasure(precision, needs_prediction=True),
+    "recall": PhaseMeasure(recall),
+    "jaccard": PhaseMeasure(jaccard),
+    "f1": PhaseMeasure(f1),
+}
+
+
 class PhaseScores(NamedTuple):
-    """Of one recording, in shares of 1; NaN for phases that are not in its truth."""
+    """Of one recording, in shares of 1."""
 
     accuracy: float
-    precision: Float[np.ndarray, " c"]  # 0 where the phase was never predicted
-    recall: Float[np.ndarray, " c"]
-    jaccard: Float[np.ndarray, " c"]
-    f1: Float[np.ndarray, " c"]
+    by_phase: dict[str, Float[np.ndarray, " c"]]  # by measure; NaN where the truth lacks the phase
     predicted: Bool[np.ndarray, " c"]  # whether the phase was predicted at all
 
 
@@ -52,29 +95,40 @@ def score_phases(
     times: Float[np.ndarray, " n"] | None = None,
     tolerances: Mapping[int, Tolerance] = TOLERANCES["neighbours"],
 ) -> PhaseScores:
-    """`times`: of the labels, in seconds, ascending; one a second where None.
+    """`times`: of the labels, in seconds, ascending; None: one per second.
 
-    With relaxed boundaries, what is right by tolerance counts as found for each phase that the
-    moment belongs to by truth or prediction, and shares end at 1.
+    With relaxed boundaries, a timestamp that is correct by tolerance counts as correct for its true
+    and for its predicted phase, and measures are clipped to 1.
     """
-    right = truth == predicted
+    correct = truth == predicted
     if boundaries != "strict":
         times = np.arange(len(truth), dtype=float) if times is None else times
         published = boundaries == "relaxed_published"
-        right = _relaxed(truth, predicted, times, tolerances, published)
-    scores = np.full((4, classes), np.nan)
-    seen = np.zeros(classes, dtype=bool)
+        correct = _relaxed(truth, predicted, times, tolerances, published)
+    by_phase = {name: np.full(classes, np.nan) for name in PHASE_MEASURES}
+    was_predicted = np.zeros(classes, dtype=bool)
     for phase in range(classes):
-        of_truth, of_prediction = truth == phase, predicted == phase
-        seen[phase] = of_prediction.any()
-        if of_truth.any():
-            found = int((right & (of_truth | of_prediction)).sum())
-            either = int((of_truth | of_prediction).sum())
-            precision = min(1.0, found / int(of_prediction.sum())) if seen[phase] else 0.0
-            recall = min(1.0, found / int(of_truth.sum()))
-            f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-            scores[:, phase] = precision, recall, min(1.0, found / either), f1
-    return PhaseScores(float(right.mean()), scores[0], scores[1], scores[2], scores[3], seen)
+        is_true, is_predicted = truth == phase, predicted == phase
+        was_predicted[phase] = is_predicted.any()
+        if is_true.any():
+            union = is_true | is_predicted
+            sums = (correct & union, is_true, is_predicted, union)
+            counts = PhaseCounts(*(int(each.sum()) for each in sums))
+            for name, measure in PHASE_MEASURES.items():
+                by_phase[name][phase] = measure.function(counts)
+    return PhaseScores(float(correct.mean()), by_phase, was_predicted)
+
+
+def phase_accuracy(samples: LabelledScores) -> float:
+    """Share of the timestamps of a recording whose phase is correct."""
+    return float((samples.label == samples.scores.argmax(1)).mean())
+
+
+def phase_jaccard(samples: LabelledScores) -> float:
+    """Mean Jaccard index of the phases that are in the truth of a recording."""
+    predicted = samples.scores.argmax(1).astype(np.int64)
+    scores = score_phases(samples.label, predicted, samples.num_classes)
+    return float(np.nanmean(scores.by_phase["jaccard"]))
 
 
 def _relaxed(
@@ -84,27 +138,27 @@ def _relaxed(
     tolerances: Mapping[int, Tolerance],
     published: bool,
 ) -> Bool[np.ndarray, " n"]:
-    """What counts as right where the neighbouring phase is accepted near the truth's boundaries.
+    """Correct timestamps, where the neighbouring phase is accepted near the true boundaries.
 
-    `published`: as the widespread evaluation does it, which looks at the end of a segment and
-    forgives at its beginning (described by Funke et al., arXiv 2305.13961).
+    `published`: reproduces an error of the widespread evaluation code, which tests the end of a
+    segment and accepts at its start (described by Funke et al., arXiv 2305.13961).
     """
-    right = np.zeros(len(truth), dtype=bool)
-    for begin, end in _segments(truth):
-        tolerance = tolerances.get(int(truth[begin]), NEIGHBOURS)
-        difference = (predicted - truth)[begin:end]
-        behind, before = times[begin:end] - times[begin], times[end - 1] - times[begin:end]
-        # the smallest fraction of a second is the rounding of a time stamp
-        head = np.flatnonzero(behind < RELAXED_SECONDS - 1e-6)
-        tail = np.flatnonzero(before < RELAXED_SECONDS - 1e-6)
+    correct = np.zeros(len(truth), dtype=bool)
+    for start, end in _segments(truth):
+        tolerance = tolerances.get(int(truth[start]), NEIGHBOURS)
+        difference = (predicted - truth)[start:end]
+        since, until = times[start:end] - times[start], times[end - 1] - times[start:end]
+        # 1e-6 absorbs the rounding of timestamps
+        head = np.flatnonzero(since < RELAXED_SECONDS - 1e-6)
+        tail = np.flatnonzero(until < RELAXED_SECONDS - 1e-6)
         difference[head[np.isin(difference[head], tolerance.late)]] = 0
-        forgiven = np.isin(difference[tail], tolerance.early)
-        difference[(tail - tail[0] if published else tail)[forgiven]] = 0
-        right[begin:end] = difference == 0
-    return right
+        accepted = np.isin(difference[tail], tolerance.early)
+        difference[(tail - tail[0] if published else tail)[accepted]] = 0
+        correct[start:end] = difference == 0
+    return correct
 
 
 def _segments(truth: Int64[np.ndarray, " n"]) -> Iterator[tuple[int, int]]:
-    """Beginning and end of every stretch of one phase."""
+    """Start and end of every segment of one phase."""
     changes = np.flatnonzero(np.diff(truth)) + 1
     return pairwise([0, *changes.tolist(), len(truth)])

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: a confusion matrix, and a timeline of each recording."""
+"""Plots of an evaluation: a confusion matrix, and a timeline of each recording."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from finetune.evaluation.predictions import Predictions
 from video.labels.segments import MISSING
 
-WRITTEN_IN = 15  # classes up to which numbers stand in the cells
-MOST_LEGEND = 20  # classes that a legend can tell apart
+MAX_ANNOTATED = 15  # classes up to which the cells have numbers
+MAX_LEGEND = 20  # classes up to which there is a legend
 
 
 def draw_confusion(
     path: Path, confusion: Int64[np.ndarray, "c c"], classes: tuple[str, ...]
 ) -> None:
-    """Rows are the truth, each adds up to 100 %; the number of samples stands beside its name."""
+    """Rows are the truth and add up to 100 %; their labels have the number of samples."""
     counts = confusion.sum(1)
     shares = confusion / np.maximum(counts, 1)[:, None]
     side = 3 + 0.45 * len(classes)
@@ -30,7 +30,7 @@ def draw_confusion(
     axes.set_yticks(range(len(classes)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth (samples)")
-    if len(classes) <= WRITTEN_IN:
+    if len(classes) <= MAX_ANNOTATED:
         for row, column in np.argwhere(confusion > 0):
             share = shares[row, column]
             colour = "white" if share > 0.5 else "black"
@@ -39,7 +39,7 @@ def draw_confusion(
 
 
 def draw_timeline(path: Path, rows: Predictions) -> None:
-    """Truth, prediction and confidence of one recording over time; white where nothing is known."""
+    """Truth, prediction and confidence of a recording over time; white where a label is missing."""
     minutes = rows.time / 60
     chosen, confidence = rows.scores.argmax(1), rows.scores.max(1)
     colours = phase_colours(len(rows.classes))
@@ -63,7 +63,7 @@ def draw_timeline(path: Path, rows: Predictions) -> None:
     confidence_axes.set_ylabel("confidence", rotation=0, ha="right", va="center")
     confidence_axes.set_xlabel("minutes")
     figure.suptitle(str(rows.recording[0]), fontsize="medium")
-    if len(rows.classes) <= MOST_LEGEND:
+    if len(rows.classes) <= MAX_LEGEND:
         handles = [
             matplotlib.patches.Patch(color=colours(i), label=name)
             for i, name in enumerate(rows.classes)
@@ -73,7 +73,7 @@ def draw_timeline(path: Path, rows: Predictions) -> None:
 
 
 def phase_colours(classes: int) -> ListedColormap:
-    """One colour a class, told apart as well as can be."""
+    """One distinct colour per class, up to 20."""
     named = matplotlib.colormaps["tab10" if classes <= 10 else "tab20"]
     return ListedColormap([named(i % named.N) for i in range(classes)])
 
@@ -81,12 +81,11 @@ def phase_colours(classes: int) -> ListedColormap:
 def _cells(
     minutes: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " k"]]:
-    """Edges in time and what lies between them: a cell around each moment, NaN where for longer
-    there is none."""
+    """Edges in time and the values between them: a cell around each timestamp, NaN in gaps."""
     steps = np.diff(minutes)
     step = float(np.median(steps)) if len(steps) else 1.0
-    apart = np.flatnonzero(steps > 1.5 * step)
+    gaps = np.flatnonzero(steps > 1.5 * step)
     middle = np.where(steps > 1.5 * step, minutes[:-1] + step / 2, minutes[:-1] + steps / 2)
     edges = np.concatenate(([minutes[0] - step / 2], middle, [minutes[-1] + step / 2]))
-    edges = np.insert(edges, apart + 2, minutes[apart + 1] - step / 2)
-    return edges, np.insert(values.astype(float), apart + 1, np.nan)
+    edges = np.insert(edges, gaps + 2, minutes[gaps + 1] - step / 2)
+    return edges, np.insert(values.astype(float), gaps + 1, np.nan)

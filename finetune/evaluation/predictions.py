@@ -1,4 +1,4 @@
-"""Predictions as a file from which every figure can be computed again."""
+"""A file of predictions, from which every metric can be computed again."""
 
 import json
 from collections.abc import Sequence
@@ -14,31 +14,50 @@ FIELDS = ("recording", "time", "scores", "label", "classes", "about")
 
 
 class PredictionsError(ValueError):
-    """A file of predictions, or what is asked of it, cannot be used."""
+    """A file of predictions is damaged, or does not fit the request."""
 
     exit_status = 2
     on_every_process = True
 
 
 class Predictions(NamedTuple):
-    """One row a sample: a clip, or a moment of a recording."""
+    """One row per sample: a clip, or a timestamp of a recording."""
 
-    recording: np.ndarray  # [n] texts
-    time: Float[np.ndarray, " n"]  # seconds from the recording's time 0; NaN for a whole clip
+    recording: np.ndarray  # [n] names
+    time: Float[np.ndarray, " n"]  # seconds since the start of the recording; NaN for a whole clip
     scores: Float32[np.ndarray, "n c"]  # probabilities
     label: Int64[np.ndarray, "n ..."]  # class, or 0 and 1 for each class; -1: not known
     classes: tuple[str, ...]
-    about: dict[str, Any]  # checkpoint, split, views, and what else the figures depend on
+    metadata: dict[str, Any]  # checkpoint, split, views, and other settings
 
     @property
-    def many_labels(self) -> bool:
+    def is_multi_label(self) -> bool:
         """Whether a sample may have several classes."""
         return self.label.ndim == 2
 
-    def of(self, recording: str) -> "Predictions":
+    @property
+    def has_times(self) -> bool:
+        """Whether samples are timestamps of recordings, and not clips."""
+        return self.metadata.get("samples") != "clips" and bool(np.isfinite(self.time).all())
+
+    @property
+    def recording_names(self) -> list[str]:
+        """Each once, in the order of the rows."""
+        return list(dict.fromkeys(self.recording.tolist()))
+
+    def by_recording(self) -> "dict[str, Predictions]":
+        """The rows of every recording, by time; recordings in the order of the rows."""
+        names, first, owner = np.unique(self.recording, return_index=True, return_inverse=True)
+        rows = np.lexsort((self.time, owner))
+        parts = np.split(rows, np.cumsum(np.bincount(owner))[:-1])
+        return {str(names[i]): self._take(parts[i]) for i in np.argsort(first)}
+
+    def of_recording(self, recording: str) -> "Predictions":
         """The rows of one recording, by time."""
         rows = np.flatnonzero(self.recording == recording)
-        rows = rows[np.argsort(self.time[rows], kind="stable")]
+        return self._take(rows[np.argsort(self.time[rows], kind="stable")])
+
+    def _take(self, rows: Int64[np.ndarray, " m"]) -> "Predictions":
         return self._replace(
             recording=self.recording[rows],
             time=self.time[rows],
@@ -48,127 +67,128 @@ class Predictions(NamedTuple):
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Writes an `.npz` that needs no unpickling; whole or absent."""
+    """Writes an `.npz` without pickled objects, atomically."""
     check_predictions(predictions, path)
-    aside = path.with_name(path.name + ".tmp.npz")
+    temporary = path.with_name(path.name + ".tmp.npz")
     np.savez_compressed(
-        aside,
+        temporary,
         recording=np.asarray(predictions.recording, dtype=np.str_),
         time=np.asarray(predictions.time, dtype=np.float64),
         scores=np.asarray(predictions.scores, dtype=np.float32),
         label=np.asarray(predictions.label, dtype=np.int64),
         classes=np.asarray(predictions.classes, dtype=np.str_),
-        about=np.asarray(json.dumps(predictions.about)),
+        about=np.asarray(json.dumps(predictions.metadata)),
     )
-    aside.replace(path)
+    temporary.replace(path)
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Raises PredictionsError where the file is not whole, or its rows contradict each other."""
+    """Raises PredictionsError where the file is damaged or its arrays are inconsistent."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            missing = [field for field in FIELDS if field not in held.files]
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [field for field in FIELDS if field not in archive.files]
             if missing:
                 raise PredictionsError(
                     f"{path}: has no {', '.join(missing)}; a file of predictions has "
                     f"{', '.join(FIELDS)}"
                 )
-            arrays = {field: held[field] for field in FIELDS}
-        about = json.loads(str(arrays["about"]))
+            arrays = {field: archive[field] for field in FIELDS}
+        metadata = json.loads(str(arrays["about"]))
     except PredictionsError:
         raise
     except (OSError, ValueError, EOFError, KeyError) as error:
         reason = " ".join(str(error).split())[:120]
         raise PredictionsError(f"{path}: cannot be read as predictions ({reason})") from None
-    except Exception as error:  # a damaged archive can make its reader fail anyhow
-        raise PredictionsError(f"{path}: is not whole ({type(error).__name__})") from None
+    except Exception as error:  # numpy raises many types on a damaged archive
+        raise PredictionsError(f"{path}: is damaged ({type(error).__name__})") from None
     predictions = Predictions(
         arrays["recording"],
         arrays["time"],
         arrays["scores"],
         arrays["label"],
         tuple(map(str, arrays["classes"].tolist())),
-        about,
+        metadata,
     )
     check_predictions(predictions, path)
     return predictions
 
 
 def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
-    """Those of several files as one, as of the folds of a cross-validation.
+    """Joins several files, such as the folds of a cross-validation.
 
-    Their classes may stand in another order. Raises PredictionsError where they are others, or
-    where two files hold the same recording.
+    Their classes may be in another order. Raises PredictionsError where the classes differ, or
+    where two files have the same recording.
     """
     (first, start), *others = parts
     owner = dict.fromkeys(start.recording.tolist(), first)
     for path, more in others:
         same = set(more.classes) == set(start.classes)
-        if not same or more.many_labels != start.many_labels:
+        if not same or more.is_multi_label != start.is_multi_label:
             raise PredictionsError(
-                f"{path}: is of the classes {_shown(more)}, {first} of {_shown(start)}; "
-                "score files of one label set together"
+                f"{path}: has the classes {_class_text(more)}, {first} has {_class_text(start)}; "
+                "evaluate files of one label set together"
             )
         for name in dict.fromkeys(more.recording.tolist()):
             if name in owner:
                 raise PredictionsError(
-                    f"{path}: {name} is in {owner[name]} as well; a recording counts once"
+                    f"{path}: {name} is in {owner[name]} too; give each recording once"
                 )
             owner[name] = path
     if not others:
         return start
-    about: dict[str, Any] = {"files": {str(path): each.about for path, each in parts}}
-    about["unreadable"] = sum(int(each.about.get("unreadable", 0)) for _, each in parts)
-    if len(samples := {each.about.get("samples") for _, each in parts}) == 1:
-        about["samples"] = samples.pop()
-    alike = [_in_order(each, start.classes) for _, each in parts]
+    metadata: dict[str, Any] = {"files": {str(path): each.metadata for path, each in parts}}
+    metadata["unreadable"] = sum(int(each.metadata.get("unreadable", 0)) for _, each in parts)
+    if len(samples := {each.metadata.get("samples") for _, each in parts}) == 1:
+        metadata["samples"] = samples.pop()
+    aligned = [_reorder_classes(each, start.classes) for _, each in parts]
     recording, time, scores, label = (
-        np.concatenate([each[field] for each in alike]) for field in range(4)
+        np.concatenate([each[field] for each in aligned]) for field in range(4)
     )
-    return Predictions(recording, time, scores, label, start.classes, about)
+    return Predictions(recording, time, scores, label, start.classes, metadata)
 
 
-def _in_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
-    """The same with its classes in another order."""
+def _reorder_classes(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
     order = [predictions.classes.index(name) for name in classes]
-    if predictions.many_labels:
+    if predictions.is_multi_label:
         label = predictions.label[:, order]
     else:
-        place = np.append(np.argsort(order), MISSING)  # the last, -1, stays what it is
-        label = place[predictions.label]
+        index = np.append(np.argsort(order), MISSING)  # the last: -1 stays -1
+        label = index[predictions.label]
     return predictions._replace(scores=predictions.scores[:, order], label=label, classes=classes)
 
 
-def _shown(predictions: Predictions) -> str:
-    many = ", several a sample" if predictions.many_labels else ""
-    return f"{', '.join(predictions.classes[:4])} .. ({len(predictions.classes)}{many})"
+def _class_text(predictions: Predictions) -> str:
+    task = ", multi-label" if predictions.is_multi_label else ""
+    return f"{', '.join(predictions.classes[:4])} .. ({len(predictions.classes)}{task})"
 
 
 def check_predictions(predictions: Predictions, path: Path) -> None:
-    """Raises PredictionsError that names the field, and the first row, that cannot be right."""
+    """Raises PredictionsError with the field, and the first row, that is invalid."""
     rows, classes = len(predictions.recording), len(predictions.classes)
     for field, shape in (("time", (rows,)), ("scores", (rows, classes))):
         found = getattr(predictions, field).shape
         if found != shape:
             raise PredictionsError(
-                f"{path}: {field} has shape {found}, {rows} rows of {classes} classes want {shape}"
+                f"{path}: {field} has shape {found}; {rows} rows of {classes} classes need {shape}"
             )
     if not rows:
-        raise PredictionsError(f"{path}: has no rows; the split that was predicted is empty")
+        raise PredictionsError(f"{path}: has no rows; the predicted split is empty")
     if len(set(predictions.classes)) < classes:
-        raise PredictionsError(f"{path}: classes: a name stands twice")
+        raise PredictionsError(f"{path}: classes: a name occurs twice")
     if predictions.label.shape not in ((rows,), (rows, classes)):
-        raise PredictionsError(f"{path}: label has shape {predictions.label.shape}, of {rows} rows")
+        raise PredictionsError(
+            f"{path}: label has shape {predictions.label.shape}; there are {rows} rows"
+        )
     _require(np.isfinite(predictions.scores).all(axis=1), path, "scores", "not finite")
-    most = 1 if predictions.many_labels else classes - 1
+    most = 1 if predictions.is_multi_label else classes - 1
     known = np.isin(predictions.label, np.arange(MISSING, most + 1)).reshape(rows, -1)
     _require(np.asarray(known.all(axis=1)), path, "label", f"not within -1 to {most}")
 
 
-def _require(good: np.ndarray, path: Path, field: str, what: str) -> None:
-    if not good.all():
-        row = int(np.argmin(good))
+def _require(valid: np.ndarray, path: Path, field: str, problem: str) -> None:
+    if not valid.all():
+        row = int(np.argmin(valid))
         raise PredictionsError(
-            f"{path}: {field} of row {row} is {what} ({int((~good).sum())} such rows); "
+            f"{path}: {field} of row {row} is {problem} ({int((~valid).sum())} such rows); "
             "write the predictions again"
         )

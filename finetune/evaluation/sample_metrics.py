@@ -1,13 +1,11 @@
-"""Metrics of all labelled samples together, by torchmetrics."""
+"""Metrics of labelled samples, mostly by torchmetrics: of a whole part, or of one recording."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
@@ -18,80 +16,124 @@ from torchmetrics.functional.classification import (
     multilabel_f1_score,
 )
 
-from finetune.evaluation.predictions import Predictions
 from video.labels.segments import MISSING
 
 
-class SampleScores(NamedTuple):
-    """Figures by name, in shares of 1, and what they can be compared with."""
+class LabelledScores(NamedTuple):
+    """What a metric is computed from: samples whose label is known, in the order of time."""
 
-    figures: dict[str, float]
-    confusion: Int64[np.ndarray, "c c"] | None  # rows: truth; None where there are many labels
+    scores: Float32[np.ndarray, "n c"]  # probabilities
+    label: Int64[np.ndarray, "n ..."]  # class, or for each class 0, 1 or -1: not known
+    time: Float[np.ndarray, " n"]  # seconds; NaN for whole clips
 
+    @property
+    def num_classes(self) -> int:
+        return int(self.scores.shape[1])
 
-def score_samples(predictions: Predictions) -> SampleScores:
-    """A class that neither truth nor predictions have is left out of every mean over classes."""
-    scores = torch.from_numpy(np.asarray(predictions.scores, dtype=np.float32))
-    labels = torch.from_numpy(np.asarray(predictions.label, dtype=np.int64))
-    if predictions.many_labels:
-        return SampleScores(_many(scores, labels), None)
-    known = labels != MISSING
-    return _single(scores[known], labels[known])
+    @property
+    def is_multi_label(self) -> bool:
+        return self.label.ndim == 2
 
+    @property
+    def tensors(self) -> tuple[Float[Tensor, "n c"], Tensor]:
+        """Scores and labels as torchmetrics takes them."""
+        return torch.from_numpy(self.scores), torch.from_numpy(self.label)
 
-def _single(scores: Float[Tensor, "n c"], labels: Int64[Tensor, " n"]) -> SampleScores:
-    classes = scores.shape[1]
-    counts = torch.bincount(labels, minlength=classes)
-    with _without_warnings():
-        precision = multiclass_average_precision(scores, labels, classes, average=None)
-    figures = {
-        "top-1": float(multiclass_accuracy(scores, labels, classes, average="micro")),
-        "mean class accuracy": _class_accuracy(scores, labels, counts),
-        "F1 macro": float(multiclass_f1_score(scores, labels, classes, average="macro")),
-        "F1 micro": float(multiclass_f1_score(scores, labels, classes, average="micro")),
-        "mAP": _mean(precision, counts > 0),
-        "majority class": float(counts.max() / counts.sum()),
-        "chance": 1 / classes,
-    }
-    if classes > 5:
-        top = multiclass_accuracy(scores, labels, classes, average="micro", top_k=5)
-        figures["top-5"] = float(top)
-    confusion = multiclass_confusion_matrix(scores, labels, classes)
-    return SampleScores(figures, confusion.numpy())
+    @property
+    def present(self) -> Tensor:
+        """[c] whether a class has a sample. The others are left out of means over classes."""
+        label = torch.from_numpy(self.label)
+        if self.is_multi_label:
+            return (label == 1).any(0)
+        return torch.bincount(label, minlength=self.num_classes) > 0
 
 
-def _class_accuracy(
-    scores: Float[Tensor, "n c"], labels: Int64[Tensor, " n"], counts: Int64[Tensor, " c"]
-) -> float:
-    by_class = multiclass_accuracy(scores, labels, len(counts), average=None)
-    return _mean(by_class, counts > 0)
+def top_1(samples: LabelledScores) -> float:
+    """Share of samples whose class has the highest score."""
+    scores, label = samples.tensors
+    return float(multiclass_accuracy(scores, label, samples.num_classes, average="micro"))
 
 
-def _many(scores: Float[Tensor, "n c"], labels: Int64[Tensor, "n c"]) -> dict[str, float]:
-    """Several labels a sample; those that are not known count nowhere."""
-    classes = scores.shape[1]
-    present = ((labels == 1).any(0)) & ((labels != MISSING).any(0))
-    f1, micro = (
-        multilabel_f1_score(scores, labels, classes, average=average, ignore_index=MISSING)
-        for average in (None, "micro")
+def top_5(samples: LabelledScores) -> float:
+    """Share of samples whose class has one of the five highest scores."""
+    scores, label = samples.tensors
+    accuracy = multiclass_accuracy(scores, label, samples.num_classes, average="micro", top_k=5)
+    return float(accuracy)
+
+
+def mean_class_accuracy(samples: LabelledScores) -> float:
+    """Mean over the classes of the share of their samples that are classified correctly."""
+    scores, label = samples.tensors
+    return _mean(
+        multiclass_accuracy(scores, label, samples.num_classes, average=None), samples.present
     )
-    with _without_warnings():
-        precision = multilabel_average_precision(
-            scores, labels, classes, average=None, ignore_index=MISSING
-        )
-    return {
-        "mAP": _mean(precision, present),
-        "F1 macro": _mean(f1, present),
-        "F1 micro": float(micro),
-        "share of positives": float((labels == 1).sum() / (labels != MISSING).sum()),
-    }
 
 
-@contextmanager
-def _without_warnings() -> Iterator[None]:
+def balanced_accuracy(samples: LabelledScores) -> float:
+    """Mean recall of the classes that are in the truth (scikit-learn's balanced_accuracy_score)."""
+    correct = samples.scores.argmax(1) == samples.label
+    return float(np.mean([correct[samples.label == c].mean() for c in np.unique(samples.label)]))
+
+
+def mean_average_precision(samples: LabelledScores) -> float:
+    """Mean over the classes of the area under the precision-recall curve."""
+    scores, label = samples.tensors
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes without a positive, which are left out here
-        yield
+        warnings.simplefilter("ignore")  # classes without a positive are left out here
+        if samples.is_multi_label:
+            precision = multilabel_average_precision(
+                scores, label, samples.num_classes, average=None, ignore_index=MISSING
+            )
+        else:
+            precision = multiclass_average_precision(
+                scores, label, samples.num_classes, average=None
+            )
+    return _mean(precision, samples.present)
+
+
+def f1_macro(samples: LabelledScores) -> float:
+    """Mean of the classes' F1. Of one label a sample, classes that are predicted count as well."""
+    scores, label = samples.tensors
+    if samples.is_multi_label:
+        f1 = multilabel_f1_score(
+            scores, label, samples.num_classes, average=None, ignore_index=MISSING
+        )
+        return _mean(f1, samples.present)
+    return float(multiclass_f1_score(scores, label, samples.num_classes, average="macro"))
+
+
+def f1_micro(samples: LabelledScores) -> float:
+    """F1 of all decisions together."""
+    scores, label = samples.tensors
+    if samples.is_multi_label:
+        f1 = multilabel_f1_score(
+            scores, label, samples.num_classes, average="micro", ignore_index=MISSING
+        )
+        return float(f1)
+    return float(multiclass_f1_score(scores, label, samples.num_classes, average="micro"))
+
+
+def majority_class(samples: LabelledScores) -> float:
+    """Accuracy of always predicting the most frequent class."""
+    counts = torch.bincount(torch.from_numpy(samples.label))
+    return float(counts.max() / counts.sum())
+
+
+def chance(samples: LabelledScores) -> float:
+    """Expected accuracy of a class drawn at random."""
+    return 1 / samples.num_classes
+
+
+def share_of_positives(samples: LabelledScores) -> float:
+    """Share of the known labels that are positive: the mAP of random scores."""
+    _, label = samples.tensors
+    return float((label == 1).sum() / (label != MISSING).sum())
+
+
+def confusion_matrix(samples: LabelledScores) -> Int64[np.ndarray, "c c"]:
+    """Samples by true class (row) and predicted class (column)."""
+    scores, label = samples.tensors
+    return np.asarray(multiclass_confusion_matrix(scores, label, samples.num_classes).numpy())
 
 
 def _mean(values: Float[Tensor, " c"], chosen: Tensor) -> float:

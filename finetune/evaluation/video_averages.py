@@ -1,13 +1,14 @@
-"""Phase metrics of several recordings: every average by its name, with its uncertainty."""
+"""Phase metrics of several recordings, averaged in both orders."""
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from finetune.evaluation.bootstrap import Average, average, nanmean
 from finetune.evaluation.phase_metrics import (
+    PHASE_MEASURES,
     TOLERANCES,
     Boundaries,
     PhaseScores,
@@ -17,25 +18,13 @@ from finetune.evaluation.phase_metrics import (
 from finetune.evaluation.predictions import Predictions
 from video.labels.segments import MISSING
 
-MEASURES = ("precision", "recall", "jaccard", "f1")
-RESAMPLES = 1000
-
-
-class Average(NamedTuple):
-    """One figure of a set of recordings, in shares of 1."""
-
-    value: float
-    deviation: float  # over recordings, of a sample (n - 1); NaN where it has no meaning
-    low: float  # 95 % of resampled sets of recordings lie between
-    high: float
-
 
 class PhaseSummary(NamedTuple):
-    """What the field reports, in both orders of averaging.
+    """Phase metrics in both orders of averaging that are in use.
 
-    `recordings_first`: the mean over the phases of a recording, then over recordings, which has a
+    `recordings_first`: the mean over the phases of each recording, then over recordings; it has a
     deviation over recordings. `phases_first`: the mean over recordings of each phase, then over
-    phases, as published tables have it. They differ where recordings lack phases.
+    phases, as in published tables. They differ where recordings lack phases.
     """
 
     boundaries: Boundaries
@@ -52,11 +41,10 @@ def summarise_phases(
     tolerances: Mapping[int, Tolerance] = TOLERANCES["neighbours"],
     seed: int = 0,
 ) -> PhaseSummary:
-    """Moments without a label are left out. A phase that was never predicted has a precision of 0;
-    `relaxed_published` skips it instead, as the widespread evaluation does."""
+    """Timestamps without a label are left out. A phase that was never predicted has precision 0;
+    `relaxed_published` skips it instead, as the widespread evaluation code does."""
     by_recording = {}
-    for name in dict.fromkeys(predictions.recording.tolist()):
-        rows = predictions.of(name)
+    for name, rows in predictions.by_recording().items():
         known = rows.label != MISSING
         if known.any():
             by_recording[name] = score_phases(
@@ -68,46 +56,18 @@ def summarise_phases(
                 tolerances,
             )
     scores = list(by_recording.values())
-    tables = {name: np.stack([getattr(each, name) for each in scores]) for name in MEASURES}
+    tables = {name: np.stack([each.by_phase[name] for each in scores]) for name in PHASE_MEASURES}
     if boundaries == "relaxed_published":
-        seen = np.stack([each.predicted for each in scores])
-        tables["precision"] = np.where(seen, tables["precision"], np.nan)
+        predicted = np.stack([each.predicted for each in scores])
+        for name, measure in PHASE_MEASURES.items():
+            if measure.needs_prediction:
+                tables[name] = np.where(predicted, tables[name], np.nan)
     accuracies = np.array([each.accuracy for each in scores])[:, None]
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(scores), size=(RESAMPLES, len(scores)))
     return PhaseSummary(
         boundaries,
-        _average(accuracies, draws, _recordings_first),
-        {name: _average(table, draws, _recordings_first) for name, table in tables.items()},
-        {name: _average(table, draws, _phases_first) for name, table in tables.items()},
-        {name: _nanmean(table, 0) for name, table in tables.items()},
+        average(accuracies, seed=seed),
+        {name: average(table, "recordings_first", seed) for name, table in tables.items()},
+        {name: average(table, "phases_first", seed) for name, table in tables.items()},
+        {name: nanmean(table, 0) for name, table in tables.items()},
         by_recording,
     )
-
-
-def _average(
-    table: Float[np.ndarray, "r c"],
-    draws: np.ndarray,
-    mean: Callable[[Float[np.ndarray, "*x r c"]], np.ndarray],
-) -> Average:
-    """The figure, and where it lies when recordings are drawn again with replacement."""
-    resampled = mean(table[draws])
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    by_recording = _nanmean(table, 1)
-    alone = len(table) < 2 or mean is _phases_first
-    deviation = float("nan") if alone else float(np.nanstd(by_recording, ddof=1))
-    return Average(float(mean(table)), deviation, float(low), float(high))
-
-
-def _recordings_first(table: Float[np.ndarray, "*x r c"]) -> np.ndarray:
-    return _nanmean(_nanmean(table, -1), -1)
-
-
-def _phases_first(table: Float[np.ndarray, "*x r c"]) -> np.ndarray:
-    return _nanmean(_nanmean(table, -2), -1)
-
-
-def _nanmean(values: np.ndarray, axis: int) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a phase that no recording drawn has
-        return np.asarray(np.nanmean(values, axis=axis))

@@ -1,1 +1,1 @@
-"""What is not trained on: how it is read, given to a network, and what is left of it."""
+"""Predictions of a trained model: reading of test views, forward passes, results."""

@@ -1,4 +1,4 @@
-"""The part `val` during training: how good each step is, and the weights of the best one."""
+"""Validation during training: the metric of each step, and the weights of the best one."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from encoder.config import EncoderConfig
 from finetune.config import ValidationConfig
+from finetune.evaluation.metrics import METRICS
 from finetune.model.build import read_frozen
 from finetune.model.classifier_file import (
     CLASSIFIER_FILE,
@@ -23,74 +24,77 @@ VALIDATION_FILE = "validation.jsonl"
 
 
 class ValidationResult(NamedTuple):
-    """The figure of one step by which the best is chosen."""
+    """The metric of one step by which the best step is selected."""
 
     step: int
     value: float
 
 
 class ValidationHistory:
-    """The looks of a run, one line a step in `validation.jsonl`; those behind `start` are dropped.
+    """The validation results of a run, one line each in `validation.jsonl`, up to step `start`.
 
-    The first process owns the file; the others know the same looks.
+    Rank 0 writes the file; the other ranks have the same results.
     """
 
     def __init__(self, folder: Path, start: int, config: ValidationConfig) -> None:
         self._file, self.metric = folder / VALIDATION_FILE, config.metric
-        looks = [look for look in read_validation_history(folder) if look.step <= start]
-        # without the weights that they chose, looks are worth nothing
-        self._looks = looks if _kept_step(folder) in {look.step for look in looks} else []
+        self._sign = 1 if METRICS[config.metric].higher_is_better else -1
+        results = [each for each in read_validation_history(folder) if each.step <= start]
+        # results without the weights that they selected are useless
+        is_complete = _saved_step(folder) in {each.step for each in results}
+        self._results = results if is_complete else []
 
     def has(self, step: int) -> bool:
-        return any(look.step == step for look in self._looks)
+        return any(each.step == step for each in self._results)
 
     @property
     def best(self) -> ValidationResult | None:
-        """The highest; of equals the first."""
-        return max(self._looks, key=lambda look: look.value, default=None)
+        """The best step; of equal ones the first."""
+        return max(self._results, key=lambda each: self._sign * each.value, default=None)
 
-    def is_best(self, look: ValidationResult) -> bool:
-        return self.best is None or look.value > self.best.value
+    def is_best(self, result: ValidationResult) -> bool:
+        best = self.best
+        return best is None or self._sign * result.value > self._sign * best.value
 
-    def add(self, look: ValidationResult, writes: bool) -> None:
-        self._looks.append(look)
+    def add(self, result: ValidationResult, writes: bool) -> None:
+        self._results.append(result)
         if writes:
-            lines = (json.dumps({"step": s, self.metric: v}) for s, v in self._looks)
+            lines = (json.dumps({"step": s, self.metric: v}) for s, v in self._results)
             write_atomic(self._file, "".join(f"{line}\n" for line in lines))
 
 
 def read_validation_history(folder: Path) -> list[ValidationResult]:
-    """Those of a run's folder."""
+    """The validation results in a run folder."""
     file = folder / VALIDATION_FILE
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    held = [json.loads(line) for line in lines]
-    return [ValidationResult(line.pop("step"), next(iter(line.values()))) for line in held]
+    values = [json.loads(line) for line in lines]
+    return [ValidationResult(line.pop("step"), next(iter(line.values()))) for line in values]
 
 
-def _kept_step(folder: Path) -> int | None:
-    """The step whose weights a run has kept."""
+def _saved_step(folder: Path) -> int | None:
+    """The step of the classifier that a run folder has."""
     file = folder / CLASSIFIER_FILE
     return read_classifier_metadata(file).step if file.is_file() else None
 
 
-def validating_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:
-    """The steps after which is looked; the last one is always among them."""
+def validation_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:
+    """The steps after which `val` is evaluated; the last one is always among them."""
     every = max(1.0, config.every_epochs * per_epoch)
     chosen = {round(every * i) for i in range(1, int(steps / every) + 1)}
     return frozenset({step for step in chosen if step < steps} | {steps})
 
 
-def write_classifier(folder: Path, encoder: EncoderConfig, about: ClassifierMetadata) -> None:
-    """The weights of the checkpoint of `about.step`, with those that are not trained.
+def write_classifier(folder: Path, encoder: EncoderConfig, metadata: ClassifierMetadata) -> None:
+    """Writes the weights of the checkpoint of `metadata.step`, and the frozen ones.
 
-    Raises ConfigError where the disk has no room.
+    Raises ConfigError where the disk is full.
     """
-    checkpoint = open_checkpoint(folder / CHECKPOINTS_FOLDER / checkpoint_name(about.step))
+    checkpoint = open_checkpoint(folder / CHECKPOINTS_FOLDER / checkpoint_name(metadata.step))
     tensors = {**read_frozen(folder), **read_weights(checkpoint)}
     file = folder / CLASSIFIER_FILE
     try:
-        save_classifier(file, tensors, encoder, about)
+        save_classifier(file, tensors, encoder, metadata)
     except WRITE_ERRORS as error:
         raise ConfigError(
-            f"run: {file} cannot be written ({error}); make room, and give the same command again"
+            f"run: cannot write {file} ({error}); free disk space and start the same command again"
         ) from None

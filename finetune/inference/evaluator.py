@@ -1,4 +1,4 @@
-"""The parts that are not trained on: `val` while a run trains, `val` and `test` when it is over."""
+"""Evaluation of a run: `val` during training, `val` and `test` at the end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +12,9 @@ from finetune.evaluation.evaluate import evaluate
 from finetune.evaluation.predictions import Predictions
 from finetune.inference.best_checkpoint import ValidationHistory, ValidationResult, write_classifier
 from finetune.inference.multi_view import MultiViewReader
-from finetune.inference.predictor import ModelOutputs, Predictor
-from finetune.inference.probabilities import about, figures_of, predictions_of, view_averager
-from finetune.inference.write_results import Say, write_predictions
+from finetune.inference.predictor import Forward, ModelOutputs, Predictor
+from finetune.inference.probabilities import build_predictions, prediction_metadata, view_averager
+from finetune.inference.write_results import write_predictions
 from finetune.model.build import BuiltModel
 from finetune.model.classifier import Classifier
 from finetune.model.classifier_file import (
@@ -34,114 +34,120 @@ from video.eval_crop import EvalCrop
 
 
 def build_predictor(
-    config: FinetuneConfig, built: BuiltModel, opened: Session, what: str
+    config: FinetuneConfig, built: BuiltModel, session: Session, activity: str
 ) -> Predictor:
-    """How this run reads what it is tested on; a signal ends it."""
+    """The predictor of a run, with the test views of its recipe; a signal stops it."""
     encoder = built.spec.encoder
-    fitting = EvalCrop(encoder.image_size, config.data.eval_crop, config.test_views.crops)
-    viewing = MultiViewReader(fitting, encoder.num_frames, config.test_views.clips)
+    eval_crop = EvalCrop(encoder.image_size, config.data.eval_crop, config.test_views.crops)
+    reader = MultiViewReader(eval_crop, encoder.num_frames, config.test_views.clips)
 
-    def alive(done: int, all_of_them: int) -> None:
-        opened.watchdog.set_status(f"{what}, {done} of {all_of_them}")
-        if opened.signals.request is not None:
-            raise Stopped(f"stopped by {opened.signals.request} {what}; all is saved", False)
+    def report_progress(done: int, total: int) -> None:
+        session.watchdog.set_status(f"{activity}, {done} of {total}")
+        if session.signals.request is not None:
+            raise Stopped(f"stopped by {session.signals.request} {activity}; all is saved", False)
 
-    data = config.data
-    return Predictor(viewing, config.batch.micro_batch_size, data.workers, data.read_timeout, alive)
+    data, batch_size = config.data, config.batch.micro_batch_size
+    return Predictor(reader, batch_size, data.workers, data.read_timeout, report_progress)
 
 
 class Evaluator:
-    """Knows the parts that are not trained on. Every process makes the same calls."""
+    """Evaluates the parts `val` and `test`. Every process makes the same calls."""
 
     def __init__(
         self,
         config: FinetuneConfig,
-        opened: Session,
+        session: Session,
         sets: LabelledSets,
         built: BuiltModel,
         engine: Engine,
         reporter: FinetuneReporter,
-        looks: ValidationHistory,
+        history: ValidationHistory,
     ) -> None:
-        self._config, self._opened, self._sets, self._built = config, opened, sets, built
-        self._engine, self._reporter, self._looks = engine, reporter, looks
-        self._join = view_averager(config.test_views, config.multi_label)
+        self._config, self._session, self._sets, self._built = config, session, sets, built
+        self._engine, self._reporter, self._history = engine, reporter, history
+        self._average_views = view_averager(config.test_views, config.multi_label)
 
     def validate(self, step: int) -> None:
-        """Predicts the labelled samples of `val` with the weights of a step that is saved, and
-        keeps those weights where they are the best so far."""
+        """Evaluates the weights of a saved step on the labelled samples of `val`, and writes them
+        to the classifier file if they are the best so far."""
         self._built.model.eval()
-        answers = self._ask("val", self._engine.forward, f"validating step {step}", True)
-        predictions = self._predictions(answers, "val", step)
-        figures = figures_of(evaluate(predictions, f"val at step {step}"))
-        look = ValidationResult(step, figures.get(self._looks.metric, float("nan")))
-        better = self._looks.is_best(look)
-        if better:
-            validation = {"metric": self._looks.metric, "value": look.value}
-            self._keep(step, validation)
-        self._looks.add(look, self._opened.processes.is_rank0)
-        best = self._looks.best or look
+        activity, history = f"validating step {step}", self._history
+        outputs = self._predict("val", self._logits(self._engine.forward), activity, True)
+        predictions = self._predictions(outputs, "val", step)
+        metrics = evaluate(predictions, f"val at step {step}").metrics.all
+        result = ValidationResult(step, metrics.get(history.metric, float("nan")))
+        is_best = history.is_best(result)
+        if is_best:
+            self._save(step, {"metric": history.metric, "value": result.value})
+        history.add(result, self._session.processes.is_rank0)
+        best = history.best or result
+        comparison = "the best so far" if is_best else f"best {best.value:.4f} at step {best.step}"
         self._reporter.report_validation(
-            step,
-            figures,
-            f"step {step}: val {self._looks.metric} {look.value:.4f} "
-            f"({'the best so far' if better else f'best {best.value:.4f} at step {best.step}'})",
+            step, metrics, f"step {step}: val {history.metric} {result.value:.4f} ({comparison})"
         )
 
-    def keep_last(self) -> None:
-        """Without a part `val` there is no best step: the weights of the last one are kept."""
+    def save_last(self) -> None:
+        """Writes the classifier of the last step where there is no `val` to select the best."""
         if "val" not in self._sets.parts:
-            there = complete_checkpoints(self._opened.folder / CHECKPOINTS_FOLDER)
-            self._keep(step_of(there[-1]), {})
+            checkpoints = complete_checkpoints(self._session.folder / CHECKPOINTS_FOLDER)
+            self._save(step_of(checkpoints[-1]), {})
 
-    def _keep(self, step: int, validation: dict[str, Any]) -> None:
-        config, facts = self._config, self._built.spec
+    def _save(self, step: int, validation: dict[str, Any]) -> None:
+        config, spec = self._config, self._built.spec
         trained_on = [recording.identity() for recording in self._sets.recordings("train")]
         sampling = next(iter(config.data.named.values())).sampling
-        kept = ClassifierMetadata(
-            facts.classes,
+        metadata = ClassifierMetadata(
+            spec.classes,
             config.head,
             config.multi_label,
             step,
-            [*facts.pretrained_on, *trained_on],
+            [*spec.pretrained_on, *trained_on],
             sampling_as_dict(sampling),
             config.data.eval_crop,
             validation,
         )
+        run_on_rank0(
+            self._session.processes,
+            lambda: write_classifier(self._session.folder, spec.encoder, metadata),
+        )
 
-        def write() -> None:
-            write_classifier(self._opened.folder, facts.encoder, kept)
+    def test(self, log: Callable[[str], None]) -> None:
+        """Predicts `val` and `test` with the classifier file, and writes all metrics."""
+        folder, device = self._session.folder, self._engine.device
+        classifier: Classifier = load_classifier(folder)[0].to(device)
+        bf16 = self._engine.precision == "bf16"
 
-        run_on_rank0(self._opened.processes, write)
-
-    def test(self, say: Say) -> None:
-        """Predicts `val` and `test` with the weights that were kept, and writes all figures."""
-        folder, device = self._opened.folder, self._engine.device
-        kept: Classifier = load_classifier(folder)[0].to(device)
-        half = self._engine.precision == "bf16"
-
-        def forward(clips: Tensor) -> Tensor:
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                return kept(clips)
+        def forward(clips: Tensor) -> dict[str, Tensor]:
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                outputs: dict[str, Tensor] = classifier(clips)
+            return outputs
 
         step = read_classifier_metadata(folder / CLASSIFIER_FILE).step
         for part in ("val", "test"):
             if part in self._sets.parts:
-                answers = self._ask(part, forward, f"predicting {part}", False)
-                predictions = self._predictions(answers, part, step)
-                write_predictions(self._opened, part, predictions, say)
+                outputs = self._predict(part, self._logits(forward), f"predicting {part}", False)
+                predictions = self._predictions(outputs, part, step)
+                write_predictions(self._session, part, predictions, log)
 
-    def _ask(
-        self, part: str, forward: Callable[[Tensor], Tensor], what: str, labelled_only: bool
+    def _logits(self, forward: Callable[[Tensor], dict[str, Tensor]]) -> Forward:
+        return lambda clips: forward(clips)["logits"]
+
+    def _predict(
+        self, part: str, forward: Forward, activity: str, labelled_only: bool
     ) -> ModelOutputs:
-        ask = build_predictor(self._config, self._built, self._opened, what)
-        sampled = self._sets.parts[part]
-        answers = ask.all(forward, self._join, sampled, self._opened.processes, labelled_only)
-        self._reporter.count_unreadable(what, len(answers.readable), answers.failures)
-        return answers
+        predictor = build_predictor(self._config, self._built, self._session, activity)
+        outputs = predictor.predict_all(
+            forward,
+            self._average_views,
+            self._sets.parts[part],
+            self._session.processes,
+            labelled_only,
+        )
+        self._reporter.count_unreadable(activity, len(outputs.readable), outputs.failures)
+        return outputs
 
-    def _predictions(self, answers: ModelOutputs, part: str, step: int) -> Predictions:
+    def _predictions(self, outputs: ModelOutputs, part: str, step: int) -> Predictions:
         chosen = "by val" if "val" in self._sets.parts else "the last step; there is no val"
-        facts = about(self._config, part, step, chosen=chosen)
-        sampled = self._sets.parts[part]
-        return predictions_of(answers, sampled, self._sets.classes, self._config.multi_label, facts)
+        metadata = prediction_metadata(self._config, part, step, chosen=chosen)
+        tracks, classes = self._sets.parts[part], self._sets.classes
+        return build_predictions(outputs, tracks, classes, self._config.multi_label, metadata)

@@ -1,4 +1,4 @@
-"""Features of recordings over time as files, one a recording, complete or absent."""
+"""Features of recordings over time, in one file per recording, written atomically."""
 
 import json
 from collections import Counter
@@ -28,115 +28,115 @@ from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
 
 
-class Exported(NamedTuple):
-    """What became of one recording."""
+class ExportedFeatures(NamedTuple):
+    """The file of one recording."""
 
     path: Path
-    moments: int
+    num_timestamps: int
     failures: tuple[UnreadableVideo, ...]
-    was_there: bool  # from a call before, with the same settings
+    already_exported: bool  # by an earlier call with the same settings
 
 
 def open_encoder(backbone: BackboneConfig) -> tuple[VideoEncoder, dict[str, Any]]:
-    """The encoder, and what its features depend on. Raises CheckpointMismatch."""
+    """The encoder, and the settings that its features depend on. Raises CheckpointMismatch."""
     if backbone.weights is None:
-        raise ConfigError("weights: are missing; features of random weights say nothing")
+        raise ConfigError("weights: are missing; features of random weights are meaningless")
     encoder, report = build_backbone(backbone)
     assert report is not None
-    path = report.found.file.path
-    facts = {
+    path = report.source.file.path
+    metadata = {
         "weights": str(path),
         "sha256": sha256_file(find_file(path)),
         "variant": backbone.variant,
         "encoder": encoder.config.as_dict(),
     }
-    return encoder.eval(), facts
+    return encoder.eval(), metadata
 
 
 def export_features(
     encoder: VideoEncoder,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     recordings: list[Recording],
     out: Path,
     window: WindowSampling,
-    reading: PredictOptions,
-) -> Iterator[Exported]:
+    options: PredictOptions,
+) -> Iterator[ExportedFeatures]:
     """`NAME.npz` of each: `time` [n], `features` [n d], `readable` [n], `about` as JSON.
 
-    Those that are there already with the same settings are passed over, so a call that was killed
-    goes on. Raises ConfigError where a file of other settings is in the way, or two recordings
-    have one name.
+    Existing files with the same settings are skipped, so a killed call can be repeated. Raises
+    ConfigError where a file has other settings, or two recordings have one name.
     """
     names = [Path(recording.path).stem for recording in recordings]
     if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        raise ConfigError(f"source: two recordings are called {twice}; export them apart")
+        raise ConfigError(
+            f"source: two recordings have the name {twice}; export them to two folders"
+        )
     out.mkdir(parents=True, exist_ok=True)
     encoder.to(Processes().device)
-    size, frames = encoder.config.image_size, encoder.config.num_frames
-    asking = Predictor(
-        MultiViewReader(EvalCrop(size), frames), reading.at_once, reading.workers, reading.patience
-    )
+    reader = MultiViewReader(EvalCrop(encoder.config.image_size), encoder.config.num_frames)
+    predictor = Predictor(reader, options.batch_size, options.workers, options.read_timeout)
     for recording, name in zip(recordings, names, strict=True):
         file = out / f"{name}.npz"
-        about = {
-            **facts,
+        settings = {
+            **metadata,
             "recording": recording.content or recording.path,
-            "rate": reading.rate,
+            "rate": options.rate,
             "window": vars(window),
         }
         if file.exists():
-            yield Exported(file, _require_same(file, about), (), True)
+            yield ExportedFeatures(file, _require_same(file, settings), (), True)
             continue
-        times = timestamps(recording, reading.rate)
+        times = timestamps(recording, options.rate)
         track = LabelTrack(recording, times, np.full(len(times), MISSING, dtype=np.int64), 0, 0)
-        yield _export(encoder, SampledTrack(track, window), asking, about, file)
+        yield _export(encoder, SampledTrack(track, window), predictor, settings, file)
 
 
 def _export(
     encoder: VideoEncoder,
     sampled: SampledTrack,
-    asking: Predictor,
-    about: dict[str, Any],
+    predictor: Predictor,
+    settings: dict[str, Any],
     file: Path,
-) -> Exported:
+) -> ExportedFeatures:
     def pooled(clips: Tensor) -> Float[Tensor, "b d"]:
         return encoder(clips).pooled
 
-    questions = sample_batches([sampled], labelled_only=False)
-    answered = list(
-        asking.each(
+    batches = sample_batches([sampled], labelled_only=False)
+    outputs = list(
+        predictor.predict_batches(
             pooled,
-            lambda test_views: test_views.mean(1),
+            lambda views: views.mean(1),
             [sampled],
-            questions,
-            range(len(questions)),
+            batches,
+            range(len(batches)),
             Processes(),
         )
     )
-    aside = file.with_name(file.name + ".tmp.npz")
+    temporary = file.with_name(file.name + ".tmp.npz")
     np.savez(
-        aside,
+        temporary,
         time=sampled.track.times,
-        features=np.concatenate([each.values for each in answered]),
-        readable=np.concatenate([each.readable for each in answered]),
-        about=np.asarray(json.dumps(about)),
+        features=np.concatenate([each.values for each in outputs]),
+        readable=np.concatenate([each.readable for each in outputs]),
+        about=np.asarray(json.dumps(settings)),
     )
-    aside.replace(file)
-    failures = tuple(failure for each in answered for failure in each.failures)
-    return Exported(file, len(sampled.track.times), failures, False)
+    temporary.replace(file)
+    failures = tuple(failure for each in outputs for failure in each.failures)
+    return ExportedFeatures(file, len(sampled.track.times), failures, False)
 
 
-def _require_same(file: Path, about: dict[str, Any]) -> int:
-    """The number of moments of a file that was made with the same settings."""
+def _require_same(file: Path, settings: dict[str, Any]) -> int:
+    """The number of timestamps of a file. Raises ConfigError where it has other settings."""
     try:
-        with np.load(file, allow_pickle=False) as held:
-            found, count = json.loads(str(held["about"])), len(held["time"])
-    except Exception as error:  # a damaged archive can make its reader fail anyhow
+        with np.load(file, allow_pickle=False) as archive:
+            found, count = json.loads(str(archive["about"])), len(archive["time"])
+    except Exception as error:  # numpy raises many types on a damaged archive
         raise ConfigError(f"{file}: cannot be read ({type(error).__name__}); remove it") from None
-    wanted = json.loads(json.dumps(about))
+    wanted = json.loads(json.dumps(settings))
     differs = [key for key in wanted if found.get(key) != wanted[key]]
     if differs:
         raise ConfigError(
-            f"{file}: is of another {', '.join(differs)}; remove it, or give another folder"
+            f"{file}: was exported with another {', '.join(differs)}; remove it, or give another "
+            "folder"
         )
     return count

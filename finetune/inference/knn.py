@@ -1,4 +1,4 @@
-"""Frozen features and their nearest neighbours: a test of an encoder without any training."""
+"""k-NN classification in frozen features: an evaluation of an encoder without training."""
 
 import numpy as np
 
@@ -6,7 +6,11 @@ from finetune.config import FinetuneConfig
 from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets
 from finetune.inference.evaluator import build_predictor
 from finetune.inference.predictor import ModelOutputs
-from finetune.inference.probabilities import about, nearest_neighbours, predictions_of
+from finetune.inference.probabilities import (
+    build_predictions,
+    knn_probabilities,
+    prediction_metadata,
+)
 from finetune.inference.write_results import write_predictions
 from finetune.model.build import BuiltModel
 from finetune.tuning import KnnClassifier
@@ -16,55 +20,57 @@ from video.labels.segments import MISSING
 
 
 def knn_classify(
-    config: FinetuneConfig, opened: Session, sets: LabelledSets, built: BuiltModel
+    config: FinetuneConfig, session: Session, sets: LabelledSets, built: BuiltModel
 ) -> None:
     """Classifies `val` and `test` by the nearest training samples in frozen features."""
     assert isinstance(config.tuning, KnnClassifier)
-    model = built.model.to(opened.processes.device).eval()
+    model = built.model.to(session.processes.device).eval()
 
-    file = opened.folder / FAILURE_LOG_FILE if opened.processes.is_rank0 else None
+    file = session.folder / FAILURE_LOG_FILE if session.processes.is_rank0 else None
     failure_log = FailureLog(file, config.data.max_unreadable)
 
-    def say(line: str) -> None:
-        if opened.processes.is_rank0:
+    def log(line: str) -> None:
+        if session.processes.is_rank0:
             print(line, flush=True)
 
     for line in (*sets.lines, *built.lines):
-        say(line)
+        log(line)
 
     def features(part: str) -> ModelOutputs:
-        ask = build_predictor(config, built, opened, f"features of {part}")
-        answers = ask.all(
+        activity = f"features of {part}"
+        predictor = build_predictor(config, built, session, activity)
+        outputs = predictor.predict_all(
             lambda clips: model.encoder(clips).pooled,
-            lambda test_views: test_views.mean(1),
+            lambda views: views.mean(1),
             sets.parts[part],
-            opened.processes,
+            session.processes,
             part == "train",
         )
-        failure_log.add(f"features of {part}", len(answers.readable), answers.failures)
-        return answers
+        failure_log.add(activity, len(outputs.readable), outputs.failures)
+        return outputs
 
     train = features("train")
     labels = np.array(
         [
-            sets.parts["train"][i].track.labels[n]
-            for i, n in zip(train.sampled.tolist(), train.number.tolist(), strict=True)
+            sets.parts["train"][track].track.labels[sample]
+            for track, sample in zip(train.track.tolist(), train.sample.tolist(), strict=True)
         ]
     )
-    good = train.readable & (labels != MISSING)
+    usable = train.readable & (labels != MISSING)
     for part in ("val", "test"):
         if part in sets.parts:
-            asked = features(part)
-            votes = nearest_neighbours(
-                train.values[good],
-                labels[good],
-                asked.values,
+            queries = features(part)
+            probabilities = knn_probabilities(
+                train.values[usable],
+                labels[usable],
+                queries.values,
                 len(sets.classes),
                 config.tuning.k,
                 config.tuning.temperature,
             )
-            facts = about(config, part, 0, chosen="nothing is trained")
-            predictions = predictions_of(
-                asked._replace(values=votes), sets.parts[part], sets.classes, False, facts
+            outputs = queries._replace(values=probabilities)
+            metadata = prediction_metadata(config, part, 0, chosen="nothing is trained")
+            predictions = build_predictions(
+                outputs, sets.parts[part], sets.classes, False, metadata
             )
-            write_predictions(opened, part, predictions, say)
+            write_predictions(session, part, predictions, log)

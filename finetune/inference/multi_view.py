@@ -1,4 +1,4 @@
-"""What of its samples a test looks at: read in stretches, each frame of a stretch once."""
+"""Test views of samples, read in batches in which each frame is decoded once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -18,122 +18,122 @@ from video.eval_crop import EvalCrop
 from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
 
-# Samples of a stretch. Moments share frames with those around them: at a window of a minute and a
-# moment a second, 128 of them read 188 frames a clip's frame, and hold 28 MB at 224 x 224.
-MOMENTS, CLIPS = 128, 4
+# Samples of a batch. Neighbouring timestamps share frames: with a window of one minute and one
+# timestamp per second, 128 of them need 188 distinct frames, which are 28 MB at 224 x 224.
+TIMESTAMPS_PER_BATCH, CLIPS_PER_BATCH = 128, 4
 
 
 class SampleBatch(NamedTuple):
     """Consecutive samples of one recording that are read together."""
 
-    sampled: int
+    track: int  # index of the recording
     first: int
     stop: int
 
 
 class SampleViews(NamedTuple):
-    """The frames of a question, and which of them each view of each sample consists of."""
+    """The frames of a batch, and which of them each view of each sample consists of."""
 
-    question: int
+    batch: int  # its index
     frames: UInt8[Tensor, "u h w c"]
-    order: Int64[Tensor, "m v s t"]  # of the frames
-    readable: Bool[np.ndarray, " m"]  # False where a frame of the sample cannot be read
+    frame_index: Int64[Tensor, "m v s t"]
+    readable: Bool[np.ndarray, " m"]  # False where a frame of the sample is unreadable
     failures: tuple[UnreadableVideo, ...]
 
     def clips(self, first: int, stop: int) -> UInt8[Tensor, " b *s t h w c"]:
-        """Some of all views of all samples, in their order."""
-        chosen = self.order.flatten(0, 1)[first:stop]
+        """A range of all views of all samples, in their order."""
+        chosen = self.frame_index.flatten(0, 1)[first:stop]
         return self.frames[chosen if chosen.shape[1] > 1 else chosen.squeeze(1)]
 
 
 class MultiViewReader(NamedTuple):
-    """`segments` views in time times the crops of `fitting`, of clips of `frames` frames."""
+    """Reads `clips` views in time times the crops of `eval_crop`, of `num_frames` frames each."""
 
     eval_crop: EvalCrop
-    frames: int
-    segments: int = 1
+    num_frames: int
+    clips: int = 1
 
-    def views_of(self, sampled: SampledTrack) -> int:
-        """How many views each of its samples has."""
+    def num_views(self, sampled: SampledTrack) -> int:
+        """Views of each sample of a track."""
         return len(self._times(sampled, 0)) * self.eval_crop.crops
 
-    def _times(self, sampled: SampledTrack, number: int) -> Float[np.ndarray, "v s t"]:
-        """Rounded, so that one frame has one time in every clip."""
-        stretch = sampled.interval(number)
-        return np.round(sampled.sampling.test_times(stretch, self.frames, self.segments), 6)
+    def _times(self, sampled: SampledTrack, sample: int) -> Float[np.ndarray, "v s t"]:
+        """Rounded, so that a frame has the same time in every clip."""
+        interval = sampled.interval(sample)
+        return np.round(sampled.sampling.test_times(interval, self.num_frames, self.clips), 6)
 
     def read(
-        self, sampled: SampledTrack, question: SampleBatch, number: int, hung: bool = False
+        self, sampled: SampledTrack, batch: SampleBatch, index: int, timed_out: bool = False
     ) -> SampleViews:
-        """Reads what a question wants; `hung`: it is known that this does not come to an end."""
-        wanted = np.stack([self._times(sampled, i) for i in range(question.first, question.stop)])
-        times, index = np.unique(wanted, return_inverse=True)
+        """Reads the views of a batch; after a time-out all of them are unreadable."""
+        requested = np.stack([self._times(sampled, i) for i in range(batch.first, batch.stop)])
+        times, index_of_time = np.unique(requested, return_inverse=True)
         recording = sampled.track.recording
-        if hung:
-            found: dict[float, Tensor | None] = dict.fromkeys(times.tolist())
+        if timed_out:
+            by_time: dict[float, Tensor | None] = dict.fromkeys(times.tolist())
             failures: tuple[UnreadableVideo, ...] = (UnreadableVideo(recording.path, TIMED_OUT),)
         else:
-            found, failures = self.eval_crop.read(recording, times.tolist())
+            by_time, failures = self.eval_crop.read(recording, times.tolist())
         crops = self.eval_crop.crops
-        dark = torch.zeros(crops, *self.eval_crop.size, 3, dtype=torch.uint8)
-        frames = torch.stack([dark if f is None else f for f in found.values()], 1).flatten(0, 1)
-        missing = np.array([frame is None for frame in found.values()])
-        index = index.reshape(wanted.shape)
-        each = [index + crop * len(times) for crop in range(crops)]
-        views = torch.from_numpy(np.concatenate(each, axis=1))
-        readable = np.asarray(~missing[index].any(axis=(1, 2, 3)))
-        return SampleViews(number, frames, views, readable, failures)
+        black = torch.zeros(crops, *self.eval_crop.size, 3, dtype=torch.uint8)
+        frames = torch.stack([black if f is None else f for f in by_time.values()], 1).flatten(0, 1)
+        missing = np.array([frame is None for frame in by_time.values()])
+        index_of_time = index_of_time.reshape(requested.shape)
+        by_crop = [index_of_time + crop * len(times) for crop in range(crops)]
+        views = torch.from_numpy(np.concatenate(by_crop, axis=1))
+        readable = np.asarray(~missing[index_of_time].any(axis=(1, 2, 3)))
+        return SampleViews(index, frames, views, readable, failures)
 
 
 def sample_batches(sampled: Sequence[SampledTrack], labelled_only: bool) -> list[SampleBatch]:
-    """All samples in their order, in stretches; or only those stretches with a label."""
-    questions = []
-    for number, each in enumerate(sampled):
-        at_once = MOMENTS if each.track.ends is None else CLIPS
-        for first in range(0, len(each.track.times), at_once):
-            stop = min(first + at_once, len(each.track.times))
+    """All samples in their order, in batches; `labelled_only`: only batches with a label."""
+    batches = []
+    for index, each in enumerate(sampled):
+        size = TIMESTAMPS_PER_BATCH if each.track.ends is None else CLIPS_PER_BATCH
+        for first in range(0, len(each.track.times), size):
+            stop = min(first + size, len(each.track.times))
             if not labelled_only or each.track.known[first:stop].any():
-                questions.append(SampleBatch(number, first, stop))
-    return questions
+                batches.append(SampleBatch(index, first, stop))
+    return batches
 
 
 class SampleViewDataset(Dataset[SampleViews]):
-    """Reads one question in a loader's worker."""
+    """Reads one batch in a worker of the data loader."""
 
     def __init__(
         self,
         sampled: Sequence[SampledTrack],
-        questions: Sequence[SampleBatch],
-        viewing: MultiViewReader,
+        batches: Sequence[SampleBatch],
+        reader: MultiViewReader,
         timeout: ReadTimeout,
     ) -> None:
-        self._sampled, self._questions = sampled, questions
-        self._viewing, self._timeout = viewing, timeout
+        self._sampled, self._batches = sampled, batches
+        self._reader, self._timeout = reader, timeout
 
     def __getitem__(self, read: ReadIndex) -> SampleViews:
-        question = self._questions[read.position]
-        hung = 0 in self._timeout.timed_out_tries(*read)
-        with nullcontext() if hung else self._timeout.limit_tries(*read)(0):
-            sampled = self._sampled[question.sampled]
-            return self._viewing.read(sampled, question, read.position, hung)
+        batch = self._batches[read.position]
+        timed_out = 0 in self._timeout.timed_out_tries(*read)
+        with nullcontext() if timed_out else self._timeout.limit_tries(*read)(0):
+            sampled = self._sampled[batch.track]
+            return self._reader.read(sampled, batch, read.position, timed_out)
 
 
 def read_views(
     sampled: Sequence[SampledTrack],
-    questions: Sequence[SampleBatch],
+    batches: Sequence[SampleBatch],
     chosen: Sequence[int],
-    viewing: MultiViewReader,
+    reader: MultiViewReader,
     workers: int,
-    patience: float,
+    read_timeout: float,
     processes: Processes,
 ) -> Iterator[SampleViews]:
-    """The chosen questions, in this order; a reading that hangs for `patience` seconds is given
-    up, and all its samples count as unreadable."""
-    timeout = ReadTimeout(workers, patience)
-    dataset = SampleViewDataset(sampled, questions, viewing, timeout)
+    """The chosen batches, by index, in this order. A read that exceeds `read_timeout` seconds is
+    abandoned, and all samples of its batch are unreadable."""
+    timeout = ReadTimeout(workers, read_timeout)
+    dataset = SampleViewDataset(sampled, batches, reader, timeout)
 
     def schedule(done: int) -> list[list[ReadIndex]]:
-        return [[ReadIndex(0, number)] for number in chosen[done:]]
+        return [[ReadIndex(0, index)] for index in chosen[done:]]
 
     return iterate_batches(
         dataset, schedule, lambda items: items[0], workers, processes, timeout.collect_timeouts

@@ -1,4 +1,4 @@
-"""Probabilities over time of one recording, written as they are found."""
+"""Probabilities over time of one recording, written while they are computed."""
 
 import csv
 import json
@@ -29,44 +29,44 @@ from video.recording import Recording, UnreadableVideo
 class PredictOptions(NamedTuple):
     """How a recording is read for its predictions."""
 
-    rate: float = 1.0  # moments a second
-    at_once: int = 32  # clips of a forward pass
+    rate: float = 1.0  # timestamps per second
+    batch_size: int = 32  # clips of a forward pass
     workers: int = 2
-    patience: float = 120.0  # seconds, then a reading counts as failed
+    read_timeout: float = 120.0  # seconds
 
 
 class PredictProgress(NamedTuple):
-    """How far a prediction is."""
+    """The state of a prediction after a batch."""
 
     seconds: float  # of the recording that are done
-    label: str  # the last moment's
+    label: str  # of the last timestamp
     confidence: float
-    unreadable: int  # moments, of those since what was told before
-    failures: tuple[UnreadableVideo, ...]  # why
+    unreadable: int  # timestamps of this batch
+    failures: tuple[UnreadableVideo, ...]  # of this batch
 
 
 def predict(
-    recording: Recording, run: Path, out: Path, reading: PredictOptions
+    recording: Recording, run: Path, out: Path, options: PredictOptions
 ) -> Iterator[PredictProgress]:
-    """Writes `NAME.csv` row by row, then `NAME.json` and `NAME.png`, where windows are of moments.
+    """Writes `NAME.csv` row by row, then `NAME.json`, and `NAME.png` where there is a timeline.
 
-    Memory does not grow with the length of the recording but by the numbers that are written. A
-    moment that cannot be read has no probabilities. Raises CheckpointMismatch.
+    Frames are read in batches, so memory does not grow with the length of the recording except by
+    its probabilities. An unreadable timestamp has none. Raises CheckpointMismatch.
     """
-    model, about = load_classifier(run)
+    model, metadata = load_classifier(run)
     processes = Processes()
     model.to(processes.device)
-    sampled = _sampled(recording, read_sampling(about, run), reading.rate)
+    sampled = _sampled(recording, read_sampling(metadata, run), options.rate)
     encoder = model.encoder.config
-    viewing = MultiViewReader(EvalCrop(encoder.image_size, about.eval_crop), encoder.num_frames)
-    asking = Predictor(viewing, reading.at_once, reading.workers, reading.patience)
-    questions = sample_batches([sampled], labelled_only=False)
-    answered = asking.each(
-        model,
-        view_averager(TestViewsConfig(), about.multi_label),
+    reader = MultiViewReader(EvalCrop(encoder.image_size, metadata.eval_crop), encoder.num_frames)
+    predictor = Predictor(reader, options.batch_size, options.workers, options.read_timeout)
+    batches = sample_batches([sampled], labelled_only=False)
+    outputs = predictor.predict_batches(
+        lambda clips: model(clips)["logits"],
+        view_averager(TestViewsConfig(), metadata.multi_label),
         [sampled],
-        questions,
-        range(len(questions)),
+        batches,
+        range(len(batches)),
         processes,
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -74,21 +74,24 @@ def predict(
     scores: list[np.ndarray] = []
     with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["time", "prediction", *about.classes])
-        for each in answered:
-            question = questions[each.question]
+        writer.writerow(["time", "prediction", *metadata.classes])
+        for each in outputs:
+            batch = batches[each.batch]
             scores.append(np.where(each.readable[:, None], each.values, np.nan))
-            of_it = times[question.first : question.stop]
-            last = _write(file, writer, of_it, scores[-1], about.classes)
-            yield _told(float(of_it[-1]), last, scores[-1], each.failures)
-    facts = {
+            batch_times = times[batch.first : batch.stop]
+            last = _write_rows(file, writer, batch_times, scores[-1], metadata.classes)
+            yield _progress(float(batch_times[-1]), last, scores[-1], each.failures)
+    settings = {
         "classifier": str(run),
-        "step": about.step,
+        "step": metadata.step,
         "recording": recording.path,
         "content": recording.content,
-        "sampling": about.sampling,
+        "sampling": metadata.sampling,
     }
-    _finish(out, name, times, np.concatenate(scores), about.classes, about.multi_label, facts)
+    probabilities = np.concatenate(scores)
+    _write_json(out / f"{name}.json", times, probabilities, metadata.classes, settings)
+    if not metadata.multi_label:
+        _draw(out / f"{name}.png", times, probabilities, metadata.classes)
 
 
 def _sampled(
@@ -102,56 +105,57 @@ def _sampled(
     return SampledTrack(LabelTrack(recording, times, labels, 0, 0, until), sampling)
 
 
-def _write(
+def _write_rows(
     file: IO[str], writer: Any, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]
 ) -> str:
-    """Writes the rows and returns the last one's class."""
+    """Returns the class of the last row."""
     for time, row in zip(times.tolist(), scores.tolist(), strict=True):
-        known = not np.isnan(row[0])
-        best = classes[int(np.argmax(row))] if known else ""
-        shown = [f"{value:.6f}" for value in row] if known else [""] * len(row)
-        writer.writerow([f"{time:.3f}", best, *shown])
+        readable = not np.isnan(row[0])
+        best = classes[int(np.argmax(row))] if readable else ""
+        cells = [f"{value:.6f}" for value in row] if readable else [""] * len(row)
+        writer.writerow([f"{time:.3f}", best, *cells])
     file.flush()
     return best
 
 
-def _told(
+def _progress(
     seconds: float, label: str, scores: np.ndarray, failures: tuple[UnreadableVideo, ...]
 ) -> PredictProgress:
     unreadable = int(np.isnan(scores[:, 0]).sum())
-    return PredictProgress(
-        seconds, label, float(np.nan_to_num(scores[-1]).max()), unreadable, failures
-    )
+    confidence = float(np.nan_to_num(scores[-1]).max())
+    return PredictProgress(seconds, label, confidence, unreadable, failures)
 
 
-def _finish(
-    out: Path,
-    name: str,
+def _write_json(
+    path: Path,
     times: np.ndarray,
     scores: np.ndarray,
     classes: tuple[str, ...],
-    many: bool,
-    facts: dict[str, Any],
+    settings: dict[str, Any],
 ) -> None:
-    known = ~np.isnan(scores[:, 0])
+    readable = ~np.isnan(scores[:, 0])
+    rows = zip(np.round(scores, 6).tolist(), readable.tolist(), strict=True)
     values = {
-        **facts,
-        "unreadable": int((~known).sum()),
+        **settings,
+        "unreadable": int((~readable).sum()),
         "classes": list(classes),
         "time": times.tolist(),
-        "probabilities": [
-            row if good else None
-            for row, good in zip(np.round(scores, 6).tolist(), known.tolist(), strict=True)
-        ],
+        "probabilities": [row if is_readable else None for row, is_readable in rows],
     }
-    write_atomic(out / f"{name}.json", json.dumps(values) + "\n")
-    if known.any() and len(times) > 1 and not many:
+    write_atomic(path, json.dumps(values) + "\n")
+
+
+def _draw(path: Path, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Draws a timeline, unless there is one timestamp only."""
+    readable = ~np.isnan(scores[:, 0])
+    if readable.any() and len(times) > 1:
+        count = int(readable.sum())
         rows = Predictions(
-            np.full(int(known.sum()), name),
-            times[known],
-            scores[known].astype(np.float32),
-            np.full(int(known.sum()), MISSING, dtype=np.int64),
+            np.full(count, path.stem),
+            times[readable],
+            scores[readable].astype(np.float32),
+            np.full(count, MISSING, dtype=np.int64),
             classes,
             {},
         )
-        draw_timeline(out / f"{name}.png", rows)
+        draw_timeline(path, rows)

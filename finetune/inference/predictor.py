@@ -1,4 +1,4 @@
-"""A network's answers to all samples of a part, shared among the processes of a run."""
+"""A model's outputs for all samples of a part, divided among the processes of a run."""
 
 import math
 from collections import Counter
@@ -27,115 +27,124 @@ ViewAverager = Callable[[Float[Tensor, "m v k"]], Float[Tensor, "m k"]]
 
 
 class ModelOutputs(NamedTuple):
-    """One row a sample, in the order of the recordings; the same on every process."""
+    """One row per sample, in the order of the recordings; the same on every process."""
 
     values: Float32[np.ndarray, "n k"]
     readable: Bool[np.ndarray, " n"]
-    sampled: np.ndarray  # [n] which of the recordings
-    number: np.ndarray  # [n] which of its samples
+    track: np.ndarray  # [n] index of the recording
+    sample: np.ndarray  # [n] index of the sample in it
     failures: tuple[UnreadableVideo, ...]
 
 
 class BatchOutputs(NamedTuple):
-    """The answers to one question."""
+    """The outputs of one batch."""
 
-    question: int
+    batch: int  # its index
     values: Float32[np.ndarray, "m k"]
     readable: Bool[np.ndarray, " m"]
     failures: tuple[UnreadableVideo, ...]
 
 
 class Predictor(NamedTuple):
-    """How samples are read and given to a network."""
+    """Reads samples and runs a model on them."""
 
-    viewing: MultiViewReader
-    at_once: int  # clips of one forward pass
+    reader: MultiViewReader
+    batch_size: int  # clips of one forward pass
     workers: int
-    patience: float  # seconds
-    alive: Callable[[int, int], None] = lambda done, wanted: None  # called before each question
+    read_timeout: float  # seconds
+    # called with the batches that are done and their total
+    report_progress: Callable[[int, int], None] = lambda done, total: None
 
-    def each(
+    def predict_batches(
         self,
         forward: Forward,
-        join: ViewAverager,
+        average_views: ViewAverager,
         sampled: Sequence[SampledTrack],
-        questions: Sequence[SampleBatch],
+        batches: Sequence[SampleBatch],
         chosen: Sequence[int],
         processes: Processes,
     ) -> Iterator[BatchOutputs]:
-        """Answers to the chosen questions, one after the other; `join` makes one of a sample's
-        test_views."""
+        """The outputs of the chosen batches, by index, in this order."""
         views = read_views(
-            sampled, questions, chosen, self.viewing, self.workers, self.patience, processes
+            sampled, batches, chosen, self.reader, self.workers, self.read_timeout, processes
         )
-        self.alive(0, len(chosen))
-        for done, seen in enumerate(views, start=1):
-            self.alive(done, len(chosen))
-            yield self._answer(forward, join, seen, processes.device)
+        self.report_progress(0, len(chosen))
+        for done, batch in enumerate(views, start=1):
+            self.report_progress(done, len(chosen))
+            yield self._predict_batch(forward, average_views, batch, processes.device)
 
     @torch.no_grad()
-    def _answer(
-        self, forward: Forward, join: ViewAverager, seen: SampleViews, device: torch.device
-    ) -> BatchOutputs:
-        samples, views = seen.order.shape[:2]
-        on_device = seen._replace(frames=seen.frames.to(device), order=seen.order.to(device))
-        firsts = range(0, samples * views, self.at_once)
-        parts = [forward(on_device.clips(i, i + self.at_once)).float() for i in firsts]
-        values = join(torch.cat(parts).unflatten(0, (samples, views))).cpu().numpy()
-        return BatchOutputs(seen.question, values, seen.readable, seen.failures)
-
-    def _passes(self, sampled: Sequence[SampledTrack], question: SampleBatch) -> int:
-        views = self.viewing.views_of(sampled[question.sampled])
-        return math.ceil((question.stop - question.first) * views / self.at_once)
-
-    def all(
+    def _predict_batch(
         self,
         forward: Forward,
-        join: ViewAverager,
+        average_views: ViewAverager,
+        batch: SampleViews,
+        device: torch.device,
+    ) -> BatchOutputs:
+        samples, views = batch.frame_index.shape[:2]
+        on_device = batch._replace(
+            frames=batch.frames.to(device), frame_index=batch.frame_index.to(device)
+        )
+        firsts = range(0, samples * views, self.batch_size)
+        parts = [forward(on_device.clips(i, i + self.batch_size)).float() for i in firsts]
+        values = average_views(torch.cat(parts).unflatten(0, (samples, views))).cpu().numpy()
+        return BatchOutputs(batch.batch, values, batch.readable, batch.failures)
+
+    def _forward_passes(self, sampled: Sequence[SampledTrack], batch: SampleBatch) -> int:
+        views = self.reader.num_views(sampled[batch.track])
+        return math.ceil((batch.stop - batch.first) * views / self.batch_size)
+
+    def predict_all(
+        self,
+        forward: Forward,
+        average_views: ViewAverager,
         sampled: Sequence[SampledTrack],
         processes: Processes,
         labelled_only: bool,
     ) -> ModelOutputs:
-        """Answers to all samples, each question by one process; every process calls it.
+        """The outputs of all samples, each batch computed by one process; every process calls it.
 
-        All make the same number of forward passes, as ZeRO stage 3 needs it.
+        All processes make the same number of forward passes, as ZeRO stage 3 requires.
         """
-        questions = sample_batches(sampled, labelled_only)
-        shares = [
-            list(range(rank, len(questions), processes.world_size))
+        batches = sample_batches(sampled, labelled_only)
+        by_rank = [
+            list(range(rank, len(batches), processes.world_size))
             for rank in range(processes.world_size)
         ]
-        mine = self.each(forward, join, sampled, questions, shares[processes.rank], processes)
-        answered = list(mine)
-        passes = [sum(self._passes(sampled, questions[i]) for i in share) for share in shares]
+        own = by_rank[processes.rank]
+        outputs = list(
+            self.predict_batches(forward, average_views, sampled, batches, own, processes)
+        )
+        passes = [
+            sum(self._forward_passes(sampled, batches[i]) for i in indices) for indices in by_rank
+        ]
         with torch.no_grad():
             for _ in range(max(passes) - passes[processes.rank]):
-                forward(self._nothing(sampled[0], processes.device))
-        gathered = [each for part in gather_objects(answered) for each in part]
-        return _in_order(gathered, questions)
+                forward(self._blank_clip(sampled[0], processes.device))
+        gathered = [each for part in gather_objects(outputs) for each in part]
+        return _concatenate(gathered, batches)
 
-    def _nothing(self, sampled: SampledTrack, device: torch.device) -> Tensor:
+    def _blank_clip(self, sampled: SampledTrack, device: torch.device) -> Tensor:
         segments = getattr(sampled.sampling, "segments", 1)
         shape = (segments,) if segments > 1 else ()
-        size = (self.viewing.frames, *self.viewing.eval_crop.size, 3)
+        size = (self.reader.num_frames, *self.reader.eval_crop.size, 3)
         return torch.zeros(1, *shape, *size, dtype=torch.uint8, device=device)
 
 
-def _in_order(answered: list[BatchOutputs], questions: Sequence[SampleBatch]) -> ModelOutputs:
-    answered = sorted(answered, key=lambda each: each.question)
-    asked = [questions[each.question] for each in answered]
+def _concatenate(outputs: list[BatchOutputs], batches: Sequence[SampleBatch]) -> ModelOutputs:
+    ordered = sorted(outputs, key=lambda each: each.batch)
+    spans = [batches[each.batch] for each in ordered]
     return ModelOutputs(
-        np.concatenate([each.values for each in answered]),
-        np.concatenate([each.readable for each in answered]),
-        np.concatenate([np.full(q.stop - q.first, q.sampled) for q in asked]),
-        np.concatenate([np.arange(q.first, q.stop) for q in asked]),
-        tuple(failure for each in answered for failure in each.failures),
+        np.concatenate([each.values for each in ordered]),
+        np.concatenate([each.readable for each in ordered]),
+        np.concatenate([np.full(span.stop - span.first, span.track) for span in spans]),
+        np.concatenate([np.arange(span.first, span.stop) for span in spans]),
+        tuple(failure for each in ordered for failure in each.failures),
     )
 
 
-def names_of(sampled: Sequence[SampledTrack]) -> list[str]:
-    """What the recordings are called in a file of predictions: without folder and ending, where
-    that tells them apart."""
+def recording_names(sampled: Sequence[SampledTrack]) -> list[str]:
+    """Names of recordings in a file of predictions: without folder and suffix where unique."""
     paths = [each.track.recording.path for each in sampled]
     stems = {path: Path(path).stem for path in dict.fromkeys(paths)}
     counts = Counter(stems.values())

@@ -1,4 +1,4 @@
-"""From a network's answers to predictions: probabilities, with labels, names and times."""
+"""From a model's outputs to predictions: probabilities with labels, names and times."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,63 +12,56 @@ from torch.nn.functional import normalize
 from encoder.knn import votes
 from finetune.config import FinetuneConfig, TestViewsConfig
 from finetune.data.samples import SampledTrack
-from finetune.evaluation.evaluate import Evaluation
 from finetune.evaluation.predictions import Predictions
-from finetune.inference.predictor import ModelOutputs, ViewAverager, names_of
+from finetune.inference.predictor import ModelOutputs, ViewAverager, recording_names
+
+QUERIES_AT_ONCE = 1024  # which bounds the memory of their similarities
 
 
-def view_averager(test_views: TestViewsConfig, many: bool) -> ViewAverager:
+def view_averager(test_views: TestViewsConfig, multi_label: bool) -> ViewAverager:
     """How the logits of a sample's views become its probabilities."""
 
     def probabilities(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        return logits.sigmoid() if many else logits.softmax(-1)
+        return logits.sigmoid() if multi_label else logits.softmax(-1)
 
-    def join(logits: Float[Tensor, "m v k"]) -> Float[Tensor, "m k"]:
+    def average(logits: Float[Tensor, "m v k"]) -> Float[Tensor, "m k"]:
         if test_views.average == "logits":
             return probabilities(logits.mean(1))
         return probabilities(logits).mean(1)
 
-    return join
+    return average
 
 
-def predictions_of(
-    answers: ModelOutputs,
+def build_predictions(
+    outputs: ModelOutputs,
     sampled: Sequence[SampledTrack],
     classes: tuple[str, ...],
-    many: bool,
-    about: dict[str, Any],
+    multi_label: bool,
+    metadata: dict[str, Any],
 ) -> Predictions:
-    """A sample that cannot be read gets the same probability for all classes, and is counted."""
-    names = np.array(names_of(sampled))
-    places = list(zip(answers.sampled.tolist(), answers.number.tolist(), strict=True))
+    """An unreadable sample has the same probability for all classes, and is counted."""
+    names = np.array(recording_names(sampled))
+    samples = list(zip(outputs.track.tolist(), outputs.sample.tolist(), strict=True))
     tracks = [each.track for each in sampled]
-    scores = answers.values.copy()
-    scores[~answers.readable] = 0.5 if many else 1 / len(classes)
-    whole = [track.ends is not None and len(track.times) == 1 for track in tracks]
-    times = [np.nan if whole[i] else float(tracks[i].times[n]) for i, n in places]
-    kind = "clips" if any(track.ends is not None for track in tracks) else "moments"
+    scores = outputs.values.copy()
+    scores[~outputs.readable] = 0.5 if multi_label else 1 / len(classes)
+    is_whole = [track.ends is not None and len(track.times) == 1 for track in tracks]
+    times = [np.nan if is_whole[i] else float(tracks[i].times[n]) for i, n in samples]
+    kind = "clips" if any(track.ends is not None for track in tracks) else "timestamps"
     return Predictions(
-        names[answers.sampled],
+        names[outputs.track],
         np.array(times, dtype=np.float64),
         scores,
-        np.array([tracks[i].labels[n] for i, n in places], dtype=np.int64),
+        np.array([tracks[i].labels[n] for i, n in samples], dtype=np.int64),
         classes,
-        {**about, "samples": kind, "unreadable": int((~answers.readable).sum())},
+        {**metadata, "samples": kind, "unreadable": int((~outputs.readable).sum())},
     )
 
 
-def figures_of(evaluation: Evaluation) -> dict[str, float]:
-    """What a run can be judged by; see ValidationConfig."""
-    figures = dict(evaluation.samples.figures)
-    if "strict" in evaluation.phases:
-        summary = evaluation.phases["strict"]
-        figures["phase accuracy"] = summary.accuracy.value
-        figures["phase jaccard"] = summary.recordings_first["jaccard"].value
-    return figures
-
-
-def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str, Any]:
-    """What the figures of predictions depend on."""
+def prediction_metadata(
+    config: FinetuneConfig, part: str, step: int, **more: Any
+) -> dict[str, Any]:
+    """The settings that predictions depend on."""
     views = config.test_views
     return {
         "run": config.run,
@@ -82,16 +75,19 @@ def about(config: FinetuneConfig, part: str, step: int, **more: Any) -> dict[str
     }
 
 
-def nearest_neighbours(
+def knn_probabilities(
     train: Float[np.ndarray, "n d"],
     labels: np.ndarray,
-    asked: Float[np.ndarray, "m d"],
+    queries: Float[np.ndarray, "m d"],
     classes: int,
     k: int,
     temperature: float,
 ) -> Float[np.ndarray, "m k"]:
-    """Votes of the nearest by cosine, as shares."""
-    known, of = normalize(torch.from_numpy(train), dim=1), torch.from_numpy(labels)
-    parts = torch.from_numpy(asked).split(1024)
-    told = [votes(normalize(part, dim=1) @ known.T, of, classes, k, temperature) for part in parts]
-    return torch.cat(told).numpy()
+    """Weighted votes of the k nearest training features by cosine similarity, as shares."""
+    keys, targets = normalize(torch.from_numpy(train), dim=1), torch.from_numpy(labels)
+    chunks = torch.from_numpy(queries).split(QUERIES_AT_ONCE)
+    shares = [
+        votes(normalize(chunk, dim=1) @ keys.T, targets, classes, k, temperature)
+        for chunk in chunks
+    ]
+    return torch.cat(shares).numpy()

@@ -1,1 +1,1 @@
-"""One label space of several labelled sets, and a trained head taken from it to one of them."""
+"""Label spaces: the merged classes of several sets, and the rows of a trained head for one set."""

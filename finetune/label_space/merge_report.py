@@ -1,95 +1,98 @@
-"""What a merge did, by its names, for the one who must judge whether it is right."""
+"""The report of a merge, by which a user checks it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from finetune.label_space.class_lists import ClassList
-from finetune.label_space.merge import Group, name_of, shown
-from finetune.label_space.name_matching import ALIKE, likeness, normalised_name, words
+from finetune.label_space.merge import ClassLists, MergedClass, describe, name_of
+from finetune.label_space.name_matching import MIN_SIMILARITY, normalised_name, similarity, words
 from finetune.label_space.synonyms import Synonyms
 
 
-class Pair(NamedTuple):
-    """Two merged classes that no set has both of, and how alike their names are."""
+class SimilarPair(NamedTuple):
+    """Two merged classes of different sets whose names are similar."""
 
-    one: Group
-    other: Group
-    likeness: float  # 1 where all words of one name are words of the other
+    one: MergedClass
+    other: MergedClass
+    similarity: float  # 1 if all words of one name are words of the other
 
 
-def alike(sets: Mapping[str, ClassList], groups: Sequence[Group]) -> list[Pair]:
-    """Merged classes whose names are so alike that they may have been meant as one.
+def similar_classes(sets: ClassLists, merged: Sequence[MergedClass]) -> list[SimilarPair]:
+    """Merged classes with similar names, which perhaps should be one; most similar first.
 
-    Two classes that one set has are two, whatever their names.
+    Classes that one set has side by side are different, whatever their names.
     """
-    of = [{member.of for member in group.members} for group in groups]
-    named = [
-        {words(name_of(sets, member)) for member in group.members} | {words(group.name)}
-        for group in groups
+    set_names = [{member.set_name for member in each.members} for each in merged]
+    names = [
+        {words(name_of(sets, member)) for member in each.members} | {words(each.name)}
+        for each in merged
     ]
     found = []
-    for one, other in combinations(range(len(groups)), 2):
-        if of[one] & of[other]:
+    for one, other in combinations(range(len(merged)), 2):
+        if set_names[one] & set_names[other]:
             continue
-        most = max(likeness(a, b) for a in named[one] for b in named[other])
-        if most >= ALIKE:
-            found.append(Pair(groups[one], groups[other], most))
-    return sorted(found, key=lambda pair: -pair.likeness)
+        most = max(similarity(a, b) for a in names[one] for b in names[other])
+        if most >= MIN_SIMILARITY:
+            found.append(SimilarPair(merged[one], merged[other], most))
+    return sorted(found, key=lambda pair: -pair.similarity)
 
 
 def report(
-    sets: Mapping[str, ClassList], groups: Sequence[Group], synonyms: Synonyms | None = None
+    sets: ClassLists, merged: Sequence[MergedClass], synonyms: Synonyms | None = None
 ) -> list[str]:
-    """Counts, every merge with its names by set, what one set has alone, and what is alike."""
-    merged = [group for group in groups if len(group.members) > 1]
+    """Counts, every merge, the classes of one set only, and similar names, in lines."""
+    shared = [each for each in merged if len(each.members) > 1]
     lines = [
-        f"{of}: {len(held.entries)} classes of {held.source.path}" for of, held in sets.items()
+        f"{name}: {len(each.entries)} classes of {each.source.path}" for name, each in sets.items()
     ]
-    total = sum(len(held.entries) for held in sets.values())
-    lines.append(f"merged space: {len(groups)} classes of {total}, {len(merged)} of several sets")
-    lines += (f"merged: {_group(sets, group)}" for group in merged)
-    for of in sets:
-        alone = [g.name for g in groups if len(g.members) == 1 and g.members[0].of == of]
-        lines.append(f"only in {of}: {len(alone)}" + (f" ({'; '.join(alone)})" if alone else ""))
-    apart = told_apart(sets, groups, synonyms)
-    lines += (f"told apart: {_two(sets, *pair)}" for pair in apart)
-    pairs = [pair for pair in alike(sets, groups) if (pair.one, pair.other) not in apart]
-    lines.append(f"alike, but not merged: {len(pairs)}" + (", see below" if pairs else ""))
-    lines += (f"alike ({p.likeness:.2f}): {_two(sets, p.one, p.other)}" for p in pairs)
+    total = sum(len(each.entries) for each in sets.values())
+    lines.append(f"label space: {len(merged)} classes from {total}, {len(shared)} of several sets")
+    lines += (f"merged: {_describe_class(sets, each)}" for each in shared)
+    for name in sets:
+        own = [m.name for m in merged if len(m.members) == 1 and m.members[0].set_name == name]
+        lines.append(f"only in {name}: {len(own)}" + (f" ({'; '.join(own)})" if own else ""))
+    distinct = distinct_classes(sets, merged, synonyms)
+    lines += (f"distinct: {_describe_pair(sets, *pair)}" for pair in distinct)
+    similar = [each for each in similar_classes(sets, merged) if each[:2] not in distinct]
+    lines.append(f"similar, but not merged: {len(similar)}" + (", see below" if similar else ""))
+    for one, other, ratio in similar:
+        lines.append(f"similar ({ratio:.2f}): {_describe_pair(sets, one, other)}")
     return lines
 
 
-def told_apart(
-    sets: Mapping[str, ClassList], groups: Sequence[Group], synonyms: Synonyms | None
-) -> list[tuple[Group, Group]]:
-    """Merged classes that the synonyms keep apart: by a distinct pair, or though sets call them
-    the same, each with the one before it in the space.
+def distinct_classes(
+    sets: ClassLists, merged: Sequence[MergedClass], synonyms: Synonyms | None
+) -> list[tuple[MergedClass, MergedClass]]:
+    """Merged classes that synonyms keep separate, as pairs in the order of the label space.
+
+    They are pairs of `distinct`, and classes with the same name of which one has a synonym.
     """
-    named: dict[str | tuple[str, str], list[Group]] = {}
-    for group in groups:
-        for member in group.members:
-            wanted = normalised_name(name_of(sets, member))
-            named.setdefault((member.of, wanted), []).append(group)
-            if group not in named.setdefault(wanted, []):
-                named[wanted].append(group)
+    by_name: dict[str | tuple[str, str], list[MergedClass]] = {}
+    for each in merged:
+        for member in each.members:
+            name = normalised_name(name_of(sets, member))
+            by_name.setdefault((member.set_name, name), []).append(each)
+            if each not in by_name.setdefault(name, []):
+                by_name[name].append(each)
     found = [
         pair
-        for wanted, namesakes in named.items()
-        if isinstance(wanted, str)
-        for pair in combinations(namesakes, 2)
+        for name, same_name in by_name.items()
+        if isinstance(name, str)
+        for pair in combinations(same_name, 2)
     ]
     for terms in synonyms.distinct if synonyms else ():
-        one, other = (named[term.of or "", normalised_name(term.name)][0] for term in terms)
-        found.append((one, other) if groups.index(one) < groups.index(other) else (other, one))
+        one, other = (by_name[term.set_name or "", normalised_name(term.name)][0] for term in terms)
+        found.append((one, other) if merged.index(one) < merged.index(other) else (other, one))
     return list(dict.fromkeys(found))
 
 
-def _group(sets: Mapping[str, ClassList], group: Group) -> str:
-    return f"{group.name!r}: " + ", ".join(shown(sets, member) for member in group.members)
+def _describe_members(sets: ClassLists, each: MergedClass) -> str:
+    return ", ".join(describe(sets, member) for member in each.members)
 
 
-def _two(sets: Mapping[str, ClassList], one: Group, other: Group) -> str:
-    return " and ".join(
-        ", ".join(shown(sets, member) for member in group.members) for group in (one, other)
-    )
+def _describe_class(sets: ClassLists, each: MergedClass) -> str:
+    return f"{each.name!r}: {_describe_members(sets, each)}"
+
+
+def _describe_pair(sets: ClassLists, one: MergedClass, other: MergedClass) -> str:
+    return f"{_describe_members(sets, one)} and {_describe_members(sets, other)}"

@@ -1,4 +1,4 @@
-"""The backbone of a recipe: a unified variant, and where its weights come from."""
+"""The backbone of a recipe: an encoder variant, with the weights of a checkpoint or random ones."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,70 +7,66 @@ from typing import NamedTuple
 import torch
 
 from encoder.checkpoint.adapt import LoadOptions
-from encoder.checkpoint.export import contiguous
-from encoder.checkpoint.export_formats import require_holds, to_unified
+from encoder.checkpoint.common_tensors import contiguous
+from encoder.checkpoint.formats.registry import require_supported
+from encoder.checkpoint.formats.unified import to_unified
 from encoder.checkpoint.load import load_source
 from encoder.checkpoint.load_report import LoadReport
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
-from encoder.model_zoo import find_weights
+from encoder.model_zoo import resolve_weights
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
 from finetune.model.config import NATIVE, BackboneConfig
 
 
 class Backbone(NamedTuple):
-    """An encoder, and the report of the load where it has weights of a file."""
+    """An encoder, and the load report where it has weights of a checkpoint."""
 
     encoder: VideoEncoder
     report: LoadReport | None
 
     @property
-    def found(self) -> SourceEncoder | None:
-        """The file, as it was looked into; None where weights are fresh."""
-        return None if self.report is None else self.report.found
+    def source(self) -> SourceEncoder | None:
+        """The parsed checkpoint; None where weights are random."""
+        return None if self.report is None else self.report.source
 
 
 def build_backbone(config: BackboneConfig) -> Backbone:
-    """Raises CheckpointMismatch where the file cannot serve the variant; then nothing is loaded.
+    """Raises CheckpointMismatch, before anything is loaded, where the checkpoint does not fit.
 
-    Fresh parts draw from torch's own generator.
+    Random weights are drawn from torch's global generator.
     """
     if config.weights is None:
-        fresh = variant_config(config.variant, **config.asked())
-        if sizes := config.custom():
-            fresh = replace(fresh, **sizes, size="custom")
-        return Backbone(VideoEncoder(fresh), None)
-    found = _found(config)
+        encoder = variant_config(config.variant, **config.encoder_overrides())
+        if sizes := config.custom_sizes():
+            encoder = replace(encoder, **sizes, size="custom")
+        return Backbone(VideoEncoder(encoder), None)
+    source = read_source(*resolve_weights(config.weights, config.overrides))
     options = LoadOptions(config.inflation, config.keep_norm, config.allow_missing)
-    return Backbone(*load_source(found, _wanted(config, found), options))
+    return Backbone(*load_source(source, _encoder_config(config, source), options))
 
 
-def _found(config: BackboneConfig) -> SourceEncoder:
-    assert config.weights is not None
-    return find_source(*find_weights(config.weights, config.overrides))
-
-
-def _wanted(config: BackboneConfig, found: SourceEncoder) -> EncoderConfig:
+def _encoder_config(config: BackboneConfig, source: SourceEncoder) -> EncoderConfig:
     try:
         if config.variant == NATIVE:
-            return replace(found.config, **config.asked())
-        return variant_config(config.variant, found.config, **config.asked())
+            return replace(source.config, **config.encoder_overrides())
+        return variant_config(config.variant, source.config, **config.encoder_overrides())
     except ValueError as error:
-        raise CheckpointMismatch(f"{found.file.path}: {first_error(error)}") from None
+        raise CheckpointMismatch(f"{source.file.path}: {first_error(error)}") from None
 
 
 def write_backbone(path: Path, encoder: VideoEncoder, config: BackboneConfig) -> None:
-    """A torch file as upstream's unified models read it, in the form that the flags name.
+    """Writes a torch file for upstream's unified models, in the attention form of the flags.
 
-    Raises CheckpointMismatch where that form or those models cannot hold the encoder.
+    Raises CheckpointMismatch where that form or those models cannot represent the encoder.
     """
-    require_holds("unified", encoder.config)
+    require_supported("unified", encoder.config)
     try:
         tensors = to_unified(encoder.state_dict(), encoder.config, config.attention_form)
     except ValueError as error:
         raise CheckpointMismatch(f"{path}: {error}; set qkv_divided_bias") from None
-    aside = path.with_name(path.name + ".tmp")
-    torch.save({"model": contiguous(tensors)}, aside)
-    aside.replace(path)
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save({"model": contiguous(tensors)}, temporary)
+    temporary.replace(path)

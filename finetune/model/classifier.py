@@ -1,31 +1,32 @@
-"""The network of finetuning: an encoder, a head, and which of their parameters train how fast."""
+"""The model of finetuning: an encoder and a head, frozen parts, and learning rates by layer."""
 
 import re
 
 from einops import rearrange
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from encoder.vit import VideoEncoder
-from finetune.model.heads import LinearHead
 
 
 class Classifier(nn.Module):
-    """Clips to logits. A clip with an axis of segments is judged by all of them together."""
+    """From clips to the outputs of a head. The segments of a clip are classified together."""
 
-    def __init__(self, encoder: VideoEncoder, head: LinearHead) -> None:
+    def __init__(self, encoder: VideoEncoder, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def forward(self, clip: Shaped[Tensor, "b *s t h w c"]) -> Float[Tensor, "b k"]:
+    def forward(self, clip: Shaped[Tensor, "b *s t h w c"]) -> dict[str, Tensor]:
+        """The head's outputs by name: `logits` [b k], and others that its row names."""
         segments = clip.shape[1] if clip.ndim == 6 else 1
         if clip.ndim == 6:
             clip = rearrange(clip, "b s t h w c -> (b s) t h w c")
-        return self.head(self.encoder(clip), segments)
+        outputs: dict[str, Tensor] = self.head(self.encoder(clip), segments)
+        return outputs
 
 
 def training_mode(model: Classifier) -> None:
-    """Dropout and drop path in what is trained, and in nothing that is frozen."""
+    """Enables dropout and drop path in the trained parts only."""
     model.train()
     parts = [model.encoder, *model.encoder.blocks]
     for part in parts:
@@ -34,9 +35,9 @@ def training_mode(model: Classifier) -> None:
 
 
 def layer_of(name: str, depth: int) -> int:
-    """The layer that a parameter belongs to: 0 before the blocks, `depth` + 1 behind them.
+    """The layer of a parameter: 0 before the blocks, `depth` + 1 after them.
 
-    BEiT (Bao et al., 2022), appendix; a pre-norm stands before the blocks.
+    BEiT (Bao et al., 2022), appendix; a pre-norm belongs to layer 0.
     """
     inner = name.removeprefix("encoder.")
     if inner == name:
@@ -50,23 +51,23 @@ def layer_of(name: str, depth: int) -> int:
 def learning_rate_scale(
     name: str, depth: int, layer_decay: float = 1.0, backbone: float = 1.0
 ) -> float:
-    """What the learning rate of a parameter is multiplied with.
+    """Factor of a parameter's learning rate.
 
-    `layer_decay`: once for every layer between it and the output; `backbone`: of the whole
-    encoder.
+    `layer_decay` is applied once for every layer between the parameter and the output, `backbone`
+    once to the whole encoder.
     """
     scale = layer_decay ** (depth + 1 - layer_of(name, depth))
     return scale * (backbone if name.startswith("encoder.") else 1.0)
 
 
-def train_part(model: Classifier, blocks: int | None) -> list[str]:
-    """Freezes all of the encoder but its last `blocks` blocks and last norm; None freezes nothing.
+def freeze_encoder(model: Classifier, blocks: int | None) -> list[str]:
+    """Freezes the encoder except its last `blocks` blocks and last norm; None freezes nothing.
 
-    Returns the names of what is trained.
+    With 0 blocks the norm is frozen too. Returns the names of the trained parameters.
     """
     depth = model.encoder.config.depth
     for name, parameter in model.named_parameters():
         layer = layer_of(name, depth)
-        behind = layer > depth and (blocks != 0 or not name.startswith("encoder."))
-        parameter.requires_grad = blocks is None or behind or depth - blocks < layer <= depth
+        after_blocks = layer > depth and (blocks != 0 or not name.startswith("encoder."))
+        parameter.requires_grad = blocks is None or after_blocks or depth - blocks < layer <= depth
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]

@@ -1,4 +1,4 @@
-"""A trained classifier as one file: `classifier.safetensors`, with all that is needed to use it."""
+"""A trained classifier as one file, `classifier.safetensors`, with all settings to use it."""
 
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,23 +16,22 @@ from finetune.data.clip_sampling import ClipSampling
 from finetune.data.interval import Sampling
 from finetune.data.windows import WindowSampling
 from finetune.model.classifier import Classifier
-from finetune.model.config import HeadConfig
-from finetune.model.heads import build_head
+from finetune.model.heads import Head
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
 
 class ClassifierMetadata(NamedTuple):
-    """What a classifier's file says beside its weights."""
+    """The metadata of a classifier file."""
 
     classes: tuple[str, ...]
-    head: HeadConfig
+    head: Head
     multi_label: bool  # whether a sample may have several classes
     step: int
-    recordings: list[dict[str, Any]]  # that encoder or head were trained on
-    sampling: dict[str, Any]  # how frames were chosen, the first set's
-    eval_crop: Literal["center", "resize"]  # of the picture in a test
-    validation: dict[str, Any]  # metric, value; empty without one
+    recordings: list[dict[str, Any]]  # on which encoder or head were trained
+    sampling: dict[str, Any]  # frame sampling of the first data set
+    eval_crop: Literal["center", "resize"]
+    validation: dict[str, Any]  # metric and value; empty without validation
 
 
 FORMER_FIELDS = {"multi_label": "many", "eval_crop": "fitting"}
@@ -41,16 +40,16 @@ SAMPLINGS: dict[str, Any] = {"window": WindowSampling, "clip": ClipSampling}
 
 
 def sampling_as_dict(sampling: Sampling) -> dict[str, Any]:
-    """How frames are chosen, as plain values."""
+    """Frame sampling as plain values."""
     form = next(name for name, cls in SAMPLINGS.items() if isinstance(sampling, cls))
     return {"form": form, **TypeAdapter(SAMPLINGS[form]).dump_python(sampling)}
 
 
-def read_sampling(about: ClassifierMetadata, source: Path) -> WindowSampling | ClipSampling:
+def read_sampling(metadata: ClassifierMetadata, source: Path) -> WindowSampling | ClipSampling:
     """Raises CheckpointMismatch."""
-    held = dict(about.sampling)
+    values = dict(metadata.sampling)
     try:
-        sampling = TypeAdapter(SAMPLINGS[held.pop("form", "")]).validate_python(held)
+        sampling = TypeAdapter(SAMPLINGS[values.pop("form", "")]).validate_python(values)
     except (KeyError, ValidationError) as error:
         reason = first_error(error) if isinstance(error, ValidationError) else f"has no {error}"
         raise CheckpointMismatch(f"{source}: metadata sampling {reason}") from None
@@ -59,30 +58,28 @@ def read_sampling(about: ClassifierMetadata, source: Path) -> WindowSampling | C
 
 
 def save_classifier(
-    path: Path, tensors: dict[str, Tensor], encoder: EncoderConfig, about: ClassifierMetadata
+    path: Path, tensors: dict[str, Tensor], encoder: EncoderConfig, metadata: ClassifierMetadata
 ) -> None:
-    """Writes weights `encoder.*` and `head.*`; whole or absent."""
-    head = TypeAdapter(HeadConfig).dump_python(about.head)
-    save_encoder(path, tensors, encoder, **{**about._asdict(), "head": head})
+    """Writes weights `encoder.*` and `head.*`, atomically."""
+    head = TypeAdapter(type(metadata.head)).dump_python(metadata.head)
+    save_encoder(path, tensors, encoder, **{**metadata._asdict(), "head": head})
 
 
 def read_classifier_metadata(path: Path) -> ClassifierMetadata:
-    """Raises CheckpointMismatch where a file is no classifier of this project."""
-    held = {name: _parse_field(path, name) for name in ClassifierMetadata._fields}
+    """Raises CheckpointMismatch where a file is not a classifier of this project."""
+    values = {name: _parse_field(path, name) for name in ClassifierMetadata._fields}
     try:
-        head = TypeAdapter(HeadConfig).validate_python(held["head"])
         checked = {
-            name: TypeAdapter(kind).validate_python(held[name])
-            for name, kind in ClassifierMetadata.__annotations__.items()
-            if name != "head"
+            name: TypeAdapter(hint).validate_python(values[name])
+            for name, hint in ClassifierMetadata.__annotations__.items()
         }
     except ValidationError as error:
         raise CheckpointMismatch(f"{path}: metadata {first_error(error)}") from None
-    return ClassifierMetadata(**checked, head=head)
+    return ClassifierMetadata(**checked)
 
 
 def _parse_field(path: Path, name: str) -> Any:
-    """A field of the metadata, whose name and value may be an earlier version's."""
+    """A field of the metadata, under its present or former name."""
     former = FORMER_FIELDS.get(name)
     if former and name not in read_metadata(path):
         value = parse_metadata(path, former)
@@ -92,60 +89,59 @@ def _parse_field(path: Path, name: str) -> Any:
 
 
 def load_classifier(path: Path) -> tuple[Classifier, ClassifierMetadata]:
-    """The network of a file or of a run's folder, ready for predictions.
+    """The model of a file or of a run folder, in evaluation mode.
 
     Raises CheckpointMismatch.
     """
     file = path / CLASSIFIER_FILE if path.is_dir() else path
-    about = read_classifier_metadata(file)
+    metadata = read_classifier_metadata(file)
     encoder = load_encoder(file).encoder
-    head = build_head(about.head, encoder.config, len(about.classes))
-    opened, prefix = TensorFile(file), "head."
+    head = metadata.head.build(encoder.config, len(metadata.classes))
+    tensors, prefix = TensorFile(file), "head."
     weights = {
-        name.removeprefix(prefix): opened.read(name)
-        for name in opened.tensors
+        name.removeprefix(prefix): tensors.read(name)
+        for name in tensors.tensors
         if name.startswith(prefix)
     }
     load_strictly(head, weights, file)
-    return Classifier(encoder, head).eval(), about
+    return Classifier(encoder, head).eval(), metadata
 
 
-class FoundHead(NamedTuple):
+class ClassifierMatrix(NamedTuple):
     """The matrix of a trained classifier."""
 
     weight: Tensor  # [k d]
     bias: Tensor  # [k]
-    classes: tuple[str, ...] | None  # where the file names them
+    classes: tuple[str, ...] | None  # where the file has their names
 
 
-def read_head(found: SourceEncoder) -> FoundHead:
-    """The last matrix of a finetuned model's file, of this project or published.
+def read_classifier_matrix(source: SourceEncoder) -> ClassifierMatrix:
+    """The classifier of a finetuned checkpoint, of this project or published.
 
     Raises CheckpointMismatch where it has none.
     """
-    file = found.file
-    own = {name: name for name in file.tensors}
-    for prefix, names in (("head.classifier.", own), ("head.", found.known.common)):
-        held = [names[name] for name in (f"{prefix}weight", f"{prefix}bias") if name in names]
-        if len(held) == 2:
-            weight, bias = (file.read(name).float() for name in held)
-            if weight.ndim != 2 or bias.shape != weight.shape[:1]:
-                raise CheckpointMismatch(
-                    f"{file.path}: {held[0]} is {shape_text(weight.shape)} and {held[1]} "
-                    f"{shape_text(bias.shape)}, no matrix of classes and its bias; drop head_init"
-                )
-            classes = (
-                read_classifier_metadata(find_file(file.path)).classes if names is own else None
-            )
-            return FoundHead(weight, bias, classes)
-    raise CheckpointMismatch(
-        f"{file.path}: has no classifier whose rows could be taken; drop head_init, or give a "
-        "finetuned file"
-    )
+    file, classes = source.file, None
+    prefix, names = "head.", source.detected.names
+    if "head" in file.metadata and "classes" in file.metadata:  # of this project
+        metadata = read_classifier_metadata(find_file(file.path))
+        prefix, classes = f"head.{metadata.head.spec.classifier}.", metadata.classes
+        names = {name: name for name in file.tensors}
+    if f"{prefix}weight" not in names or f"{prefix}bias" not in names:
+        raise CheckpointMismatch(
+            f"{file.path}: has no classifier; drop head_init, or give a finetuned checkpoint"
+        )
+    stored = names[f"{prefix}weight"], names[f"{prefix}bias"]
+    weight, bias = (file.read(name).float() for name in stored)
+    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise CheckpointMismatch(
+            f"{file.path}: {stored[0]} is {shape_text(weight.shape)} and {stored[1]} "
+            f"{shape_text(bias.shape)}, not a matrix of classes and its bias; drop head_init"
+        )
+    return ClassifierMatrix(weight, bias, classes)
 
 
-def recordings_behind(found: SourceEncoder) -> list[dict[str, Any]]:
-    """The recordings that weights were trained on, where their file tells."""
-    file = found.file
-    held = file.recorded.get("recordings")
-    return parse_metadata(find_file(file.path), "recordings") if isinstance(held, str) else []
+def training_recordings(source: SourceEncoder) -> list[dict[str, Any]]:
+    """The recordings on which weights were trained, where their file records them."""
+    file = source.file
+    recorded = file.metadata.get("recordings")
+    return parse_metadata(find_file(file.path), "recordings") if isinstance(recorded, str) else []

@@ -1,4 +1,4 @@
-"""The configuration of backbone, head and loss."""
+"""The configuration of the backbone and of the initial classifier."""
 
 from dataclasses import field
 from pathlib import Path
@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.config import both_sides
+from encoder.pos_embed_kinds import POS_EMBEDS
+from encoder.table_name import NameIn
 from encoder.variants import Variant, find_variant
 from launch.config import STRICT, FormerValues, Positive, former
 
@@ -51,9 +53,7 @@ class BackboneConfig:
     """Classify the mean of the tokens instead of the first token."""
     learned_positions: Annotated[bool, former("use_learnable_pos_emb")] = False
     """Train the position embedding."""
-    pos_embed: Annotated[
-        Literal["sinusoid", "sincos3d", "learned", "separable"] | None, former("positions")
-    ] = None
+    pos_embed: Annotated[Annotated[str, NameIn(POS_EMBEDS)] | None, former("positions")] = None
     """Position embedding."""
     qkv_bias: bool | None = None
     """Write attention with separate query, key and value, as upstream's flag."""
@@ -76,8 +76,9 @@ class BackboneConfig:
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":
-        if self.weights is not None and self.custom():
-            raise ValueError(f"{', '.join(self.custom())}: the file has them; drop them")
+        if self.weights is not None and self.custom_sizes():
+            names = ", ".join(self.custom_sizes())
+            raise ValueError(f"{names}: the checkpoint determines them; drop them")
         if self.variant == NATIVE:
             if self.weights is None:
                 raise ValueError("variant native is the encoder of a checkpoint; give weights")
@@ -93,8 +94,8 @@ class BackboneConfig:
                 raise ValueError(f"patch_embed_2d false, but {self.variant} embeds single frames")
         return self
 
-    def custom(self) -> dict[str, Any]:
-        """Sizes that are asked for instead of the variant's, of an encoder from scratch."""
+    def custom_sizes(self) -> dict[str, Any]:
+        """Sizes that replace the variant's, of an encoder with random weights."""
         names = ("patch_size", "embed_dim", "depth", "num_heads")
         sizes = {name: getattr(self, name) for name in names}
         return {name: value for name, value in sizes.items() if value is not None}
@@ -105,22 +106,22 @@ class BackboneConfig:
 
     @property
     def attention_form(self) -> str:
-        """How upstream's files hold the attention: the flags in the order it looks at them."""
+        """How upstream's files store the attention; the flags in upstream's order of precedence."""
         flags = (self.qkv_divided, self.qkv_bias, self.qkv_divided_bias)
         if all(flag is None for flag in flags):
             return "q_v" if self.variant == NATIVE else self.row.attention_form
         forms = zip(flags, ("split", "fused", "q_v"), strict=True)
         return next((form for flag, form in forms if flag), "plain")
 
-    def asked(self) -> dict[str, Any]:
-        """Fields of EncoderConfig that are asked for instead of the variant's."""
+    def encoder_overrides(self) -> dict[str, Any]:
+        """Fields of EncoderConfig that replace the variant's."""
         tubelet = 1 if self.patch_embed_2d else self.tubelet_size
-        given = {
+        sizes = {
             "num_frames": self.num_frames,
             "image_size": self.image_size,
             "tubelet_size": tubelet,
         }
-        changes: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
+        changes: dict[str, Any] = {k: value for k, value in sizes.items() if value is not None}
         if self.layer_scale:
             changes["layer_scale"] = self.layer_scale
         if self.mean_pooling is not None:
@@ -132,36 +133,18 @@ class BackboneConfig:
         return {**changes, "drop_path": self.drop_path}
 
 
-HeadKind = Literal["linear", "timesformer", "i3d", "tsn", "attentive"]
-SEGMENTED = ("tsn",)  # heads that judge several segments of a clip together
-
-
-@dataclass(frozen=True, config=STRICT)
-class HeadConfig:
-    """Pooling and classifier; null leaves a value to the row of HEADS."""
-
-    kind: HeadKind = "linear"
-    """The head."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Dropout before the classifier."""
-    init_scale: Annotated[float, Field(ge=0)] = 0.001
-    """Factor of the classifier's initial weights."""
-    num_heads: Annotated[int, Field(gt=0)] | None = None
-    """Heads of attentive pooling; null: those of the encoder."""
-
-
 @dataclass(frozen=True, config=STRICT)
 class HeadInitConfig:
-    """Initial classifier: random, or rows of the classifier in the weights' file."""
+    """Initial classifier: random, or rows of the classifier in the checkpoint."""
 
     rows: Path | None = None
-    """A JSON list: the row of the file's classifier for each class."""
+    """A JSON list: for each class, the row of the checkpoint's classifier."""
     label_space: Annotated[Path | None, former("space")] = None
-    """A merged label space, whose names give the rows."""
+    """A merged label space; rows are matched by class name."""
     dataset: Annotated[str | None, former("set")] = None
-    """The set of the label space that the classes belong to."""
+    """The data set of the label space that the classes belong to."""
     allow_fresh: bool = False
-    """Accept classes that the file does not know; their rows stay random."""
+    """Accept classes that the checkpoint does not have; their rows stay random."""
 
     @property
     def from_file(self) -> bool:
@@ -172,19 +155,3 @@ class HeadInitConfig:
         if self.rows and self.label_space:
             raise ValueError("rows and label_space are both given; drop one")
         return self
-
-
-@dataclass(frozen=True, config=STRICT)
-class LossConfig:
-    """The loss."""
-
-    kind: Annotated[Literal["cross_entropy", "bce"], FormerValues({"binary": "bce"})] = (
-        "cross_entropy"
-    )
-    """cross_entropy for one class per sample, bce (binary cross-entropy) for multi_label."""
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Label smoothing."""
-    weights: Literal["none", "inverse", "balanced"] | tuple[float, ...] = "none"
-    """Class weights: inverse frequency, effective numbers (Cui et al., CVPR 2019), or a list."""
-    beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
-    """Beta of balanced class weights."""

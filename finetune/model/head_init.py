@@ -1,11 +1,12 @@
-"""The head's first weights as rows of a trained one: re-indexing from one label space to another.
+"""Initial weights of a classifier from the rows of a trained one, re-indexed by label space.
 
-As upstream's finetuning goes from Kinetics-710 to Kinetics-400 (VideoMAE V2, section 4)."""
+VideoMAE V2 (section 4) finetunes from Kinetics-710 to Kinetics-400 in this way."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from encoder.checkpoint.parse import SourceEncoder
 from finetune.config import FinetuneConfig
@@ -13,48 +14,49 @@ from finetune.label_space.head_rows import HeadRows, read_rows, rows_for
 from finetune.label_space.label_space import read_label_space
 from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.reindex import reindex_head
-from finetune.model.classifier_file import FoundHead, read_head
+from finetune.model.classifier_file import ClassifierMatrix, read_classifier_matrix
 from finetune.model.config import HeadInitConfig
-from finetune.model.heads import LinearHead
 
 
 def init_head(
-    head: LinearHead, config: FinetuneConfig, classes: Sequence[str], file: SourceEncoder | None
+    head: nn.Module, config: FinetuneConfig, classes: Sequence[str], source: SourceEncoder | None
 ) -> list[str]:
-    """Sets the classifier's rows where the recipe takes them from a file; returns what was done.
+    """Sets the rows of the classifier that the recipe takes from a checkpoint.
 
-    `file`: the backbone's, None where that is fresh. Raises SpaceError and CheckpointMismatch.
+    `source`: the checkpoint of the backbone; None where its weights are random. Returns lines for
+    the startup summary. Raises LabelSpaceError and CheckpointMismatch.
     """
-    start = config.head_init
-    if not start.from_file or file is None:
-        return [f"head: {config.head.kind}, fresh, for {len(classes)} classes"]
-    found, source = read_head(file), file.file.path
-    fresh = head.classifier
-    if found.weight.shape[1] != fresh.weight.shape[1]:
+    if not config.head_init.from_file or source is None:
+        return [f"head: {config.head.kind}, random weights, {len(classes)} classes"]
+    trained, path = read_classifier_matrix(source), source.file.path
+    classifier = head.get_submodule(config.head.spec.classifier)
+    assert isinstance(classifier, nn.Linear)
+    if trained.weight.shape[1] != classifier.in_features:
         raise LabelSpaceError(
-            f"{source}: its head reads {found.weight.shape[1]} features, this one "
-            f"{fresh.weight.shape[1]}; drop head_init"
+            f"{path}: its classifier has {trained.weight.shape[1]} input features, this one has "
+            f"{classifier.in_features}; drop head_init"
         )
-    rows = _rows(start, found, classes, source)
+    rows = _rows(config.head_init, trained, classes, path)
     with torch.no_grad():
-        weight, bias = reindex_head(found.weight, found.bias, rows, fresh.weight, fresh.bias)
-        fresh.weight.copy_(weight)
-        fresh.bias.copy_(bias)
+        weight, bias = reindex_head(
+            trained.weight, trained.bias, rows, classifier.weight, classifier.bias
+        )
+        classifier.weight.copy_(weight)
+        classifier.bias.copy_(bias)
     return rows.lines()
 
 
 def _rows(
-    start: HeadInitConfig, found: FoundHead, classes: Sequence[str], source: Path
+    config: HeadInitConfig, trained: ClassifierMatrix, classes: Sequence[str], path: Path
 ) -> HeadRows:
-    if start.rows is not None:
-        return read_rows(start.rows, len(found.weight), len(classes))
-    assert start.label_space is not None
-    space = read_label_space(start.label_space)
-    trained = found.classes or space.classes
-    if len(trained) != len(found.weight):
+    if config.rows is not None:
+        return read_rows(config.rows, len(trained.weight), len(classes))
+    assert config.label_space is not None
+    space = read_label_space(config.label_space)
+    names = trained.classes or space.classes
+    if len(names) != len(trained.weight):
         raise LabelSpaceError(
-            f"{source}: its head has {len(found.weight)} classes, "
-            f"{start.label_space} has {len(trained)}; give head_init.rows, or the label space that "
-            "it was trained on"
+            f"{path}: its classifier has {len(trained.weight)} classes, {config.label_space} has "
+            f"{len(names)}; give head_init.rows, or the label space that it was trained on"
         )
-    return rows_for(space, trained, classes, start.dataset, start.allow_fresh)
+    return rows_for(space, names, classes, config.dataset, config.allow_fresh)

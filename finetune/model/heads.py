@@ -1,123 +1,152 @@
-"""From an encoder's features to logits: a row of HEADS each."""
+"""The table of heads: from an encoder's features to logits."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-import torch
-import torch.nn.functional as F
-from einops import rearrange
-from jaxtyping import Float
-from torch import Tensor, nn
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
 
-from encoder.block import NORM_EPS
 from encoder.config import EncoderConfig
-from encoder.vit import Features
-from finetune.model.config import HeadConfig
+from launch.config import STRICT, Positive
+from launch.kinds import one_of
 
-
-class LinearHead(nn.Module):
-    """Dropout and one matrix on one vector a clip, or on the mean of those of its segments.
-
-    `pool` makes the vector of the features; a fresh classifier is scaled down by `init_scale`, so
-    that training begins near the same score for all classes (VideoMAE's choice).
-    """
-
-    def __init__(
-        self,
-        pool: Callable[[Features], Float[Tensor, "b d"]],
-        width: int,
-        classes: int,
-        dropout: float,
-        init_scale: float,
-    ) -> None:
-        super().__init__()
-        self.pool = pool
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(width, classes)
-        nn.init.trunc_normal_(self.classifier.weight, std=0.02)
-        nn.init.zeros_(self.classifier.bias)
-        with torch.no_grad():
-            self.classifier.weight.mul_(init_scale)
-
-    def forward(self, features: Features, segments: int = 1) -> Float[Tensor, "b k"]:
-        vectors = self.pool(features)
-        if segments > 1:
-            vectors = rearrange(vectors, "(b s) d -> b s d", s=segments).mean(1)
-        return self.classifier(self.dropout(vectors))
-
-
-class AttentivePooling(nn.Module):
-    """One learned query over all tokens, with keys and values of its own (CAE: Chen et al., 2022;
-    V-JEPA: Bardes et al., 2024, appendix)."""
-
-    def __init__(self, width: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.query = nn.Parameter(torch.empty(width))
-        nn.init.trunc_normal_(self.query, std=0.02)
-        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, features: Features) -> Float[Tensor, "b d"]:
-        tokens = self.norm(features.tokens)
-        keys, values = rearrange(
-            self.key_value(tokens), "b n (s h d) -> s b h n d", s=2, h=self.num_heads
-        )
-        query = rearrange(self.query.to(keys.dtype), "(h d) -> 1 h 1 d", h=self.num_heads)
-        mixed = F.scaled_dot_product_attention(query.expand(len(tokens), -1, -1, -1), keys, values)
-        return self.proj(rearrange(mixed, "b h 1 d -> b (h d)"))
-
-
-class NormalisedMean(nn.Module):
-    """The mean of all tokens over time and space, and a LayerNorm of its own."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
-
-    def forward(self, features: Features) -> Float[Tensor, "b d"]:
-        return self.norm(features.tokens.mean(1))
-
-
-class Pooled(nn.Module):
-    """What the encoder itself has pooled."""
-
-    def forward(self, features: Features) -> Float[Tensor, "b d"]:
-        return features.pooled
+Dropout = Annotated[float, Field(ge=0, lt=1)] | None
+InitScale = Annotated[float, Field(ge=0)]
 
 
 class HeadSpec(NamedTuple):
-    what: str
-    pool: Callable[[HeadConfig, EncoderConfig], nn.Module]
-    dropout: float = 0.0
+    """What the rest of the program must know of a head."""
+
+    probes: tuple[str, ...] = ()
+    """Tuning kinds with a frozen encoder that it fits; all heads fit the others."""
+    takes_segments: bool = False
+    """Whether it classifies several segments of a clip together."""
+    outputs: tuple[str, ...] = ("logits",)
+    """Names of the tensors that it returns. `logits` [b k] are the prediction; others are for
+    losses, such as the logits of each tubelet or of another level."""
+    classifier: str = "classifier"
+    """The submodule, an `nn.Linear`, whose rows are the classes. `head_init` sets them."""
 
 
-HEADS: dict[str, HeadSpec] = {
-    "linear": HeadSpec("one matrix on the pooled features", lambda head, encoder: Pooled()),
-    "timesformer": HeadSpec("the same; TimeSformer's", lambda head, encoder: Pooled()),
-    "i3d": HeadSpec(
-        "global mean over time and space, dropout; I3D's",
-        lambda head, encoder: NormalisedMean(encoder.embed_dim),
-        dropout=0.5,
-    ),
-    "tsn": HeadSpec(
-        "mean of several segments of a clip, dropout; TSN's consensus",
-        lambda head, encoder: NormalisedMean(encoder.embed_dim),
-        dropout=0.5,
-    ),
-    "attentive": HeadSpec(
-        "a learned query over all tokens",
-        lambda head, encoder: AttentivePooling(
-            encoder.embed_dim, head.num_heads or encoder.num_heads
-        ),
-    ),
+@dataclass(frozen=True, config=STRICT)
+class LinearHead:
+    """A linear classifier on the pooled features of the encoder."""
+
+    kind: Literal["linear"] = "linear"
+    """The head."""
+    dropout: Dropout = None
+    """Dropout before the classifier; null: 0."""
+    init_scale: InitScale = 0.001
+    """Factor of the classifier's initial weights."""
+
+    spec: ClassVar[HeadSpec] = HeadSpec(probes=("linear_probe",))
+
+    def build(self, encoder: EncoderConfig, classes: int) -> Any:
+        from finetune.model.pooled_head import EncoderPooling, PooledHead
+
+        dropout = self.dropout or 0.0
+        return PooledHead(EncoderPooling(), encoder.embed_dim, classes, dropout, self.init_scale)
+
+
+@dataclass(frozen=True, config=STRICT)
+class TimeSformerHead:
+    """A linear classifier on the pooled features, as TimeSformer has it."""
+
+    kind: Literal["timesformer"] = "timesformer"
+    """The head."""
+    dropout: Dropout = None
+    """Dropout before the classifier; null: 0."""
+    init_scale: InitScale = 0.001
+    """Factor of the classifier's initial weights."""
+
+    spec: ClassVar[HeadSpec] = HeadSpec()
+
+    def build(self, encoder: EncoderConfig, classes: int) -> Any:
+        return LinearHead("linear", self.dropout, self.init_scale).build(encoder, classes)
+
+
+@dataclass(frozen=True, config=STRICT)
+class I3dHead:
+    """Mean over time and space, LayerNorm, dropout and a linear classifier, as I3D."""
+
+    kind: Literal["i3d"] = "i3d"
+    """The head."""
+    dropout: Dropout = None
+    """Dropout before the classifier; null: 0.5."""
+    init_scale: InitScale = 0.001
+    """Factor of the classifier's initial weights."""
+
+    spec: ClassVar[HeadSpec] = HeadSpec()
+
+    def build(self, encoder: EncoderConfig, classes: int) -> Any:
+        from finetune.model.pooled_head import NormalisedMean, PooledHead
+
+        dropout = 0.5 if self.dropout is None else self.dropout
+        pool = NormalisedMean(encoder.embed_dim)
+        return PooledHead(pool, encoder.embed_dim, classes, dropout, self.init_scale)
+
+
+@dataclass(frozen=True, config=STRICT)
+class TsnHead:
+    """The same on the mean of several segments of a clip, TSN's consensus."""
+
+    kind: Literal["tsn"] = "tsn"
+    """The head."""
+    dropout: Dropout = None
+    """Dropout before the classifier; null: 0.5."""
+    init_scale: InitScale = 0.001
+    """Factor of the classifier's initial weights."""
+
+    spec: ClassVar[HeadSpec] = HeadSpec(takes_segments=True)
+
+    def build(self, encoder: EncoderConfig, classes: int) -> Any:
+        return I3dHead("i3d", self.dropout, self.init_scale).build(encoder, classes)
+
+
+@dataclass(frozen=True, config=STRICT)
+class AttentiveHead:
+    """Attentive pooling by a learned query over all tokens, and a linear classifier."""
+
+    kind: Literal["attentive"] = "attentive"
+    """The head."""
+    dropout: Dropout = None
+    """Dropout before the classifier; null: 0."""
+    init_scale: InitScale = 0.001
+    """Factor of the classifier's initial weights."""
+    num_heads: Positive | None = None
+    """Attention heads of the pooling; null: those of the encoder."""
+
+    spec: ClassVar[HeadSpec] = HeadSpec(probes=("attentive_probe",))
+
+    def build(self, encoder: EncoderConfig, classes: int) -> Any:
+        from finetune.model.pooled_head import AttentivePooling, PooledHead
+
+        pool = AttentivePooling(encoder.embed_dim, self.num_heads or encoder.num_heads)
+        return PooledHead(pool, encoder.embed_dim, classes, self.dropout or 0.0, self.init_scale)
+
+
+HEADS: dict[str, type[Any]] = {
+    "linear": LinearHead,
+    "timesformer": TimeSformerHead,
+    "i3d": I3dHead,
+    "tsn": TsnHead,
+    "attentive": AttentiveHead,
 }
+"""A row is a configuration with a `spec` and `build(encoder, classes)`. The module that it builds
+is called with the features of clips and their number of segments, and returns the tensors of
+`spec.outputs` by name."""
 
 
-def build_head(config: HeadConfig, encoder: EncoderConfig, classes: int) -> LinearHead:
-    """Called with the features of clips, and how many segments each has, it gives logits."""
-    row = HEADS[config.kind]
-    dropout = row.dropout if config.dropout is None else config.dropout
-    pool = row.pool(config, encoder)
-    return LinearHead(pool, encoder.embed_dim, classes, dropout, config.init_scale)
+def _without_null(value: Any) -> Any:
+    """Null is every key's default. Earlier versions also wrote null for keys of other heads."""
+    if isinstance(value, Mapping):
+        return {key: each for key, each in value.items() if each is not None}
+    return value
+
+
+Head = Annotated[Any, one_of(HEADS, "linear"), BeforeValidator(_without_null)]
+
+
+def probe_heads(tuning: str) -> list[str]:
+    """The heads that fit a tuning kind with a frozen encoder."""
+    return [kind for kind, row in HEADS.items() if tuning in row.spec.probes]

@@ -1,64 +1,80 @@
-"""Losses of logits against labels, hard or soft, one or many a sample."""
+"""The table of losses: of a head's outputs and the labels of a micro-batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor
+from pydantic.dataclasses import dataclass
 
-from finetune.model.config import LossConfig
-from video.labels.segments import MISSING
+from finetune.task import Task
+from launch.config import STRICT, FormerValues, Share
 
-Target = Int64[Tensor, " b"] | Int64[Tensor, "b k"] | Float[Tensor, "b k"]
-Loss = Callable[[Float[Tensor, "b k"], Tensor], Float[Tensor, ""]]
+ClassWeights = Literal["none", "inverse", "balanced"] | tuple[float, ...]
+Loss = Callable[[Mapping[str, Any], Any], Any]
+"""From the outputs of a head, by name, and the targets of a micro-batch to a scalar tensor.
 
-
-def class_weights(config: LossConfig, counts: Int64[Tensor, " k"]) -> Float[Tensor, " k"]:
-    """One weight a class, 1 on average; a class without samples has none.
-
-    `counts`: labelled samples of each class in the training split.
-    """
-    if isinstance(config.weights, tuple):
-        if len(config.weights) != len(counts):
-            raise ValueError(
-                f"loss.weights: {len(config.weights)} numbers for {len(counts)} classes"
-            )
-        return torch.tensor(config.weights, dtype=torch.float32)
-    there = (counts > 0).float()
-    if config.weights == "none":
-        return torch.ones(len(counts))
-    number = counts.clamp(min=1).double()
-    if config.weights == "balanced":  # equation 2: (1 - beta^n) / (1 - beta) samples count
-        number = (1 - config.beta**number) / (1 - config.beta)
-    weights = (1 / number).float() * there
-    return weights * there.sum() / weights.sum()
+Targets are classes [b]; or, as mixup makes them, a share for each class [b k]; or, of multi-label
+sets, 0, 1 or a share for each class [b k]. -1 is a missing label."""
 
 
-def build_loss(config: LossConfig, counts: Int64[Tensor, " k"]) -> Loss:
-    """Called with logits and targets: classes [b], shares [b k] as Mixup makes them, or, for the
-    binary loss, 0, 1 or a share for each class [b k]. Labels of -1 count nowhere."""
-    weights = class_weights(config, counts)
+class LossSpec(NamedTuple):
+    """What the rest of the program must know of a loss."""
 
-    def cross_entropy(logits: Float[Tensor, "b k"], target: Tensor) -> Float[Tensor, ""]:
-        weight = weights.to(logits)
-        if target.dtype == torch.int64:
-            known = target != MISSING
-            hard = F.one_hot(target.clamp(min=0), logits.shape[1]).to(logits)
-            shares = hard * known[:, None]
-        else:
-            shares = target.to(logits)
-        count = shares.sum(1, keepdim=True)
-        shares = shares * (1 - config.smoothing) + config.smoothing * count / logits.shape[1]
-        each = -(shares * weight * F.log_softmax(logits, 1)).sum()
-        return each / (shares * weight).sum().clamp(min=torch.finfo(logits.dtype).tiny)
+    tasks: tuple[Task, ...]
+    """Labels that it is defined for."""
+    soft_targets: bool = True
+    """Whether a target may be a share of a class, as mixup and CutMix make it."""
+    outputs: tuple[str, ...] = ("logits",)
+    """Outputs of the head that it reads."""
 
-    def binary(logits: Float[Tensor, "b k"], target: Tensor) -> Float[Tensor, ""]:
-        known = (target != MISSING).to(logits)
-        wanted = target.clamp(min=0).to(logits)
-        wanted = wanted * (1 - config.smoothing) + config.smoothing / 2
-        each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-        weight = known * weights.to(logits)
-        return (each * weight).sum() / weight.sum().clamp(min=1)
 
-    return cross_entropy if config.kind == "cross_entropy" else binary
+@dataclass(frozen=True, config=STRICT)
+class CrossEntropy:
+    """Cross-entropy of the softmax, for one class per sample."""
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+    """The loss."""
+    smoothing: Share = 0.0
+    """Label smoothing."""
+    weights: ClassWeights = "none"
+    """Class weights: inverse frequency, effective numbers (Cui et al., CVPR 2019), or a list."""
+    beta: Share = 0.9999
+    """Beta of balanced class weights."""
+
+    spec: ClassVar[LossSpec] = LossSpec(("single_label",))
+
+    def build(self, counts: Any) -> Loss:
+        from finetune.model.class_losses import class_weights, cross_entropy
+
+        weights = class_weights(self.weights, counts, self.beta)
+        return lambda outputs, target: cross_entropy(
+            outputs["logits"], target, weights, self.smoothing
+        )
+
+
+@dataclass(frozen=True, config=STRICT)
+class BinaryCrossEntropy:
+    """Binary cross-entropy of each class, for several classes per sample."""
+
+    kind: Annotated[Literal["bce"], FormerValues({"binary": "bce"})] = "bce"
+    """The loss."""
+    smoothing: Share = 0.0
+    """Label smoothing."""
+    weights: ClassWeights = "none"
+    """Class weights: inverse frequency, effective numbers (Cui et al., CVPR 2019), or a list."""
+    beta: Share = 0.9999
+    """Beta of balanced class weights."""
+
+    spec: ClassVar[LossSpec] = LossSpec(("multi_label",))
+
+    def build(self, counts: Any) -> Loss:
+        from finetune.model.class_losses import binary_cross_entropy, class_weights
+
+        weights = class_weights(self.weights, counts, self.beta)
+        return lambda outputs, target: binary_cross_entropy(
+            outputs["logits"], target, weights, self.smoothing
+        )
+
+
+LOSSES: dict[str, type[Any]] = {"cross_entropy": CrossEntropy, "bce": BinaryCrossEntropy}
+"""A row is a configuration with a `spec` and `build(counts)`, which returns a `Loss`. `counts` [k]
+are the labelled samples of each class in the training split."""

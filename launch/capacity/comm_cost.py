@@ -1,20 +1,20 @@
-"""What the processes of a run send each other in one optimizer step, and how long that takes.
+"""Communication of one optimizer step: bytes and time.
 
-All counts are bytes that one process sends, on average over the processes, where each collective
-runs in a ring: (n - 1) / n of its bytes for a reduce-scatter or an all-gather, and twice as many
-for an all-reduce, which is the least that is possible (Patarasu and Yuan, 2009).
+All counts are bytes that one process sends, on average over the processes, in ring collectives:
+(n - 1) / n of the data for a reduce-scatter or an all-gather, and twice as much for an all-reduce,
+which is the minimum (Patarasu and Yuan, 2009).
 """
 
 from typing import NamedTuple
 
-# DeepSpeed's `max_live_parameters` and `max_reuse_distance` where nothing else is set.
+# DeepSpeed's defaults of `max_live_parameters` and `max_reuse_distance`.
 LIVE_VALUES = 1_000_000_000
-# Its `param_persistence_threshold`: smaller parameters stay whole at stage 3.
+# Its default of `param_persistence_threshold`: smaller parameters stay gathered at stage 3.
 RESIDENT_BELOW = 100_000
 
 
 class BytesSent(NamedTuple):
-    """Bytes."""
+    """Bytes that one process sends."""
 
     gradients: float
     weights: float
@@ -25,7 +25,7 @@ class BytesSent(NamedTuple):
 
 
 class CollectivePasses(NamedTuple):
-    """How often all gradients and all weights go round: in a step, and in each micro-batch."""
+    """Ring passes over all gradients and all weights: in a step, and in each micro-batch."""
 
     gradients_in_step: int
     gradients_in_micro_batch: int
@@ -33,16 +33,16 @@ class CollectivePasses(NamedTuple):
     weights_in_micro_batch: int
 
 
-# ZeRO (Rajbhandari et al., SC 2020), section 7, by stage. It knows no accumulation: what it shares
-# among the processes (gradients from 2 on, weights at 3) cannot wait for the last micro-batch.
+# ZeRO (Rajbhandari et al., SC 2020), section 7, by stage. It has no accumulation: what is sharded
+# (gradients from stage 2 on, weights at 3) cannot wait for the last micro-batch.
 PAPER = (
     CollectivePasses(2, 0, 0, 0),
     CollectivePasses(1, 0, 1, 0),
     CollectivePasses(0, 1, 1, 0),
     CollectivePasses(0, 1, 0, 2),
 )
-# DeepSpeed 0.19: stages 1 and 2 all-reduce a bucket of which each process then keeps its share
-# (`use_multi_rank_bucket_allreduce`), and 3 keeps gathered weights for the backward pass.
+# DeepSpeed 0.19: stages 1 and 2 all-reduce a bucket, of which each process keeps its shard
+# (`use_multi_rank_bucket_allreduce`); 3 keeps gathered weights for the backward pass.
 DEEPSPEED = (
     CollectivePasses(2, 0, 0, 0),
     CollectivePasses(2, 0, 1, 0),
@@ -54,9 +54,9 @@ DEEPSPEED = (
 def sent_by_paper(
     stage: int, values: int, world_size: int, value_bytes: int, accumulation: int
 ) -> BytesSent:
-    """Of a model of so many trained values, of which each is sent in `value_bytes` bytes.
+    """Bytes by the ZeRO paper for so many trained values, each sent in `value_bytes` bytes.
 
-    `accumulation`: micro-batches of a step.
+    `accumulation`: micro-batches per step.
     """
     round_trip = values * value_bytes * (world_size - 1) / world_size
     passes = PAPER[stage]
@@ -69,43 +69,43 @@ def sent_by_paper(
 def sent_by_deepspeed(
     stage: int, values: int, world_size: int, value_bytes: int, accumulation: int, resident: int = 0
 ) -> BytesSent:
-    """As `sent_by_paper`, but what DeepSpeed does as `launch.training.engine` sets it up.
+    """As `sent_by_paper`, but for DeepSpeed as `launch.training.engine` configures it.
 
-    `resident` of the values are in parameters below RESIDENT_BELOW: at stage 3 these are gathered
-    once a step. Weights above LIVE_VALUES are released after the forward pass and gathered again;
-    measured on models and limits scaled down together. Between half and all of the limit up to
-    0.15 passes more were seen, which are not counted.
+    `resident` values are in parameters below RESIDENT_BELOW, which stage 3 gathers once per step.
+    Weights above LIVE_VALUES are released after the forward pass and gathered again; this was
+    measured with models and limits scaled down together. Between half of the limit and the limit,
+    up to 0.15 further passes were measured, which are not counted.
     """
     share = value_bytes * (world_size - 1) / world_size
     passes = DEEPSPEED[stage]
     in_step = passes.gradients_in_step + accumulation * passes.gradients_in_micro_batch
     gathered = values * passes.weights_in_step
     if stage == 3:
-        again = max(0, values - LIVE_VALUES)
-        in_pass = passes.weights_in_micro_batch * (values - resident) + again
-        gathered = accumulation * in_pass + resident
+        regathered = max(0, values - LIVE_VALUES)
+        in_micro_batch = passes.weights_in_micro_batch * (values - resident) + regathered
+        gathered = accumulation * in_micro_batch + resident
     return BytesSent(share * values * in_step, share * gathered)
 
 
 class Links(NamedTuple):
-    """What joins the devices; bytes a second in one direction."""
+    """The links between devices; bytes per second in one direction."""
 
-    intra_node: float = 450e9  # of a device to those of its node: NVLink 4, as of H100 and H200
-    inter_node: float = 50e9  # of the adapter of each device to other nodes: 400 Gbit/s
+    intra_node: float = 450e9  # between devices of a node: NVLink 4 of H100 and H200
+    inter_node: float = 50e9  # the network adapter of each device: 400 Gbit/s
     devices_per_node: int = 8
-    bus_efficiency: float = 0.8  # share of these that collectives reach: an assumption
-    overlap: float = 0.5  # share hidden behind computing where DeepSpeed tries: an assumption
+    bus_efficiency: float = 0.8  # share that collectives reach: an assumption
+    overlap: float = 0.5  # share hidden behind computation at stage 3: an assumption
 
     def bandwidth(self, world_size: int) -> float:
-        """Bytes a second that each device sends in a ring over all of them.
+        """Bytes per second that each device sends in a ring over all of them.
 
-        The ring leaves a node once, while each device of the node sends as much; one ring for
-        each adapter lets all adapters of the node carry it together.
+        A ring leaves each node once; with one ring for each adapter, all adapters of a node carry
+        the traffic together.
         """
-        whole = self.intra_node
+        peak = self.intra_node
         if world_size > self.devices_per_node:
-            whole = min(whole, self.inter_node * self.devices_per_node)
-        return whole * self.bus_efficiency
+            peak = min(peak, self.inter_node * self.devices_per_node)
+        return peak * self.bus_efficiency
 
 
 class StepTime(NamedTuple):
@@ -113,7 +113,7 @@ class StepTime(NamedTuple):
 
     computing: float
     communicating: float
-    hidden: float  # of the communicating, behind the computing
+    hidden: float  # communication that overlaps with computation
 
     @property
     def total(self) -> float:
@@ -130,8 +130,7 @@ def step_time(
 ) -> StepTime:
     """A lower bound: collectives start at once, and no process waits for data or for another.
 
-    Stage 3 alone has its collectives in a stream of their own (`overlap_comm`); computing waits
-    for those of the others.
+    Only stage 3 overlaps its collectives with computation (`overlap_comm`).
     """
     communicating = sent.total / links.bandwidth(world_size)
     hidden = min(links.overlap * communicating, computing) if stage == 3 else 0.0

@@ -1,4 +1,4 @@
-"""What a model needs of a device's memory, counted on tensors without data."""
+"""Memory of a model on one device, measured with tensors without data."""
 
 import weakref
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from torch.utils._pytree import tree_leaves
 
 
 class ModelMemory(NamedTuple):
-    """A model's needs that do not depend on ZeRO."""
+    """The memory of a model that does not depend on ZeRO."""
 
     parameters: int
     buffers: int  # bytes
-    activations: int  # bytes of a clip: kept for the backward pass, and passing
+    activations: int  # bytes of a clip at the peak: stored for the backward pass, and temporary
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of all tensors that are alive, and their peak."""
+    """Counts the bytes of all live tensors, and their peak."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,46 +34,46 @@ class LiveBytes(TorchDispatchMode):
         result = function(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and leaf.device.type != "meta":
-                self._see(leaf.untyped_storage())
+                self._add(leaf.untyped_storage())
         return result
 
-    def _see(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> None:
         key = storage._cdata
         if key not in self._sizes:
             self._sizes[key] = storage.nbytes()
             self.now += storage.nbytes()
             self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._forget, key)
+            weakref.finalize(storage, self._remove, key)
 
-    def _forget(self, key: int) -> None:
+    def _remove(self, key: int) -> None:
         self.now -= self._sizes.pop(key)
 
 
 def measure_model_memory(
     model: nn.Module, precision: str, clips: int, step: Callable[[], object], on_gpu: bool
 ) -> ModelMemory:
-    """What a model on the device `meta` needs, by a training step with so many clips.
+    """The memory of a model on the device `meta` in a training step with so many clips.
 
-    `step` makes forward and backward, and returns what is alive at the end of a micro-batch.
+    `step` runs forward and backward, and returns what is alive at the end of a micro-batch.
     """
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     model.to(dtype)
     values = sum(parameter.numel() for parameter in model.parameters())
-    tables = sum(buffer.numel() for buffer in model.buffers())
+    buffers = sum(buffer.numel() for buffer in model.buffers())
 
-    def counted() -> object:
+    def materialised_step() -> object:
         _materialise(model)
         return step()
 
     kernels = [SDPBackend.FLASH_ATTENTION] + ([] if on_gpu else [SDPBackend.MATH])
     with sdpa_kernel(kernels):
-        peak = peak_bytes(counted)
-    activations = (peak - dtype.itemsize * (values + tables)) // clips
-    return ModelMemory(values, dtype.itemsize * tables, activations)
+        peak = peak_bytes(materialised_step)
+    activations = (peak - dtype.itemsize * (values + buffers)) // clips
+    return ModelMemory(values, dtype.itemsize * buffers, activations)
 
 
 def _materialise(model: nn.Module) -> None:
-    """Gives a model tensors whose life is counted; once."""
+    """Replaces the tensors of a model by ones that LiveBytes counts; once."""
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not isinstance(parameter, FakeTensor):
@@ -93,12 +93,12 @@ def _drop_gradient(parameter: Tensor) -> None:
 
 
 def peak_bytes(step: Callable[[], object]) -> int:
-    """The most that the tensors made inside `step` hold at once; none of them is real.
+    """Peak bytes of the tensors that `step` makes; they have no data.
 
-    `step` runs twice, for what is left of one micro-batch is there in the next.
+    `step` runs twice, because tensors of one micro-batch are alive in the next.
     """
     with FakeTensorMode(), LiveBytes() as live:
-        kept = step()
-        kept = step()
-        del kept
+        alive = step()
+        alive = step()
+        del alive
     return live.peak

@@ -1,4 +1,4 @@
-"""One file of whole weights out of a run's checkpoint, wherever and however it was trained."""
+"""One safetensors file with all weights of a sharded checkpoint."""
 
 import json
 from pathlib import Path
@@ -12,21 +12,21 @@ from launch.errors import ConfigError
 
 
 def consolidate(run: Path, out: Path, step: int | None) -> str:
-    """Writes the weights of a checkpoint in float32, the newest whole one if `step` is None.
+    """Writes the weights of a checkpoint in float32, of the newest valid one if `step` is None.
 
-    The file's metadata holds the step and the run's configuration. Returns what was written, in a
-    line. Raises ConfigError where a path is wrong, DamagedCheckpoint where the bytes are.
+    The file's metadata has the step and the run's configuration. Returns a summary in one line.
+    Raises ConfigError for a wrong path, DamagedCheckpoint for wrong bytes.
     """
     if out.exists():
-        raise ConfigError(f"{out}: exists already; give another file")
+        raise ConfigError(f"{out}: already exists; give another file")
     if not (run / CHECKPOINTS_FOLDER).is_dir():
         raise ConfigError(f"{run}: is not a run folder, it has no {CHECKPOINTS_FOLDER}")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER, step)
     weights = read_weights(checkpoint)
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     metadata = {"step": json.dumps(checkpoint.step), "config": json.dumps(config)}
-    aside = out.with_name(out.name + ".tmp")
-    save_file(weights, aside, metadata)
-    aside.replace(out)
+    unfinished = out.with_name(out.name + ".tmp")
+    save_file(weights, unfinished, metadata)
+    unfinished.replace(out)
     values = sum(weight.numel() for weight in weights.values())
     return f"{out}: {len(weights)} tensors, {values:,} values of {checkpoint.folder.name}"

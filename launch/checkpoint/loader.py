@@ -8,36 +8,36 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from launch.checkpoint.saver import State
+from launch.checkpoint.saver import TrainingState
 from launch.checkpoint.store import Checkpoint, DamagedCheckpoint
 from launch.training.zero_shards import WEIGHT
 
 
-def load_checkpoint(checkpoint: Checkpoint, state: State) -> None:
+def load_checkpoint(checkpoint: Checkpoint, state: TrainingState) -> None:
     """Sets weights and optimizer state of an engine of any stage and number of processes."""
-    pieces = _Pieces(checkpoint)
+    reader = FragmentReader(checkpoint)
     for fragment in state.fragments():
         for key, tensor in fragment.tensors.items():
-            tensor.copy_(pieces.read(key, fragment.name, fragment.start, fragment.stop))
+            tensor.copy_(reader.read(key, fragment.name, fragment.start, fragment.stop))
     state.load_scalars(checkpoint.scalars)
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Every parameter whole, in float32, read on one process without an engine."""
-    pieces = _Pieces(checkpoint)
+    """All parameters in float32, read by one process without an engine."""
+    reader = FragmentReader(checkpoint)
     return {
-        name: pieces.read(WEIGHT, name, 0, torch.Size(shape).numel()).reshape(shape)
-        for name, shape in pieces.shapes.items()
+        name: reader.read(WEIGHT, name, 0, torch.Size(shape).numel()).reshape(shape)
+        for name, shape in reader.shapes.items()
     }
 
 
-class _Pieces:
-    """Stretches of parameters across the files of a checkpoint."""
+class FragmentReader:
+    """Reads parts of parameters across the files of a checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.shapes: dict[str, list[int]] = {}
-        self._places: dict[str, list[tuple[int, Any]]] = {}
+        self._fragments: dict[str, list[tuple[int, Any]]] = {}
         for name in checkpoint.files:
             try:
                 opened = safe_open(checkpoint.folder / name, framework="pt")
@@ -45,23 +45,25 @@ class _Pieces:
                 raise DamagedCheckpoint(f"{checkpoint.folder / name}: {error}") from None
             for parameter, (start, shape) in json.loads(opened.metadata()["fragments"]).items():
                 self.shapes[parameter] = shape
-                self._places.setdefault(parameter, []).append((start, opened))
+                self._fragments.setdefault(parameter, []).append((start, opened))
 
     def read(self, key: str, parameter: str, start: int, stop: int) -> Tensor:
-        """Values [start, stop) of a flattened parameter's weight or moment."""
+        """Values [start, stop) of a flattened parameter: its weight, or an optimizer state."""
         parts = list(self._overlaps(f"{key}/{parameter}", parameter, start, stop))
         joined = torch.cat(parts) if parts else torch.empty(0)
         if len(joined) != stop - start:
             raise DamagedCheckpoint(
-                f"{self.checkpoint.folder}: holds {len(joined)} of {stop - start} values of "
-                f"{parameter}; it was written by another model"
+                f"{self.checkpoint.folder}: has {len(joined)} of {stop - start} values of "
+                f"{key}/{parameter}; it was written with another model or optimizer"
             )
         return joined
 
     def _overlaps(self, key: str, parameter: str, start: int, stop: int) -> Iterator[Tensor]:
-        places = self._places.get(parameter, [])
-        for begin, opened in sorted(places, key=lambda place: place[0]):
-            piece = opened.get_slice(key)
-            low, high = max(start, begin), min(stop, begin + piece.get_shape()[0])
+        fragments = self._fragments.get(parameter, [])
+        for first, opened in sorted(fragments, key=lambda fragment: fragment[0]):
+            if key not in opened.keys():  # noqa: SIM118 (no mapping)
+                continue
+            fragment = opened.get_slice(key)
+            low, high = max(start, first), min(stop, first + fragment.get_shape()[0])
             if low < high:
-                yield piece[low - begin : high - begin]
+                yield fragment[low - first : high - first]

@@ -1,4 +1,4 @@
-"""The checkpoints of a run as they lie on disk: complete or absent, and verified.
+"""The checkpoints of a run on disk: complete or absent, and verified.
 
 A checkpoint is a folder `step-0000100` with a `.safetensors` file of fragments from each process
 that owns some, and a `manifest.json` with the size and checksum of each file. It is written as
@@ -24,7 +24,7 @@ _NAME = re.compile(r"step-\d+")
 
 
 class DamagedCheckpoint(ValueError):
-    """A checkpoint whose files are not those that were written."""
+    """A checkpoint whose files differ from those that were written."""
 
     exit_status = 2
 
@@ -35,18 +35,17 @@ class Checkpoint(NamedTuple):
     folder: Path
     step: int
     scalars: dict[str, float]  # of the optimizer: its steps, the scale of the loss
-    counters: dict[str, int]  # what the run has counted so far
+    counters: dict[str, int]  # of the run, such as skipped steps
     files: dict[str, dict[str, Any]]  # name -> bytes, sha256
 
 
 def find_checkpoint(
     root: Path, processes: Processes, report: Callable[[str], None]
 ) -> Checkpoint | None:
-    """The newest checkpoint whose files are those that were written, the same for every process.
+    """The newest valid checkpoint, the same on every process; None without checkpoints.
 
-    A damaged one is named to `report`, and put out of the way as `step-0000100.damaged` where one
-    before it is whole. None where there is none to be found; raises DamagedCheckpoint where there
-    are some, but none is whole.
+    A damaged one is reported, and renamed to `step-0000100.damaged` if an earlier one is valid.
+    Raises DamagedCheckpoint if all are damaged.
     """
     folders = broadcast_object(complete_checkpoints(root) if processes.is_rank0 else [])
     for number, folder in enumerate(reversed(folders)):
@@ -58,19 +57,19 @@ def find_checkpoint(
                 _rename_damaged(folders[len(folders) - number :])
             return checkpoint
         if processes.is_rank0:
-            report(f"warning: {damage}; the checkpoint before it is tried")
+            report(f"warning: {damage}; trying the checkpoint before it")
     if folders:
         raise DamagedCheckpoint(
-            f"{root}: none of its {len(folders)} checkpoints is whole; bring one back from a copy, "
-            "or give another run=FOLDER"
+            f"{root}: all {len(folders)} checkpoints are damaged; restore one from a copy, or give "
+            "another run=FOLDER"
         )
     return None
 
 
 def newest_valid_checkpoint(root: Path, step: int | None = None) -> Checkpoint:
-    """The newest checkpoint whose files are those that were written, or that of a step.
+    """The newest valid checkpoint, or that of a step; changes nothing on the disk.
 
-    Changes nothing on the disk. Raises DamagedCheckpoint where there is none.
+    Raises DamagedCheckpoint if there is none.
     """
     folders = complete_checkpoints(root)
     if step is not None:
@@ -81,10 +80,10 @@ def newest_valid_checkpoint(root: Path, step: int | None = None) -> Checkpoint:
         if damage is None:
             return open_checkpoint(folder)
         damages.append(damage)
-    wanted = "" if step is None else f" of step {step}"
-    there = ", ".join(str(step_of(folder)) for folder in complete_checkpoints(root)) or "none"
+    which = "" if step is None else f" of step {step}"
+    steps = ", ".join(str(step_of(folder)) for folder in complete_checkpoints(root)) or "none"
     raise DamagedCheckpoint(
-        damages[0] if damages else f"{root}: has no checkpoint{wanted}; there are: {there}"
+        damages[0] if damages else f"{root}: has no checkpoint{which}; there are: {steps}"
     )
 
 
@@ -93,7 +92,7 @@ def checkpoint_name(step: int) -> str:
 
 
 def complete_checkpoints(root: Path) -> list[Path]:
-    """Checkpoint folders that were written to the end, oldest first."""
+    """Complete checkpoint folders, oldest first."""
     return sorted((path for path in root.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of)
 
 
@@ -103,13 +102,13 @@ def step_of(folder: Path) -> int:
 
 
 def remove_unfinished(root: Path) -> None:
-    """Takes away what a save left behind that was killed."""
+    """Removes what a killed save left."""
     for unfinished in root.glob(f"step-*{UNFINISHED}"):
         shutil.rmtree(unfinished)
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """Reads a checkpoint's manifest; raises DamagedCheckpoint where there is none that is whole."""
+    """Reads a checkpoint's manifest; raises DamagedCheckpoint if it is missing or damaged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         if manifest.pop("sha256") != _checksum(manifest):
@@ -125,34 +124,34 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise DamagedCheckpoint(f"{folder / MANIFEST}: cannot be read ({error})") from None
 
 
-def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes what `open_checkpoint` reads: step, scalars, counters, files."""
-    text = json.dumps({**facts, "sha256": _checksum(facts)}, indent=1)
+    text = json.dumps({**manifest, "sha256": _checksum(manifest)}, indent=1)
     write_atomic(folder / MANIFEST, text)
 
 
-def _checksum(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def _checksum(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def remove_old(root: Path, keep_last: int, keep_every: int | None) -> None:
-    """Keeps the last ones, and for good those of multiples of `keep_every` steps."""
+    """Removes all but the last ones and those at multiples of `keep_every` steps."""
     for old in complete_checkpoints(root)[:-keep_last]:
         if not keep_every or step_of(old) % keep_every:
-            leaving = old.with_name(old.name + UNFINISHED)
-            old.rename(leaving)  # a removal that is killed leaves no half checkpoint
-            shutil.rmtree(leaving)
+            unfinished = old.with_name(old.name + UNFINISHED)
+            old.rename(unfinished)  # a killed removal must not leave half a checkpoint
+            shutil.rmtree(unfinished)
 
 
 def _rename_damaged(damaged: list[Path]) -> None:
     for folder in damaged:
-        aside = folder.with_name(folder.name + ".damaged")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
+        renamed = folder.with_name(folder.name + ".damaged")
+        shutil.rmtree(renamed, ignore_errors=True)
+        folder.rename(renamed)
 
 
 def _find_damage(folder: Path, processes: Processes) -> str | None:
-    """What is wrong with this process's share of a checkpoint's files."""
+    """The first damage among the files that this process checks."""
     try:
         checkpoint = open_checkpoint(folder)
     except DamagedCheckpoint as error:

@@ -1,4 +1,4 @@
-"""The processes of a run: who am I, how do we talk; the same for every launcher."""
+"""The processes of a run and their collectives, the same for every launcher."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,19 +13,19 @@ from torch import Tensor
 from launch.distributed.malloc import disable_malloc_trim
 from launch.errors import ConfigError
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all of a run."""
+    """This process among those of a run."""
 
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
     local_world_size: int = 1
     launcher: str = "one process"
-    address: str = ""  # host:port where the processes meet; empty for a single one
+    address: str = ""  # host:port of the rendezvous; empty for a single process
 
     @property
     def is_rank0(self) -> bool:
@@ -33,21 +33,21 @@ class Processes:
 
     @property
     def device(self) -> torch.device:
-        """The accelerator of this process; SLURM may show each process one GPU only."""
+        """The GPU of this process, or the CPU; SLURM may make only one GPU visible to each."""
         if not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda", self.local_rank % torch.cuda.device_count())
 
 
 def device_name(device: torch.device) -> str:
-    """The name of a GPU's model, or CPU."""
+    """The model of a GPU, or CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def detect_processes(environment: Mapping[str, str]) -> Processes:
-    """Reads what torchrun, deepspeed or srun have set, or that none of them has.
+    """Reads the variables of torchrun, deepspeed or srun; a single process without them.
 
-    Raises ConfigError where a launcher has set only some of its variables.
+    Raises ConfigError if a launcher has set only some of its variables.
     """
     if "RANK" in environment:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
@@ -56,7 +56,7 @@ def detect_processes(environment: Mapping[str, str]) -> Processes:
         local = int(environment.get("LOCAL_WORLD_SIZE") or environment.get("LOCAL_SIZE") or 0)
         address = _address(environment, launcher) if world_size > 1 else ""
         return Processes(rank, world_size, local_rank, local or world_size, launcher, address)
-    # A batch script itself carries SLURM_NTASKS, but only a task of srun has a step.
+    # a batch script has SLURM_NTASKS too, but only a task of srun has a step
     if "SLURM_STEP_ID" in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
         names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
         rank, world_size, local_rank = _numbers(environment, names)
@@ -75,14 +75,14 @@ def _address(environment: Mapping[str, str], launcher: str) -> str:
     for name, value in (("MASTER_ADDR", host), ("MASTER_PORT", port)):
         if not value:
             raise ConfigError(
-                f"environment variable {name}: is not set, though RANK is; start with torchrun, "
-                "deepspeed or srun, or set it to where the first process is"
+                f"environment variable {name}: is not set, but RANK is; start with torchrun, "
+                "deepspeed or srun, or set it to the address of rank 0"
             )
     return f"{host}:{port}"
 
 
 def _first_host(nodes: str) -> str:
-    """The first of SLURM's list of nodes: n07 of `n[07-09,12],m1`."""
+    """The first host of SLURM's list of nodes: n07 of `n[07-09,12],m1`."""
     name, bracket, numbers = nodes.partition(",")[0].partition("[")
     return name + numbers.split("-")[0].split("]")[0] if bracket else name
 
@@ -92,13 +92,13 @@ def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int
     if missing:
         raise ConfigError(
             f"environment variable {missing[0]}: {environment.get(missing[0])!r} is not a number, "
-            f"though {names[0]} is set; start with torchrun, deepspeed or srun, or unset {names[0]}"
+            f"but {names[0]} is set; start with torchrun, deepspeed or srun, or unset {names[0]}"
         )
     return [int(environment[name]) for name in names]
 
 
 def init_process_group(processes: Processes, timeout_seconds: int) -> None:
-    """Joins the process group, and shares the cores of a machine among its processes."""
+    """Joins the process group, and divides the cores of a machine among its processes."""
     device = processes.device
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -110,11 +110,11 @@ def init_process_group(processes: Processes, timeout_seconds: int) -> None:
         WORLD_SIZE=str(processes.world_size),
         LOCAL_RANK=str(processes.local_rank),
     )
-    # what the host alone has to say does not wait for the device
+    # gloo for objects of the host, which then do not wait for the device
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     timeout = timedelta(seconds=timeout_seconds)
     if processes.world_size == 1:
-        store = dist.HashStore()  # no port to choose, none to collide with
+        store = dist.HashStore()  # needs no port
         dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=timeout)
         return
     host, _, port = processes.address.rpartition(":")
@@ -124,10 +124,10 @@ def init_process_group(processes: Processes, timeout_seconds: int) -> None:
 
 def _limit_threads(processes: Processes) -> None:
     if "OMP_NUM_THREADS" not in os.environ or processes.launcher == "torchrun":
-        # srun may have bound this process to its own cores already
-        own = os.environ.get("SLURM_CPUS_PER_TASK") if processes.launcher == "srun" else None
+        # srun may have bound this process to its cores already
+        bound = os.environ.get("SLURM_CPUS_PER_TASK") if processes.launcher == "srun" else None
         shared = len(os.sched_getaffinity(0)) // processes.local_world_size
-        torch.set_num_threads(max(1, int(own) if own else shared))
+        torch.set_num_threads(max(1, int(bound) if bound else shared))
 
 
 def all_reduce_sum(values: Tensor) -> Tensor:
@@ -137,31 +137,31 @@ def all_reduce_sum(values: Tensor) -> Tensor:
     return total
 
 
-def any_rank(*facts: bool) -> tuple[bool, ...]:
-    """Which of these are true on at least one process, the same on each."""
+def any_rank(*flags: bool) -> tuple[bool, ...]:
+    """Which of these are true on at least one process, the same result on each."""
     if dist.get_world_size() == 1:
-        return facts
-    heard = torch.tensor(facts, dtype=torch.int64)
-    dist.all_reduce(heard, dist.ReduceOp.MAX)
-    return tuple(map(bool, heard.tolist()))
+        return flags
+    highest = torch.tensor(flags, dtype=torch.int64)
+    dist.all_reduce(highest, dist.ReduceOp.MAX)
+    return tuple(map(bool, highest.tolist()))
 
 
 def gather_objects(item: Any) -> list[Any]:
-    """Small objects of every process, by rank, on each."""
+    """The small objects of all processes, ordered by rank, on each."""
     items: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(items, item)
     return items
 
 
 def broadcast_object(item: Any) -> Any:
-    """The first process's object, on each."""
-    box = [item]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
+    """The object of rank 0, on every process."""
+    objects = [item]
+    dist.broadcast_object_list(objects, src=0)
+    return objects[0]
 
 
 class Rank0Failed(RuntimeError):
-    """The first process could not do its part and has said why; the others end with it."""
+    """Rank 0 failed and has printed why; the other processes end with it."""
 
     on_every_process = True
 
@@ -171,9 +171,9 @@ class Rank0Failed(RuntimeError):
 
 
 def run_on_rank0(processes: Processes, work: Callable[[], None]) -> None:
-    """Runs `work` on the first process while the others wait.
+    """Runs `work` on rank 0 while the others wait.
 
-    What it raises ends all of them: the others raise FirstProcessFailed.
+    If it raises, the others raise Rank0Failed.
     """
     failure: Exception | None = None
     if processes.is_rank0:
@@ -188,20 +188,20 @@ def run_on_rank0(processes: Processes, work: Callable[[], None]) -> None:
         raise Rank0Failed(status)
 
 
-def compute_on_rank0(processes: Processes, find: Callable[[], Found]) -> Found:
-    """What `find` returns on the first process, on each; what it raises ends all of them."""
-    found: list[Found] = []
-    run_on_rank0(processes, lambda: found.append(find()))
-    shared: Found = broadcast_object(found[0] if found else None)
+def compute_on_rank0(processes: Processes, compute: Callable[[], Result]) -> Result:
+    """The result of `compute` on rank 0, on every process; its exception ends all of them."""
+    results: list[Result] = []
+    run_on_rank0(processes, lambda: results.append(compute()))
+    shared: Result = broadcast_object(results[0] if results else None)
     return shared
 
 
 def barrier() -> None:
-    """Returns when every process has come here."""
+    """Returns when every process has called it."""
     dist.barrier()
 
 
 def destroy_process_group() -> None:
-    """Leaves the process group when all have come here; nothing can be agreed on afterwards."""
+    """Leaves the process group when every process has called it; no collective works afterwards."""
     dist.barrier()
     dist.destroy_process_group()

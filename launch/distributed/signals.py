@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: it finishes the step, saves, and leaves with a known status."""
+"""Signals that stop a run: it finishes the step, saves, and exits with a defined status."""
 
 import os
 import signal
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: no error, the same command resumes the run
 INTERRUPTED = 130
 # preemption and scancel; SLURM's --signal=USR1; Ctrl-C
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-OVER = 0  # not the number of a signal
-ONE_KEY_PRESS = 1.0  # seconds in which launchers may pass the same Ctrl-C on twice
+CLOSE = 0  # not the number of a signal
+REPEAT_SECONDS = 1.0  # launchers may forward the same Ctrl-C twice within this time
 
 
 class Stopped(RuntimeError):
-    """The run was asked to stop and has done so in good order."""
+    """The run has stopped after a signal, with its state saved."""
 
     exit_status = STOPPED
 
@@ -27,14 +27,14 @@ class Stopped(RuntimeError):
 
 
 class SignalState:
-    """Remembers a request to stop; a second Ctrl-C ends the process at once."""
+    """Stores a request to stop; a second Ctrl-C ends the process at once."""
 
     def __init__(self) -> None:
         self.request: str | None = None  # name of the signal
         self._is_training = False
 
     def training_begins(self) -> None:
-        """From now on a request waits until the run asks for it."""
+        """From now on a request waits until the end of a step."""
         self._is_training = True
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -44,31 +44,31 @@ class SignalState:
         if self.request is None:
             self.request = name
 
-    def count_key_presses(self, reading: int) -> None:
-        """Ends the process at the second Ctrl-C, whatever its main thread waits for."""
+    def count_key_presses(self, read_end: int) -> None:
+        """Ends the process at the second Ctrl-C, even if its main thread is blocked."""
         pressed_at: float | None = None
-        while (numbers := os.read(reading, 64)) and OVER not in numbers:
+        while (numbers := os.read(read_end, 64)) and CLOSE not in numbers:
             now = time.monotonic()
             if signal.SIGINT not in numbers or not self._is_training:
                 continue
             if pressed_at is None:
                 pressed_at = now
                 os.write(2, b"finishing the step, then saving; Ctrl-C again to stop at once\n")
-            elif now - pressed_at > ONE_KEY_PRESS:
+            elif now - pressed_at > REPEAT_SECONDS:
                 os.write(2, b"stopped at once; the steps since the last checkpoint are lost\n")
                 os._exit(INTERRUPTED)
 
 
 @contextmanager
 def handle_signals() -> Iterator[SignalState]:
-    """Hears SIGNALS while the body runs, which the main thread must do."""
+    """Handles SIGNALS while the body runs; call it in the main thread."""
     signals = SignalState()
     before = {number: signal.signal(number, signals.on_signal) for number in SIGNALS}
-    # a thread hears Ctrl-C even where the main thread does not come back to Python
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    thread = threading.Thread(target=signals.count_key_presses, args=[reading], daemon=True)
+    # a thread notices Ctrl-C even while the main thread is blocked in native code
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    thread = threading.Thread(target=signals.count_key_presses, args=[read_end], daemon=True)
     thread.start()
     try:
         yield signals
@@ -76,13 +76,14 @@ def handle_signals() -> Iterator[SignalState]:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.write(writing, bytes([OVER]))  # closing is not enough: workers have inherited the pipe
+        # workers have inherited the pipe, so closing it would not end the thread
+        os.write(write_end, bytes([CLOSE]))
         thread.join()
-        os.close(writing)
-        os.close(reading)
+        os.close(write_end)
+        os.close(read_end)
 
 
 def ignore_interrupts() -> None:
-    """For helper processes, which end with the process that started them."""
+    """For helper processes, which end with their parent process."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

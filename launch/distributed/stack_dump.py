@@ -1,28 +1,28 @@
-"""Where the processes of a run are when it does not go on."""
+"""The stacks of all processes of a run that makes no progress."""
 
 import sys
 import threading
 import traceback
 
-DEEPEST = 12  # frames of a stack; above them is the program's start
+MAX_FRAMES = 12  # innermost frames of a stack
 
 
 def main_thread_stack() -> str:
     """The main thread's stack as Python prints it, the innermost frame last."""
     frame = sys._current_frames()[threading.main_thread().ident or 0]
-    return "".join(traceback.format_stack(frame)[-DEEPEST:])
+    return "".join(traceback.format_stack(frame)[-MAX_FRAMES:])
 
 
 def format_stack_dump(answers: dict[int, tuple[str, str]], hosts: list[str], seconds: int) -> str:
-    """A text for people: processes at the same place together, the odd ones last.
+    """The report of a stall: ranks with the same stack together, the most common stack first.
 
-    `answers` are by rank: what it does and for how long, and its stack.
+    `answers` has by rank its status with the time since, and its stack.
     """
-    places: dict[str, list[int]] = {}
+    ranks_by_stack: dict[str, list[int]] = {}
     for rank, (_, stack) in sorted(answers.items()):
-        places.setdefault(stack, []).append(rank)
+        ranks_by_stack.setdefault(stack, []).append(rank)
     parts = [f"stalled: no progress for {seconds} s; the processes are\n"]
-    for stack, ranks in sorted(places.items(), key=lambda place: -len(place[1])):
+    for stack, ranks in sorted(ranks_by_stack.items(), key=lambda item: -len(item[1])):
         parts += [f"  rank {rank} on {hosts[rank]}: {answers[rank][0]}\n" for rank in ranks]
         parts += [f"    {line}\n" for line in stack.splitlines()]
     silent = [rank for rank in range(len(hosts)) if rank not in answers]

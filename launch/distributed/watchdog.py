@@ -1,4 +1,4 @@
-"""Notices processes of a run that died or stalled, so that the others do not wait for ever."""
+"""Detects dead and stalled processes of a run, so that the others do not wait for ever."""
 
 import faulthandler
 import json
@@ -20,160 +20,160 @@ from launch.distributed.stack_dump import format_stack_dump, main_thread_stack
 from launch.entrypoint import exit_process
 
 HEARTBEAT_SECONDS = 1.0
-SUSPICIOUS_SECONDS = 5.0  # of silence are enough once a process has lost its connection
-LAST_WORDS_SECONDS = 2.0  # for the process that failed to say why
-ANSWER_SECONDS = 3.0  # for the others to say where they are
+SUSPICION_SECONDS = 5.0  # heartbeat timeout once a process has lost its connection
+ERROR_SECONDS = 2.0  # for the failed process to print its error
+ANSWER_SECONDS = 3.0  # for the others to send their stacks
 CONNECTION_LOST = ("gloo", "NCCL", "Connection reset", "Connection closed")
 
 
 class Watchdog:
-    """A thread of each process that beats, listens for failures and watches for stalls.
+    """A thread of each process that sends heartbeats and detects failures and stalls.
 
-    What it knows goes through the key-value store at which the processes met, on a connection of
-    its own, so a collective that hangs does not hold it up. Each process watches the next one.
+    It communicates through the key-value store of the rendezvous, on its own connection, so a
+    collective that hangs does not block it. Each process checks the heartbeat of the next one.
     """
 
     def __init__(self, processes: Processes, config: EngineConfig) -> None:
         self._rank, self._world_size = processes.rank, processes.world_size
         self._stall_seconds, self._lost_seconds = config.hang_timeout, config.heartbeat_timeout
-        self._where, self._since = "start", time.monotonic()
-        self._asked_at: float | None = None  # of a stall; 0 once it was told
-        self._question, self._answered = 0, ""
+        self._status, self._since = "start", time.monotonic()
+        self._requested_at: float | None = None  # of the stacks; 0 once they are printed
+        self._request, self._answered = 0, ""
         self._next = (self._rank + 1) % self._world_size
-        self._heard, self._heard_at = b"", time.monotonic()
-        self._over = threading.Event()
+        self._last_beat, self._last_beat_at = b"", time.monotonic()
+        self._stopped = threading.Event()
         self._store: Any = None
         if self._world_size > 1:
             host, _, port = processes.address.rpartition(":")
-            patience = timedelta(seconds=config.heartbeat_timeout)
-            store = dist.TCPStore(host, int(port), is_master=False, timeout=patience)
+            timeout = timedelta(seconds=config.heartbeat_timeout)
+            store = dist.TCPStore(host, int(port), is_master=False, timeout=timeout)
             self._store = dist.PrefixStore("watchdog", store)
             self._send_heartbeats()
         self.hosts: list[str] = gather_objects(platform.node())
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
 
-    def set_status(self, where: str) -> float:
-        """Says what the process does from now on; returns the seconds since the last call."""
+    def set_status(self, status: str) -> float:
+        """Sets what the process does from now on; returns the seconds since the last call."""
         now, before = time.monotonic(), self._since
-        self._where, self._since = where, now
+        self._status, self._since = status, now
         return now - before
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopped.set()
         self._thread.join()
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.unregister(signal.SIGALRM)
 
     def report_failure(self, error: BaseException) -> None:
-        """Tells the others that this process fails with `error`.
+        """Announces to the others that this process fails with `error`.
 
-        Where that only says that another one is gone, waits until the thread has found out which,
-        and with that ended the process.
+        If the error only means that another process is gone, waits until the thread has found out
+        which one and ended this process.
         """
         if self._store is None or getattr(error, "on_every_process", False):
             return
         try:
-            if _tells_of_another(error):
+            if _is_of_another(error):
                 self._store.set("suspicion", "yes")
-                time.sleep(2 * SUSPICIOUS_SECONDS)
+                time.sleep(2 * SUSPICION_SECONDS)
             self._announce(getattr(error, "exit_status", 1))
-            if self._rank == 0:  # the store may end with this process; let the others hear it
+            if self._rank == 0:  # the store may end with this process; let the others read it
                 time.sleep(2 * HEARTBEAT_SECONDS)
         except dist.DistError:
-            pass  # the store is gone, as the thread will say
+            pass  # the store is gone; the thread reports it
 
     def _run(self) -> None:
         alone = self._store is None
-        # native code that holds the interpreter, or a store that hangs, stop this thread as well;
-        # then a signal shows the stacks, and ends the process where others wait for it
+        # native code that holds the GIL, or a store that hangs, block this thread too; then SIGALRM
+        # prints the stacks, and ends the process if others wait for it
         faulthandler.register(signal.SIGALRM, sys.__stderr__ or 2, chain=not alone)
         limit = self._stall_seconds if alone else self._lost_seconds
         try:
             signal.setitimer(signal.ITIMER_REAL, limit)
-            while not self._over.wait(HEARTBEAT_SECONDS):
+            while not self._stopped.wait(HEARTBEAT_SECONDS):
                 signal.setitimer(signal.ITIMER_REAL, limit)
                 if not alone:
                     self._send_heartbeats()
-                    self._listen()
-                    self._watch_next()
-                    self._answer()
+                    self._check_failures()
+                    self._check_next()
+                    self._send_stack()
                 if self._rank == 0:
-                    self._watch_stall()
+                    self._check_stall()
         except dist.DistError:
-            self._end("rank 0, at which all meet, is gone")
+            self._end("rank 0, which has the store, is gone")
 
     def _send_heartbeats(self) -> None:
         self._store.set(f"beat/{self._rank}", repr(time.monotonic()))
 
-    def _listen(self) -> None:
+    def _check_failures(self) -> None:
         if self._store.check(["failed"]):
             failure = json.loads(self._store.get("failed"))
             if failure["rank"] != self._rank:
-                time.sleep(LAST_WORDS_SECONDS)
+                time.sleep(ERROR_SECONDS)
                 exit_process(failure["status"])
 
-    def _watch_next(self) -> None:
+    def _check_next(self) -> None:
         now, beat = time.monotonic(), self._store.get(f"beat/{self._next}")
-        if beat != self._heard:
-            self._heard, self._heard_at = beat, now
-        suspicious = self._store.check(["suspicion"])
-        limit = min(SUSPICIOUS_SECONDS, self._lost_seconds) if suspicious else self._lost_seconds
-        if now - self._heard_at > limit and self._announce(1):
+        if beat != self._last_beat:
+            self._last_beat, self._last_beat_at = beat, now
+        is_suspected = self._store.check(["suspicion"])
+        limit = min(SUSPICION_SECONDS, self._lost_seconds) if is_suspected else self._lost_seconds
+        if now - self._last_beat_at > limit and self._announce(1):
             self._end(
-                f"rank {self._next} on {self.hosts[self._next]} has not been heard of for "
-                f"{now - self._heard_at:.0f} s; it was killed, or its machine is gone"
+                f"rank {self._next} on {self.hosts[self._next]} has sent no heartbeat for "
+                f"{now - self._last_beat_at:.0f} s; it was killed, or its machine is gone"
             )
 
     def _announce(self, status: int) -> bool:
-        """Whether this process is the first of all to tell of a failure."""
+        """Announces a failure; returns whether this process is the first to do so."""
         mine = json.dumps({"rank": self._rank, "status": status})
         return bool(self._store.compare_set("failed", "", mine).decode() == mine)
 
     def _end(self, reason: str) -> None:
-        if not self._over.is_set():
+        if not self._stopped.is_set():
             sys.stderr.write(f"rank {self._rank} of {self._world_size}: {reason}\n")
             exit_process(1)
 
-    def _watch_stall(self) -> None:
-        """Asks all where they are when the first process waits too long, and tells it once."""
+    def _check_stall(self) -> None:
+        """Requests all stacks when rank 0 waits too long, and prints them once."""
         seconds = time.monotonic() - self._since
         if seconds <= self._stall_seconds:
-            self._asked_at = None
-        elif self._asked_at is None:
-            self._asked_at, self._question = time.monotonic(), self._question + 1
+            self._requested_at = None
+        elif self._requested_at is None:
+            self._requested_at, self._request = time.monotonic(), self._request + 1
             if self._store is not None:
-                self._store.set("question", str(self._question))
-        elif self._asked_at and time.monotonic() - self._asked_at > ANSWER_SECONDS:
-            self._asked_at = 0.0
+                self._store.set("request", str(self._request))
+        elif self._requested_at and time.monotonic() - self._requested_at > ANSWER_SECONDS:
+            self._requested_at = 0.0
             sys.stderr.write(format_stack_dump(self._answers(), self.hosts, round(seconds)))
             sys.stderr.flush()
 
-    def _answer(self) -> None:
-        if not self._store.check(["question"]):
+    def _send_stack(self) -> None:
+        if not self._store.check(["request"]):
             return
-        question = self._store.get("question").decode()
-        if question != self._answered:
-            self._answered = question
-            self._store.set(f"answer/{question}/{self._rank}", json.dumps(self._account()))
+        request = self._store.get("request").decode()
+        if request != self._answered:
+            self._answered = request
+            self._store.set(f"answer/{request}/{self._rank}", json.dumps(self._status_and_stack()))
 
-    def _account(self) -> tuple[str, str]:
+    def _status_and_stack(self) -> tuple[str, str]:
         seconds = time.monotonic() - self._since
-        return f"{self._where} for {seconds:.0f} s", main_thread_stack()
+        return f"{self._status} for {seconds:.0f} s", main_thread_stack()
 
     def _answers(self) -> dict[int, tuple[str, str]]:
-        answers = {0: self._account()}
+        answers = {0: self._status_and_stack()}
         for rank in range(1, self._world_size):
-            key = f"answer/{self._question}/{rank}"
+            key = f"answer/{self._request}/{rank}"
             if self._store.check([key]):
-                where, stack = json.loads(self._store.get(key))
-                answers[rank] = (where, stack)
+                status, stack = json.loads(self._store.get(key))
+                answers[rank] = (status, stack)
         return answers
 
 
 @contextmanager
 def start_watchdog(processes: Processes, config: EngineConfig) -> Iterator[Watchdog]:
-    """Runs the body under a watchdog; every process of a run comes here."""
+    """Runs the body under a watchdog; every process of a run calls it."""
     watchdog = Watchdog(processes, config)
     try:
         yield watchdog
@@ -186,7 +186,7 @@ def start_watchdog(processes: Processes, config: EngineConfig) -> Iterator[Watch
         watchdog.stop()
 
 
-def _tells_of_another(error: BaseException) -> bool:
+def _is_of_another(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         isinstance(error, dist.DistError) or any(word in str(error) for word in CONNECTION_LOST)
     )

@@ -1,4 +1,4 @@
-"""Figures of the steps since the last report, gathered over all processes."""
+"""Metrics of the steps since the last report, over all processes."""
 
 import math
 import time
@@ -12,19 +12,19 @@ from torch import Tensor
 from launch.distributed.process_group import all_reduce_sum, gather_objects
 from launch.metrics.nonfinite import SkippedStep
 
-# Dense bf16 products, from NVIDIA's data sheets.
+# Dense bf16 operations per second, from NVIDIA's data sheets.
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}
 
 
 class Interval(NamedTuple):
-    """What was measured between two reports; counts are of all processes."""
+    """Metrics between two reports; counts are over all processes."""
 
     loss: float  # mean of those that are finite
     reads: int
-    failures: tuple[Any, ...]  # what could not be read
+    failures: tuple[Any, ...]  # unreadable clips
     skipped: tuple[SkippedStep, ...]
     seconds: float
-    data_wait: float  # share of the first process's time spent waiting for data
+    data_wait: float  # share of the time that rank 0 waited for data
 
 
 class _Step(NamedTuple):
@@ -34,13 +34,13 @@ class _Step(NamedTuple):
 
 
 class StepMeter:
-    """Collects losses without waiting for the device, and reads them when asked."""
+    """Collects losses without waiting for the device, and reads them at a report."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Forgets everything since the last report; the next interval begins now."""
+        """Drops everything since the last report; the next interval begins now."""
         self._began = time.perf_counter()
         self._waited = 0.0
         self._losses: list[Tensor] = []
@@ -51,9 +51,9 @@ class StepMeter:
     def add(
         self, loss: Tensor, recordings: tuple[str, ...], failures: Sequence[Any], waited: float
     ) -> None:
-        """Counts a micro-batch, for which the process waited so many seconds.
+        """Adds a micro-batch, for which the process waited so many seconds.
 
-        `recordings`: that of each read; `failures`: what could not be read on the way.
+        `recordings` has that of each read, `failures` the clips that were unreadable and replaced.
         """
         self._losses.append(loss.detach())
         self._recordings.append(recordings)
@@ -61,12 +61,12 @@ class StepMeter:
         self._waited += waited
 
     def end_step(self, step: int, skipped: Tensor | bool) -> None:
-        """Says that the micro-batches since the last call were those of a step."""
+        """Makes the micro-batches since the last call those of a step."""
         first = self._steps[-1].micro_batches.stop if self._steps else 0
         self._steps.append(_Step(step, skipped, slice(first, len(self._losses))))
 
     def close_interval(self, scales_loss: bool) -> Interval:
-        """Figures since the last call; every process calls it. `scales_loss` is that of fp16."""
+        """Metrics since the last call; every process calls it. `scales_loss` is true in fp16."""
         losses = torch.stack(self._losses)
         finite = torch.isfinite(losses)
         reads = sum(map(len, self._recordings))
@@ -84,35 +84,35 @@ class StepMeter:
     def _skipped(self, finite: Tensor, scales_loss: bool) -> tuple[SkippedStep, ...]:
         """The steps that updated nothing, with the recordings whose loss was not finite.
 
-        Where only the gradient was not, all recordings of the step are named.
+        If only the gradient was not finite, all recordings of the step are named.
         """
-        found = []
+        skipped = []
         for step in self._steps:
             if not step.skipped:  # the same on every process
                 continue
-            mine = list(
+            of_rank = list(
                 zip(
                     finite[step.micro_batches].tolist(),
                     self._recordings[step.micro_batches],
                     strict=True,
                 )
             )
-            parts = [part for each in gather_objects(mine) for part in each]
-            culprits = [names for is_finite, names in parts if not is_finite]
-            names = tuple(name for each in culprits or [n for _, n in parts] for name in each)
-            found.append(SkippedStep(step.number, names, scales_loss and not culprits))
-        return tuple(found)
+            parts = [part for each in gather_objects(of_rank) for part in each]
+            nonfinite = [names for is_finite, names in parts if not is_finite]
+            names = tuple(name for each in nonfinite or [n for _, n in parts] for name in each)
+            skipped.append(SkippedStep(step.number, names, scales_loss and not nonfinite))
+        return tuple(skipped)
 
 
 def memory_gib(device: torch.device) -> float:
-    """Peak memory so far: of the GPU, or of this process where there is none."""
+    """Peak memory so far: of the GPU, or of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    # getrusage would tell the parent's peak where that was higher
+    # getrusage would return the parent's peak if that was higher
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def peak_flops(device_name: str) -> float | None:
-    """The data sheet's operations a second of a device, None where it is not in the table."""
+    """Peak operations per second of a device by its data sheet; None if it is not in the table."""
     return next((peak for name, peak in PEAK_FLOPS.items() if name in device_name), None)

@@ -1,10 +1,10 @@
-"""Stages one after the other, as one resumable chain: `python -m launch progressive CHAIN.yaml`.
+"""Chains of stages that resume: `python -m launch progressive CHAIN.yaml`.
 
-A chain file says what is run and what each stage takes from those before it:
+A chain file lists stages, and what each reads of the stages before it:
 
-    folder: runs/cholec80            # of chain.json, logs and stages' folders; else runs/FILE
-    processes: 2                     # of a stage on this machine; its GPUs, or 1, where not given
-    sbatch: [--time=24:00:00]        # options of every job under --slurm
+    folder: runs/cholec80            # of chain.json, logs and stage folders; default runs/FILE
+    processes: 2                     # per stage on this machine; default: its GPUs, or 1
+    sbatch: [--time=24:00:00]        # options of every job with --slurm
     stages:
       pretrain:
         program: pretrain            # python -m pretrain RECIPE KEY=VALUE ... run=FOLDER/pretrain
@@ -14,52 +14,53 @@ A chain file says what is run and what each stage takes from those before it:
         program: finetune
         recipe: phases_base
         set: {backbone.weights: "${pretrain}/encoder.safetensors"}
-        processes: 1                 # and `sbatch`: this stage's own
+        processes: 1                 # a stage may have its own `processes` and `sbatch`
       evaluate:
         program: finetune evaluate   # python -m finetune evaluate ARGUMENTS, always one process
         arguments: ["${finetune}/predictions_test.npz", --out, "${evaluate}"]
 
-`${stage}` is FOLDER/stage and begins a path that runs to the end of its string. Naming another
-stage makes this one follow it; stages run in the order of the file where that allows it. A mapping
-may be shared by YAML's anchors and `<<`.
+`${stage}` is the folder of a stage. A path in that folder may follow it, up to the end of the
+text. A stage that refers to another one runs after it; otherwise stages run in the order of the
+file. YAML anchors and merge keys (`<<`) may share settings.
 
-**What is recorded.** `FOLDER/chain.json` holds for each stage its command, the sha256 of its recipe
-file, of each file that it takes from other stages and of each file that others take from it, when
-it began and ended, and its exit status. Of safetensors it is the sha256 with the header's entries
-in order, which the format leaves to chance. A folder that is taken whole is known by its newest
-checkpoint and its weights where it is a run folder, else by all its files. Processes may differ
-from start to start, and a complete chain's folder may be moved: neither is part of the command.
+**Records.** `FOLDER/chain.json` has for each stage: its command; the sha256 of its recipe file, of
+each input and of each output that another stage reads; start, end and exit status. The digest of a
+safetensors file does not depend on the order of its header. The digest of a folder is that of its
+newest checkpoint and its weights if it is a run folder, and of all its files otherwise. A change of
+`processes` or of the chain's `folder` is not a change of a stage.
 
-**What a start does with a stage**, judged anew before each:
+**What happens to a stage**, decided again before each one starts:
 
-| what is found | what happens |
+| state | action |
 |---|---|
-| complete, command and inputs as recorded, outputs unchanged | it is skipped |
-| never begun, or it failed before it left anything | it is run |
-| killed, stopped or failed | the same command again: runs resume by themselves |
-| complete, but its folder or an output is gone | it is run again where it is |
-| complete, but its command or recipe changed | the program decides whether its run may go on |
-| the same of a stage with `arguments` | its folder is put aside, and it is run again |
-| an input changed since the folder was begun | it is refused |
-| the same of a stage with `arguments` | its folder is put aside, and it is run again |
-| an output changed, or the folder's contents are not the chain's | it is refused |
+| complete; same command and inputs; outputs unchanged | skip |
+| never started, or failed before it wrote anything | run |
+| killed, stopped or failed | same command again: runs resume by themselves |
+| complete, but its folder or an output is missing | run again in the same folder |
+| complete, but its command or recipe changed | run again; the program may refuse to resume |
+| the same, for a stage with `arguments` | archive its folder, run again |
+| an input changed since its folder was created | refuse |
+| the same, for a stage with `arguments` | archive its folder, run again |
+| an output changed, or its folder has files but no record | refuse |
 
-Before the first stage is started, the programs of all that are to run are asked whether they take
-their recipes and settings (`--check`).
+Before the first stage starts, `--check` asks the programs of all stages whether they accept their
+recipes and settings.
 
-A run in a folder cannot see that its first weights were replaced, so the chain refuses on its
-behalf, in one line, before anything is started. `--redo STAGE` puts that stage and all that follow
-from it aside, as `STAGE.old-1`: folder, log and record. Nothing is ever deleted. A recipe that is
-edited while the chain is at work does not stop it: what follows takes what was left, and is told.
+A run cannot know that its initial weights were replaced; therefore the chain refuses changed inputs
+before it starts anything. `--redo STAGE` archives this stage and all that depend on it as
+`STAGE.old-1`: folder, log and record. Nothing is ever deleted. If a recipe is edited while the
+chain runs, the chain does not stop: later stages use what exists, with a warning.
 
-**A stage that is still running** because its chain was killed (`kill -9`) is waited for, and its
-command is given again, which finds it complete. Its output goes on into `STAGE.log` meanwhile.
+**Processes.** A stage runs in its own process group. If the chain is killed, the whole group is
+killed, also below the deepspeed launcher; srun is asked to stop its tasks. The same command resumes
+the stage. Its output goes to the terminal and to `STAGE.log`. While the disk is full, up to 1 MiB
+of it waits in memory; while the terminal is stopped (Ctrl-S), a stage that prints much waits too.
 
-**How it ends.** 0: all complete. 75: a stage was asked to stop and has saved, or the chain was
-asked between two stages; the same command goes on. Else the exit status of the stage that failed.
-Ctrl-C, SIGTERM, SIGUSR1 and the loss of the terminal are handed on to the running stage, for which
-the chain waits; a second Ctrl-C is handed on too, and ends it at once.
+**Exit status.** 0: all stages are complete. 75: a stage has saved and stopped after a signal, or
+the chain received the signal between two stages; the same command resumes. Otherwise it is the exit
+status of the stage that failed. Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP (as SIGTERM) are forwarded to
+the running stage, and the chain waits for its end; a second Ctrl-C ends the stage at once.
 
-**In an allocation** of SLURM stages start under srun, with the tasks of the job. `--slurm` submits
-a job a stage, each of which waits for those that it takes files from and requeues itself.
+**SLURM.** Inside an allocation stages start under srun, with the tasks of the job. `--slurm`
+submits one job per stage, which starts after the jobs that it depends on and requeues itself.
 """

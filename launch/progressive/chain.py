@@ -1,4 +1,4 @@
-"""A chain: stages, what each runs and takes from the others, in an order that can be run."""
+"""A chain: its stages in order, what each runs, and which files each takes from the others."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from launch.progressive.yaml_lines import ChainError, YamlFile
 
 
 class Reference(NamedTuple):
-    """What a stage takes from another one: a path in its folder, "" for the folder itself."""
+    """An input: a path in the folder of another stage; "" is the folder itself."""
 
     stage: str
     path: str
@@ -20,20 +20,25 @@ class Reference(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A program with all that it is given."""
+    """A program with its arguments."""
 
     name: str
     line: int
     command: tuple[str, ...]  # what follows `python -m`
-    written: tuple[str, ...]  # the same before folders stand in it: these may be moved
-    recipe: Path | None  # the file; None: a stage with `arguments`, which does not resume
-    takes: tuple[Reference, ...]
+    template: tuple[str, ...]  # the same with ${stage}, so that a chain's folder may be moved
+    recipe: Path | None  # None: a stage with `arguments`, which cannot resume
+    inputs: tuple[Reference, ...]
     processes: int | None
     sbatch: tuple[str, ...]
 
+    @property
+    def predecessors(self) -> list[str]:
+        """The stages whose files it reads, once each."""
+        return list(dict.fromkeys(each.stage for each in self.inputs))
+
 
 class Chain(NamedTuple):
-    """Stages in the order in which they run."""
+    """Stages in the order of execution."""
 
     path: Path
     folder: Path
@@ -42,11 +47,11 @@ class Chain(NamedTuple):
     sbatch: tuple[str, ...]
 
     def stage(self, name: str) -> Stage:
-        """Raises ChainError with the nearest name where there is none."""
+        """Raises ChainError with the nearest name if there is no such stage."""
         names = [stage.name for stage in self.stages]
         if name not in names:
-            near = nearest(name, names) or f"; there are {', '.join(names)}"
-            raise ChainError(f"{self.path}: no stage is called {name!r}{near}")
+            choice = nearest(name, names) or f"; there are {', '.join(names)}"
+            raise ChainError(f"{self.path}: no stage is called {name!r}{choice}")
         return self.stages[names.index(name)]
 
     def folder_of(self, name: str) -> Path:
@@ -55,40 +60,40 @@ class Chain(NamedTuple):
     def log_of(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def wanted(self, name: str) -> list[Reference]:
-        """What other stages take from this one, once each."""
-        found = (taken for stage in self.stages for taken in stage.takes if taken.stage == name)
-        return list({taken.path: taken for taken in found}.values())
+    def outputs_of(self, name: str) -> list[Reference]:
+        """What other stages read of this one, once each."""
+        found = (each for stage in self.stages for each in stage.inputs if each.stage == name)
+        return list({each.path: each for each in found}.values())
 
-    def following(self, name: str) -> list[Stage]:
-        """The stages that take something from this one, or from one that does."""
-        behind = {name}
-        for stage in self.stages:  # in their order, so those before are known
-            if any(taken.stage in behind for taken in stage.takes):
-                behind.add(stage.name)
-        return [stage for stage in self.stages if stage.name in behind - {name}]
+    def dependents(self, name: str) -> list[Stage]:
+        """The stages that depend on this one, directly or not."""
+        found = {name}
+        for stage in self.stages:  # predecessors come first
+            if found.intersection(stage.predecessors):
+                found.add(stage.name)
+        return [stage for stage in self.stages if stage.name in found - {name}]
 
 
-def in_order(file: YamlFile, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Each behind those that it takes from, else as they stand in the file."""
+def sort_by_dependency(file: YamlFile, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Predecessors first, else in the order of the file. Raises ChainError for a cycle."""
     waiting, ordered = list(stages), list[Stage]()
     while waiting:
         names = {stage.name for stage in waiting}
-        ready = [s for s in waiting if not any(taken.stage in names for taken in s.takes)]
+        ready = [stage for stage in waiting if not names.intersection(stage.predecessors)]
         if not ready:
-            raise _circle(file, waiting)
+            raise _cycle_error(file, waiting)
         ordered.append(ready[0])
         waiting.remove(ready[0])
     return tuple(ordered)
 
 
-def _circle(file: YamlFile, waiting: Sequence[Stage]) -> ChainError:
-    """Follows the first stage until one comes back."""
+def _cycle_error(file: YamlFile, waiting: Sequence[Stage]) -> ChainError:
+    """Follows predecessors from the first stage until one repeats."""
     by_name = {stage.name: stage for stage in waiting}
-    way = [waiting[0]]
-    while way.count(way[-1]) == 1:
-        way.append(next(by_name[t.stage] for t in way[-1].takes if t.stage in by_name))
-    circle = way[way.index(way[-1]) :]
-    said = ", which takes from ".join(stage.name for stage in circle)
-    line = next(t.line for t in circle[0].takes if t.stage == circle[1].name)
-    return file.error(line, f"{said}: stages cannot take from each other in a circle")
+    path = [waiting[0]]
+    while path.count(path[-1]) == 1:
+        path.append(next(by_name[name] for name in path[-1].predecessors if name in by_name))
+    cycle = path[path.index(path[-1]) :]
+    line = next(each.line for each in cycle[0].inputs if each.stage == cycle[1].name)
+    names = " -> ".join(stage.name for stage in cycle)
+    return file.error(line, f"stages refer to each other in a cycle, {names}; remove a reference")

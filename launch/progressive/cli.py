@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DESCRIPTION = """\
-Runs the stages of a chain file one after the other, and goes on where it was stopped.
+Runs the stages of a chain file one after the other; the same command resumes a stopped chain.
 
   python -m launch progressive chain.yaml                 on this machine, or in this allocation
-  python -m launch progressive chain.yaml --dry-run       what would be done, with its commands
+  python -m launch progressive chain.yaml --dry-run       shows what would be run, with commands
   python -m launch progressive chain.yaml --redo finetune
   python -m launch progressive chain.yaml --slurm -- --account=lab --partition=gpu"""
 
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m launch progressive",
         description=DESCRIPTION,
-        epilog="What a chain file may hold stands in launch/progressive/__init__.py.",
+        epilog="launch/progressive/__init__.py describes the chain file.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("chain", type=Path, metavar="CHAIN.yaml")
@@ -27,27 +27,27 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="STAGE",
-        help="begin it anew, and what follows from it; what is there is put aside",
+        help="run it again from scratch, with all that depends on it; old folders are archived",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--stage", metavar="STAGE", help="only this one; its inputs must be there")
-    where.add_argument(
+    parser.add_argument("--dry-run", action="store_true", help="show what would be run")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--stage", metavar="STAGE", help="run only this one; its inputs must exist")
+    group.add_argument(
         "--slurm",
         action="store_true",
-        help="submit a job a stage; what follows -- is for sbatch",
+        help="submit one job per stage; options after -- are for sbatch",
     )
     return parser
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs the command; raises errors with `exit_status` for what the user can mend."""
+    """Runs the command. Raises errors with an `exit_status` for mistakes of the user."""
     own, options = list(arguments), list[str]()
     if "--" in own:
         own, options = own[: own.index("--")], own[own.index("--") + 1 :]
     parsed = parser().parse_args(own)
     if options and not parsed.slurm:
-        parser().error("what follows -- is for sbatch; give --slurm as well")
+        parser().error("options after -- are for sbatch; add --slurm")
     from launch.progressive.parse import read_chain
 
     chain = read_chain(parsed.chain)

@@ -1,4 +1,4 @@
-"""By what a stage's files are known again."""
+"""Digests by which a change of a stage's files is noticed."""
 
 import hashlib
 import json
@@ -7,58 +7,59 @@ from pathlib import Path
 
 from launch.atomic_io import sha256_file
 
-CHECKPOINTS = "checkpoints"  # in a run folder; their manifests hold the checksums of their files
+CHECKPOINTS = "checkpoints"  # in a run folder; each has a manifest with the checksums of its files
 MANIFEST = "manifest.json"
-LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
-_COMPLETE = re.compile(r"step-(\d+)")
+MAX_HEADER_BYTES = 100_000_000  # of safetensors, by their specification
+_STEP_FOLDER = re.compile(r"step-(\d+)")
 
 
 class Digests:
-    """Digests of files and folders; a file that has not changed since is not read again."""
+    """Digests of files and folders; a file is read again only if its size or time has changed."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int], str] = {}
+        self._cache: dict[tuple[str, int, int], str] = {}
 
     def of(self, path: Path) -> str | None:
-        """The sha256 of a file, or one that stands for a folder; None where there is neither."""
+        """The sha256 of a file, or one for a whole folder; None if there is neither."""
         if path.is_file():
             return self._of_file(path)
         return self._of_folder(path) if path.is_dir() else None
 
     def _of_file(self, file: Path) -> str:
-        facts = file.stat()
-        key = str(file), facts.st_size, facts.st_mtime_ns
-        if key not in self._known:
-            self._known[key] = _digest(file)
-        return self._known[key]
+        status = file.stat()
+        key = str(file), status.st_size, status.st_mtime_ns
+        if key not in self._cache:
+            self._cache[key] = _digest(file)
+        return self._cache[key]
 
     def _of_folder(self, folder: Path) -> str | None:
-        """Of a run folder its weights; of any other all its files; None of an empty one.
+        """Of a run folder the weights, of any other folder all files; None if it is empty.
 
-        What else a run folder holds (log, environment) changes when a complete run is started
-        again, and nobody takes anything from it.
+        The other files of a run folder (log, environment) change when a complete run is started
+        again, and no stage reads them.
         """
         manifests = {
             int(found[1]): file
             for file in (folder / CHECKPOINTS).glob(f"*/{MANIFEST}")
-            if (found := _COMPLETE.fullmatch(file.parent.name))
+            if (found := _STEP_FOLDER.fullmatch(file.parent.name))
         }
         if manifests:
             files = [manifests[max(manifests)], *sorted(folder.glob("*.safetensors"))]
         else:
-            found_files = (path for path in folder.rglob("*") if path.is_file())
-            files = sorted(file for file in found_files if is_content(file))
+            files = sorted(
+                path for path in folder.rglob("*") if path.is_file() and is_content(path)
+            )
         if not files:
             return None
-        listed = "".join(f"{self._of_file(f)}  {f.relative_to(folder)}\n" for f in files)
-        return hashlib.sha256(listed.encode()).hexdigest()
+        listing = "".join(f"{self._of_file(f)}  {f.relative_to(folder)}\n" for f in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _digest(file: Path) -> str:
-    """The file's sha256; of safetensors with the entries of their header in order.
+    """The sha256 of a file; of safetensors with the header's entries sorted.
 
-    Their library writes metadata in an order of chance, and a run that is started again when it is
-    complete writes the same weights again.
+    Their library writes metadata in random order, and a complete run that is started again writes
+    the same weights again.
     """
     if file.suffix != ".safetensors":
         return sha256_file(file)
@@ -66,11 +67,11 @@ def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
         try:
-            header = json.loads(opened.read(length)) if length <= LONGEST_HEADER else None
+            header = json.loads(opened.read(length)) if length <= MAX_HEADER_BYTES else None
         except (ValueError, RecursionError):
             header = None
         if not isinstance(header, dict):
-            return sha256_file(file)  # of whatever this is
+            return sha256_file(file)  # not safetensors, whatever its name
         sha256.update(json.dumps(header, sort_keys=True).encode())
         while chunk := opened.read(2**22):
             sha256.update(chunk)
@@ -78,7 +79,7 @@ def _digest(file: Path) -> str:
 
 
 def is_content(path: Path) -> bool:
-    """Whether a file or folder is what somebody made, not a lock."""
+    """Whether a file or folder is a result, not a lock or another hidden file."""
     return not path.name.startswith(".")
 
 

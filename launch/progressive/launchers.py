@@ -1,4 +1,4 @@
-"""How a stage's processes are started: one alone, several under deepspeed, a job's under srun."""
+"""How a stage is started: one process directly, several by deepspeed, those of a job by srun."""
 
 import shutil
 import socket
@@ -12,66 +12,69 @@ from launch.progressive.yaml_lines import ChainError
 
 
 class LaunchCommand(NamedTuple):
-    """A command, and where its program's own processes are."""
+    """A command, and where the processes of its program are."""
 
     command: list[str]
-    processes: int | None  # None: those of the allocation
-    levels: int = 0  # generations from the command's process down to them
+    processes: int | None  # None: the tasks of the allocation
+    levels: int = 0  # generations from the command's process to the program's processes
+    end_signal: str = "KILL"  # to all of them, if the chain is killed
 
 
-def launch_of(
+def launch_command(
     stage: Stage, chain: Chain, environment: Mapping[str, str], machine_gpus: int
 ) -> LaunchCommand:
-    """How a stage is started here; one without a recipe is a single process everywhere.
+    """How a stage is started here; one without a recipe is always a single process.
 
-    Raises ChainError where it is to have more processes than the user shows GPUs, or shows them by
-    other names than deepspeed takes.
+    Raises ChainError if it needs more GPUs than CUDA_VISIBLE_DEVICES has, or if these have names
+    that deepspeed does not accept.
     """
     program = ["-u", "-m", *stage.command]
     count = 1 if stage.recipe is None else stage.processes or chain.processes
     if is_allocation(environment):
         tasks = ["--nodes=1", "--ntasks=1", "--ntasks-per-node=1"] if stage.recipe is None else []
-        # a process that fails says why and ends the others; --wait is for what ends without a word
+        # a process that fails says why, then ends the others; --wait is for one that is killed
         srun = ["srun", "--kill-on-bad-exit=0", "--wait=120", *tasks]
-        return LaunchCommand([*srun, sys.executable, *program], 1 if stage.recipe is None else None)
-    shown = visible(environment) if machine_gpus else None
-    count = count or (machine_gpus if shown is None else len(shown)) or 1
+        processes = 1 if stage.recipe is None else None
+        # srun forwards SIGTERM to its tasks; a killed srun leaves them running
+        return LaunchCommand([*srun, sys.executable, *program], processes, end_signal="TERM")
+    visible = visible_gpus(environment) if machine_gpus else None
+    count = count or (machine_gpus if visible is None else len(visible)) or 1
     if count == 1:
         return LaunchCommand([sys.executable, *program], 1)
-    if shown and count > len(shown):
+    if visible and count > len(visible):
         raise ChainError(
-            f"{stage.name}: {count} processes, and CUDA_VISIBLE_DEVICES shows {len(shown)} GPUs; "
+            f"{stage.name}: {count} processes, but CUDA_VISIBLE_DEVICES has {len(visible)} GPUs; "
             "change either"
         )
-    if named := [word for word in shown or () if not word.isdecimal()]:
+    if names := [word for word in visible or () if not word.isdecimal()]:
         raise ChainError(
-            f"{stage.name}: {count} processes, and CUDA_VISIBLE_DEVICES shows {named[0]!r}, where "
-            "deepspeed takes numbers; give those of the GPUs, or set processes to 1"
+            f"{stage.name}: {count} processes, but CUDA_VISIBLE_DEVICES has {names[0]!r} and "
+            "deepspeed accepts numbers only; use the GPUs' numbers, or set processes to 1"
         )
-    # told a number, deepspeed takes the first GPUs of the machine, whichever are visible
-    where = ["--include", f"localhost:{','.join(shown[:count])}"] if shown else []
-    where = where or ["--num_accelerators", str(count)]
+    # given a number, deepspeed takes the first GPUs of the machine, even if they are not visible
+    gpus = ["--include", f"localhost:{','.join(visible[:count])}"] if visible else []
+    gpus = gpus or ["--num_accelerators", str(count)]
     port = environment.get("MASTER_PORT") or str(_free_port())
-    runner = [sys.executable, "-m", "deepspeed.launcher.runner", *where, "--master_port", port]
+    runner = [sys.executable, "-m", "deepspeed.launcher.runner", *gpus, "--master_port", port]
     return LaunchCommand([*runner, "--no_local_rank", "--module", *stage.command], count, levels=2)
 
 
 def is_allocation(environment: Mapping[str, str]) -> bool:
-    """Whether this process owns an allocation of SLURM, and is no task of one itself."""
+    """Whether this process owns a SLURM allocation, and is not itself a task of one."""
     return "SLURM_JOB_ID" in environment and "SLURM_STEP_ID" not in environment
 
 
-def visible(environment: Mapping[str, str]) -> list[str] | None:
-    """The GPUs that a user has set apart, by number or name; None where all may be used."""
-    said = environment.get("CUDA_VISIBLE_DEVICES")
-    if said is None:
+def visible_gpus(environment: Mapping[str, str]) -> list[str] | None:
+    """The numbers or names in CUDA_VISIBLE_DEVICES; None if it is not set."""
+    value = environment.get("CUDA_VISIBLE_DEVICES")
+    if value is None:
         return None
-    words = [word.strip() for word in said.split(",")]
+    words = [word.strip() for word in value.split(",")]
     return [word for word in words if word.isdecimal() or word.startswith(("GPU-", "MIG-"))]
 
 
-def gpus() -> int:
-    """Of this machine, asked of its driver: the chain itself must not hold one."""
+def count_gpus() -> int:
+    """The GPUs of this machine, from nvidia-smi: the chain itself must not occupy one."""
     if not shutil.which("nvidia-smi"):
         return 0
     done = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)

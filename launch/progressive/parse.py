@@ -1,4 +1,4 @@
-"""Reads a chain file, and refuses with file and line whatever cannot be meant."""
+"""Reads a chain file; every error names the file, the line and the cure."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from launch.errors import ConfigError
 from launch.nearest import nearest
-from launch.progressive.chain import Chain, Reference, Stage, in_order
+from launch.progressive.chain import Chain, Reference, Stage, sort_by_dependency
 from launch.progressive.yaml_lines import YamlEntry, YamlFile, as_override
 from launch.recipe import find_recipe
 
@@ -21,48 +21,48 @@ REFERENCE = re.compile(r"\$\{([^}]*)\}(.*)", re.DOTALL)
 
 
 def read_chain(path: Path) -> Chain:
-    """Raises ChainError with file and line for whatever cannot be meant."""
+    """Raises ChainError with file and line."""
     file = YamlFile(path)
     entries = file.entries(file.root(), "a chain", CHAIN_KEYS)
-    stages = entries.get("stages")
-    if stages is None:
-        raise file.error(1, "a chain has `stages`")
+    if "stages" not in entries:
+        raise file.error(1, "a chain needs the key stages")
+    stages = entries["stages"]
     if not getattr(stages.node, "value", None):
-        raise file.error(stages.line, "stages: there are none; name at least one")
-    named = file.entries(stages.node, "stages")
+        raise file.error(stages.line, "stages: is empty; give at least one stage")
+    by_name = file.entries(stages.node, "stages")
     folder = Path("runs") / path.stem
     if "folder" in entries:
         folder = Path(file.text(entries["folder"], "folder"))
     read = [
-        _stage(file, References(file, folder, name, tuple(named)), entry)
-        for name, entry in named.items()
+        _stage(file, ReferenceResolver(file, folder, name, tuple(by_name)), entry)
+        for name, entry in by_name.items()
     ]
-    options = _words(file, entries.get("sbatch"))
+    sbatch = _sbatch_options(file, entries.get("sbatch"))
     processes = _processes(file, entries.get("processes"))
-    return Chain(path, folder, in_order(file, read), processes, options)
+    return Chain(path, folder, sort_by_dependency(file, read), processes, sbatch)
 
 
-class Word(NamedTuple):
-    """A word of a command, with folders and as the chain file has it."""
+class Argument(NamedTuple):
+    """A word of a command, with folders in place of ${stage}, and as in the chain file."""
 
     resolved: str
-    written: str
+    template: str
 
 
-class References:
-    """Puts folders in the place of `${stage}`, and collects what one stage takes from others."""
+class ReferenceResolver:
+    """Replaces ${stage} by a folder, and collects what one stage reads of the others."""
 
-    def __init__(self, file: YamlFile, folder: Path, own: str, names: Sequence[str]) -> None:
+    def __init__(self, file: YamlFile, folder: Path, stage: str, names: Sequence[str]) -> None:
         self._file, self._folder, self._names = file, folder, names
-        self.own = own
-        self.takes: dict[str, Reference] = {}
+        self.stage = stage
+        self.inputs: dict[str, Reference] = {}
 
     @property
     def own_folder(self) -> str:
-        return str(self._folder / self.own)
+        return str(self._folder / self.stage)
 
-    def fill(self, text: str, line: int) -> str:
-        """The text with the folder of the stage that it refers to. Raises ChainError."""
+    def resolve(self, text: str, line: int) -> str:
+        """The text with a folder in place of ${stage}. Raises ChainError."""
         found = REFERENCE.search(text)
         if not found:
             return text
@@ -74,91 +74,94 @@ class References:
             )
         if (rest and not rest.startswith("/")) or "${" in rest or ".." in Path(path).parts:
             raise self._file.error(
-                line, f"{text!r}: ${{{name}}} begins a path in that folder, and nothing follows it"
+                line,
+                f"{text!r}: only a path in that folder may follow ${{{name}}}, up to the end of "
+                "the text",
             )
-        if name != self.own:
-            taken = Reference(name, path, line)
-            self.takes.setdefault(str(taken), taken)
+        if name != self.stage:
+            reference = Reference(name, path, line)
+            self.inputs.setdefault(str(reference), reference)
         return text[: found.start()] + str(self._folder / name) + rest
 
 
-def _stage(file: YamlFile, references: References, entry: YamlEntry) -> Stage:
-    name, line = references.own, entry.line
+def _stage(file: YamlFile, references: ReferenceResolver, entry: YamlEntry) -> Stage:
+    name, line = references.stage, entry.line
     if not STAGE_NAME.fullmatch(name):
-        raise file.error(line, f"{name!r} cannot be a folder's name; use letters, digits, - and _")
+        raise file.error(line, f"{name!r} is not a stage name; use letters, digits, - and _")
     keys = file.entries(entry.node, f"stage {name}", STAGE_KEYS)
-    _require_one_kind(file, keys)
+    _require_recipe_or_arguments(file, keys)
     program = _program(file, name, keys, line)
     if "recipe" in keys:
         recipe, words = _recipe(file, references, program[0], keys)
     else:
         items = file.items(keys["arguments"], "arguments") if "arguments" in keys else []
         texts = [(file.text(item, "an argument"), item.line) for item in items]
-        recipe, words = None, [Word(references.fill(text, at), text) for text, at in texts]
+        recipe = None
+        words = [Argument(references.resolve(text, at), text) for text, at in texts]
     return Stage(
         name,
         line,
         (*program, *(word.resolved for word in words)),
-        (*program, *(word.written for word in words)),
+        (*program, *(word.template for word in words)),
         recipe,
-        tuple(references.takes.values()),
+        tuple(references.inputs.values()),
         _processes(file, keys.get("processes")),
-        _words(file, keys.get("sbatch")),
+        _sbatch_options(file, keys.get("sbatch")),
     )
 
 
-def _require_one_kind(file: YamlFile, keys: dict[str, YamlEntry]) -> None:
-    """A stage has a recipe and its settings, or arguments."""
-    refused = {"arguments": "a stage has either recipe and set, or arguments; drop one"}
+def _require_recipe_or_arguments(file: YamlFile, keys: dict[str, YamlEntry]) -> None:
+    refused = {"arguments": "a stage has either recipe and set, or arguments; remove one"}
     if "recipe" not in keys:
         refused = {
-            "set": "set replaces keys of a recipe; give `recipe`",
-            "processes": "a stage without a recipe is one process; drop this",
+            "set": "it changes keys of a recipe; add the key recipe",
+            "processes": "a stage without a recipe is a single process; remove this key",
         }
-    for key, why in refused.items():
+    for key, reason in refused.items():
         if key in keys:
-            raise file.error(keys[key].line, f"{key}: {why}")
+            raise file.error(keys[key].line, f"{key}: {reason}")
 
 
 def _program(file: YamlFile, name: str, keys: dict[str, YamlEntry], line: int) -> list[str]:
     if "program" not in keys:
-        raise file.error(line, f"stage {name}: program is missing, such as pretrain")
-    said = file.text(keys["program"], "program")
-    words = said.split()
+        raise file.error(line, f"stage {name}: program is missing; add one, such as pretrain")
+    text = file.text(keys["program"], "program")
+    words = text.split()
     if not words or words[0] not in PROGRAMS:
-        raise file.error(
-            keys["program"].line, f"program {said!r}: is unknown{_choice(said, PROGRAMS)}"
-        )
+        choice = _choice(text, PROGRAMS)
+        raise file.error(keys["program"].line, f"program {text!r}: is unknown{choice}")
     return words
 
 
 def _recipe(
-    file: YamlFile, references: References, program: str, keys: dict[str, YamlEntry]
-) -> tuple[Path, list[Word]]:
-    """The recipe's file, and the words that give it and its settings to the program."""
+    file: YamlFile, references: ReferenceResolver, program: str, keys: dict[str, YamlEntry]
+) -> tuple[Path, list[Argument]]:
+    """The recipe's file, and the arguments that give it and its settings to the program."""
     name = file.text(keys["recipe"], "recipe")
     try:
         recipe = find_recipe(name, ROOT / program / "recipes")
     except ConfigError as error:
         raise file.error(keys["recipe"].line, str(error)) from None
-    words = [Word(name, name)]
+    words = [Argument(name, name)]
     settings = file.entries(keys["set"].node, "set") if "set" in keys else {}
     for key, entry in settings.items():
         if key == RUN_KEY:
-            raise file.error(entry.line, f"run is {references.own_folder} in a chain; drop this")
+            raise file.error(
+                entry.line, f"run: is always {references.own_folder} in a chain; remove this key"
+            )
         if "=" in key:
-            raise file.error(entry.line, f"{key}: a key is written key.path: value")
-        resolved = as_override(file.value(entry, references.fill))
-        written = as_override(file.value(entry, lambda text, _: text))
-        words.append(Word(f"{key}={resolved}", f"{key}={written}"))
-    return recipe, [*words, Word(f"{RUN_KEY}={as_override(references.own_folder)}", RUN_KEY)]
+            raise file.error(entry.line, f"{key}: a setting is written key.path: value")
+        resolved = as_override(file.value(entry, references.resolve))
+        template = as_override(file.value(entry, lambda text, _: text))
+        words.append(Argument(f"{key}={resolved}", f"{key}={template}"))
+    return recipe, [*words, Argument(f"{RUN_KEY}={as_override(references.own_folder)}", RUN_KEY)]
 
 
 def _choice(word: str, candidates: Sequence[str]) -> str:
     return nearest(word, candidates) or f"; there are {', '.join(candidates)}"
 
 
-def _words(file: YamlFile, entry: YamlEntry | None) -> tuple[str, ...]:
+def _sbatch_options(file: YamlFile, entry: YamlEntry | None) -> tuple[str, ...]:
     items = file.items(entry, "sbatch") if entry else []
     return tuple(file.text(item, "an option of sbatch") for item in items)
 
@@ -168,5 +171,5 @@ def _processes(file: YamlFile, entry: YamlEntry | None) -> int | None:
         return None
     text = file.text(entry, "processes")
     if not text.isdecimal() or int(text) == 0:
-        raise file.error(entry.line, f"processes: {text!r} is not a number of at least 1")
+        raise file.error(entry.line, f"processes: {text!r} is refused; give a number from 1")
     return int(text)

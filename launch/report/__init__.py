@@ -1,14 +1,15 @@
-"""What a run did, as one HTML page: `python -m launch report RUN [RUN ...]`.
+"""An HTML page on training runs: `python -m launch report RUN [RUN ...]`.
 
-The page is made from the files of a run folder alone, of a pretraining or a finetuning, complete or
-still running. It opens from disk, loads nothing and runs nothing: curves are drawn into it as SVG,
-pictures are embedded, and what a file says is shown as text, whatever it is. Several runs are put
-side by side, with the configuration keys in which they differ.
+The page is made from the files of run folders alone, of pretrainings or finetunings, complete or
+still running. It opens from disk, without network and without scripts: curves are inline SVG,
+images are embedded, and text from files is always escaped. Several runs are shown side by side,
+with the configuration keys in which they differ.
 
-For a pretraining it says whether the loss is normal: against the trivial predictor, which knows
-only the average, and against the curves of recipes in `references/`, each written by
-`python -m launch report RUN --as-reference FILE`. Losses of different targets cannot be compared;
-their ratios to the trivial predictor's can.
+For a pretraining the page answers whether the loss is normal. It compares the loss with the
+constant baseline, the loss of predicting the best constant per channel, and with the reference
+runs in `references/`, which `python -m launch report RUN --as-reference FILE` writes. Losses of
+different targets are not comparable; their ratios to the constant baseline are.
 
-A file that is missing, damaged or half written costs its own part of the page, which says so.
+If a file is missing, damaged or incomplete, only its part of the page is affected, and the page
+says so. Runs of older versions are read: `renamed.py` has the old names of keys and logged values.
 """

@@ -1,4 +1,4 @@
-"""Curves as SVG that stands in a page: no text but the axes' own, no reference to anything."""
+"""Charts as inline SVG, without titles, legends or references to other files."""
 
 import io
 import re
@@ -11,20 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from launch.report.curves import Curve, thin_out
+from launch.report.curves import Curve, downsample
 
 Scale = Literal["plain", "log", "share", "auto"]
 
-# Okabe & Ito's palette without its yellow, which white swallows
+# the palette of Okabe and Ito without yellow, which is hard to see on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY, PALE = "#666666", "#bdbdbd"
-SIZE, WIDE_SIZE = (4.4, 2.35), (6.6, 3.4)  # inches; the page scales it
+SIZE, WIDE_SIZE = (4.4, 2.35), (6.6, 3.4)  # inches; the page scales them
 SOLID: tuple[float, ...] = ()
-DASHED, DOTTED = (4.0, 2.0), (1.0, 1.5)  # lengths of ink and gap, in widths of the line
+DASHED, DOTTED = (4.0, 2.0), (1.0, 1.5)  # lengths of dash and gap, in line widths
 STYLES = (DASHED, DOTTED, (6.0, 1.5, 1.0, 1.5), (8.0, 3.0))
-FEW = 12  # points, below which each is marked
-DENSE = 300  # points, from which lines are thinner
-WIDE = 30.0  # highest over median, from which a plain scale shows nothing
+MAX_MARKERS = 12  # points; curves with more have no markers
+THIN_FROM = 300  # points; from here on lines are thinner
+LOG_FROM = 30.0  # ratio of highest value to median; from here on the scale is logarithmic
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "page",
@@ -43,7 +43,7 @@ STYLE: dict[Any, Any] = {
 
 
 class Line(NamedTuple):
-    """A curve as it is drawn, with the words that the legend has for it."""
+    """A curve, with its name in the legend and its style."""
 
     name: str
     curve: Curve
@@ -53,30 +53,30 @@ class Line(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Curves over steps, with thin upright lines where runs went on."""
+    """Curves over steps, with thin vertical lines where runs were resumed."""
 
     title: str
     lines: tuple[Line, ...]
     scale: Scale = "auto"
-    explained: str = ""
-    restarts: tuple[tuple[int, str], ...] = ()  # step, colour
+    caption: str = ""
+    resumed: tuple[tuple[int, str], ...] = ()  # step, colour
     is_wide: bool = False
-    level: float | None = None  # a value that means something, as a line from side to side
+    baseline: float | None = None  # a value with a horizontal line
 
 
 def draw(chart: Chart, number: int) -> str:
-    """The SVG element; `number` tells its inner names from those of the page's other charts."""
+    """The SVG element; `number` makes its ids unique in the page."""
     with rc_context(STYLE):
         figure = Figure(figsize=WIDE_SIZE if chart.is_wide else SIZE, layout="constrained")
         axes = figure.add_subplot()
-        for step, colour in chart.restarts:
+        for step, colour in chart.resumed:
             axes.axvline(step, color=colour, linewidth=0.8, linestyle=":", zorder=1)
-        if chart.level is not None:
-            axes.axhline(chart.level, color=GREY, linewidth=0.8, zorder=1)
-        for line in reversed(chart.lines):  # the first is the one to be seen
-            points = thin_out(line.curve)
-            marker = "o" if len(points.steps) <= FEW else ""
-            width = line.width if len(points.steps) < DENSE else 0.6 * line.width
+        if chart.baseline is not None:
+            axes.axhline(chart.baseline, color=GREY, linewidth=0.8, zorder=1)
+        for line in reversed(chart.lines):  # the first line is drawn on top
+            points = downsample(line.curve)
+            marker = "o" if len(points.steps) <= MAX_MARKERS else ""
+            width = line.width if len(points.steps) < THIN_FROM else 0.6 * line.width
             style = (0, line.dashes) if line.dashes else "solid"
             axes.plot(
                 points.steps,
@@ -88,7 +88,10 @@ def draw(chart: Chart, number: int) -> str:
                 markersize=3.5,
                 zorder=2,
             )
-        _scale(axes, chart)
+        _set_scale(axes, chart)
+        steps = np.concatenate([line.curve.steps for line in chart.lines])
+        if steps.min() == steps.max():  # ticks between two steps would repeat their numbers
+            axes.set_xlim(steps.min() - 1, steps.min() + 1)
         axes.set_xlabel("step", color="#333333")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=(1, 2, 5, 10)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
@@ -97,13 +100,13 @@ def draw(chart: Chart, number: int) -> str:
     return _inline(buffer.getvalue(), number)
 
 
-def _scale(axes: Axes, chart: Chart) -> None:
+def _set_scale(axes: Axes, chart: Chart) -> None:
     values = [line.curve.values for line in chart.lines if len(line.curve.values)]
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
     if chart.scale == "share":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
         axes.set_ylim(bottom=0)
-    if chart.scale == "log" or (chart.scale == "auto" and _is_wide(values)):
+    if chart.scale == "log" or (chart.scale == "auto" and _needs_log_scale(values)):
         if all((each > 0).all() for each in values):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
@@ -113,14 +116,14 @@ def _scale(axes: Axes, chart: Chart) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 2.5, 5, 10)))
 
 
-def _is_wide(values: Sequence[np.ndarray]) -> bool:
-    """Whether a few high values would press all others down to the axis."""
-    held = np.concatenate(values) if values else np.array([1.0])
-    return bool(held.max() > WIDE * abs(np.median(held)))
+def _needs_log_scale(values: Sequence[np.ndarray]) -> bool:
+    """Whether a few high values would hide the differences between all others."""
+    together = np.concatenate(values) if values else np.array([1.0])
+    return bool(together.max() > LOG_FROM * abs(np.median(together)))
 
 
 def _inline(svg: str, number: int) -> str:
-    """Without what belongs to a file: declarations, namespaces, description, size."""
+    """Removes what only a file needs: declarations, namespaces, metadata, size."""
     svg = svg[svg.index("<svg") :].rstrip()
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     opening, _, rest = svg.partition(">")

@@ -1,4 +1,4 @@
-"""What a run was trained on, and what of it could not be read."""
+"""What a run was trained on, and what could not be read."""
 
 import csv
 import io
@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.report.tolerant_read import Tell, number_of, read_json_lines, read_text
+from launch.report.tolerant_read import Warn, read_json_lines, read_text, to_number
 
-MOST_ROWS = 1000
-MOST_REASONS = 50
+MAX_ROWS = 1000
+MAX_REASONS = 50
 
 
-class Listed(NamedTuple):
-    """A row of the run's manifest, as text."""
+class ManifestRow(NamedTuple):
+    """A recording in the run's manifest, as text."""
 
     path: str
     source: str
@@ -24,31 +24,31 @@ class Listed(NamedTuple):
     reader: str
 
 
-class Source(NamedTuple):
-    """All recordings of a source; a single one has no name."""
+class SourceSummary(NamedTuple):
+    """All recordings of a source; if there is only one source, its name may be empty."""
 
     name: str
     recordings: int
     hours: float
 
 
-class Failure(NamedTuple):
-    """What could not be read for one reason; numbers in a reason stand as #."""
+class ReadFailure(NamedTuple):
+    """What could not be read for one reason; numbers in the reason are replaced by #."""
 
     during: str
     reason: str
     times: int
-    example: str  # a path
+    example: str  # path of a recording
 
 
-class Data(NamedTuple):
-    """`manifest.csv` and `unreadable.jsonl`."""
+class DataSummary(NamedTuple):
+    """The contents of `manifest.csv` and `unreadable.jsonl`."""
 
     has_manifest: bool
-    rows: tuple[Listed, ...]  # the first ones
-    sources: tuple[Source, ...]
-    failures: tuple[Failure, ...]  # the most frequent first
-    failed: dict[str, int]  # all of them, by what was being done
+    rows: tuple[ManifestRow, ...]  # the first ones
+    sources: tuple[SourceSummary, ...]
+    failures: tuple[ReadFailure, ...]  # the most frequent first
+    failure_counts: dict[str, int]  # all failures, by what the run was doing
 
     @property
     def recordings(self) -> int:
@@ -59,58 +59,61 @@ class Data(NamedTuple):
         return sum(source.hours for source in self.sources)
 
 
-def read_data(folder: Path, tell: Tell) -> Data:
+def read_data(folder: Path, warn: Warn) -> DataSummary:
     """Of a run folder."""
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
-    for line in read_json_lines(folder / "unreadable.jsonl", tell):
-        what = str(line.get("during", "")), re.sub(r"\d+(\.\d+)?", "#", str(line.get("reason", "")))
-        counts[what] += 1
-        examples.setdefault(what, str(line.get("path", "")))
-    if len(counts) > MOST_REASONS:
-        tell(f"unreadable.jsonl: of {len(counts):,} reasons the {MOST_REASONS} commonest are shown")
+    for line in read_json_lines(folder / "unreadable.jsonl", warn):
+        reason = re.sub(r"\d+(\.\d+)?", "#", str(line.get("reason", "")))
+        kind = str(line.get("during", "")), reason
+        counts[kind] += 1
+        examples.setdefault(kind, str(line.get("path", "")))
+    if len(counts) > MAX_REASONS:
+        warn(f"unreadable.jsonl: {MAX_REASONS} of {len(counts):,} reasons are shown")
     failures = tuple(
-        Failure(*what, count, examples[what]) for what, count in counts.most_common(MOST_REASONS)
+        ReadFailure(*kind, count, examples[kind]) for kind, count in counts.most_common(MAX_REASONS)
     )
-    failed: Counter[str] = Counter()
+    failure_counts: Counter[str] = Counter()
     for (during, _), count in counts.items():
-        failed[during] += count
-    text = read_text(folder / "manifest.csv", tell)
-    rows = _rows(text, tell) if text is not None else []
+        failure_counts[during] += count
+    text = read_text(folder / "manifest.csv", warn)
+    rows = _parse_manifest(text, warn) if text is not None else []
     names = list(dict.fromkeys(row.source for row in rows))
-    sources = tuple(_source(name, rows) for name in names)
-    return Data(text is not None, tuple(rows[:MOST_ROWS]), sources, failures, dict(failed))
+    sources = tuple(_summarize(name, rows) for name in names)
+    shown = tuple(rows[:MAX_ROWS])
+    return DataSummary(text is not None, shown, sources, failures, dict(failure_counts))
 
 
-def _rows(text: str, tell: Tell) -> list[Listed]:
-    rows: list[Listed] = []
+def _parse_manifest(text: str, warn: Warn) -> list[ManifestRow]:
+    rows: list[ManifestRow] = []
     reader = csv.DictReader(io.StringIO(text), restval="")
     try:
-        for held in reader:
-            row = {name: value for name, value in held.items() if isinstance(value, str)}
+        for cells in reader:
+            row = {name: value for name, value in cells.items() if isinstance(value, str)}
             size = f"{row.get('width', '')}x{row.get('height', '')}"
-            path, source, seconds, fps, reads_it = (
+            path, source, seconds, fps, video_reader = (
                 row.get(name, "") for name in ("path", "source", "seconds", "fps", "reader")
             )
-            rows.append(Listed(path, source, seconds, fps, size, reads_it))
+            rows.append(ManifestRow(path, source, seconds, fps, size, video_reader))
     except csv.Error as error:
-        tell(f"manifest.csv:{reader.line_num}: {error}; the rows from there are left out")
+        warn(f"manifest.csv:{reader.line_num}: {error}; this and all later rows are omitted")
     if rows and "path" not in (reader.fieldnames or ()):
-        tell("manifest.csv: has no column path")
+        warn("manifest.csv: the column path is missing")
     unknown = sum(_seconds(row) != _seconds(row) for row in rows)
     if unknown:
-        tell(f"manifest.csv: {unknown:,} rows have no length; they count as 0 s")
+        warn(f"manifest.csv: {unknown:,} rows have no valid length and count as 0 s")
     return rows
 
 
-def _source(name: str, rows: list[Listed]) -> Source:
+def _summarize(name: str, rows: list[ManifestRow]) -> SourceSummary:
     seconds = [_seconds(row) for row in rows if row.source == name]
-    return Source(name, len(seconds), sum(s for s in seconds if s == s) / 3600)
+    return SourceSummary(name, len(seconds), sum(s for s in seconds if s == s) / 3600)
 
 
-def _seconds(row: Listed) -> float:
+def _seconds(row: ManifestRow) -> float:
+    """NaN if the row has no valid length."""
     try:
-        seconds = number_of(float(row.seconds))
+        seconds = to_number(float(row.seconds))
     except ValueError:
-        return number_of(None)
-    return seconds if seconds >= 0 else number_of(None)
+        return to_number(None)
+    return seconds if seconds >= 0 else to_number(None)

@@ -1,70 +1,69 @@
-"""What a finetuned network was found to be worth: `evaluation_PART/metrics.json`."""
+"""The results of a finetuning: `evaluation_PART/metrics.json`."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from launch.report.tolerant_read import Tell, number_of, read_json
+from launch.report.renamed import METRICS
+from launch.report.tolerant_read import Warn, read_json, to_number
 
 PARTS = ("val", "test")
-BESIDE = ("commonest class", "chance", "share of positives")  # what figures are compared with
-MOST_RECORDINGS = 200  # whose accuracy is shown
+BASELINES = ("majority class", "chance", "share of positives")  # reached without any input
+MAX_RECORDINGS = 200  # whose accuracy is shown
 
 
-class Result(NamedTuple):
-    """The figures of a part that was not trained on."""
+class EvalResult(NamedTuple):
+    """The metrics of one part of the data."""
 
     part: str
-    step: str  # whose weights were tested
-    chosen: str  # by what that step was
-    figures: dict[str, float]
-    beside: dict[str, float]  # what is reached without learning
+    step: str  # of the weights
+    selection: str  # how this step was chosen
+    metrics: dict[str, float]
+    baselines: dict[str, float]
     accuracies: dict[str, float]  # by recording
 
 
-def read_results(folder: Path, tell: Tell) -> tuple[Result, ...]:
-    """Of a run folder: val, then test, where they are there."""
+def read_results(folder: Path, warn: Warn) -> tuple[EvalResult, ...]:
+    """Of a run folder: val, then test, as far as they exist."""
     found = []
     for part in PARTS:
         file, problems = folder / f"evaluation_{part}" / "metrics.json", list[str]()
-        held = read_json(file, problems.append)
-        if isinstance(held, dict):
-            found.append(_result(part, held))
-            if len(found[-1].accuracies) > MOST_RECORDINGS:
-                problems.append(f"{file.name}: the first {MOST_RECORDINGS} recordings are shown")
-        elif held is not None:
-            problems.append(f"{file.name} is not an evaluation")
+        values = read_json(file, problems.append)
+        if isinstance(values, dict):
+            found.append(_parse(part, values))
+            if len(found[-1].accuracies) > MAX_RECORDINGS:
+                problems.append(f"{file.name}: the first {MAX_RECORDINGS} recordings are shown")
+        elif values is not None:
+            problems.append(f"{file.name} has no metrics")
         for problem in problems:
-            tell(f"{file.parent.name}/{problem}")
+            warn(f"{file.parent.name}/{problem}")
     return tuple(found)
 
 
-def _result(part: str, held: dict[str, Any]) -> Result:
-    about, strict = _inner(held, "about"), _inner(_inner(held, "phases"), "strict")
-    figures = _numbers(_inner(held, "samples"))
+def _parse(part: str, values: dict[str, Any]) -> EvalResult:
+    about, strict = _section(values, "about"), _section(_section(values, "phases"), "strict")
+    samples = _numbers(_section(values, "samples"))
     phases = {
-        "phase accuracy": _inner(strict, "accuracy").get("value"),
-        "phase jaccard": _inner(_inner(strict, "recordings_first"), "jaccard").get("value"),
+        "phase accuracy": _section(strict, "accuracy").get("value"),
+        "phase jaccard": _section(_section(strict, "recordings_first"), "jaccard").get("value"),
     }
-    beside = {name: figures.pop(name) for name in BESIDE if name in figures}
-    by_recording = {
-        name: _inner(_inner(strict, "by_recording"), name).get("accuracy")
-        for name in _inner(strict, "by_recording")
-    }
-    return Result(
+    by_recording = _section(strict, "by_recording")
+    accuracies = {name: _section(by_recording, name).get("accuracy") for name in by_recording}
+    return EvalResult(
         part,
         str(about.get("step", "")),
         str(about.get("chosen", "")),
-        {**figures, **_numbers(phases)},
-        beside,
-        _numbers(by_recording),
+        {name: each for name, each in samples.items() if name not in BASELINES} | _numbers(phases),
+        {name: samples[name] for name in BASELINES if name in samples},
+        _numbers(accuracies),
     )
 
 
-def _inner(held: dict[str, Any], name: str) -> dict[str, Any]:
-    inner = held.get(name)
-    return inner if isinstance(inner, dict) else {}
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    section = values.get(name)
+    return section if isinstance(section, dict) else {}
 
 
-def _numbers(held: dict[str, Any]) -> dict[str, float]:
-    numbers = {str(name): number_of(value) for name, value in held.items()}
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    """Those that are finite numbers, by current name."""
+    numbers = {METRICS.get(str(name), str(name)): to_number(each) for name, each in values.items()}
     return {name: number for name, number in numbers.items() if number == number}

@@ -1,164 +1,174 @@
-"""The figures at the head of a page: those by which a run is first judged."""
+"""The key values at the top of a page."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from launch.report.eval_results import Result
-from launch.report.formatting import clock, count, gap, percent, short, span
-from launch.report.run_data import RunFacts
+from launch.report.eval_results import EvalResult
+from launch.report.formatting import (
+    format_count,
+    format_difference,
+    format_duration,
+    format_number,
+    format_percent,
+    format_time,
+)
+from launch.report.run_data import RunData
 
-MUCH_WAITING = 0.1  # share of time
-MOST_BESIDE = 3
+HIGH_DATA_WAIT = 0.1  # share of the time
+MAX_NOTES = 3
+RUNNING_SECONDS = 900  # since the last change of a file
 
 
-class Figure(NamedTuple):
-    """A big figure with its name above and what puts it into proportion below."""
+class KeyValue(NamedTuple):
+    """A value with its name, and a note that puts it into proportion."""
 
     name: str
     value: str
-    beside: str = ""
+    note: str = ""
     is_bad: bool = False
 
 
-def figures_of(run: RunFacts) -> tuple[Figure, ...]:
-    """A row of them; what is not known is left out, so runs may have different ones."""
+def key_values(run: RunData) -> tuple[KeyValue, ...]:
+    """What is known of a run; unknown values are left out, so runs may have different ones."""
     found = (
         _steps(run),
         _loss(run),
         *_validation(run),
         *(_result(run, each) for each in run.results),
         _speed(run),
-        _waiting(run),
+        _data_wait(run),
         _time(run),
         _unreadable(run),
         _skipped(run),
         _restarts(run),
     )
-    return tuple(figure for figure in found if figure is not None)
+    return tuple(value for value in found if value is not None)
 
 
-def state_in_words(run: RunFacts, now: float) -> str:
-    """Whether the run is over; `now` in seconds since the epoch."""
-    state = run.state
-    if state.complete:
-        return f"complete: it has left {state.left}"
-    if state.written is None:
+def describe_status(run: RunData, now: float) -> str:
+    """Whether the run is complete; `now` in seconds since the epoch."""
+    status = run.status
+    if status.complete:
+        return f"complete ({status.result} is written)"
+    if status.last_change is None:
         return "not complete"
-    age = now - state.written.timestamp()
-    doing = "is probably running" if age < 900 else "has stopped or waits"
-    return f"not complete: it {doing}; its files changed last {span(max(0, age))} before this page"
+    age = now - status.last_change.timestamp()
+    activity = "probably running" if age < RUNNING_SECONDS else "stopped or waiting"
+    return f"not complete, {activity}: last change {format_duration(max(0, age))} before this page"
 
 
-def _steps(run: RunFacts) -> Figure:
-    state = run.state
-    planned = f"of {state.planned_steps:,}" if state.planned_steps else ""
-    if state.planned_epochs and not planned:
-        planned = f"of {state.planned_epochs:g} epochs"
-    return Figure("Steps", f"{state.step:,}", planned)
+def _steps(run: RunData) -> KeyValue:
+    status = run.status
+    planned = f"of {status.planned_steps:,}" if status.planned_steps else ""
+    if status.planned_epochs and not planned:
+        planned = f"of {status.planned_epochs:g} epochs"
+    return KeyValue("Steps", f"{status.step:,}", planned)
 
 
-def _loss(run: RunFacts) -> Figure | None:
-    loss, trivial = (run.curves.get(f"loss/{name}") for name in ("train", "trivial"))
+def _loss(run: RunData) -> KeyValue | None:
+    loss, baseline = (run.curves.get(f"loss/{name}") for name in ("train", "constant_baseline"))
     if loss is None:
         return None
-    beside = ""
-    if trivial is not None and trivial.last:
-        ratio = loss.last / trivial.last
-        beside = f"{gap(ratio)} the trivial predictor's {trivial.last:.4g}"
-    return Figure("Loss now", f"{loss.last:.4g}", beside)
+    note = ""
+    if baseline is not None and baseline.last:
+        difference = format_difference(loss.last / baseline.last)
+        note = f"{difference} the constant baseline ({baseline.last:.4g})"
+    return KeyValue("Training loss", f"{loss.last:.4g}", note)
 
 
-def _validation(run: RunFacts) -> list[Figure]:
+def _validation(run: RunData) -> list[KeyValue]:
     metric = str(run.config.get("validation.metric", ""))
     curve = run.curves.get(f"val/{metric.replace(' ', '_')}")
     if curve is None:
         return []
     best = int(curve.values.argmax())
-    return [Figure(f"Best {metric}, val", f"{curve.values[best]:.3f}", f"step {curve.steps[best]}")]
+    value = f"{curve.values[best]:.3f}"
+    return [KeyValue(f"Best {metric}, val", value, f"at step {curve.steps[best]:,}")]
 
 
-def _result(run: RunFacts, result: Result) -> Figure | None:
-    """The figure that the best step was chosen by."""
+def _result(run: RunData, result: EvalResult) -> KeyValue | None:
+    """The metric by which the best step was chosen."""
     metric = str(run.config.get("validation.metric", ""))
     if result.part == "val" and f"val/{metric.replace(' ', '_')}" in run.curves:
-        return None  # it is the best one
-    if metric not in result.figures:
-        metric = next(iter(result.figures), "")
+        return None  # shown as the best value
+    if metric not in result.metrics:
+        metric = next(iter(result.metrics), "")
     if not metric:
         return None
-    beside = [f"{name} {value:.3f}" for name, value in result.beside.items()]
-    value = f"{result.figures[metric]:.3f}"
-    return Figure(f"{metric}, {result.part}", value, ", ".join(beside[:MOST_BESIDE]))
+    notes = [f"{name} {value:.3f}" for name, value in result.baselines.items()]
+    value = f"{result.metrics[metric]:.3f}"
+    return KeyValue(f"{metric}, {result.part}", value, ", ".join(notes[:MAX_NOTES]))
 
 
-def _speed(run: RunFacts) -> Figure | None:
-    speed, peak = run.curves.get("speed/clips_per_second"), run.curves.get("speed/mfu")
+def _speed(run: RunData) -> KeyValue | None:
+    speed, mfu = run.curves.get("speed/clips_per_second"), run.curves.get("speed/mfu")
     if speed is None:
         return None
-    beside = f"{percent(float(np.median(peak.recent.values)))} of the peak" if peak else ""
-    return Figure("Clips a second", short(float(np.median(speed.recent.values))), beside)
+    note = f"{format_percent(float(np.median(mfu.recent.values)))} MFU" if mfu else ""
+    return KeyValue("Clips per second", format_number(float(np.median(speed.recent.values))), note)
 
 
-def _waiting(run: RunFacts) -> Figure | None:
+def _data_wait(run: RunData) -> KeyValue | None:
     waiting = run.curves.get("speed/data_wait")
     if waiting is None:
         return None
     share = float(waiting.recent.values.mean())
-    return Figure("Waiting for data", percent(share), "of the time", share > MUCH_WAITING)
+    is_bad = share > HIGH_DATA_WAIT
+    return KeyValue("Waiting for data", format_percent(share), "of the time", is_bad)
 
 
-def _time(run: RunFacts) -> Figure | None:
-    state = run.state
-    if state.training_seconds is None and state.elapsed_seconds is None:
+def _time(run: RunData) -> KeyValue | None:
+    status = run.status
+    if status.training_seconds is None and status.elapsed_seconds is None:
         return None
-    elapsed = "" if state.elapsed_seconds is None else span(state.elapsed_seconds)
-    if state.training_seconds is None:
-        return Figure("Time", elapsed, "from the first start")
-    beside = f"of {elapsed} since the first start" if elapsed else ""
-    return Figure("Trained for", span(state.training_seconds), beside)
+    elapsed = "" if status.elapsed_seconds is None else format_duration(status.elapsed_seconds)
+    if status.training_seconds is None:
+        return KeyValue("Time", elapsed, "since the first start")
+    note = f"of {elapsed} since the first start" if elapsed else ""
+    return KeyValue("Training time", format_duration(status.training_seconds), note)
 
 
-def _unreadable(run: RunFacts) -> Figure:
-    failed = sum(run.data.failed.values())
+def _unreadable(run: RunData) -> KeyValue:
+    counts = run.data.failure_counts
     logged = run.curves.get("data/unreadable")
-    failed = max(failed, int(logged.last) if logged else 0)
-    parts = [f"{during}: {number:,}" for during, number in run.data.failed.items() if during]
-    return Figure("Unreadable", f"{failed:,}", ", ".join(parts[:MOST_BESIDE]), failed > 0)
+    total = max(sum(counts.values()), int(logged.last) if logged else 0)
+    notes = [f"{during}: {count:,}" for during, count in counts.items() if during]
+    return KeyValue("Unreadable", f"{total:,}", ", ".join(notes[:MAX_NOTES]), total > 0)
 
 
-def _skipped(run: RunFacts) -> Figure | None:
+def _skipped(run: RunData) -> KeyValue | None:
     skipped, overflows = (run.curves.get(f"optimizer/{n}") for n in ("skipped", "overflows"))
     if skipped is None:
         return None
-    beside = f"and {count(int(overflows.last), 'overflow')} of fp16" if overflows else ""
-    return Figure("Steps skipped", f"{skipped.last:.0f}", beside, skipped.last > 0)
+    note = f"and {format_count(int(overflows.last), 'fp16 overflow')}" if overflows else ""
+    return KeyValue("Skipped steps", f"{skipped.last:.0f}", note, skipped.last > 0)
 
 
-def _restarts(run: RunFacts) -> Figure | None:
+def _restarts(run: RunData) -> KeyValue | None:
     if not run.starts:
         return None
-    # one that came before the first checkpoint began anew, from step 0
+    # a start before the first checkpoint begins at step 0 again, but counts too
     number = len(run.starts) - 1
-    return Figure("Restarts", f"{number:,}", f"begun {run.starts[0].clock[:16]}")
+    return KeyValue("Restarts", f"{number:,}", f"first start {run.starts[0].local_time[:16]}")
 
 
-def throughput_in_words(run: RunFacts) -> str:
-    """Over the whole run; empty where no speed was logged."""
+def describe_throughput(run: RunData) -> str:
+    """Of the whole run; empty if no speed was logged."""
     speed, waiting = (run.curves.get(f"speed/{n}") for n in ("clips_per_second", "data_wait"))
     if speed is None:
         return ""
     median = float(np.median(speed.values))
-    said = f"{short(median)} clips a second in the median"
-    numbers = {start.processes for start in run.starts}
-    processes = numbers.pop() if len(numbers) == 1 else ""
+    text = f"Median throughput: {format_number(median)} clips per second"
+    counts = {start.processes for start in run.starts}
+    processes = counts.pop() if len(counts) == 1 else ""
     if processes.isdecimal() and int(processes) > 1:
-        said += f", {short(median / int(processes))} for each of {processes} processes"
+        text += f", {format_number(median / int(processes))} on each of {processes} processes"
     if waiting is not None:
-        said += f"; {percent(float(waiting.values.mean()))} of the time went into waiting for data"
-    return f"{said}."
+        text += f"; waiting for data: {format_percent(float(waiting.values.mean()))} of the time"
+    return f"{text}."
 
 
-def written_in_words(run: RunFacts) -> str:
-    """When the files of a run changed last; empty where that is not known."""
-    return clock(run.state.written) if run.state.written else ""
+def describe_last_change(run: RunData) -> str:
+    """When a file of the run changed last; empty if unknown."""
+    return format_time(run.status.last_change) if run.status.last_change else ""

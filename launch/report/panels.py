@@ -1,4 +1,4 @@
-"""Which curves stand in which chart."""
+"""Which curves are drawn in which chart."""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -6,176 +6,155 @@ from typing import NamedTuple
 
 from launch.report.charts import COLOURS, DASHED, GREY, PALE, SOLID, STYLES, Chart, Line, Scale
 from launch.report.diagnosis import loss_ratio
-from launch.report.reference_runs import Reference
-from launch.report.run_data import RunFacts
+from launch.report.reference_runs import ReferenceRun
+from launch.report.run_data import RunData
 
 
 class Panel(NamedTuple):
-    """Patterns of logged names; `beside` are what the others are to be compared with."""
+    """Patterns of log names that share a chart; `baselines` are dashed."""
 
     title: str
     names: tuple[str, ...]
-    beside: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
     scale: Scale = "auto"
-    explained: str = ""
-    of_beside: str = ""  # what is said where those are drawn
+    caption: str = ""
+    baseline_caption: str = ""  # if there are baselines
 
 
-CONSTANT_BASELINE = "Dashed: the trivial predictor, which knows only the average."
-BLIND = "Dashed: what is had without looking at a picture."
-UNTAUGHT = ("val/commonest_class", "val/chance", "val/share_of_positives")
+CONSTANT_BASELINE = "Dashed: the loss of predicting the best constant per channel."
+NO_INPUT = "Dashed: reached without looking at the video."
+VALIDATION_BASELINES = ("val/majority_class", "val/chance", "val/share_of_positives")
+SAMPLE_METRICS = ("top-1", "mean_class_accuracy", "mAP", "F1_macro", "F1_micro", "top-5")
+LOSSES = ("loss/train", "loss/inside_fov", "loss/outside_fov")
+BASELINE = ("loss/constant_baseline",)
+PROBE_BASELINES = ("probe/majority", "probe/chance")
+SAMPLES = tuple(f"val/{name}" for name in SAMPLE_METRICS)
+PHASES = ("val/phase_accuracy", "val/phase_jaccard")
+SKIPPED = ("optimizer/skipped", "optimizer/overflows")
+RANK = "Exponential of the entropy of the singular values (RankMe)."
 
 PANELS = (
+    Panel("Loss", LOSSES, BASELINE, baseline_caption=CONSTANT_BASELINE),
+    Panel("Loss by source", ("loss/source/*",), BASELINE, baseline_caption=CONSTANT_BASELINE),
+    Panel("k-NN probe", ("probe/knn",), PROBE_BASELINES, "plain", baseline_caption=NO_INPUT),
     Panel(
-        "Loss",
-        ("loss/train", "loss/inside_view", "loss/outside_view"),
-        ("loss/trivial",),
-        of_beside=CONSTANT_BASELINE,
-    ),
-    Panel("Loss by source", ("loss/source/*",), ("loss/trivial",), of_beside=CONSTANT_BASELINE),
-    Panel(
-        "Nearest-neighbour probe",
-        ("probe/knn",),
-        ("probe/commonest", "probe/chance"),
-        "plain",
-        of_beside=BLIND,
+        "Validation, per sample", SAMPLES, VALIDATION_BASELINES, "plain", baseline_caption=NO_INPUT
     ),
     Panel(
-        "Validation, by sample",
-        (
-            "val/top-1",
-            "val/mean_class_accuracy",
-            "val/mAP",
-            "val/F1_macro",
-            "val/F1_micro",
-            "val/top-5",
-        ),
-        UNTAUGHT,
-        "plain",
-        of_beside=BLIND,
+        "Validation, per video", PHASES, VALIDATION_BASELINES, "plain", baseline_caption=NO_INPUT
     ),
-    Panel(
-        "Validation, by recording",
-        ("val/phase_accuracy", "val/phase_jaccard"),
-        UNTAUGHT,
-        "plain",
-        of_beside=BLIND,
-    ),
-    Panel(
-        "Effective rank of the features",
-        ("features/rankme",),
-        (),
-        "plain",
-        "1: all lie on a line; a mean in common counts, too.",
-    ),
-    Panel("Spread of the features", ("features/std",), (), "plain"),
+    Panel("Effective feature rank", ("features/rankme",), (), "plain", RANK),
+    Panel("Feature standard deviation", ("features/std",), (), "plain", "1: evenly spread."),
     Panel("Learning rate", ("optimizer/lr",), (), "plain"),
     Panel("Gradient norm", ("optimizer/grad_norm",), (), "log", "Before clipping."),
-    Panel("Steps skipped, so far", ("optimizer/skipped", "optimizer/overflows"), (), "plain"),
-    Panel("Scale of the loss (fp16)", ("optimizer/loss_scale",), (), "log"),
-    Panel("Clips a second", ("speed/clips_per_second",), (), "plain", "All processes together."),
-    Panel(
-        "Time spent waiting for data", ("speed/data_wait",), (), "share", "Of the first process."
-    ),
-    Panel("Peak memory, GiB", ("speed/memory_gib",), (), "plain", "Of the first process."),
-    Panel("Operations, of the device's peak", ("speed/mfu",), (), "share"),
-    Panel("Unreadable, so far", ("data/unreadable",), (), "plain"),
+    Panel("Skipped steps, cumulative", SKIPPED, (), "plain"),
+    Panel("Loss scale (fp16)", ("optimizer/loss_scale",), (), "log"),
+    Panel("Clips per second", ("speed/clips_per_second",), (), "plain", "All processes together."),
+    Panel("Time waiting for data", ("speed/data_wait",), (), "share", "On rank 0."),
+    Panel("Time for monitoring", ("time/monitoring",), (), "share", "Of the whole run."),
+    Panel("Peak memory (GiB)", ("speed/memory_gib",), (), "plain", "On rank 0."),
+    Panel("Model FLOPs utilization", ("speed/mfu",), (), "share"),
+    Panel("Unreadable clips, cumulative", ("data/unreadable",), (), "plain"),
 )
 
-ON_LINE = {
+LEGEND = {
     "loss/train": "all",
-    "loss/trivial": "trivial predictor",
-    "loss/inside_view": "inside the field of view",
-    "loss/outside_view": "outside the field of view",
+    "loss/constant_baseline": "constant baseline",
+    "loss/inside_fov": "inside the field of view",
+    "loss/outside_fov": "outside the field of view",
+    "probe/knn": "k-NN",
+    "probe/majority": "majority class",
 }
-MOST_LINES = len(COLOURS)
-AHEAD = 1.25  # times the runs' last step, to which references are shown
+MAX_LINES = len(COLOURS)
+REFERENCE_MARGIN = 1.25  # of the runs' last step, up to which references are drawn
 
 
-def charts_of(runs: Sequence[RunFacts]) -> tuple[list[Chart], dict[str, str]]:
-    """Charts of all that was logged, and the figures that never changed, with their value."""
+def make_charts(runs: Sequence[RunData]) -> tuple[list[Chart], dict[str, str]]:
+    """Charts of everything that was logged, and the values of what never changed."""
     names = list(dict.fromkeys(name for run in runs for name in run.curves))
-    still = {name: value for name in names if (value := _still(name, runs)) is not None}
+    constants = {
+        name: value for name in names if (value := _constant_value(name, runs)) is not None
+    }
     charts = []
-    for panel in _panels([name for name in names if name not in still]):
-        charts += _together(panel, runs[0]) if len(runs) == 1 else _apart(panel, runs)
-    return charts, still
+    for panel in _select_panels([name for name in names if name not in constants]):
+        charts += _charts_of_run(panel, runs[0]) if len(runs) == 1 else _charts_of_runs(panel, runs)
+    return charts, constants
 
 
-def _still(name: str, runs: Sequence[RunFacts]) -> str | None:
-    """The value of a figure that is the same throughout; None where it is to be drawn."""
+def _constant_value(name: str, runs: Sequence[RunData]) -> str | None:
+    """The value of a curve that never changes; None if it is to be drawn."""
     curves = [run.curves[name] for run in runs if name in run.curves]
     values = {
         float(value)
         for curve in curves
         for value in (curve.values.min(), curve.last, curve.values.max())
     }
-    if name == "loss/train" or any(name in panel.beside for panel in PANELS):
+    if name == "loss/train" or any(name in panel.baselines for panel in PANELS):
         return None
-    many = sum(len(curve.values) for curve in curves) > len(curves)
-    return f"{values.pop():.6g}" if len(values) == 1 and many else None
+    has_several = sum(len(curve.values) for curve in curves) > len(curves)
+    return f"{values.pop():.6g}" if len(values) == 1 and has_several else None
 
 
-def _panels(names: Sequence[str]) -> Iterator[Panel]:
-    """Those of the table that have curves, then one for each group that it does not know."""
+def _select_panels(names: Sequence[str]) -> Iterator[Panel]:
+    """The panels of the table that have curves, then one per group of other names."""
     known: set[str] = set()
     for panel in PANELS:
         chosen = [name for pattern in panel.names for name in names if fnmatchcase(name, pattern)]
-        beside = [name for name in panel.beside if name in names]
-        known.update(chosen, beside)
-        for part in _parts(chosen):
-            yield panel._replace(names=part, beside=tuple(beside))
-    rest = [name for name in names if name not in known]
-    for group in dict.fromkeys(name.rpartition("/")[0] for name in rest):
-        mine = [name for name in rest if name.rpartition("/")[0] == group]
-        for part in _parts(mine):
-            yield Panel(group or "Others", part)
+        baselines = [name for name in panel.baselines if name in names]
+        known.update(chosen, baselines)
+        for part in _split(chosen):
+            yield panel._replace(names=part, baselines=tuple(baselines))
+    others = [name for name in names if name not in known]
+    for group in dict.fromkeys(name.rpartition("/")[0] for name in others):
+        for part in _split([name for name in others if name.rpartition("/")[0] == group]):
+            yield Panel(group or "Other values", part)
 
 
-def _parts(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for begin in range(0, len(names), MOST_LINES):
-        yield tuple(names[begin : begin + MOST_LINES])
+def _split(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """As many lines per chart as there are colours."""
+    for begin in range(0, len(names), MAX_LINES):
+        yield tuple(names[begin : begin + MAX_LINES])
 
 
-def _together(panel: Panel, run: RunFacts) -> list[Chart]:
-    """One run: a chart a panel, a colour a curve."""
+def _charts_of_run(panel: Panel, run: RunData) -> list[Chart]:
+    """One run: a chart per panel, a colour per curve."""
+    count = len(panel.names) + len(panel.baselines)
     lines = [
-        Line(_word(name, len(panel.names) + len(panel.beside)), run.curves[name], colour)
+        Line(_label(name, count), run.curves[name], colour)
         for name, colour in zip(panel.names, COLOURS, strict=False)
     ]
     lines += [
-        Line(_word(name, 2), run.curves[name], GREY, STYLES[i], 1.1)
-        for i, name in enumerate(panel.beside)
+        Line(_label(name, count), run.curves[name], GREY, STYLES[i], 1.1)
+        for i, name in enumerate(panel.baselines)
     ]
-    restarts = tuple((step, GREY) for step in dict.fromkeys(run.restarts))
-    return [Chart(panel.title, tuple(lines), panel.scale, _explained(panel), restarts)]
+    resumed = tuple((step, GREY) for step in dict.fromkeys(run.resumed_at))
+    return [Chart(panel.title, tuple(lines), panel.scale, _caption(panel), resumed)]
 
 
-def _apart(panel: Panel, runs: Sequence[RunFacts]) -> list[Chart]:
-    """Several runs: a chart a curve, a colour a run."""
+def _charts_of_runs(panel: Panel, runs: Sequence[RunData]) -> list[Chart]:
+    """Several runs: a chart per curve, a colour per run."""
     charts = []
     for name in panel.names:
-        lines = [Line(run.name, run.curves[name], colour) for run, colour in coloured(runs, {name})]
-        beside = panel.beside[:1]
+        coloured = with_colours(runs, {name})
+        lines = [Line(run.name, run.curves[name], colour) for run, colour in coloured]
         lines += [
-            Line("", run.curves[other], colour, DASHED, 1.1)
-            for other in beside
-            for run, colour in coloured(runs, {name, other})
+            Line("", run.curves[baseline], colour, DASHED, 1.1)
+            for baseline in panel.baselines[:1]
+            for run, colour in with_colours(runs, {name, baseline})
         ]
-        restarts = tuple(
-            (s, colour) for run, colour in coloured(runs, {name}) for s in run.restarts
-        )
-        title = panel.title if len(panel.names) == 1 else f"{panel.title}: {_word(name, 2)}"
-        charts.append(Chart(title, tuple(lines), panel.scale, _explained(panel), restarts))
+        resumed = tuple((step, colour) for run, colour in coloured for step in run.resumed_at)
+        title = panel.title if len(panel.names) == 1 else f"{panel.title}: {_label(name, 2)}"
+        charts.append(Chart(title, tuple(lines), panel.scale, _caption(panel), resumed))
     return charts
 
 
-def _explained(panel: Panel) -> str:
-    return " ".join(filter(None, (panel.explained, panel.of_beside if panel.beside else "")))
+def _caption(panel: Panel) -> str:
+    baselines = panel.baseline_caption if panel.baselines else ""
+    return f"{panel.caption} {baselines}".strip()
 
 
-def coloured(runs: Sequence[RunFacts], names: set[str]) -> list[tuple[RunFacts, str]]:
-    """The runs that have logged all these, each with the colour that it has everywhere."""
+def with_colours(runs: Sequence[RunData], names: set[str]) -> list[tuple[RunData, str]]:
+    """The runs that have all these curves; a run has the same colour in all charts."""
     return [
         (run, colour)
         for run, colour in zip(runs, COLOURS, strict=False)
@@ -183,15 +162,15 @@ def coloured(runs: Sequence[RunFacts], names: set[str]) -> list[tuple[RunFacts, 
     ]
 
 
-def _word(name: str, curves: int) -> str:
-    """A logged name in the legend; where a curve is alone, the title says it."""
+def _label(name: str, curves: int) -> str:
+    """The legend of a curve; empty if it is the only one, which the title names."""
     if curves == 1:
         return ""
-    return ON_LINE.get(name) or name.rpartition("/")[2].replace("_", " ")
+    return LEGEND.get(name) or name.rpartition("/")[2].replace("_", " ")
 
 
-def ratio_chart(runs: Sequence[RunFacts], references: Sequence[Reference]) -> Chart | None:
-    """Loss over the trivial predictor's, of runs and of references as far as the runs have come."""
+def ratio_chart(runs: Sequence[RunData], references: Sequence[ReferenceRun]) -> Chart | None:
+    """The loss of runs and references divided by their constant baselines."""
     lines = [
         Line(run.name, curve, colour)
         for run, colour in zip(runs, COLOURS, strict=False)
@@ -199,17 +178,17 @@ def ratio_chart(runs: Sequence[RunFacts], references: Sequence[Reference]) -> Ch
     ]
     if not lines:
         return None
-    last = int(AHEAD * max(line.curve.steps[-1] for line in lines))
+    last = int(REFERENCE_MARGIN * max(line.curve.steps[-1] for line in lines))
     for i, reference in enumerate(references):
         known = reference.ratio.within(0, last)
         if len(known.steps) > 1:
             style = STYLES[i % len(STYLES)] if i else SOLID
-            lines.append(Line(str(reference), known, PALE, style, 3.5))
+            lines.append(Line(f"reference: {reference}", known, PALE, style, 3.5))
     return Chart(
-        "Loss over that of the trivial predictor",
+        "Loss / constant baseline",
         tuple(lines),
         "plain",
-        "The level line at 1 is the trivial predictor; lower is better.",
+        "1 (grey line) is the loss of predicting the best constant per channel; lower is better.",
         is_wide=True,
-        level=1.0,
+        baseline=1.0,
     )

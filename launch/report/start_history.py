@@ -1,4 +1,4 @@
-"""The starts of a run: where and when it was begun, and gone on with."""
+"""The starts of a run, from `environment.json`: when, where and how it was started and resumed."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from launch.report.tolerant_read import Tell, cut, read_json, whole_number_of
+from launch.report.tolerant_read import Warn, read_json, to_count, truncate
 
 
 class Start(NamedTuple):
-    """An entry of `environment.json`; what it does not say is empty."""
+    """An entry of `environment.json`; what is unknown is empty."""
 
     time: str
     from_step: int
@@ -22,49 +22,50 @@ class Start(NamedTuple):
     launcher: str
     slurm_job: str
     git_commit: str
-    words: tuple[str, ...]  # of the command, without what the launcher put in
-    packages: dict[str, str]
+    words: tuple[str, ...]  # of the command, without arguments that the launcher added
+    packages: dict[str, str]  # versions
 
     @property
     def command(self) -> str:
-        """As it can be typed."""
-        program, *rest = self.words or ("",)
+        """The command as it can be typed."""
+        program, *arguments = self.words or ("",)
         path = Path(program)
-        begins = f"python -m {path.parent.name}" if path.name == "__main__.py" else program
-        return " ".join((begins, shlex.join(rest))).strip()
+        begin = f"python -m {path.parent.name}" if path.name == "__main__.py" else program
+        return " ".join((begin, shlex.join(arguments))).strip()
 
     @property
-    def when(self) -> datetime | None:
+    def parsed_time(self) -> datetime | None:
         try:
             return datetime.strptime(self.time, "%Y-%m-%dT%H:%M:%S%z")
         except ValueError:
             return None
 
     @property
-    def clock(self) -> str:
-        """Its time for the eye, in the zone of its machine."""
-        when = self.when
-        return when.strftime("%Y-%m-%d %H:%M:%S") if when else self.time
+    def local_time(self) -> str:
+        """In the time zone of its machine."""
+        parsed = self.parsed_time
+        return parsed.strftime("%Y-%m-%d %H:%M:%S") if parsed else self.time
 
 
-def read_starts(file: Path, tell: Tell) -> tuple[Start, ...]:
-    """Of `environment.json`, in its order."""
-    held = read_json(file, tell)
-    if held is None:
+def read_starts(file: Path, warn: Warn) -> tuple[Start, ...]:
+    """In the order of the file."""
+    values = read_json(file, warn)
+    if values is None:
         return ()
-    entries = [entry for entry in held if isinstance(entry, dict)] if isinstance(held, list) else []
-    if not isinstance(held, list) or len(entries) < len(held):
-        tell(f"{file.name}: is not a list of starts; what is no start is left out")
-    return tuple(_start(entry) for entry in entries)
+    is_list = isinstance(values, list)
+    entries = [entry for entry in values if isinstance(entry, dict)] if is_list else []
+    if not is_list or len(entries) < len(values):
+        warn(f"{file.name}: is not a list of starts; other entries are omitted")
+    return tuple(_parse(entry) for entry in entries)
 
 
-def _start(entry: dict[str, Any]) -> Start:
+def _parse(entry: dict[str, Any]) -> Start:
     command, packages = entry.get("command"), entry.get("packages")
     versions = {"python": entry.get("python"), **(packages if isinstance(packages, dict) else {})}
     return Start(
         time=_text(entry.get("time")),
-        from_step=whole_number_of(entry.get("from_step")) or 0,
-        to_step=whole_number_of(entry.get("to_step")),
+        from_step=to_count(entry.get("from_step")) or 0,
+        to_step=to_count(entry.get("to_step")),
         host=_text(entry.get("host")),
         device=_text(entry.get("device")),
         processes=_text(entry.get("processes")),
@@ -81,22 +82,22 @@ def _start(entry: dict[str, Any]) -> Start:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else cut(str(value))
+    return "" if value is None else truncate(str(value))
 
 
-def recipe_of(starts: Sequence[Start]) -> str:
-    """The name of the recipe that the run was begun with; empty where nothing tells it."""
-    words = starts[0].words[1:] if starts else ()
-    names = [word for word in words if "=" not in word and not word.startswith("-")]
+def recipe_name(starts: Sequence[Start]) -> str:
+    """The recipe of the first start; empty if it is unknown."""
+    arguments = starts[0].words[1:] if starts else ()
+    names = [word for word in arguments if "=" not in word and not word.startswith("-")]
     return Path(names[0]).stem if names else ""
 
 
 def package_changes(starts: Sequence[Start]) -> list[str]:
-    """What versions changed between starts, a line each."""
+    """Versions that changed between two starts, one line each."""
     changes = []
     for before, after in pairwise(starts):
         for name in sorted(before.packages.keys() | after.packages.keys()):
-            old, new = (each.packages.get(name, "not there") for each in (before, after))
+            old, new = (each.packages.get(name, "absent") for each in (before, after))
             if old != new:
-                changes.append(f"{name} {old} became {new} at the start of {after.clock}")
+                changes.append(f"{name} {old} became {new} at the start of {after.local_time}")
     return changes

@@ -1,4 +1,4 @@
-"""How far a run has come, and whether it is over."""
+"""The progress of a run, and whether it is complete."""
 
 import json
 import struct
@@ -11,107 +11,109 @@ import numpy as np
 
 from launch.report.curves import Curve
 from launch.report.start_history import Start
-from launch.report.tolerant_read import NOT_JSON, number_of, whole_number_of
+from launch.report.tolerant_read import JSON_ERRORS, to_count, to_number
 
-Kind = Literal["pretraining", "finetuning", "run"]
+RunKind = Literal["pretraining", "finetuning", "run"]
 
-MOST_HEADER = 2**27  # bytes
-WATCHED = ("log.jsonl", "environment.json", "config.yaml", "reconstruction.png", "checkpoints")
-APART = 60  # seconds by which files that were copied may have changed places in time
+MAX_HEADER_BYTES = 2**27  # of safetensors
+TIMED_FILES = ("log.jsonl", "environment.json", "config.yaml", "reconstruction.png", "checkpoints")
+TIME_TOLERANCE = 60  # seconds by which copying may reorder the times of files
 
 
-class State(NamedTuple):
-    """Times are None where nothing tells them."""
+class RunStatus(NamedTuple):
+    """Times are None if they are unknown."""
 
     step: int
     planned_steps: int | None
     planned_epochs: float | None
     complete: bool
-    left: str  # the file that a complete run of its kind leaves, where it is there
-    written: datetime | None  # when its files changed last
-    training_seconds: float | None  # steps over their speed: without starts, saving and testing
-    elapsed_seconds: float | None  # from the first start until its files changed last
+    result: str  # the file that a complete run of its kind writes, if it exists
+    last_change: datetime | None  # of the run's files
+    training_seconds: float | None  # steps by their speed: without starting, saving and evaluation
+    elapsed_seconds: float | None  # from the first start to the last change of the files
 
 
-def kind_of(config: Mapping[str, Any], starts: Sequence[Start], folder: Path) -> Kind:
-    """What the run trains, by its configuration, else by its command, else by what it left."""
-    tops = {path.partition(".")[0] for path in config}
+def run_kind(config: Mapping[str, Any], starts: Sequence[Start], folder: Path) -> RunKind:
+    """By the configuration, otherwise by the command, otherwise by the files."""
+    sections = {path.partition(".")[0] for path in config}
     command = starts[0].command if starts else ""
-    for kind, top, program, file in (
+    kinds: tuple[tuple[RunKind, str, str, str], ...] = (
         ("pretraining", "decoder", "-m pretrain ", "encoder.safetensors"),
         ("finetuning", "head", "-m finetune ", "classifier.safetensors"),
-    ):
-        if top in tops or (not tops and (program in command or (folder / file).is_file())):
-            return kind  # type: ignore[return-value]
+    )
+    for kind, section, program, file in kinds:
+        is_like = program in command or (folder / file).is_file()
+        if section in sections or (not sections and is_like):
+            return kind
     return "run"
 
 
-def read_state(
+def read_status(
     folder: Path,
-    kind: Kind,
+    kind: RunKind,
     config: Mapping[str, Any],
     curves: Mapping[str, Curve],
     starts: Sequence[Start],
-) -> State:
-    """Of a run folder, whose other files were read before."""
+) -> RunStatus:
+    """Of a run folder whose other files have been read."""
     step = max((int(curve.steps[-1]) for curve in curves.values()), default=0)
-    planned = whole_number_of(config.get("schedule.steps"))
-    if planned is None and starts:  # a run of so many epochs
+    planned = to_count(config.get("schedule.steps"))
+    if planned is None and starts:  # the recipe has epochs
         planned = starts[-1].to_step
-    epochs = number_of(config.get("schedule.epochs"))
-    complete, left = _left(folder, kind, step, planned, curves)
-    times = [time for name in WATCHED if (time := _changed(folder / name)) is not None]
-    written = max(times, default=None)
-    begun = next((start.when for start in starts if start.when), None)
-    return State(
+    epochs = to_number(config.get("schedule.epochs"))
+    complete, result = _completion(folder, kind, step, planned, curves)
+    times = [time for name in TIMED_FILES if (time := _mtime(folder / name)) is not None]
+    last_change = max(times, default=None)
+    first_start = next((start.parsed_time for start in starts if start.parsed_time), None)
+    return RunStatus(
         step,
         planned,
         epochs if epochs == epochs else None,
         complete,
-        left,
-        datetime.fromtimestamp(written, timezone.utc) if written else None,
+        result,
+        datetime.fromtimestamp(last_change, timezone.utc) if last_change else None,
         _training_seconds(config, curves),
-        max(0.0, written - begun.timestamp()) if written and begun else None,
+        max(0.0, last_change - first_start.timestamp()) if last_change and first_start else None,
     )
 
 
-def _left(
-    folder: Path, kind: Kind, step: int, planned: int | None, curves: Mapping[str, Curve]
+def _completion(
+    folder: Path, kind: RunKind, step: int, planned: int | None, curves: Mapping[str, Curve]
 ) -> tuple[bool, str]:
-    """Whether the run is over, and what it left; a run that was made longer is not over."""
-    short = planned is not None and step < planned
+    """Whether the run is complete, and its result; a run that was extended is not complete."""
+    is_short = planned is not None and step < planned
     if kind != "finetuning":
         file = folder / "encoder.safetensors"
-        known = _step_of(file)
-        there = file.is_file()
-        return there and not short and (known is None or known >= step), file.name if there else ""
-    there = (folder / "classifier.safetensors").is_file()
-    left = "classifier.safetensors" if there else ""
-    tested = [
+        exported_step, exists = _exported_step(file), file.is_file()
+        is_current = exported_step is None or exported_step >= step
+        return exists and not is_short and is_current, file.name if exists else ""
+    exists = (folder / "classifier.safetensors").is_file()
+    result = "classifier.safetensors" if exists else ""
+    evaluated = [
         time
         for part in ("val", "test")
-        if (time := _changed(folder / f"predictions_{part}.npz")) is not None
+        if (time := _mtime(folder / f"predictions_{part}.npz")) is not None
     ]
-    if tested:
-        logged = _changed(folder / "log.jsonl") or 0.0
-        return not short and max(tested) > logged - APART, left or "predictions"
-    # with a part val, the best classifier so far is there long before the end
-    validates = any(name.startswith("val/") for name in curves)
-    return there and not validates and not short, left
+    if evaluated:
+        logged = _mtime(folder / "log.jsonl") or 0.0
+        return not is_short and max(evaluated) > logged - TIME_TOLERANCE, result or "predictions"
+    # with validation, the best classifier so far exists long before the end
+    has_validation = any(name.startswith("val/") for name in curves)
+    return exists and not has_validation and not is_short, result
 
 
-def _step_of(file: Path) -> int | None:
-    """The step that a file of weights is of, by its header; None where that cannot be read."""
+def _exported_step(file: Path) -> int | None:
+    """The training step in the header of a weights file; None if it is unknown."""
     try:
         with file.open("rb") as opened:
             (length,) = struct.unpack("<Q", opened.read(8))
-            header = json.loads(opened.read(min(length, MOST_HEADER)))
-        return whole_number_of(json.loads(header["__metadata__"]["step"]))
-    except (OSError, struct.error, KeyError, TypeError, *NOT_JSON):
+            header = json.loads(opened.read(min(length, MAX_HEADER_BYTES)))
+        return to_count(json.loads(header["__metadata__"]["step"]))
+    except (OSError, struct.error, KeyError, TypeError, *JSON_ERRORS):
         return None
 
 
-def _changed(path: Path) -> float | None:
+def _mtime(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
     except OSError:
@@ -119,9 +121,10 @@ def _changed(path: Path) -> float | None:
 
 
 def _training_seconds(config: Mapping[str, Any], curves: Mapping[str, Curve]) -> float | None:
-    """Each logged speed is that of the steps since the line before it."""
-    speed, clips = curves.get("speed/clips_per_second"), number_of(config.get("batch.clips"))
-    if speed is None or clips != clips or (speed.values <= 0).any():
+    """A logged speed is that of the steps since the previous line."""
+    speed = curves.get("speed/clips_per_second")
+    batch = to_number(config.get("batch.global_batch_size"))
+    if speed is None or batch != batch or (speed.values <= 0).any():
         return None
     steps = np.diff(speed.steps, prepend=0)
-    return float((steps * clips / speed.values).sum())
+    return float((steps * batch / speed.values).sum())

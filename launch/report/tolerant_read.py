@@ -1,4 +1,4 @@
-"""Files of a run folder as they are found: nothing in them raises, and what is wrong is told."""
+"""Reads files of a run folder without raising: what is wrong with one is reported by `warn`."""
 
 import json
 import math
@@ -8,125 +8,126 @@ from typing import Any
 
 import yaml
 
-Tell = Callable[[str], None]  # takes a line about a file
+Warn = Callable[[str], None]  # takes one line about a file
 
-MOST_TEXT = 2**24  # bytes of a file that is read whole
-MOST_LINE = 2**20  # bytes
-MOST_CELL = 5000  # characters of a value
-MOST_KEYS = 2000  # of a configuration
-MOST_DEPTH = 12
-NOT_JSON = (ValueError, RecursionError)
+MAX_FILE_BYTES = 2**24  # of a file that is read at once
+MAX_LINE_BYTES = 2**20
+MAX_VALUE_LENGTH = 5000  # characters
+MAX_KEYS = 2000  # of a configuration
+MAX_DEPTH = 12
+JSON_ERRORS = (ValueError, RecursionError)
 
 
-def read_text(file: Path, tell: Tell) -> str | None:
-    """None where there is no such file, or none that can be read; tells why if it is there."""
+def read_text(file: Path, warn: Warn) -> str | None:
+    """None if there is no such file, or if it cannot be read."""
     if not file.is_file():
         return None
     try:
-        if file.stat().st_size > MOST_TEXT:
-            tell(f"{file.name} has more than {MOST_TEXT >> 20} MiB and is not read")
+        if file.stat().st_size > MAX_FILE_BYTES:
+            warn(f"{file.name} is larger than {MAX_FILE_BYTES >> 20} MiB and is not read")
             return None
         content = file.read_bytes()
     except OSError as error:
-        tell(f"{file.name} cannot be read ({error.strerror})")
+        warn(f"{file.name} cannot be read ({error.strerror})")
         return None
     text = content.decode("utf-8-sig", errors="replace")
     if "\ufffd" in text:
-        tell(f"{file.name} is not all UTF-8; what is not is shown as \ufffd")
+        warn(f"{file.name} is not valid UTF-8; invalid bytes are shown as \ufffd")
     return text
 
 
-def read_json(file: Path, tell: Tell) -> Any:
-    """None where there is nothing that can be read."""
-    text = read_text(file, tell)
+def read_json(file: Path, warn: Warn) -> Any:
+    """None if there is no such file, or if it is not JSON."""
+    text = read_text(file, warn)
     if text is None:
         return None
     try:
         return json.loads(text)
-    except NOT_JSON as error:
-        tell(f"{file.name} is not JSON ({_one_line(error)})")
+    except JSON_ERRORS as error:
+        warn(f"{file.name} is not JSON ({_one_line(error)})")
         return None
 
 
-def read_mapping(file: Path, tell: Tell) -> dict[str, Any]:
-    """The keys of a YAML mapping by their path, such as `data.source`; empty where it is none."""
-    text = read_text(file, tell)
+def read_mapping(file: Path, warn: Warn) -> dict[str, Any]:
+    """The values of a YAML mapping by key path, such as `data.source`; empty if it is none."""
+    text = read_text(file, warn)
     if text is None:
         return {}
     try:
-        held = yaml.safe_load(text)
+        values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        tell(f"{file.name} is not YAML ({_one_line(error)})")
+        warn(f"{file.name} is not YAML ({_one_line(error)})")
         return {}
-    if not isinstance(held, dict):
-        tell(f"{file.name} is not a mapping of keys")
+    if not isinstance(values, dict):
+        warn(f"{file.name} is not a mapping of keys")
         return {}
     flat: dict[str, Any] = {}
-    for path, value in _flat(held, "", 0):
-        if len(flat) == MOST_KEYS:  # aliases can make endless ones of a short file
-            tell(f"{file.name} has more than {MOST_KEYS} keys; the rest is left out")
+    for path, value in _flatten(values, "", 0):
+        if len(flat) == MAX_KEYS:  # aliases can make a short file endless
+            warn(f"{file.name} has more than {MAX_KEYS} keys; the rest is omitted")
             break
         flat[path] = value
     return flat
 
 
-def _flat(values: dict[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _flatten(values: dict[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         path = f"{prefix}{key}"
-        if isinstance(value, dict) and value and depth < MOST_DEPTH:
-            yield from _flat(value, f"{path}.", depth + 1)
+        if isinstance(value, dict) and value and depth < MAX_DEPTH:
+            yield from _flatten(value, f"{path}.", depth + 1)
         else:
-            yield path, value if isinstance(value, str | int | float | None) else _short(value)
+            is_scalar = isinstance(value, str | int | float | None)
+            yield path, value if is_scalar else _on_one_line(value)
 
 
-def _short(value: Any) -> str:
-    """A list on one line."""
+def _on_one_line(value: Any) -> str:
     try:
-        return cut(json.dumps(value, default=str, ensure_ascii=False))
-    except NOT_JSON:
+        return truncate(json.dumps(value, default=str, ensure_ascii=False))
+    except JSON_ERRORS:
         return "(cannot be shown)"
 
 
-def cut(text: str) -> str:
-    """A text that would fill the page, with a mark where it goes on."""
-    return text if len(text) <= MOST_CELL else f"{text[:MOST_CELL]} ..."
+def truncate(text: str) -> str:
+    """A text short enough for a page."""
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]} ..."
 
 
-def read_json_lines(file: Path, tell: Tell) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a file, one a line; lines that are none are left out, and told."""
+def read_json_lines(file: Path, warn: Warn) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file with one per line; other lines are omitted."""
     bad: list[int] = []
-    whole = True
+    is_complete = True
     try:
         with file.open("rb") as opened:
-            for number, line in enumerate(iter(lambda: opened.readline(MOST_LINE), b""), 1):
-                whole = line.endswith(b"\n")
-                held = _object(line)
-                if held is not None:
-                    yield held
+            for number, line in enumerate(iter(lambda: opened.readline(MAX_LINE_BYTES), b""), 1):
+                is_complete = line.endswith(b"\n")
+                parsed = _parse_object(line)
+                if parsed is not None:
+                    yield parsed
                 elif line.strip():
                     bad.append(number)
     except FileNotFoundError:
         return
     except OSError as error:
-        tell(f"{file.name} cannot be read ({error.strerror})")
+        warn(f"{file.name} cannot be read ({error.strerror})")
         return
-    if bad and not whole and bad[-1] == number:
+    if bad and not is_complete and bad[-1] == number:
         bad.pop()
-        tell(f"{file.name}: the last line is half written and is left out")
+        warn(f"{file.name}: the last line is incomplete and is omitted")
     if bad:
-        tell(f"{file.name}: {_count(len(bad), 'line')} left out, no JSON objects; first: {bad[0]}")
+        lines = f"{len(bad):,} line{'s' * (len(bad) != 1)}"
+        warn(f"{file.name}: {lines} omitted because they are not JSON objects; first: {bad[0]}")
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
+def _parse_object(line: bytes) -> dict[str, Any] | None:
     try:
-        held = json.loads(line)
-    except NOT_JSON:
+        parsed = json.loads(line)
+    except JSON_ERRORS:
         return None
-    return held if isinstance(held, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
-def number_of(value: Any) -> float:
-    """A value as a number; NaN where it is none, or not finite."""
+def to_number(value: Any) -> float:
+    """NaN if the value is not a number, or not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:
@@ -136,14 +137,10 @@ def number_of(value: Any) -> float:
     return number if math.isfinite(number) else math.nan
 
 
-def whole_number_of(value: Any) -> int | None:
-    """A count or a step; None where it is none."""
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if good else None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def to_count(value: Any) -> int | None:
+    """A step or another count; None if the value is none."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return value if is_count else None
 
 
 def _one_line(error: BaseException) -> str:

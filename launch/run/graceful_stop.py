@@ -1,9 +1,9 @@
-"""What follows every step: a checkpoint where one is due, the end where a signal asks for it."""
+"""The end of every step: a checkpoint when one is due, and a stop after a signal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from launch.checkpoint.saver import Saver, State
+from launch.checkpoint.saver import Saver, TrainingState
 from launch.distributed.process_group import any_rank
 from launch.distributed.signals import SignalState, Stopped
 from launch.distributed.watchdog import Watchdog
@@ -12,9 +12,9 @@ from launch.metrics.run_logger import RunLogger
 
 @contextmanager
 def finish_on_error(saver: Saver, logger: RunLogger) -> Iterator[None]:
-    """Finishes the checkpoint that is being written, and the log, where the body raises.
+    """Finishes the pending checkpoint and closes the log when the body raises.
 
-    What only this process raises waits for nobody: the others may never come to that checkpoint.
+    An error of this process alone does not wait for the checkpoint: the others may never reach it.
     """
     try:
         yield
@@ -26,7 +26,7 @@ def finish_on_error(saver: Saver, logger: RunLogger) -> Iterator[None]:
 
 
 class GracefulStop:
-    """Agrees with all processes after every step whether the run stops, and saves."""
+    """Agrees on all processes after every step whether the run stops, and saves."""
 
     def __init__(self, saver: Saver, signals: SignalState, watchdog: Watchdog, last: int) -> None:
         self._saver, self._signals, self._watchdog = saver, signals, watchdog
@@ -34,18 +34,20 @@ class GracefulStop:
         self._stops = self._is_saving = False
 
     def poll(self, step: int) -> bool:
-        """Whether the run stops after this step, the same on every process, which all call it."""
+        """Whether the run stops after this step; every process calls it and gets the same."""
         request, self._is_saving = any_rank(self._signals.request is not None, self._saver.is_busy)
         self._stops = request and step < self._last
         return self._stops
 
-    def end_step(self, step: int, state: State, counters: dict[str, int], saves: bool) -> None:
-        """Saves where it is due, or where the run stops; raises Stopped then."""
+    def end_step(
+        self, step: int, state: TrainingState, counters: dict[str, int], saves: bool
+    ) -> None:
+        """Saves if `saves`, or if the run stops; raises Stopped in that case."""
         self._watchdog.set_status(f"step {step}, saving")
         self._saver.poll(self._is_saving)
         if saves or self._stops:
             self._saver.save(step, state, counters)
         if self._stops:
             self._saver.close()
-            by = self._signals.request or "another process"
-            raise Stopped(f"stopped by {by} after step {step}, which is saved", True)
+            sender = self._signals.request or "another process"
+            raise Stopped(f"stopped by {sender} after step {step}, which is saved", True)

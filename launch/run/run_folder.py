@@ -1,4 +1,4 @@
-"""The folder of a run: what it is, where it ran, and whether it may go on."""
+"""The folder of a run: its configuration, its environment, and whether it may resume."""
 
 import importlib.metadata
 import json
@@ -20,15 +20,16 @@ from launch.errors import ConfigError
 from launch.keys import all_keys
 from launch.plugins import plugin_digests
 from launch.recipe import dump_recipe, read_resolved
+from launch.version import VERSION
 
 PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
 
 
 def open_run_folder(folder: Path, config: Any, resume: bool) -> list[str]:
-    """Fills a locked folder, or makes sure that the run in it is this one; writes `config.yaml`.
+    """Writes `config.yaml` into a locked folder, which must be new or of the same run.
 
-    Returns the keys that differ where a run resumes, each with both values. Raises ConfigError
-    where the folder holds another run.
+    Returns the keys that differ when a run resumes, each with both values. Raises ConfigError if
+    the folder has another run.
     """
     changed = list[str]()
     checkpoints = folder / CHECKPOINTS_FOLDER
@@ -65,7 +66,7 @@ def _require_same_run(file: Path, config: Any) -> list[str]:
     if refused:
         raise ConfigError(
             f"run: {file.parent} holds a run of another configuration ({'; '.join(refused)}); "
-            "set these back, or give another run=FOLDER"
+            "restore these values, or give another run=FOLDER"
         )
     return list(changed.values())
 
@@ -84,8 +85,8 @@ def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield path, value
 
 
-def record_start(folder: Path, processes: Processes, steps: range, **facts: Any) -> None:
-    """Appends to `environment.json` what ran, where and through which steps: an entry a start."""
+def record_start(folder: Path, processes: Processes, steps: range, **more: Any) -> None:
+    """Appends the environment and the steps of a start to `environment.json`."""
     file = folder / "environment.json"
     starts = json.loads(file.read_text()) if file.is_file() else []
     starts.append(
@@ -93,6 +94,7 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "from_step": steps.start,
             "to_step": steps.stop,
+            "version": VERSION,
             "command": sys.argv,
             "git_commit": _git_commit(),
             "python": platform.python_version(),
@@ -104,7 +106,7 @@ def record_start(folder: Path, processes: Processes, steps: range, **facts: Any)
             "launcher": processes.launcher,
             "processes": processes.world_size,
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            **facts,
+            **more,
         }
     )
     write_atomic(file, json.dumps(starts, indent=1) + "\n")

@@ -15,17 +15,17 @@ LOCK_FILE = ".lock"
 
 @contextmanager
 def run_lock(folder: Path, processes: Processes) -> Iterator[None]:
-    """Keeps other runs out of a folder while the body runs; the system lifts it from the dead.
+    """Locks a folder while the body runs; the lock ends with the process.
 
-    Raises ConfigError on every process where another run is at work there, with what is known of
-    it, or where the folder cannot be written.
+    Raises ConfigError on every process if another run has the lock, with its owner, or if the
+    folder cannot be written.
     """
-    held: list[int] = []
-    run_on_rank0(processes, lambda: held.append(_lock(folder)))
+    descriptors: list[int] = []
+    run_on_rank0(processes, lambda: descriptors.append(_lock(folder)))
     try:
         yield
     finally:
-        for descriptor in held:
+        for descriptor in descriptors:
             os.close(descriptor)
 
 
@@ -38,7 +38,7 @@ def _lock(folder: Path) -> int:
             f"run: {folder} cannot be written ({error.strerror}); give another run=FOLDER"
         ) from None
     try:
-        # of the process, not of the file as opened: loader workers must not inherit it
+        # a lock of the process, not of the open file: loader workers must not inherit it
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         owner = read_owner(descriptor, "another run")
@@ -47,8 +47,8 @@ def _lock(folder: Path) -> int:
         ) from None
     except OSError as error:
         print(
-            f"warning: {folder}: its file system has no locks ({error.strerror}); nothing keeps a "
-            "second run out of it",
+            f"warning: {folder}: its file system has no locks ({error.strerror}); a second run in "
+            "it would not be noticed",
             flush=True,
         )
         return descriptor

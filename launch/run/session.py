@@ -1,4 +1,4 @@
-"""The frame of a run: its processes, its folder, its signals and its watch."""
+"""What surrounds a run: process group, run folder, signals and watchdog."""
 
 import os
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from launch.training.engine import micro_batches_per_step
 
 
 class Session(NamedTuple):
-    """A run that may begin: alone in its folder, heard and watched."""
+    """An open run: its folder is locked, its signals are handled, its watchdog runs."""
 
     folder: Path
     processes: Processes
     watchdog: Watchdog
     signals: SignalState
-    messages: list[str]  # what the first process has to say of the folder
+    messages: list[str]  # about the folder, for rank 0 to print
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def session(
 ) -> Iterator[Session]:
     """Opens a run; every process of the run enters it.
 
-    Raises ConfigError before anything is written where the step cannot be shared among the
-    processes, or where the folder holds another run.
+    Raises ConfigError if the batch cannot be divided among the processes, before anything is
+    written, or if the folder has another run.
     """
     processes = detect_processes(os.environ)
     micro_batches_per_step(batch, processes)
@@ -49,10 +49,10 @@ def session(
     with handle_signals() as signals:
         init_process_group(processes, engine.collective_timeout)
         with start_watchdog(processes, engine) as watchdog, run_lock(folder, processes):
-            goes_on, changes = checkpoint.resume == "auto", list[str]()
+            resume, changes = checkpoint.resume == "auto", list[str]()
             run_on_rank0(
                 processes,
-                lambda: changes.extend(open_run_folder(folder, config, goes_on)),
+                lambda: changes.extend(open_run_folder(folder, config, resume)),
             )
             notes = [f"changed: {change}" for change in changes]
             yield Session(folder, processes, watchdog, signals, notes)

@@ -134,7 +134,7 @@ class Engine:
         """The model; every process must make the same calls of it and of its parts."""
         return self._engine.module
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Any:
         return self._engine(*inputs)
 
     def backward(self, loss: Tensor) -> None:

@@ -4,23 +4,31 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from encoder.checkpoint.export_formats import block_tensors, to_huggingface, to_videomae
-from encoder.checkpoint.key_maps import HUGGINGFACE, Layout, common_name, foreign_names
-from encoder.checkpoint.parse import block_parts, rows_of
+from encoder.checkpoint.common_tensors import block_tensors
+from encoder.checkpoint.formats import huggingface
+from encoder.checkpoint.formats.huggingface import to_huggingface
+from encoder.checkpoint.formats.videomae import to_videomae
+from encoder.checkpoint.key_map import KeyMap, common_name, rename_tensors
+from encoder.checkpoint.parse import block_recipes, position_table
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
-from encoder.checkpoint.tensor_recipe import TensorRecipe, TensorRecipes, copied, flattened
+from encoder.checkpoint.tensor_recipe import (
+    TensorRecipe,
+    TensorRecipes,
+    copy_tensor,
+    flatten_tensor,
+)
 from encoder.config import EncoderConfig
 
 # The common names are this project's; names inside a block are the same in all parts of a model.
-VIDEOMAE = Layout(
-    name="videomae",
+VIDEOMAE = KeyMap(
+    title="videomae",
     embed="encoder_to_decoder.weight",
     blocks="decoder.blocks.",
     rows=(("encoder_to_decoder.", "embed."), ("mask_token", "mask_token"), ("decoder.", "")),
 )
-HF = Layout(
-    name="hf",
+HF = KeyMap(
+    title="hf",
     embed="encoder_to_decoder.weight",
     blocks="decoder.decoder_layers.",
     rows=(
@@ -29,10 +37,10 @@ HF = Layout(
         ("decoder.decoder_layers.", "blocks."),
         ("decoder.", ""),
     ),
-    block_rows=HUGGINGFACE.block_rows,
+    block_rows=huggingface.KEYS.block_rows,
 )
-MAE_ST = Layout(
-    name="mae_st",
+MAE_ST = KeyMap(
+    title="mae_st",
     embed="decoder_embed.weight",
     blocks="decoder_blocks.",
     rows=(
@@ -49,7 +57,7 @@ MAE_ST = Layout(
 )
 
 
-def decoder_recipes(file: TensorFile, layout: Layout) -> TensorRecipes:
+def decoder_recipes(file: TensorFile, layout: KeyMap) -> TensorRecipes:
     """How to make this project's decoder tensors of those of a file.
 
     Raises CheckpointMismatch where the file has decoder tensors that the layout does not know.
@@ -59,8 +67,8 @@ def decoder_recipes(file: TensorFile, layout: Layout) -> TensorRecipes:
     unknown = [n for n in tensors if n.startswith("decoder") and n not in names.values()]
     if unknown:  # joint positions of mae_st: the model without them would be another one
         raise CheckpointMismatch(
-            f"{file.path}: {unknown[0]} belongs to no known decoder; this variant of {layout.name} "
-            "is not supported"
+            f"{file.path}: {unknown[0]} belongs to no known decoder; this variant of "
+            f"{layout.title} is not supported"
         )
     width = tensors[names["embed.weight"]].shape[0]
     parts: TensorRecipes = {}
@@ -69,14 +77,14 @@ def decoder_recipes(file: TensorFile, layout: Layout) -> TensorRecipes:
             parts[name] = _shaped(name, source)
     depth = 1 + max(int(name.split(".")[1]) for name in names if name.startswith("blocks."))
     for i in range(depth):
-        parts |= block_parts(f"blocks.{i}", names, width)[0]
+        parts |= block_recipes(f"blocks.{i}", names, width)[0]
     return parts
 
 
 def _shaped(name: str, source: str) -> TensorRecipe:
     if name.startswith("class_token."):
-        return flattened(source)
-    return rows_of(source) if name.startswith("positions.") else copied(source)
+        return flatten_tensor(source)
+    return position_table(source) if name.startswith("positions.") else copy_tensor(source)
 
 
 def to_layout(
@@ -91,7 +99,7 @@ def to_layout(
         foreign, form = to_huggingface(encoder_tensors, encoder, "videomae."), "split"
     blocks = block_tensors(decoder, "blocks", form)
     common = {name: t for name, t in decoder.items() if not name.startswith("blocks.")} | blocks
-    named = foreign_names(common, {"videomae": VIDEOMAE, "hf": HF}[layout])
+    named = rename_tensors(common, {"videomae": VIDEOMAE, "hf": HF}[layout])
     return foreign | {name: t for name, t in named.items() if not name.endswith("key.bias")}
 
 

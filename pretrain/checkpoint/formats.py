@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from encoder.checkpoint.export_formats import require_holds
-from encoder.checkpoint.key_maps import Layout, find_roots
-from encoder.checkpoint.load import value_of
+from encoder.checkpoint.formats.registry import FORMATS as ENCODER_FORMATS
+from encoder.checkpoint.formats.registry import require_supported
+from encoder.checkpoint.key_map import KeyMap, find_roots
+from encoder.checkpoint.load import make_tensor
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
-from encoder.checkpoint.tensor_recipe import TensorRecipes, copied
+from encoder.checkpoint.tensor_recipe import TensorRecipes, copy_tensor
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.nearest import nearest
@@ -28,7 +29,7 @@ Writer = Callable[[Path, dict[str, Tensor], PretrainConfig], None]
 class Format(NamedTuple):
     """A file format. Targets name the formats that can hold them (`TargetSpec.formats`)."""
 
-    decoder: Layout | None  # names of the decoder's tensors; None: this project's
+    decoder: KeyMap | None  # names of the decoder's tensors; None: this project's
     write: Writer | None  # None: this format is only read
     fixed: Mapping[str, Any] = {}  # fields of DecoderConfig with the only value that it can hold
 
@@ -56,23 +57,23 @@ def read_autoencoder(path: Path, overrides: CheckpointOverrides | None = None) -
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return Autoencoder(OWN, read_weights(newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)))
-    return autoencoder_of(find_source(path, overrides))
+    return autoencoder_of(read_source(path, overrides))
 
 
 def autoencoder_of(found: SourceEncoder) -> Autoencoder:
     """The autoencoder in a file whose encoder was found; raises CheckpointMismatch."""
     file = found.file
-    recipes = {f"encoder.{name}": recipe for name, recipe in found.parts.items()}
+    recipes = {f"encoder.{name}": recipe for name, recipe in found.recipes.items()}
     name, decoder = _decoder(file)
     recipes |= {f"decoder.{part}": recipe for part, recipe in decoder.items()}
     return Autoencoder(
-        name, {part: value_of(recipe, file, part) for part, recipe in recipes.items()}
+        name, {part: make_tensor(recipe, file, part) for part, recipe in recipes.items()}
     )
 
 
 def _decoder(file: TensorFile) -> tuple[str, TensorRecipes]:
     own = {
-        name.removeprefix("decoder."): copied(name)
+        name.removeprefix("decoder."): copy_tensor(name)
         for name in file.tensors
         if name.startswith("decoder.")
     }
@@ -97,7 +98,8 @@ def write_autoencoder(
             f"--to {name}: is none of {', '.join(writable)}{nearest(name, writable)}"
         )
     row = writable[name]
-    require_holds(name, config.encoder)
+    if name in ENCODER_FORMATS:
+        require_supported(name, config.encoder)
     for field, only in row.fixed.items():
         value = getattr(config.decoder, field)
         if value != only:

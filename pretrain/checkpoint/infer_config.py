@@ -47,24 +47,24 @@ def infer_autoencoder_config(
         given = {"--decoder-heads": overrides.num_heads, "--target": overrides.target}
         if unused := [name for name, value in given.items() if value is not None]:
             raise CheckpointMismatch(f"{path}: records its decoder and target; drop {unused[0]}")
-        return InferredConfig(found.config, *recorded, found.assumed)
-    target, assumed_target = _target(layout, file.recorded, overrides.target)
+        return InferredConfig(found.config, *recorded, found.assumptions)
+    target, assumed_target = _target(layout, file.metadata, overrides.target)
     fields = _decoder_fields(tensors, found.config, target, path)
-    heads, assumed_heads = _heads(fields["embed_dim"], layout, file.recorded, overrides.num_heads)
+    heads, assumed_heads = _heads(fields["embed_dim"], layout, file.metadata, overrides.num_heads)
     try:
         decoder = DecoderConfig(**fields, num_heads=heads)
     except ValidationError as error:
         raise CheckpointMismatch(
             f"{path}: decoder: {first_error(error)} (--decoder-heads)"
         ) from None
-    assumed = (*found.assumed, *assumed_heads, *assumed_target)
+    assumed = (*found.assumptions, *assumed_heads, *assumed_target)
     return InferredConfig(found.config, decoder, target, assumed)
 
 
 def _own_metadata(file: TensorFile) -> tuple[DecoderConfig, PretrainingTarget] | None:
     """Decoder and target from the metadata of this project's files; None for other files."""
     try:
-        decoder, target = _metadata_parts(file.recorded)
+        decoder, target = _metadata_parts(file.metadata)
     except (ValueError, AttributeError, RecursionError):
         raise CheckpointMismatch(f"{file.path}: metadata config: is no configuration") from None
     if decoder is None or target is None:

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from encoder.checkpoint import export
-from encoder.checkpoint.export import MODEL, contiguous, write_json
+from encoder.checkpoint.common_tensors import contiguous
+from encoder.checkpoint.formats import huggingface
+from encoder.checkpoint.formats.huggingface import WEIGHTS_FILE, write_json
 from encoder.config import EncoderConfig
 from pretrain.checkpoint.decoder_names import to_layout
 from pretrain.checkpoint.infer_config import metadata_of
@@ -34,7 +35,8 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
     That class fixes eps of the decoder's last norm at 1e-5, where this project has 1e-6.
     """
     path.mkdir(parents=True, exist_ok=True)
-    save_file(contiguous(to_layout(tensors, "hf", config.encoder)), path / MODEL, {"format": "pt"})
+    weights = contiguous(to_layout(tensors, "hf", config.encoder))
+    save_file(weights, path / WEIGHTS_FILE, {"format": "pt"})
     settings = huggingface_config(config.encoder, config.decoder, config.target)
     write_json(path / "config.json", settings)
 
@@ -45,7 +47,7 @@ def huggingface_config(
     """`config.json` of `VideoMAEForPreTraining`, for a target that it has."""
     return {
         "architectures": ["VideoMAEForPreTraining"],
-        **export.huggingface_config(encoder),
+        **huggingface.huggingface_config(encoder),
         "decoder_hidden_size": decoder.embed_dim,
         "decoder_num_hidden_layers": decoder.depth,
         "decoder_num_attention_heads": decoder.num_heads,

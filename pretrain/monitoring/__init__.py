@@ -1,1 +1,1 @@
-"""What a run's features are worth while it trains: the same clips, looked at again and again."""
+"""Monitoring of a run: metrics of its features and reconstructions, on fixed clips."""

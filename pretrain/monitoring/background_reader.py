@@ -1,4 +1,4 @@
-"""Reading the clips of a run's looks beside what the run does meanwhile."""
+"""Reads the probe clips in a background process while the run starts."""
 
 import multiprocessing
 import os
@@ -20,72 +20,73 @@ from pretrain.monitoring.read_clips import ClipShare, read_clips, read_share
 from video.worker_processes import Event, Job, end_with_parent
 
 FORK = multiprocessing.get_context("fork")
-POLITENESS = 10  # added to the niceness of what reads while nobody waits for it
+NICENESS = 10  # of reading while the run does not wait for it
 
 
 class BackgroundReader:
-    """A share that a process of its own reads, with one more for each recording.
+    """Reads this rank's share of the probe clips in a process of its own, from construction on.
 
-    It begins at once, so that this process can meanwhile do something else.
+    That process starts another one for each recording.
     """
 
     def __init__(
         self,
-        moments: ProbeClips,
+        clips: ProbeClips,
         processes: Processes,
         size: tuple[int, int],
         workers: int,
-        patience: float,
+        timeout: float,
     ) -> None:
-        self._connection, theirs = FORK.Pipe(duplex=False)
-        self._asked = mmap(-1, 1)  # a byte that copies of this process see as well
-        wanted = (moments, processes, size, workers, patience)
+        self._connection, sender = FORK.Pipe(duplex=False)
+        self._is_urgent = mmap(-1, 1)  # one byte, shared with the forked processes
+        request = (clips, processes, size, workers, timeout)
         self._process = FORK.Process(
-            target=_read_beside, args=(theirs, self._connection, self._asked, *wanted)
+            target=_read, args=(sender, self._connection, self._is_urgent, *request)
         )
         self._process.start()
-        theirs.close()
-        # at the program's end as well: it is waited for there, and may itself wait for `share`
+        sender.close()
+        # also at exit, where Python joins the process, which may be waiting for `share`
         self.close = Finalize(self, _end, (self._process, self._connection), exitpriority=0)
 
     def share(self) -> ClipShare:
-        """Waits until all is read; to be called once. Raises RuntimeError where that failed."""
-        self._asked[0] = True
+        """Waits for the clips; call it once. Raises RuntimeError where reading failed."""
+        self._is_urgent[0] = True
         try:
-            told = self._connection.recv()
-            if isinstance(told, str):
-                raise RuntimeError(f"while reading the clips that are looked at:\n{told}")
-            shape, numbers, failures = told
+            message = self._connection.recv()
+            if isinstance(message, str):
+                raise RuntimeError(f"reading the probe clips failed:\n{message}")
+            shape, numbers, failures = message
             clips = torch.zeros(shape, dtype=torch.uint8)
-            for place in range(len(numbers)):
-                self._connection.recv_bytes_into(clips[place].numpy().reshape(-1))
+            for row in range(len(numbers)):
+                self._connection.recv_bytes_into(clips[row].numpy().reshape(-1))
         except EOFError:
             self._process.join()
             raise RuntimeError(
-                "the process that reads the clips that are looked at ended with exit code "
+                "the process that reads the probe clips ended with exit code "
                 f"{self._process.exitcode}"
             ) from None
         self.close()
         return ClipShare(clips, numbers, failures)
 
 
-def _read_beside(
+def _read(
     connection: Connection,
-    theirs: Connection,
-    asked: mmap,
-    moments: ProbeClips,
+    receiver: Connection,
+    is_urgent: mmap,
+    clips: ProbeClips,
     processes: Processes,
     size: tuple[int, int],
     workers: int,
-    patience: float,
+    timeout: float,
 ) -> None:
-    theirs.close()
+    """The background process: sends the share, or a traceback as text."""
+    receiver.close()
     end_with_parent()
     ignore_interrupts()
-    torch.set_num_threads(1)  # those of the process that this one was copied from are not here
+    torch.set_num_threads(1)  # a forked process has none of its parent's threads
     try:
         share = read_share(
-            moments, processes, size, workers, patience, _outcomes, partial(_read, asked)
+            clips, processes, size, workers, timeout, _silent, partial(_read_politely, is_urgent)
         )
     except Exception:
         connection.send(traceback.format_exc())
@@ -95,14 +96,15 @@ def _read_beside(
         connection.send_bytes(clip.numpy().reshape(-1))
 
 
-def _read(asked: mmap, *arguments: Any) -> list[object]:
-    if not asked[0]:
-        os.nice(POLITENESS)  # the program starts on the same cores
+def _read_politely(is_urgent: mmap, *arguments: Any) -> list[object]:
+    """In the process of a recording: leaves the cores to the run unless it waits."""
+    if not is_urgent[0]:
+        os.nice(NICENESS)
     return read_clips(*arguments)
 
 
-def _outcomes(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
-    """Shows nothing, for the program itself has a line to fill meanwhile."""
+def _silent(events: Iterator[Event], jobs: Sequence[Job], what: str) -> Iterator[Event]:
+    """A progress display that prints nothing, since the run prints its own lines."""
     return (event for event in events if event.outcome is not None)
 
 

@@ -1,4 +1,4 @@
-"""Figures of features: do they collapse, and do neighbours among them share a label?"""
+"""Metrics of features: effective rank and standard deviation (collapse), and k-NN accuracy."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from torch.nn.functional import normalize
 
 from encoder.knn import votes
 
-EPSILON = 1e-7  # of RankMe's equation
+EPSILON = 1e-7  # as in RankMe, equation 1
 
 
 def rankme(features: Float[Tensor, "n d"]) -> float:
-    """The effective rank: from 1, where all lie on a line, to the smaller of n and d.
+    """Effective rank: 1 where all features lie on a line, at most the smaller of n and d.
 
     RankMe (Garrido et al., ICML 2023), equation 1: the exponential of the entropy of the singular
     values.
@@ -24,21 +24,21 @@ def rankme(features: Float[Tensor, "n d"]) -> float:
 
 
 def feature_std(features: Float[Tensor, "n d"]) -> float:
-    """From 0, where all features are one, to 1, where they lie evenly in all directions.
+    """0 where all features are equal (collapse), 1 where they spread evenly in all directions.
 
-    SimSiam (Chen and He, CVPR 2021), section 4.1: the deviation of features of length 1, mean over
-    the channels, times the root of their number.
+    SimSiam (Chen and He, CVPR 2021), section 4.1: the standard deviation of L2-normalised features,
+    mean over the d channels, times the square root of d.
     """
     deviation = normalize(features.double(), dim=1).std(dim=0, unbiased=False)
     return float(deviation.mean() * features.shape[1] ** 0.5)
 
 
 class ProbeResult(NamedTuple):
-    """Shares of the moments."""
+    """Accuracies over the labelled clips."""
 
-    accuracy: float  # whose label the neighbours name
-    majority: float  # that have the commonest label
-    chance: float
+    accuracy: float  # of k-NN
+    majority: float  # of predicting the most frequent class
+    chance: float  # one over the number of classes
 
 
 def knn_probe(
@@ -49,11 +49,11 @@ def knn_probe(
     k: int,
     temperature: float,
 ) -> ProbeResult:
-    """Each moment is told by the nearest of other recordings, never of its own."""
+    """Classifies each clip by its nearest neighbours in other recordings, never in its own."""
     unit = normalize(features.float(), dim=1)
     cosines = unit @ unit.T
     cosines[recordings[:, None] == recordings] = -torch.inf
-    told = votes(cosines, labels, classes, k, temperature).argmax(dim=1)
-    right = (told == labels).double().mean()
-    commonest = torch.bincount(labels, minlength=classes).max() / len(labels)
-    return ProbeResult(float(right), float(commonest), 1 / classes)
+    predicted = votes(cosines, labels, classes, k, temperature).argmax(dim=1)
+    accuracy = (predicted == labels).double().mean()
+    majority = torch.bincount(labels, minlength=classes).max() / len(labels)
+    return ProbeResult(float(accuracy), float(majority), 1 / classes)

@@ -1,4 +1,4 @@
-"""The features of the same clips, as a run trains."""
+"""Features of fixed probe clips during training, and their metrics."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,86 +15,88 @@ from pretrain.monitoring.probe_clips import ProbeClips, labelled_clips, training
 from pretrain.monitoring.read_clips import ClipShare
 from pretrain.sources import Sources
 
-AT_ONCE = 8  # clips of a forward pass
+BATCH = 8  # clips per forward pass
 
 
 class ProbeShare(NamedTuple):
-    """The clips, of which this process encodes its share."""
+    """All probe clips, and those that this process has read and encodes."""
 
-    moments: ProbeClips
+    clips: ProbeClips
     share: ClipShare
 
 
 class FeatureProbe:
-    """Chooses the clips and begins to read them; the first look waits for what is not read yet."""
+    """Chooses the probe clips and reads them in the background; the first evaluation waits."""
 
     def __init__(self, config: PretrainConfig, sources: Sources, processes: Processes) -> None:
-        """Every process calls it. Raises what reading labels raises."""
+        """Every process calls it. Raises LabelError and ManifestError."""
         probe, data = config.knn_probe, config.data
         if probe is None:
-            self._moments = training_clips(config, sources)
+            self._clips = training_clips(config, sources)
         else:
-            self._moments = compute_on_rank0(processes, lambda: labelled_clips(config, probe))
+            self._clips = compute_on_rank0(processes, lambda: labelled_clips(config, probe))
         self._every = config.log.features_every_steps
-        self._watched: ProbeShare | None = None
-        self._reading = BackgroundReader(
-            self._moments, processes, config.encoder.image_size, data.workers, data.read_timeout
+        self._share: ProbeShare | None = None
+        self._reader = BackgroundReader(
+            self._clips, processes, config.encoder.image_size, data.workers, data.read_timeout
         )
 
-    def share(self, say: Callable[[str], None]) -> ProbeShare:
-        """The clips; every process calls it. `say` is told of them the first time."""
-        if self._watched is None:
-            self._watched = ProbeShare(self._moments, self._reading.share())
-            self._tell(self._watched, say)
-        return self._watched
+    def share(self, report: Callable[[str], None]) -> ProbeShare:
+        """The clips; every process calls it. The first call reports how many there are."""
+        if self._share is None:
+            self._share = ProbeShare(self._clips, self._reader.share())
+            self._describe(self._share, report)
+        return self._share
 
     def close(self) -> None:
-        """Ends the reading where nobody has asked for it."""
-        self._reading.close()
+        """Ends reading that is not finished."""
+        self._reader.close()
 
-    def _tell(self, watched: ProbeShare, say: Callable[[str], None]) -> None:
-        share, moments = watched.share, watched.moments
+    def _describe(self, probe: ProbeShare, report: Callable[[str], None]) -> None:
+        share, clips = probe.share, probe.clips
         failures = [failure for part in gather_objects(share.failures) for failure in part]
         read = sum(gather_objects(len(share.numbers)))
-        missing = len(moments.times) - read
-        if missing:
-            say(f"warning: features are of {read} clips, {missing} cannot be read: {failures[0]}")
-        what = "moments of the probe" if moments.labels else "clips of these recordings"
-        say(f"features: of {read} {what}, every {self._every} steps")
+        if unreadable := len(clips.times) - read:
+            report(f"warning: {unreadable} probe clips are unreadable, the first: {failures[0]}")
+        source = "labelled probe clips" if clips.labels else "clips of the training recordings"
+        report(f"features: {read} {source}, evaluated every {self._every} steps")
 
 
 @torch.no_grad()
-def encode(encoder: VideoEncoder, watched: ProbeShare, device: torch.device) -> dict[int, Tensor]:
-    """Pooled features [d] of all clips by their number; every process calls it, and has all."""
-    clips = watched.share.clips
-    parts = [encoder(part.to(device)).pooled.float().cpu() for part in clips.split(AT_ONCE)]
-    mine = dict(zip(watched.share.numbers, torch.cat(parts), strict=False))
-    return {number: row for part in gather_objects(mine) for number, row in part.items()}
+def encode(encoder: VideoEncoder, probe: ProbeShare, device: torch.device) -> dict[int, Tensor]:
+    """Pooled features [d] of all clips by number, on every process; every process calls it."""
+    clips = probe.share.clips
+    parts = [encoder(part.to(device)).pooled.float().cpu() for part in clips.split(BATCH)]
+    own = dict(zip(probe.share.numbers, torch.cat(parts), strict=False))
+    return {number: row for part in gather_objects(own) for number, row in part.items()}
 
 
 def feature_metrics(
-    watched: ProbeShare, features: dict[int, Tensor], config: PretrainConfig
+    probe: ProbeShare, features: dict[int, Tensor], config: PretrainConfig
 ) -> dict[str, float]:
-    """By the names that they are logged under; no probe of the moments of one recording."""
+    """Metrics by the names that they are logged under; empty where features are not finite.
+
+    k-NN accuracy needs labels and clips of two recordings or more.
+    """
     numbers = sorted(features)
     rows = torch.stack([features[number] for number in numbers])
     if len(rows) < 2 or not bool(torch.isfinite(rows).all()):
         return {}
-    figures = {"features/rankme": rankme(rows), "features/std": feature_std(rows)}
-    labels, probe = watched.moments.labels, config.knn_probe
-    recordings = torch.tensor([watched.moments.of[number] for number in numbers])
-    if labels is not None and probe is not None and len(recordings.unique()) > 1:
-        told = knn_probe(
+    metrics = {"features/rankme": rankme(rows), "features/std": feature_std(rows)}
+    labels, knn = probe.clips.labels, config.knn_probe
+    recordings = torch.tensor([probe.clips.recording_index[number] for number in numbers])
+    if labels is not None and knn is not None and len(recordings.unique()) > 1:
+        result = knn_probe(
             rows,
             torch.tensor([labels[number] for number in numbers]),
             recordings,
-            len(watched.moments.classes),
-            probe.k,
-            probe.temperature,
+            len(probe.clips.classes),
+            knn.k,
+            knn.temperature,
         )
-        figures |= {
-            "probe/knn": told.accuracy,
-            "probe/majority": told.majority,
-            "probe/chance": told.chance,
+        metrics |= {
+            "probe/knn": result.accuracy,
+            "probe/majority": result.majority,
+            "probe/chance": result.chance,
         }
-    return figures
+    return metrics

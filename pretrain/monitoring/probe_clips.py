@@ -1,4 +1,4 @@
-"""Which clips are looked at: labelled moments of a small set, or clips of the run's recordings."""
+"""Choice of the probe clips: from a small labelled set, or from the run's own recordings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,46 +11,46 @@ from pretrain.config import KnnProbeConfig, PretrainConfig
 from pretrain.sources import Sources
 from video.config import Sampling
 from video.labels.align import LabelTrack, align_labels, classes_in_order, timestamps
-from video.labels.label_files import LabelFiles
+from video.labels.label_files import LabelFiles, label_finder
 from video.labels.segments import LabelError
-from video.labels.single_label import label_finder, read_labels
+from video.labels.single_label import read_labels
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording
 
-RATE = 1.0  # labelled moments a second, of which some are taken
+RATE = 1.0  # labelled timestamps per second, from which the clips are chosen
 
 
 class ProbeClips(NamedTuple):
-    """Clips to read: the times of their frames, in which recording."""
+    """Clips to read."""
 
     recordings: list[Recording]
-    of: list[int]  # which recording each clip is of
-    times: list[tuple[float, ...]]
-    labels: list[int] | None  # None: nothing is known
+    recording_index: list[int]  # of each clip
+    times: list[tuple[float, ...]]  # seconds of the frames of each clip
+    labels: list[int] | None  # index of each clip's class; None: no labels
     classes: tuple[str, ...]
 
 
 def training_clips(config: PretrainConfig, sources: Sources) -> ProbeClips:
-    """Clips of the run's own recordings, evenly over an epoch."""
+    """Clips of the run's own recordings, evenly spaced over an epoch."""
     reads = sources.sampler.reads_per_epoch
     count = min(config.log.feature_clips, reads)
     positions = np.linspace(0, reads - 1, count).astype(int).tolist()
-    places = [sources.sampler.draw(p, sample_rng(config.seed, 0, p, "clip")) for p in positions]
+    locations = [sources.sampler.draw(p, sample_rng(config.seed, 0, p, "clip")) for p in positions]
     return ProbeClips(
         sources.recordings,
-        [place.recording for place in places],
-        [place.times for place in places],
+        [location.recording for location in locations],
+        [location.times for location in locations],
         None,
         (),
     )
 
 
 def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
-    """Moments of the probe's set, evenly over its labelled seconds, each in the middle of a clip.
+    """Clips centred at labelled timestamps, evenly spaced over the labelled time of the set.
 
-    Raises LabelError and ManifestError, and LabelError where a probe would say nothing: with one
-    class, or one recording.
+    Raises ManifestError, and LabelError for labels that are wrong, of one class only, or of one
+    recording only.
     """
     opened = open_source(
         Path(probe.source),
@@ -60,7 +60,7 @@ def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
         show_progress,
     )
     if opened.failures:
-        raise LabelError(f"probe.source: {opened.failures[0]}; take it out of the set")
+        raise LabelError(f"knn_probe.source: {opened.failures[0]}; remove it from the set")
     tracks, classes = _tracks(opened.recordings, probe)
     known = [
         (number, float(time), int(label))
@@ -69,8 +69,8 @@ def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
     ]
     if len(classes) < 2 or len({number for number, _, _ in known}) < 2:
         raise LabelError(
-            f"probe.labels: {len(classes)} classes in {len(tracks)} recordings; a probe tells "
-            "moments of one recording by those of others, give two of each or more"
+            f"knn_probe.labels: {len(classes)} classes in {len(tracks)} recordings; k-NN needs "
+            "neighbours from other recordings, give two or more of each"
         )
     count = min(config.log.feature_clips, len(known))
     chosen = [known[i] for i in np.linspace(0, len(known) - 1, count).astype(int)]
@@ -90,11 +90,11 @@ def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
 def _tracks(
     recordings: Sequence[Recording], probe: KnnProbeConfig
 ) -> tuple[list[LabelTrack], tuple[str, ...]]:
-    held = LabelFiles(
+    labels = LabelFiles(
         label_finder(probe.labels),
         lambda path, name: read_labels(path, name, probe.label_fps, probe.category),
     )
-    files = [held.lookup(recording) for recording in recordings]
+    files = [labels.lookup(recording) for recording in recordings]
     classes = classes_in_order([file.segments[name] for file, name in files])
     tracks = [
         align_labels(
@@ -106,10 +106,10 @@ def _tracks(
 
 
 def _around(
-    moment: float, recording: Recording, frames: int, sampling: Sampling
+    timestamp: float, recording: Recording, frames: int, sampling: Sampling
 ) -> tuple[float, ...]:
-    """Frames of a clip at the training's pace; they stop where the recording does."""
+    """Times of a clip's frames at the training's frame rate, clamped to the recording."""
     step = sampling.step_seconds(recording.fps)
     last = max(recording.seconds - 1 / recording.fps, 0.0)
-    times = moment + (np.arange(frames) - frames // 2) * step
+    times = timestamp + (np.arange(frames) - frames // 2) * step
     return tuple(np.clip(times, 0.0, last).tolist())

@@ -1,4 +1,4 @@
-"""The clips of a run's looks: read once, apart, and kept by the process that encodes them."""
+"""Reading of probe clips, in a process for each recording."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,40 +16,40 @@ from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 
 class ClipShare(NamedTuple):
-    """What one process encodes: as many clips on each, black ones where there are fewer."""
+    """The clips that one rank encodes: the same number on every rank, padded with black clips."""
 
     clips: UInt8[Tensor, "m t h w c"]
-    numbers: list[int]  # of these clips among all
+    numbers: list[int]  # of the clips that are not padding, among all probe clips
     failures: list[UnreadableVideo]
 
 
 def read_share(
-    moments: ProbeClips,
+    clips: ProbeClips,
     processes: Processes,
     size: tuple[int, int],
     workers: int,
-    patience: float,
+    timeout: float,
     show: ProgressDisplay = show_progress,
     read: Callable[..., list[object]] | None = None,
 ) -> ClipShare:
-    """Every so many-th of the clips. What cannot be read, or hangs, is left out and named.
+    """Reads the clips rank, rank + world size, ... Unreadable clips and timeouts are failures.
 
-    `read` stands for `read_clips`, in the process of a recording.
+    `read` replaces `read_clips`, in the process of a recording.
     """
-    mine = range(processes.rank, len(moments.times), processes.world_size)
+    own = range(processes.rank, len(clips.times), processes.world_size)
     by_recording: dict[int, list[int]] = {}
-    for number in mine:
-        by_recording.setdefault(moments.of[number], []).append(number)
+    for number in own:
+        by_recording.setdefault(clips.recording_index[number], []).append(number)
     jobs = [
         Job(
-            moments.recordings[which].path,
+            clips.recordings[index].path,
             read or read_clips,
-            (moments.recordings[which], [moments.times[n] for n in numbers], size),
+            (clips.recordings[index], [clips.times[n] for n in numbers], size),
         )
-        for which, numbers in by_recording.items()
+        for index, numbers in by_recording.items()
     ]
-    outcomes = run_all(jobs, max(workers, 1), patience, "features: reading", show, start="fork")
-    clips: dict[int, Tensor] = {}
+    outcomes = run_all(jobs, max(workers, 1), timeout, "features: reading", show, start="fork")
+    tensors: dict[int, Tensor] = {}
     failures = []
     for numbers, outcome in zip(by_recording.values(), outcomes, strict=True):
         if isinstance(outcome, UnreadableVideo):
@@ -59,29 +59,29 @@ def read_share(
             if isinstance(clip, UnreadableVideo):
                 failures.append(clip)
             else:
-                clips[number] = torch.from_numpy(clip)
-    numbers = sorted(clips)
-    each = -(-len(moments.times) // processes.world_size)
-    frames = len(moments.times[0])
-    kept = torch.zeros(each, frames, *size, 3, dtype=torch.uint8)
-    for place, number in enumerate(numbers):
-        kept[place] = clips[number]
-    return ClipShare(kept, numbers, failures)
+                tensors[number] = torch.from_numpy(clip)
+    per_rank = -(-len(clips.times) // processes.world_size)
+    frames = len(clips.times[0])
+    padded = torch.zeros(per_rank, frames, *size, 3, dtype=torch.uint8)
+    read_numbers = sorted(tensors)
+    for row, number in enumerate(read_numbers):
+        padded[row] = tensors[number]
+    return ClipShare(padded, read_numbers, failures)
 
 
 def read_clips(
     recording: Recording,
-    wanted: Sequence[Sequence[float]],
+    clip_times: Sequence[Sequence[float]],
     size: tuple[int, int],
-    tell: ReportProgress,
+    report: ReportProgress,
 ) -> list[object]:
-    """Each clip as bytes [t h w c], or why it cannot be read."""
-    torch.set_num_threads(1)  # those of the process that this one was copied from are not here
-    found: list[object] = []
-    for number, times in enumerate(wanted):
+    """Each clip as bytes [t h w c], or the reason why it is unreadable."""
+    torch.set_num_threads(1)  # a forked process has none of its parent's threads
+    results: list[object] = []
+    for number, times in enumerate(clip_times):
         try:
-            found.append(EvalCrop(size).clip(recording, times).numpy())
+            results.append(EvalCrop(size).clip(recording, times).numpy())
         except UnreadableVideo as failure:
-            found.append(failure)
-        tell((number + 1) / len(wanted))
-    return found
+            results.append(failure)
+        report((number + 1) / len(clip_times))
+    return results

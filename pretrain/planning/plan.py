@@ -1,4 +1,4 @@
-"""Memory, steps and time of a recipe, before there is a machine to run it on."""
+"""Estimated memory, steps and time of a recipe, without the hardware for it."""
 
 from collections.abc import Iterator
 
@@ -17,89 +17,89 @@ from video.text_table import format_table
 
 HEAD = (
     "ZeRO",
-    "recompute",
+    "checkpointing",
     "precision",
     "micro-batch",
-    "accumulated",
+    "accumulation",
     "weights",
     "gradients",
     "optimizer",
     "activations",
-    "copies",
-    "program",
+    "temporary",
+    "runtime",
     "total",
 )
 
 
-def plan(config: PretrainConfig, machine: Hardware, hours: float | None) -> list[str]:
-    """The plan as lines; raises ConfigError where the step cannot be shared so."""
+def plan(config: PretrainConfig, hardware: Hardware, hours: float | None) -> list[str]:
+    """The plan as lines; raises ConfigError where the devices cannot share a step evenly."""
     clips, copies = config.batch.global_batch_size, config.data.clips_per_read
-    if clips % (machine.devices * copies):
+    if clips % (hardware.devices * copies):
         raise ConfigError(
-            f"batch.global_batch_size: {clips} cannot be divided among "
-            f"{machine.name(machine.devices)} in reads of {copies} clips; change one of them"
+            f"batch.global_batch_size: {clips} clips cannot be split over "
+            f"{hardware.name(hardware.devices)} in reads of {copies} clips; change one of them"
         )
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts, config.target)
-    footprints = model_memories(config, machine)
-    parameters = footprints[0, False].parameters
+    memories = model_memories(config, hardware)
+    parameters = memories[0, False].parameters
     return [
-        f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with its "
+        f"model: {config.encoder.size} encoder, {parameters / 1e6:.1f} M parameters with the "
         f"decoder; {counts.visible} of {counts.tokens} tokens visible, {counts.decoded} decoded; "
-        f"{cost.total / 1e9:.2f} GMAC a clip forward",
-        f"step: {clips} clips, {clips // machine.devices} on each of "
-        f"{machine.name(machine.devices)}",
-        f"memory: GiB of each of {machine.name(machine.devices)}, of which {1 - FREE:.0%} of "
-        f"{machine.memory_gib:g} are used",
-        *_memory(config, machine, footprints),
-        *_time(config, machine, cost.training_flops, hours),
-        *scaling(config, machine, footprints, cost.training_flops),
+        f"{cost.total / 1e9:.4g} GMAC per clip (forward)",
+        f"step: {clips} clips on {hardware.name(hardware.devices)}, "
+        f"{clips // hardware.devices} on each",
+        f"memory: GiB per device, at the largest micro-batch within {1 - FREE:.0%} of "
+        f"{hardware.memory_gib:g} GiB",
+        *_memory(config, hardware, memories),
+        *_time(config, hardware, cost.training_flops, hours),
+        *scaling(config, hardware, memories, cost.training_flops),
     ]
 
 
 def _memory(
-    config: PretrainConfig, machine: Hardware, footprints: dict[tuple[int, bool], ModelMemory]
+    config: PretrainConfig, hardware: Hardware, memories: dict[tuple[int, bool], ModelMemory]
 ) -> Iterator[str]:
-    """Rows for each ZeRO stage: the largest micro-batch that fits, and what it needs."""
+    """A row per ZeRO stage, without and with activation checkpointing."""
     rows: list[tuple[str, ...]] = [HEAD]
-    for (stage, recompute), needed in footprints.items():
-        fit = largest_fit(config, machine, stage, needed, config.batch.global_batch_size)
+    for (stage, recompute), needed in memories.items():
+        fit = largest_fit(config, hardware, stage, needed, config.batch.global_batch_size)
         sizes = [f"{size / GIB:.2f}" for size in (*fit.memory, fit.memory.total)]
         sizes[-1] += "" if fit.fits else "  does not fit"
-        precision = stage_precision(config, machine, stage)
+        precision = stage_precision(config, hardware, stage)
         counts = str(fit.micro_batch_size), str(fit.accumulation)
         rows.append((str(stage), "yes" if recompute else "no", precision, *counts, *sizes))
     yield from (f"  {line}" for line in format_table(rows))
 
 
 def _time(
-    config: PretrainConfig, machine: Hardware, flops: int, hours: float | None
+    config: PretrainConfig, hardware: Hardware, flops: int, hours: float | None
 ) -> Iterator[str]:
     reads = _reads_per_epoch(config, hours) if hours is not None else None
     if config.schedule.steps is None and reads is None:
-        yield "time: schedule.epochs are epochs of your recordings; say how long these are: --hours"
+        yield "time: give --hours of recordings; schedule.epochs are passes over them"
         return
     reads_per_step = config.batch.global_batch_size / config.data.clips_per_read
     steps = total_steps(config.schedule, (reads or 0) / reads_per_step)
     total = steps * config.batch.global_batch_size * flops
     epochs = f" = {steps * reads_per_step / reads:.4g} epochs of {hours:g} h" if reads else ""
     yield (
-        f"time: {steps} steps{epochs}, {config.batch.global_batch_size} clips each, "
-        f"{flops / 1e12:.3f} TFLOP a clip: {total / 1e18:.3g} EFLOP"
+        f"time: {steps} steps{epochs}; {config.batch.global_batch_size} clips per step, "
+        f"{flops / 1e12:.3f} TFLOP per clip: {total / 1e18:.3g} EFLOP"
     )
-    if machine.teraflops is None:
+    if hardware.teraflops is None:
         return
-    seconds = total / (machine.devices * machine.teraflops * 1e12 * machine.mfu)
+    seconds = total / (hardware.devices * hardware.teraflops * 1e12 * hardware.mfu)
     clips_per_second = steps * config.batch.global_batch_size / seconds
     yield (
-        f"  at {machine.mfu:.0%} of {machine.teraflops:g} TFLOP/s on "
-        f"{machine.name(machine.devices)}: {clips_per_second:.0f} clips/s, "
-        f"{seconds / steps:.3g} s a step, {seconds / 3600:.3g} h in all"
+        f"  at {hardware.mfu:.0%} MFU of {hardware.teraflops:g} TFLOP/s on "
+        f"{hardware.name(hardware.devices)}: {clips_per_second:.0f} clips/s, "
+        f"{seconds / steps:.3g} s per step, {seconds / 3600:.3g} h in total"
     )
 
 
 def _reads_per_epoch(config: PretrainConfig, hours: float) -> int:
-    """As of one recording of that length; many short ones give a little less."""
+    """For one recording of that length; many short ones give slightly fewer."""
     fps = 25.0
     recording = Recording(
         path="planned",

@@ -1,1 +1,1 @@
-"""What a masked autoencoder makes of what it does not see, for people to look at."""
+"""Images and videos of reconstructed masked clips."""

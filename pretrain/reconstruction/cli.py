@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from encoder.commands import overrides_of
+from encoder.commands import parse_overrides
 from encoder.config import first_error
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
@@ -56,7 +56,7 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     """
     _require_known(options.mask)
     of_decoder = DecoderOverrides(options.decoder_heads, options.target)
-    loaded = load_autoencoder(Path(options.model), overrides_of(options.overrides), of_decoder)
+    loaded = load_autoencoder(Path(options.model), parse_overrides(options.overrides), of_decoder)
     encoder, device = loaded.encoder, Processes().device
     frames = loaded.model.decoder.config.predicted_frames
     objective = build_objective(encoder, loaded.target, loaded.loss, frames, device)

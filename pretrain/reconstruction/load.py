@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from encoder.checkpoint.native_format import load_strictly
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
-from encoder.commands import require_colours
+from encoder.commands import require_rgb
 from encoder.config import EncoderConfig
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
@@ -48,8 +48,8 @@ def load_autoencoder(
     """
     if (path / CHECKPOINTS_FOLDER).is_dir():
         return _of_run(path)
-    found = find_source(path, overrides)
-    require_colours(found)
+    found = read_source(path, overrides)
+    require_rgb(found)
     name, tensors = autoencoder_of(found)
     inferred = infer_autoencoder_config(found, name, tensors, of_decoder)
     _require_grid(path, inferred.encoder, overrides)
@@ -84,10 +84,11 @@ def _of_run(path: Path) -> LoadedAutoencoder:
 def _require_grid(path: Path, encoder: EncoderConfig, overrides: CheckpointOverrides) -> None:
     """A decoder's position embedding is of one grid, which overrides cannot change."""
     for name in ("num_frames", "image_size"):
-        given, held = getattr(overrides, name), getattr(encoder, name)
-        if given not in (None, held):
+        given, recorded = getattr(overrides, name), getattr(encoder, name)
+        if given not in (None, recorded):
             raise CheckpointMismatch(
-                f"{path}: --override {name}={given} contradicts the checkpoint ({held}); remove it"
+                f"{path}: --override {name}={given} contradicts the checkpoint ({recorded}); "
+                "remove it"
             )
 
 

@@ -53,7 +53,7 @@ class BuiltTarget(NamedTuple):
 
     @property
     def has_images(self) -> bool:
-        """Whether predictions can be shown."""
+        """Whether predictions can be drawn as images."""
         return self.statistics is not None or self.draw is not None
 
     def compute(self, clip: Shaped[Tensor, "b t h w c"], tokens: Int64[Tensor, "b k"]) -> Target:

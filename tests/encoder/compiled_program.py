@@ -1,4 +1,4 @@
-"""Compiled blocks beside the same blocks as they are; run by test_block.
+"""Compares compiled blocks with uncompiled ones; run by test_block.
 
     compiled_program.py DROP_PATH BACKEND
 

@@ -1,4 +1,4 @@
-"""Attention maps: what the forerunner computed, and what must hold of any."""
+"""Attention maps: recorded ones of mae_st, and properties of all."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ TINY = EncoderConfig(
     embed_dim=48, depth=3, num_heads=3, patch_size=8, num_frames=4, image_size=(16, 24)
 )
 DIVIDED = as_variant(VARIANTS["timesformer_{}"], TINY)
-KINDS = {"mean": TINY, "class": replace(TINY, positions="learned", class_token=True)}
+KINDS = {"mean": TINY, "class": replace(TINY, pos_embed="learned", class_token=True)}
 KINDS["divided"] = DIVIDED
 
 
@@ -54,19 +54,21 @@ def random_layers(layers: int, tokens: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("heads", ["mean", "each"])
-def test_the_map_is_that_of_the_seed(heads: str) -> None:
+def test_the_map_equals_the_recorded_one(heads: str) -> None:
     """Last layer, row of the class token without its own key, not normalised again."""
-    held = np.load(SEEDS / "public_mae_st_vit.npz")
-    encoder, _ = load_encoder(SEEDS / "public_mae_st_vit.safetensors", told=CheckpointOverrides(4))
+    stored = np.load(SEEDS / "public_mae_st_vit.npz")
+    encoder, _ = load_encoder(
+        SEEDS / "public_mae_st_vit.safetensors", overrides=CheckpointOverrides(4)
+    )
     mean, std = torch.tensor(encoder.config.mean), torch.tensor(encoder.config.std)
-    clip = torch.from_numpy(held["x"]).permute(0, 2, 3, 4, 1) * std + mean
+    clip = torch.from_numpy(stored["x"]).permute(0, 2, 3, 4, 1) * std + mean
     maps = attention_maps(encoder.eval(), clip, AttentionQuery(each_head=heads == "each"))
-    expected = torch.from_numpy(held["cls_to_patch_heads"])
+    expected = torch.from_numpy(stored["cls_to_patch_heads"])
     if heads == "mean":
         expected = expected.mean(1, keepdim=True)
     torch.testing.assert_close(maps.values, expected, atol=2e-5, rtol=1e-4)
-    assert maps.asked == AttentionQuery(encoder.config.depth - 1, "class", heads == "each")
-    assert maps.even == 1 / 33 and (maps.values.sum((2, 3, 4)) < 1).all()
+    assert maps.query == AttentionQuery(encoder.config.depth - 1, "class", heads == "each")
+    assert maps.uniform == 1 / 33 and (maps.values.sum((2, 3, 4)) < 1).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,13 +82,13 @@ def test_maps_are_rows_of_the_attention_of_a_layer(kind: str) -> None:
     rows = weights[..., 0, 1:] if config.class_token else weights.mean(-2)
     if kind == "divided":
         rows = rows.transpose(1, 2)
-        assert maps.even == 1 / 7
+        assert maps.uniform == 1 / 7
     torch.testing.assert_close(maps.values.flatten(2), rows.flatten(2))
     patches = attention_maps(encoder, clip, AttentionQuery(-2, "mean"))
     classes = int(config.class_token)
     rows = weights[..., classes:, classes:].mean(-2).mean(2 if kind == "divided" else 1)
     torch.testing.assert_close(patches.values.flatten(1), rows.flatten(1))
-    assert patches.asked.layer == 1
+    assert patches.query.layer == 1
 
 
 @pytest.mark.parametrize("kind", ["mean", "class"])
@@ -94,11 +96,11 @@ def test_rollout_is_the_product_of_the_layers(kind: str) -> None:
     config = KINDS[kind]
     encoder, clip = build(config), clips(config)
     with torch.no_grad():
-        held = encoder(clip, attention=range(3)).attention
-    eye = torch.eye(held[0].shape[-1])
+        stored = encoder(clip, attention=range(3)).attention
+    eye = torch.eye(stored[0].shape[-1])
     product = eye
     for layer in range(2):
-        product = (held[layer].mean(1) + eye) / 2 @ product
+        product = (stored[layer].mean(1) + eye) / 2 @ product
     maps = attention_maps(encoder, clip, AttentionQuery(1, rollout=True))
     expected = product[:, 0, 1:] if config.class_token else product.mean(1)
     torch.testing.assert_close(maps.values.flatten(1), expected)
@@ -112,7 +114,7 @@ def test_rollout_of_one_layer_is_half_the_layer_and_half_the_query_itself() -> N
         torch.testing.assert_close(rollout([weights], query), (weights[:, token] + query) / 2)
 
 
-def test_even_attention_gives_even_maps_at_any_depth() -> None:
+def test_uniform_attention_gives_uniform_maps_at_any_depth() -> None:
     even = torch.full((2, 7, 7), 1 / 7)
     query = query_weights("mean", 7, class_token=False)
     torch.testing.assert_close(rollout([even] * 9, query), torch.full((2, 7), 1 / 7))
@@ -123,10 +125,10 @@ def test_even_attention_gives_even_maps_at_any_depth() -> None:
         torch.nn.init.zeros_(block.attn.qkv.weight)
         torch.nn.init.zeros_(block.attn.q_bias)
     maps = attention_maps(encoder, clips(TINY))
-    torch.testing.assert_close(maps.values / maps.even, torch.ones(2, 1, 2, 2, 3))
+    torch.testing.assert_close(maps.values / maps.uniform, torch.ones(2, 1, 2, 2, 3))
 
 
-def test_what_a_query_takes_adds_up_to_one() -> None:
+def test_attention_of_a_query_sums_to_one() -> None:
     layers = random_layers(4, 9)
     for query, class_token in (("class", True), ("mean", True), ("mean", False)):
         shares = query_weights(query, 9, class_token)
@@ -149,8 +151,8 @@ def test_places_on_the_grid_are_frame_row_column() -> None:
     assert placed[0, 0, 0, 0].tolist() == [1, 2, 3] and placed[0, 0, 1, 1].tolist() == [10, 11, 12]
 
 
-def test_a_token_that_all_attend_to_is_where_it_was_put() -> None:
-    """The whole way: keys of one patch are made to outweigh all others."""
+def test_a_token_that_all_attend_to_is_the_maximum_of_the_map() -> None:
+    """End to end: the keys of one patch get the largest logits."""
     encoder, clip = build(TINY), torch.zeros(1, 4, 16, 24, 3, dtype=torch.uint8)
     clip[:, 2:4, 8:16, 16:24] = 255
     with torch.no_grad():
@@ -165,19 +167,21 @@ def test_a_token_that_all_attend_to_is_where_it_was_put() -> None:
     assert values.argmax() == 11 and values[1, 1, 2] > 0.9
 
 
-def test_only_what_is_kept_stays_in_memory() -> None:
+def test_reduced_weights_do_not_keep_the_full_ones() -> None:
     weights = torch.rand(1, 3, 50, 50)
-    kept = query_attention(weights, query_weights("class", 50, class_token=True))
-    assert kept.untyped_storage().nbytes() == 3 * 50 * 4
+    reduced = query_attention(weights, query_weights("class", 50, class_token=True))
+    assert reduced.untyped_storage().nbytes() == 3 * 50 * 4
     assert mean_of_heads(weights).untyped_storage().nbytes() == 50 * 50 * 4
     seen = []
     with torch.no_grad():
-        build(TINY)(clips(TINY), attention=(0, -1), keep=lambda w: seen.append(w.shape) or w[:, 0])
+        build(TINY)(
+            clips(TINY), attention=(0, -1), reduce=lambda w: seen.append(w.shape) or w[:, 0]
+        )
     assert seen == [(2, 3, 12, 12)] * 2
 
 
 @pytest.mark.parametrize(
-    ("config", "asked", "said"),
+    ("config", "query", "message"),
     [
         (
             TINY,
@@ -187,20 +191,20 @@ def test_only_what_is_kept_stays_in_memory() -> None:
         (TINY, AttentionQuery(-4), "attention of layer -4"),
         (
             TINY,
-            AttentionQuery(query="class"),
-            "query class: the encoder has no class token; say mean",
+            AttentionQuery(token="class"),
+            "query class: the encoder has no class token; use mean",
         ),
         (
             DIVIDED,
             AttentionQuery(rollout=True),
-            "rollout: .*divided between time and space; leave it out",
+            "rollout: .*divided space-time attention; omit it",
         ),
-        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* leave heads at mean"),
+        (TINY, AttentionQuery(rollout=True, each_head=True), "rollout: .* set heads to mean"),
     ],
 )
-def test_what_an_encoder_has_not_is_refused(
-    config: EncoderConfig, asked: AttentionQuery, said: str
+def test_unavailable_attention_is_refused(
+    config: EncoderConfig, query: AttentionQuery, message: str
 ) -> None:
-    with pytest.raises(NoSuchAttention, match=said) as raised:
-        resolve_query(asked, config)
+    with pytest.raises(NoSuchAttention, match=message) as raised:
+        resolve_query(query, config)
     assert raised.value.exit_status == 2

@@ -1,4 +1,4 @@
-"""Attention by either way of computing it."""
+"""Attention by the fused kernel and by matrix products; compiled blocks."""
 
 import json
 import subprocess
@@ -33,15 +33,15 @@ def results(dtype: torch.dtype, fused: bool) -> list[Tensor]:
     return [x.detach().double() for x in (mixed, q.grad, k.grad, v.grad)]
 
 
-def distance(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).norm() / expected.norm())
+def distance(actual: Tensor, expected: Tensor) -> float:
+    return float((actual - expected).norm() / expected.norm())
 
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
 def test_attention_is_that_of_float64(dtype: torch.dtype, bound: float, fused: bool) -> None:
-    for found, expected in zip(results(dtype, fused), results(torch.float64, True), strict=True):
-        assert distance(found, expected) < bound
+    for actual, expected in zip(results(dtype, fused), results(torch.float64, True), strict=True):
+        assert distance(actual, expected) < bound
 
 
 def test_bfloat16_on_a_cpu_is_not_computed_by_the_fused_kernel() -> None:
@@ -73,8 +73,8 @@ def test_compiled_blocks_compute_the_same_and_keep_their_names(rate: str, backen
         timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["names"] and max(found["distances"]) < 1e-5
+    actual = json.loads(done.stdout.splitlines()[-1])
+    assert actual["names"] and max(actual["distances"]) < 1e-5
     forms = 4 * (12 if float(rate) else 1)
-    assert 0 < found["graphs"] <= forms, "blocks that are alike are compiled once"
-    assert found["breaks"] == 0 and "limit" not in done.stderr
+    assert 0 < actual["graphs"] <= forms, "blocks that are alike are compiled once"
+    assert actual["breaks"] == 0 and "limit" not in done.stderr

@@ -17,7 +17,7 @@ def test_a_size_fills_in_its_numbers() -> None:
 
 
 def test_a_number_that_contradicts_the_size_is_refused() -> None:
-    with pytest.raises(ValidationError, match="embed_dim 768 is not that of size small"):
+    with pytest.raises(ValidationError, match="embed_dim 768 differs from that of size small"):
         EncoderConfig(size="small", embed_dim=768)
     assert EncoderConfig(size="small", embed_dim=384) == EncoderConfig(size="small")
 
@@ -34,10 +34,10 @@ def test_grid_of_a_clip_that_is_not_square() -> None:
     [
         (
             {"image_size": (224, 100)},
-            "image_size 100 .columns. is not divisible by patch 16; take 96 or 112",
+            "image_size 100 .columns. is not divisible by patch_size 16; use 96 or 112",
         ),
-        ({"image_size": 8}, "take 16 or 16"),
-        ({"frames": 7}, "frames 7 is not divisible by tubelet 2; take 6"),
+        ({"image_size": 8}, "use 16 or 16"),
+        ({"num_frames": 7}, "num_frames 7 is not divisible by tubelet_size 2; use 6"),
         ({"num_heads": 5}, "num_heads 5 does not divide embed_dim 768"),
         ({"channels": 1}, "mean has 3 numbers, channels is 1"),
         ({"std": (0.2, 0.0, 0.2)}, "greater than 0"),
@@ -45,7 +45,7 @@ def test_grid_of_a_clip_that_is_not_square() -> None:
         ({"size": "tiny"}, "small"),
     ],
 )
-def test_what_does_not_fit_is_refused(numbers: dict, message: str) -> None:
+def test_what_does_not_fit_is_refused_in_one_line(numbers: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         EncoderConfig(**numbers)
 

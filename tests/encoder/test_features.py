@@ -1,4 +1,4 @@
-"""What every kind of encoder returns, and that a clip's features are its own."""
+"""Output of every kind of encoder; a clip's features do not depend on other clips."""
 
 from dataclasses import replace
 
@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from encoder.config import EncoderConfig
-from encoder.variants import ALIASES, NAMES, VARIANTS, as_variant, find_variant, variant_config
+from encoder.variants import (
+    ALIASES,
+    VARIANTS,
+    as_variant,
+    find_variant,
+    variant_config,
+    variant_names,
+)
 from encoder.vit import Features, VideoEncoder
 
 TINY = EncoderConfig(
@@ -22,7 +29,7 @@ CLIP_LIKE = {"pre_norm": True, "activation": "quick_gelu", "norm_eps": 1e-5, "la
 KINDS = {row.format("tiny"): as_variant(variant, TINY) for row, variant in VARIANTS.items()}
 KINDS |= {
     "pretraining": TINY,
-    "learned": replace(TINY, positions="learned", class_token=True),
+    "learned": replace(TINY, pos_embed="learned", class_token=True),
     "clip": replace(KINDS["unified_tiny_image"], **CLIP_LIKE),
     "first": replace(TINY, pooling="first"),
 }
@@ -43,9 +50,9 @@ def clips(config: EncoderConfig, count: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-def features(config: EncoderConfig, clip: torch.Tensor, **asked) -> Features:
+def features(config: EncoderConfig, clip: torch.Tensor, **options) -> Features:
     with torch.no_grad():
-        return build(config)(clip, **asked)
+        return build(config)(clip, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,17 +69,17 @@ def test_a_clip_does_not_see_its_neighbours(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_encoder_returns_the_same_object(kind: str) -> None:
     config = KINDS[kind]
-    found = features(config, clips(config, 2), attention=(0, -1))
-    frames, rows, columns = found.grid
-    assert found.grid == config.grid and found.tokens.shape == (2, config.tokens, 48)
-    assert (found.class_token is not None) == config.class_token
-    assert found.pooled.shape == (2, 48)
+    output = features(config, clips(config, 2), attention=(0, -1))
+    frames, rows, columns = output.grid
+    assert output.grid == config.grid and output.tokens.shape == (2, config.tokens, 48)
+    assert (output.class_token is not None) == config.class_token
+    assert output.pooled.shape == (2, 48)
     count = int(config.class_token)
     divided = config.attention == "divided"
     seen = rows * columns + count if divided else config.tokens + count
     expected = (2, frames, 3, seen, seen) if divided else (2, 3, seen, seen)
-    assert set(found.attention) == {0, -1}
-    for weights in found.attention.values():
+    assert set(output.attention) == {0, -1}
+    for weights in output.attention.values():
         assert weights.shape == expected
         torch.testing.assert_close(weights.sum(-1), torch.ones(expected[:-1]))
 
@@ -89,32 +96,32 @@ def test_attention_is_what_mixes_the_values() -> None:
         torch.testing.assert_close(attn.proj(mixed), attn(normed), atol=1e-6, rtol=1e-5)
 
 
-def test_a_layer_that_is_not_there_is_refused() -> None:
+def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(ValueError, match="has layers 0 to 2"):
         features(TINY, clips(TINY, 1), attention=(3,))
 
 
-def test_the_norm_of_pooled_tokens_leaves_tokens_alone() -> None:
+def test_the_norm_of_the_pooled_feature_does_not_change_tokens() -> None:
     pooled = replace(TINY, norm="pooled")
-    encoder, found = build(pooled), features(pooled, clips(TINY, 2))
-    torch.testing.assert_close(found.pooled, encoder.norm(found.tokens.mean(1)))
-    assert not torch.allclose(found.tokens.mean(-1), torch.zeros(2, 12), atol=1e-2)
+    encoder, output = build(pooled), features(pooled, clips(TINY, 2))
+    torch.testing.assert_close(output.pooled, encoder.norm(output.tokens.mean(1)))
+    assert not torch.allclose(output.tokens.mean(-1), torch.zeros(2, 12), atol=1e-2)
 
 
-def test_divided_attention_wants_the_whole_clip() -> None:
+def test_divided_attention_needs_all_tokens() -> None:
     config = KINDS["timesformer_tiny"]
     with pytest.raises(ValueError, match="needs all tokens"):
         features(config, clips(config, 1), visible=torch.tensor([[0, 1]]))
 
 
-def test_divided_attention_begins_as_an_image_model_of_each_frame() -> None:
-    """After the first block time counts for nothing until `time_proj` is trained."""
+def test_divided_attention_starts_as_an_image_model_of_each_frame() -> None:
+    """Temporal attention has no effect after the first block until `time_proj` is trained."""
     encoder = VideoEncoder(KINDS["timesformer_tiny"])
     assert encoder.blocks[0].time_proj.weight.any()
     assert not any(block.time_proj.weight.any() for block in encoder.blocks[1:])
 
 
-def test_a_class_token_sees_the_visible_tokens_alone() -> None:
+def test_a_class_token_sees_only_visible_tokens() -> None:
     config = KINDS["learned"]
     clip = clips(config, 1)
     changed = clip.clone()
@@ -126,14 +133,14 @@ def test_a_class_token_sees_the_visible_tokens_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", ["learned", "unified_tiny_image", "unified_tiny_st"])
-def test_positions_of_visible_tokens_are_theirs(kind: str) -> None:
+def test_visible_tokens_have_their_own_positions(kind: str) -> None:
     encoder = build(KINDS[kind])
     count = KINDS[kind].tokens
     index = torch.tensor([[5, 0, count - 1]])
-    assert torch.equal(encoder.pos_embed(index)[0], encoder.pos_embed(None)[0][index[0]])
+    assert torch.equal(encoder.positions(index)[0], encoder.positions(None)[0][index[0]])
 
 
-@pytest.mark.parametrize("name", [*NAMES, *ALIASES])
+@pytest.mark.parametrize("name", [*variant_names(), *ALIASES])
 def test_every_variant_can_be_built_at_every_size(name: str) -> None:
     config = variant_config(name)
     with torch.device("meta"):

@@ -30,7 +30,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_all_names_of_the_forerunners_are_there() -> None:
+def test_all_published_names_are_listed() -> None:
     names = available_models()
     of_mae_st = [
         name for name in names if name.startswith(("mae_", "vit_")) and name.count("_") == 2
@@ -40,7 +40,7 @@ def test_all_names_of_the_forerunners_are_there() -> None:
     assert "mae_s_ssv2-50shot" not in names
     assert len(names) == 24 + 12
     for card in CARDS.values():
-        assert card.licence and CheckpointOverrides(**card.told)
+        assert card.licence and CheckpointOverrides(**card.overrides)
         if card.variant:
             find_variant(card.variant)
 
@@ -56,31 +56,31 @@ def test_an_unknown_name_gives_the_nearest_ones() -> None:
         load_model("qqqqqqqqqqqqqqqqqqqq")
 
 
-def test_without_network_it_says_which_file_goes_where(models: Path) -> None:
+def test_without_network_the_error_says_which_file_goes_where(models: Path) -> None:
     with pytest.raises(CheckpointMismatch) as caught:
         load_model("vit_s_none")
     message = str(caught.value)
     assert "s_none.pth of eminorhan/video-models" in message and "(no network)" in message
-    assert message.endswith(f"put it at {models / 'vit_s_none.pth'}") and "\n" not in message
+    assert message.endswith(f"save it as {models / 'vit_s_none.pth'}") and "\n" not in message
 
 
-def test_a_file_that_no_program_can_fetch_says_so(models: Path) -> None:
+def test_a_file_that_cannot_be_downloaded_names_its_page(models: Path) -> None:
     with pytest.raises(CheckpointMismatch, match=r"by hand from https://github\.com/isyangshu"):
         find_model("SurgVISTA")
 
 
-def test_a_file_that_was_put_there_is_read_with_what_the_card_says(
+def test_a_local_file_is_read_with_the_overrides_of_its_card(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "supervised_base_imagenet1k"
     card = find_card(name)
-    small = card._replace(told={**card.told, "num_heads": 3})
+    small = card._replace(overrides={**card.overrides, "num_heads": 3})
     monkeypatch.setitem(CARDS, name, small)
-    held = torch.load(CKPT / "public_timm_clip_openai.pth", weights_only=True)
-    without = {n: t for n, t in held.items() if "norm_pre" not in n}
+    stored = torch.load(CKPT / "public_timm_clip_openai.pth", weights_only=True)
+    without = {n: t for n, t in stored.items() if "norm_pre" not in n}
     torch.save({**without, "patch_embed.proj.bias": torch.zeros(48)}, models / f"{name}.bin")
     encoder, report = load_model(name)
-    assert report.found.known.family.name == "image"
+    assert report.source.detected.name == "image"
     assert encoder.config.mean == (0.5, 0.5, 0.5)
 
 

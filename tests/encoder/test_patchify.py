@@ -34,7 +34,7 @@ def test_bytes_are_scaled_and_floats_are_not() -> None:
     assert torch.equal(unit_pixels(torch.tensor([[[0.5]]])), torch.tensor([[[0.5]]]))
 
 
-def test_standardising_takes_each_channels_own_numbers() -> None:
+def test_normalisation_is_per_channel() -> None:
     values = torch.tensor([[[0.5, 0.5, 0.9, 0.1]]])
     out = standardise(values, (0.5, 0.1), (1.0, 0.2))
     assert torch.allclose(out, torch.tensor([[[0.0, 2.0, 0.4, 0.0]]]))

@@ -1,11 +1,19 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
+from torch import nn
 
+from encoder.checkpoint.load import load_encoder
+from encoder.checkpoint.native_format import save_encoder
+from encoder.config import EncoderConfig, Grid
 from encoder.pos_embed import computed_positions, resize_positions, sincos3d_table, sinusoid_table
+from encoder.pos_embed_kinds import POS_EMBEDS, PosEmbedKind
+from encoder.vit import VideoEncoder
 
 RECORDED = np.load(Path(__file__).parent / "fixtures/public_sinusoid_rows.npz")
 TABLES = load_file(Path(__file__).parent / "checkpoint/fixtures/pos/public_pos_inflate.safetensors")
@@ -43,7 +51,7 @@ def test_real_size_has_the_recorded_sums() -> None:
     )
 
 
-def test_a_grid_that_is_not_square_tells_rows_from_columns() -> None:
+def test_rows_and_columns_of_a_rectangular_grid_differ() -> None:
     table = sincos3d_table((1, 2, 3), 16)
     columns, rows = table[:, 4:10], table[:, 10:]
     assert torch.equal(columns[0], columns[3]) and torch.equal(rows[0], rows[2])
@@ -51,7 +59,7 @@ def test_a_grid_that_is_not_square_tells_rows_from_columns() -> None:
 
 
 def test_resizing_keeps_what_does_not_change() -> None:
-    """A table that is linear in the middle of cells stays so; the mean over places is kept."""
+    """Frames are interpolated linearly; a constant table stays constant."""
     grid, dim = (4, 6, 8), 5
     table = torch.randn(4 * 6 * 8, dim)
     assert resize_positions(table, grid, grid) is table
@@ -66,14 +74,14 @@ def test_resizing_keeps_what_does_not_change() -> None:
         )
 
 
-def test_space_is_interpolated_apart_from_time() -> None:
+def test_space_and_time_are_interpolated_separately() -> None:
     frame = torch.randn(1, 14 * 14, 16)
     table = frame.expand(8, -1, -1).reshape(-1, 16)
     larger = resize_positions(table, (8, 14, 14), (8, 28, 28)).view(8, -1, 16)
     assert torch.allclose(larger[0], larger[7], atol=1e-6)
 
 
-def test_a_computed_table_of_another_grid_is_that_of_the_grid_trained_on() -> None:
+def test_a_computed_table_is_interpolated_from_the_trained_grid() -> None:
     trained, grid = (8, 4, 4), (16, 4, 4)
     table = computed_positions("sinusoid", grid, 16, trained)
     assert table.shape == (256, 16)
@@ -84,8 +92,8 @@ def test_a_computed_table_of_another_grid_is_that_of_the_grid_trained_on() -> No
 
 
 @pytest.mark.parametrize(("side", "dim"), [(14, 32), (4, 48)])
-def test_recorded_tables_with_a_class_token_or_a_slower_clock(side: int, dim: int) -> None:
-    """Upstream's row for a class token is 0; its `scale_t` of 2 is every second frame's table."""
+def test_recorded_tables_with_a_class_token_or_a_time_scale(side: int, dim: int) -> None:
+    """The recorded row of a class token is 0; `scale_t` 2 gives the table of every second frame."""
     name, places = f"sincos3d_g{side}_t2_d{dim}", side * side
     recorded = TABLES[f"{name}_cls"][0]
     assert not recorded[0].any()
@@ -99,3 +107,40 @@ def test_recorded_tables_with_a_class_token_or_a_slower_clock(side: int, dim: in
 def test_the_flat_table_is_the_recorded_one(tokens: int, dim: int) -> None:
     recorded = TABLES[f"sinusoid_n{tokens}_d{dim}"][0]
     torch.testing.assert_close(sinusoid_table(tokens, dim), recorded, atol=1e-6, rtol=0)
+
+
+def test_a_position_embedding_is_one_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A plugin's learned embedding per row and column of the grid: built, saved, interpolated."""
+
+    class AxialPositions(nn.Module):
+        def __init__(self, grid: Grid, dim: int) -> None:
+            super().__init__()
+            self.grid = grid
+            self.row = nn.Parameter(torch.randn(grid[1], dim))
+            self.column = nn.Parameter(torch.randn(grid[2], dim))
+
+        def forward(self, index: torch.Tensor | None) -> torch.Tensor:
+            table = (self.row[:, None] + self.column).flatten(0, 1).repeat(self.grid[0], 1)
+            return table[None] if index is None else table[index]
+
+    with pytest.raises(ValidationError, match=r"'axial' is none of sinusoid, .*, separable"):
+        EncoderConfig(pos_embed="axial")
+    row = PosEmbedKind(AxialPositions, {"row": "h", "column": "w"}, divisor=4)
+    monkeypatch.setitem(POS_EMBEDS, "axial", row)
+    with pytest.raises(ValidationError, match="embed_dim 18 is not divisible by 4"):
+        EncoderConfig(pos_embed="axial", embed_dim=18, num_heads=3)
+    config = EncoderConfig(
+        pos_embed="axial", embed_dim=48, depth=1, num_heads=3, num_frames=4, image_size=(32, 48)
+    )
+    encoder = VideoEncoder(config)
+    assert encoder(torch.zeros(1, 4, 32, 48, 3)).tokens.shape == (1, 2 * 2 * 3, 48)
+    save_encoder(tmp_path / "encoder.safetensors", encoder.state_dict(), config)
+    same = load_encoder(tmp_path / "encoder.safetensors").encoder
+    assert torch.equal(same.positions.column, encoder.positions.column)
+    larger, report = load_encoder(
+        tmp_path / "encoder.safetensors", replace(config, image_size=(64, 48))
+    )
+    assert torch.equal(larger.positions.column, encoder.positions.column)
+    expected = resize_positions(encoder.positions.row.data, (1, 2, 1), (1, 4, 1))
+    torch.testing.assert_close(larger.positions.row.data, expected)
+    assert "positions.row: interpolated from 2 to 4" in str(report)

@@ -56,7 +56,7 @@ def test_bytes_and_unit_floats_give_the_same_tokens() -> None:
 
 
 def test_a_clip_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"the encoder wants \(4, 16, 24, 3\)"):
+    with pytest.raises(ValueError, match=r"the encoder needs \(4, 16, 24, 3\)"):
         tiny_encoder()(tiny_clip(1)[:, :2])
 
 
@@ -99,7 +99,7 @@ def test_drop_path_grows_over_the_depth() -> None:
     assert rates == pytest.approx([0.0, 0.1, 0.2])
 
 
-def test_drop_path_leaves_out_whole_samples_and_keeps_the_mean() -> None:
+def test_drop_path_drops_whole_samples_and_preserves_the_mean() -> None:
     torch.manual_seed(0)
     x = torch.ones(4000, 2, 3)
     dropped = DropPath(0.25)(x)

@@ -1,8 +1,10 @@
 """Labelled recordings, and runs on them that several tests look at."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.finetune.runs import finetune, words
 
@@ -28,3 +30,12 @@ def finished(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (run / "output.txt").write_text(done.stdout)
     return run
+
+
+@pytest.fixture
+def single_process() -> Iterator[None]:
+    """A process group of one process."""
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()

@@ -1,12 +1,10 @@
-"""What a user can do wrong with a finetuning run: one line with the cure, exit status 2."""
+"""Errors of users in a finetuning run: one line that says what to change, exit status 2."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from finetune.cli import RECIPES, main
 from finetune.config import FinetuneConfig
@@ -19,28 +17,20 @@ from finetune.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
-from finetune.run import build_network
+from finetune.run import build_model
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from launch.recipe import load_recipe
 from tests.finetune.runs import finetune, words
 
 
-@pytest.fixture
-def alone() -> Iterator[None]:
-    store = torch.distributed.HashStore()
-    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
 def refused(folder: Path, *arguments: str) -> str:
-    """What a run says that does not begin, up to where its network is built."""
+    """The error of a run that cannot start, up to the building of its network."""
     folder.mkdir(exist_ok=True)
     config = load_recipe(FinetuneConfig, arguments[0], arguments[1:], RECIPES, run=str(folder))
     with pytest.raises(ValueError) as caught:
         sets = open_datasets(config, folder, Processes())
-        build_network(config, sets, None, folder, Processes())
+        build_model(config, sets, None, folder, Processes())
     assert caught.value.exit_status == 2 and caught.value.on_every_process
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -55,10 +45,10 @@ def split_of(folder: Path, text: str) -> str:
     ("override", "message"),
     [
         ("data.dataset.window=1", "data.dataset.window: no such key"),
-        ("tuning.kind=probe", "tuning"),
+        ("tuning.kind=probe", "tuning: kind 'probe' is none of full, partial"),
         ("tuning={kind: partial}", "tuning.blocks: is missing"),
         ("tuning={kind: linear_probe, blocks: 3}", "tuning.blocks"),
-        ("head.kind=tns", "head.kind"),
+        ("head.kind=tns", "head: kind 'tns' is none of linear"),
         ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.collective_timeout"),
         ("tuning={kind: attentive_probe}", "head.kind: linear is not for tuning attentive_probe"),
         (
@@ -71,19 +61,19 @@ def split_of(folder: Path, text: str) -> str:
             "batch.micro_batch_size 8 is not a multiple of data.clips_per_read",
         ),
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
-        ("data.augmentation.scale=[1, 0.5]", "the first number is the smallest"),
+        ("data.augmentation.scale=[1, 0.5]", "the first number is the larger one"),
         ("head_init.label_space=space.yaml", "head_init: needs the head of backbone.weights"),
         ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either dataset, or datasets"),
     ],
 )
-def test_a_recipe_that_means_nothing(override: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_recipe_is_refused(override: str, message: str, tmp_path: Path) -> None:
     given = ["demo", "backbone={variant: unified_small}", override]
     with pytest.raises(ConfigError) as caught:
         load_recipe(FinetuneConfig, given[0], given[1:], Path("finetune/recipes"), run="x")
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_mixing_wants_pairs() -> None:
+def test_mixup_requires_pairs() -> None:
     overrides = ["mixup.prob=1", "batch={global_batch_size: 15, micro_batch_size: 15}"]
     with pytest.raises(ConfigError, match="mixup: mixes pairs of samples"):
         load_recipe(FinetuneConfig, "demo", overrides, Path("finetune/recipes"), run="x")
@@ -98,61 +88,63 @@ def test_mixing_wants_pairs() -> None:
         ("test: [operation01]\n", "data: the split has no train part"),
     ],
 )
-@pytest.mark.usefixtures("alone")
-def test_a_split_that_cannot_be_meant(
+@pytest.mark.usefixtures("single_process")
+def test_an_invalid_split_is_refused(
     labelled: Path, tmp_path: Path, text: str, message: str
 ) -> None:
-    said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", split_of(tmp_path, text)))
-    assert message in said
+    error = refused(tmp_path / "run", *words(labelled, tmp_path / "run", split_of(tmp_path, text)))
+    assert message in error
 
 
-@pytest.mark.usefixtures("alone")
-def test_labels_that_do_not_fit(labelled: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("single_process")
+def test_labels_that_do_not_fit_are_refused(labelled: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     late = "recording,start,end,label\n" + "".join(
         f"operation0{i},0,5,a\noperation0{i},900,905,b\n" for i in range(1, 5)
     )
     table.write_text(late)
     labels = f"data.dataset.labels={table}"
-    said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", labels))
-    assert "labels.csv:3: a label at 900 s" in said and "ends at 12 s" in said
-    said = refused(
+    error = refused(tmp_path / "run", *words(labelled, tmp_path / "run", labels))
+    assert "labels.csv:3: a label at 900 s" in error and "ends at 12 s" in error
+    error = refused(
         tmp_path / "run",
         *words(labelled, tmp_path / "run", "data.dataset.classes=[Preparation, Other]"),
     )
-    assert "operation01-phase.txt:" in said and "is none of the 2 classes" in said
+    assert "operation01-phase.txt:" in error and "is none of the 2 classes" in error
     rows = [f"operation0{i},0,12,{'a' if i == 3 else 'b'}" for i in range(1, 5)]
     table.write_text("recording,start,end,label\n" + "\n".join([*rows, "operation01,0,1,a"]))
-    said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", labels))
-    assert said.startswith("data: all labels of train are 'b'; a classifier needs")
+    error = refused(tmp_path / "run", *words(labelled, tmp_path / "run", labels))
+    assert error.startswith("data: all labels of train are 'b'; a classifier needs")
 
 
-@pytest.mark.usefixtures("alone")
-def test_what_the_encoder_was_pretrained_on_is_not_tested_on(
+@pytest.mark.usefixtures("single_process")
+def test_recordings_of_pretraining_are_refused_in_test(
     labelled: Path, finished: Path, tmp_path: Path
 ) -> None:
-    """The classifier that a run leaves tells what it was trained on."""
+    """The classifier of a run lists the recordings that it was trained on."""
     backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = split_of(tmp_path, "train: [operation03]\ntest: [operation02]\n")
-    said = refused(tmp_path / "run", *words(labelled, tmp_path / "run", backbone, split))
-    assert "operation02.mp4 is in test, and the encoder was pretrained on it" in said
+    error = refused(tmp_path / "run", *words(labelled, tmp_path / "run", backbone, split))
+    assert "operation02.mp4 is in test, and the encoder was pretrained on it" in error
 
 
-@pytest.mark.usefixtures("alone")
-def test_a_set_that_the_space_has_not_is_refused_before_recordings_are_opened(
+@pytest.mark.usefixtures("single_process")
+def test_a_set_outside_the_label_space_is_refused_before_recordings_are_opened(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "one.txt").write_text("cut\nsew\n")
     space = tmp_path / "space.yaml"
     main(["merge", str(space), f"cholec80={tmp_path / 'one.txt'}"])
     nowhere = "{kind: timestamps, source: nowhere, labels: nowhere, split: nowhere}"
-    data = f"data={{space: {space}, sets: {{cholec8: {nowhere}}}}}"
+    data = f"data={{label_space: {space}, datasets: {{cholec8: {nowhere}}}}}"
     message = refused(tmp_path / "run", "demo", data)
-    assert message == "the space has no set 'cholec8', but cholec80; nearest: 'cholec80'"
+    assert message == "the label space has no set 'cholec8', only cholec80; nearest: 'cholec80'"
 
 
-@pytest.mark.usefixtures("alone")
-def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("single_process")
+def test_head_rows_that_do_not_fit_are_refused(
+    labelled: Path, finished: Path, tmp_path: Path
+) -> None:
     backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = split_of(tmp_path, "train: [operation01]\n")
     rows = tmp_path / "rows.json"
@@ -163,8 +155,10 @@ def test_a_head_of_other_classes(labelled: Path, finished: Path, tmp_path: Path)
     assert "class 5 has row 6, the trained head has 0 to 5" in refused(tmp_path / "run", *command)
 
 
-def test_a_run_that_goes_on_is_the_same_run(labelled: Path, finished: Path) -> None:
-    """Nor may its labels have changed; each in one line of the program itself."""
+def test_a_resumed_run_has_the_same_configuration_and_labels(
+    labelled: Path, finished: Path
+) -> None:
+    """Each change is refused by the program in one line."""
     done = finetune(*words(labelled, finished, "tuning.layer_decay=0.5"))
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 2 and len(lines) == 1, done.stderr
@@ -178,7 +172,7 @@ def test_a_run_that_goes_on_is_the_same_run(labelled: Path, finished: Path) -> N
     labels.write_text("recording,start,end,label\n" + table)
     done = finetune(*words(labelled, finished, f"data.dataset.labels={labels}"))
     assert done.returncode == 2
-    assert "the run began with the classes Preparation, " in done.stderr.splitlines()[-1]
+    assert "the run started with the classes Preparation, " in done.stderr.splitlines()[-1]
 
 
 def predictions(classes: tuple[str, ...], recording: str) -> Predictions:
@@ -205,23 +199,23 @@ def test_predictions_of_several_files(tmp_path: Path, capsys) -> None:
     files = {name: str(tmp_path / f"{name}.npz") for name in "abcd"}
     main(["evaluate", files["a"], files["b"]])
     assert "2 files: 4 samples of 2 recordings, 2 classes" in capsys.readouterr().out
-    with pytest.raises(PredictionsError, match=r"c\.npz: is of the classes x, z .*a\.npz of x, y"):
+    with pytest.raises(PredictionsError, match=r"c\.npz: has the classes x, z .*a\.npz has x, y"):
         main(["evaluate", files["a"], files["c"]])
-    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz as well"):
+    with pytest.raises(PredictionsError, match=r"d\.npz: one is in .*a\.npz too"):
         main(["evaluate", files["a"], files["d"]])
 
 
-def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
-    held = predictions(("x", "y"), "one")
-    held.scores[1, 0] = np.nan
+def test_scores_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    invalid = predictions(("x", "y"), "one")
+    invalid.scores[1, 0] = np.nan
     with pytest.raises(PredictionsError, match=r"scores of row 1 is not finite"):
-        save_predictions(tmp_path / "p.npz", held)
+        save_predictions(tmp_path / "p.npz", invalid)
     assert not list(tmp_path.iterdir())
     with pytest.raises(PredictionsError, match="cannot be read"):
         load_predictions(tmp_path / "p.npz")
 
 
-def test_shipped_splits_are_whole_and_found_by_name(tmp_path: Path) -> None:
+def test_shipped_splits_are_complete_and_found_by_name(tmp_path: Path) -> None:
     sizes = {
         "cholec80_32_8_40": (32, 8, 40),
         "cholec80_40_35": (40, 0, 35),
@@ -236,7 +230,7 @@ def test_shipped_splits_are_whole_and_found_by_name(tmp_path: Path) -> None:
         find_split(tmp_path / "none")
 
 
-def test_classes_of_several_files_may_stand_in_another_order(tmp_path: Path) -> None:
+def test_classes_of_several_files_may_be_in_another_order(tmp_path: Path) -> None:
     one, two = predictions(("x", "y", "z"), "one"), predictions(("z", "x", "y"), "two")
     two = two._replace(label=np.array([0, -1, 1]))
     both = join_predictions([(tmp_path / "a", one), (tmp_path / "b", two)])
@@ -244,6 +238,6 @@ def test_classes_of_several_files_may_stand_in_another_order(tmp_path: Path) -> 
     assert both.scores[3:].argmax(1).tolist() == [2, 0, 1]
     many = [
         each._replace(label=np.eye(3, dtype=np.int64)) for each in (one, two)
-    ]  # a class of its own in each row
+    ]  # each row has its own class
     both = join_predictions([(tmp_path / "a", many[0]), (tmp_path / "b", many[1])])
     assert both.label[3:].argmax(1).tolist() == [2, 0, 1]

@@ -15,15 +15,15 @@ def test_labels_are_reported_by_part(operations: Path, tmp_path: Path, capsys) -
     split.write_text("train: [operation01]\ntest: [operation02]\n")
     main(["labels", str(operations), str(operations), "--split", str(split)])
     out = capsys.readouterr().out
-    assert out.index("train:") < out.index("operation01.mp4: 6 labelled moments")
-    assert out.index("test:") < out.index("operation02.mp4: 6 labelled moments")
+    assert out.index("train:") < out.index("operation01.mp4: 6 labelled timestamps")
+    assert out.index("test:") < out.index("operation02.mp4: 6 labelled timestamps")
     assert "Preparation" in out and "without label" not in out
 
 
 def test_the_rate_and_the_classes_are_options(operations: Path, capsys) -> None:
     words = ["labels", str(operations), str(operations), "--rate", "5"]
     main(words)
-    assert "operation01.mp4: 30 labelled moments" in capsys.readouterr().out
+    assert "operation01.mp4: 30 labelled timestamps" in capsys.readouterr().out
     with pytest.raises(LabelError, match=r"operation01-phase\.txt:\d+: '.*' is none of the 2"):
         main([*words, "--classes", "Preparation, Other"])
 
@@ -40,9 +40,9 @@ def test_tools_are_several_labels_per_timestamp(operations: Path, tmp_path: Path
     table.write_text("recording,start,end,Hook,Clip\noperation01,0,3,1,0\noperation02,0,6,0,\n")
     main(["labels", str(operations), str(table), "--multi-label"])
     out = capsys.readouterr().out
-    assert "operation01.mp4: 3 labelled moments (3 without label)" in out
-    assert "Hook 33.3%, Clip 0.0%; 12 of 24 labels are not known" in out
-    with pytest.raises(LabelError, match=r"several labels a moment, .*, want targets=many"):
+    assert "operation01.mp4: 3 labelled timestamps (3 without label)" in out
+    assert "Hook 33.3%, Clip 0.0%; 12 of 24 labels are unknown" in out
+    with pytest.raises(LabelError, match=r"for a column per class, set multi_label: true"):
         main(["labels", str(operations), str(table)])
 
 

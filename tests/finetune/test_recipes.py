@@ -1,4 +1,4 @@
-"""Every shipped recipe: valid, the same when written out, and with the forerunners' numbers."""
+"""Every shipped recipe: valid, the same when written and read, with the published settings."""
 
 import pytest
 import torch
@@ -60,7 +60,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_numbers_are_the_forerunners(name: str) -> None:
+def test_settings_are_the_published_ones(name: str) -> None:
     config = load(name)
     clips, peak, decay, drop_path, dropout, weight_decay, epochs = PUBLISHED[name]
     assert config.batch.global_batch_size == clips

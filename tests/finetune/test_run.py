@@ -1,4 +1,4 @@
-"""A finetuning run: what it leaves, and that it goes on exactly where it stopped."""
+"""A finetuning run: its files, and exact resumption."""
 
 import json
 import shutil
@@ -17,36 +17,40 @@ from tests.conftest import HANG_LIMIT, kill_all, start_together, wait_until
 from tests.finetune.runs import finetune, log_of, losses, words
 
 
-def test_a_run_leaves_all_that_is_needed(finished: Path) -> None:
-    said = (finished / "output.txt").read_text()
-    assert "the best by val top-1" in said and "test: top-1" in said
+def test_a_run_writes_classifier_predictions_and_evaluation(finished: Path) -> None:
+    output = (finished / "output.txt").read_text()
+    assert "the best by val top-1" in output and "test: top-1" in output
+    assert "(baselines: majority class" in output
     predictions = load_predictions(finished / "predictions_test.npz")
     assert len(predictions.recording) == 24 and set(predictions.recording) == {"operation04"}
-    assert predictions.about["part"] == "test" and predictions.about["samples"] == "moments"
+    assert (
+        predictions.metadata["part"] == "test" and predictions.metadata["samples"] == "timestamps"
+    )
     np.testing.assert_allclose(predictions.scores.sum(1), 1, atol=1e-5)
     for name in ("metrics.json", "confusion.png", "timeline_operation04.png"):
         assert (finished / "evaluation_test" / name).is_file()
-    model, about = load_classifier(finished)
-    assert about.classes == predictions.classes and not about.multi_label
-    assert [Path(each["path"]).stem for each in about.recordings] == ["operation01", "operation02"]
-    again, _ = load_encoder(finished)  # a file of the field like any other
+    model, metadata = load_classifier(finished)
+    assert metadata.classes == predictions.classes and not metadata.multi_label
+    trained_on = [Path(each["path"]).stem for each in metadata.recordings]
+    assert trained_on == ["operation01", "operation02"]
+    again, _ = load_encoder(finished)  # as from any other checkpoint
     clip = torch.zeros(1, 4, 32, 32, 3, dtype=torch.uint8)
     torch.testing.assert_close(again.eval()(clip).pooled, model.encoder(clip).pooled)
 
 
-def test_the_best_step_by_val_is_kept_and_test_is_never_asked(finished: Path) -> None:
-    looks = {
+def test_the_classifier_is_that_of_the_best_step_by_val(finished: Path) -> None:
+    history = {
         line["step"]: line["top-1"]
         for line in map(json.loads, (finished / "validation.jsonl").read_text().splitlines())
     }
-    assert list(looks) == [2, 3, 4, 6, 8] or 8 in looks
-    best = max(looks.values())
-    first_best = next(step for step, value in looks.items() if value == best)
-    about = read_classifier_metadata(finished / "classifier.safetensors")
-    assert (about.step, about.validation["value"]) == (first_best, best)
+    assert list(history) == [2, 3, 4, 6, 8] or 8 in history
+    best = max(history.values())
+    first_best = next(step for step, value in history.items() if value == best)
+    metadata = read_classifier_metadata(finished / "classifier.safetensors")
+    assert (metadata.step, metadata.validation["value"]) == (first_best, best)
     predictions = load_predictions(finished / "predictions_val.npz")
-    right = predictions.scores.argmax(1) == predictions.label
-    assert right.mean() == pytest.approx(best)
+    correct = predictions.scores.argmax(1) == predictions.label
+    assert correct.mean() == pytest.approx(best)
 
 
 @pytest.mark.soak
@@ -64,8 +68,8 @@ def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mixed", [pytest.param(False, marks=pytest.mark.soak), True])
-def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: bool) -> None:
-    """Dropout, drop path, augmentation and mixing included; validation is made up for."""
+def test_a_killed_run_resumes_exactly(labelled: Path, tmp_path: Path, mixed: bool) -> None:
+    """Including dropout, drop path, augmentation and mixup; missed validations are made up for."""
     more = [
         "schedule.steps=12",
         "head.dropout=0.3",
@@ -91,14 +95,14 @@ def test_a_killed_run_goes_on_exactly(labelled: Path, tmp_path: Path, mixed: boo
     assert again.returncode == 0, again.stderr
     assert "resume: weights, optimizer state," in again.stdout
     assert losses(run) == losses(tmp_path / "whole")
-    looks, expected = ((r / "validation.jsonl").read_text() for r in (run, tmp_path / "whole"))
-    assert looks == expected
+    history, expected = ((r / "validation.jsonl").read_text() for r in (run, tmp_path / "whole"))
+    assert history == expected
     ours, theirs = (load_file(r / "classifier.safetensors") for r in (run, tmp_path / "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.soak
-def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> None:
+def test_a_run_that_a_signal_stopped_resumes(labelled: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = words(labelled, run, "schedule.steps=5000", "validation.every_epochs=1000")
     started = start_together(["-m", "finetune", *command], 1)
@@ -114,7 +118,7 @@ def test_a_signal_stops_a_run_that_goes_on(labelled: Path, tmp_path: Path) -> No
 
 @pytest.mark.soak
 def test_the_same_numbers_on_two_processes(labelled: Path, tmp_path: Path, together) -> None:
-    """Mixing included, for pairs are of the global order; predictions alike."""
+    """Including mixup, whose pairs follow the global order, and predictions."""
     more = (
         "mixup={prob: 1.0}",
         "schedule.steps=4",
@@ -140,22 +144,22 @@ def test_zero_3_validates_and_tests(labelled: Path, tmp_path: Path, together) ->
     command = words(labelled, run, "engine.zero_stage=3", "schedule.steps=3", "data.workers=1")
     outcomes = together(["-m", "finetune", *command], 2)
     assert [each.returncode for each in outcomes] == [0, 0], outcomes[0].stderr
-    assert load_predictions(run / "predictions_test.npz").about["step"] >= 1
+    assert load_predictions(run / "predictions_test.npz").metadata["step"] >= 1
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("mode", ["linear_probe", "attentive_probe"])
-def test_a_probe_leaves_the_encoder_as_it_was(
-    labelled: Path, finished: Path, tmp_path: Path, mode: str
+@pytest.mark.parametrize("tuning", ["linear_probe", "attentive_probe"])
+def test_a_probe_does_not_change_the_encoder(
+    labelled: Path, finished: Path, tmp_path: Path, tuning: str
 ) -> None:
-    """Also over a stop, though no checkpoint holds what is frozen, and the file is gone then."""
+    """Also after resumption, though checkpoints lack frozen weights and the file is gone."""
     weights = tmp_path / "weights.safetensors"
     shutil.copy(finished / "classifier.safetensors", weights)
-    head = "linear" if mode == "linear_probe" else "attentive"
+    head = "linear" if tuning == "linear_probe" else "attentive"
     backbone = f"backbone={{variant: native, weights: {weights}, drop_path: 0.5}}"
     more = [
         backbone,
-        f"tuning={{kind: {mode}}}",
+        f"tuning={{kind: {tuning}}}",
         f"head.kind={head}",
         "schedule.steps=4",
         "optimizer.base_lr=0.1",
@@ -166,7 +170,7 @@ def test_a_probe_leaves_the_encoder_as_it_was(
     command = words(labelled, tmp_path / "run", *more, f"data.dataset.split={split}")
     done = finetune(*command)
     assert done.returncode == 0, done.stderr
-    assert "the split has no val, so there is no best step" in done.stdout
+    assert "validation: none, the split has no val" in done.stdout
     before, after = load_file(weights), load_file(tmp_path / "run/classifier.safetensors")
     encoder = [name for name in before if name.startswith("encoder.")]
     assert encoder and all(torch.equal(before[name], after[name]) for name in encoder)
@@ -175,14 +179,14 @@ def test_a_probe_leaves_the_encoder_as_it_was(
     weights.unlink()
     again = finetune(*command)
     assert again.returncode == 0, again.stderr
-    assert "2 steps to do" in again.stdout and losses(tmp_path / "run") == whole
+    assert "2 steps left" in again.stdout and losses(tmp_path / "run") == whole
     again = load_file(tmp_path / "run/classifier.safetensors")
     assert all(torch.equal(after[name], again[name]) for name in after)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("stage", "precision", "processes"), [(2, "bf16", 1), (3, "bf16", 2)])
-def test_what_is_frozen_is_written_as_it_was_read(
+def test_frozen_weights_are_written_unchanged(
     labelled: Path,
     finished: Path,
     tmp_path: Path,
@@ -191,7 +195,7 @@ def test_what_is_frozen_is_written_as_it_was_read(
     precision: str,
     processes: int,
 ) -> None:
-    """Though the engine divides it among processes, or rounds it."""
+    """Though the engine shards or rounds them."""
     backbone = f"backbone={{variant: native, weights: {finished}}}"
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01, operation02]\nval: [operation03]\n")
@@ -212,7 +216,7 @@ def test_what_is_frozen_is_written_as_it_was_read(
     assert all(torch.equal(before[name], after[name]) for name in before if name[:8] == "encoder.")
 
 
-def test_neighbours_are_tested_on_nothing_that_was_pretrained_on(
+def test_knn_refuses_test_recordings_of_the_pretraining(
     labelled: Path, finished: Path, tmp_path: Path
 ) -> None:
     split = tmp_path / "split.yaml"

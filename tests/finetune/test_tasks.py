@@ -1,4 +1,4 @@
-"""Whole runs of the other tasks: clips, several labels a moment, merged sets, few samples."""
+"""Complete runs of the other tasks: clips, multi-label, merged data sets, few samples."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ SHORT = ("schedule={steps: 2, warmup: 0}", "validation.every_epochs=100")
 
 @pytest.mark.soak
 def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
-    """Parts of recordings in a list each, TSN's head, three crops of four segments in time."""
+    """Parts of recordings in lists, the TSN head, three crops of four clips in time."""
     lists = tmp_path / "lists"
     lists.mkdir()
     for part, name in (("train", "operation01"), ("val", "operation02"), ("test", "operation03")):
@@ -25,7 +25,7 @@ def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
         with (lists / f"{part}.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("path", "label", "start", "end"), *rows])
     data = (
-        f"data={{workers: 0, set: {{kind: clips, clips: '{lists}/{{part}}.csv', "
+        f"data={{workers: 0, dataset: {{kind: clips, clips: '{lists}/{{part}}.csv', "
         "sampling: {kind: dense, frame_rate: 6.25, segments: 2}}}"
     )
     run = tmp_path / "run"
@@ -35,7 +35,8 @@ def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     predictions = load_predictions(run / "predictions_test.npz")
     assert (
-        predictions.about["samples"] == "clips" and "4 segments x 3" in predictions.about["views"]
+        predictions.metadata["samples"] == "clips"
+        and "4 clips x 3 crops, logits averaged" in predictions.metadata["views"]
     )
     assert predictions.time.tolist() == [0, 3, 6, 9] and predictions.label.tolist() == [0, 1, 0, 1]
     metrics = json.loads((run / "evaluation_test/metrics.json").read_text())
@@ -55,7 +56,7 @@ def test_clips_by_segments_and_crops(labelled: Path, tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "out/operation04.json").read_text())["probabilities"]) == 1
 
 
-def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Path) -> None:
+def test_multi_label_with_missing_labels(labelled: Path, tmp_path: Path) -> None:
     table = tmp_path / "tools.csv"
     rows = [
         (f"operation0{i}", second, second % 2, "" if second < 4 else int(second > 7))
@@ -75,14 +76,14 @@ def test_several_labels_of_which_some_are_not_known(labelled: Path, tmp_path: Pa
     done = finetune(*words(labelled, run, *many, "schedule={steps: 2, warmup: 0}"))
     assert done.returncode == 0, done.stderr
     predictions = load_predictions(run / "predictions_test.npz")
-    assert predictions.many_labels and predictions.classes == ("grasper", "hook")
+    assert predictions.is_multi_label and predictions.classes == ("grasper", "hook")
     assert predictions.label[:4, 1].tolist() == [-1] * 4 and predictions.label[8:, 1].all()
     assert load_classifier(run)[1].multi_label and "mAP" in done.stdout
 
 
 @pytest.mark.soak
-def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
-    """Post-pretraining on the merged classes, then one of the sets with the trained rows."""
+def test_two_merged_data_sets_and_one_of_them_again(labelled: Path, tmp_path: Path) -> None:
+    """Post-pretraining on the merged classes, then one data set with the trained rows."""
     for name, halves in (("one", ("First half", "second")), ("two", ("first_half", "Third"))):
         rows = [
             (f"operation0{i}", 6 * h, 6 * h + 6, halves[h]) for i in range(1, 5) for h in (0, 1)
@@ -100,19 +101,22 @@ def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
         where = f"source: {labelled}, labels: {tmp_path / name}.csv, split: {tmp_path / name}.yaml"
         return f"{{kind: timestamps, {where}, sampling: {{step_seconds: 0.5}}}}"
 
-    data = f"data={{workers: 0, space: {space}, sets: {{one: {of('one')}, two: {of('two')}}}}}"
+    datasets = f"{{one: {of('one')}, two: {of('two')}}}"
+    data = f"data={{workers: 0, label_space: {space}, datasets: {datasets}}}"
     hybrid = tmp_path / "hybrid"
     done = finetune("demo", *SMALL, f"run={hybrid}", data, *SHORT)
     assert done.returncode == 0, done.stderr
     predictions = load_predictions(hybrid / "predictions_val.npz")
     assert predictions.classes == ("First half", "second", "Third")
     by_name = {
-        name: set(predictions.of(name).label.tolist()) for name in set(predictions.recording)
+        name: set(predictions.of_recording(name).label.tolist())
+        for name in set(predictions.recording)
     }
     assert by_name == {"operation02": {0, 1}, "operation04": {0, 2}}
     split = tmp_path / "last.yaml"
     split.write_text("train: [operation03]\n")
-    data = f"data={{workers: 0, set: {of('two').replace('two.yaml', 'last.yaml')}, few: 2}}"
+    dataset = of("two").replace("two.yaml", "last.yaml")
+    data = f"data={{workers: 0, dataset: {dataset}, shots_per_class: 2}}"
     target = finetune(
         "demo",
         *SMALL,
@@ -121,8 +125,8 @@ def test_two_sets_as_one_space_and_back(labelled: Path, tmp_path: Path) -> None:
         *SHORT,
         "tuning={kind: partial, blocks: 1}",
         f"backbone={{variant: native, weights: {hybrid}}}",
-        f"head_init.space={space}",
-        "head_init.set=two",
+        f"head_init.label_space={space}",
+        "head_init.dataset=two",
         "optimizer.base_lr=1.0e-9",
     )
     assert target.returncode == 0, target.stderr

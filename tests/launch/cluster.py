@@ -5,13 +5,15 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_LIMIT, ROOT, free_port
+from tests.conftest import ROOT, free_port
 
+HANG_SECONDS = 900  # only against a test that never ends: machines may be slow
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIGURATION = """
 ClusterName=test
@@ -47,7 +49,7 @@ PartitionName=urgent Nodes=n1,n2 State=UP PriorityTier=10 PreemptMode=OFF
 
 
 class Cluster:
-    """Two nodes; `debug` jobs give way to `urgent` ones after 30 seconds of grace."""
+    """Two nodes; `urgent` jobs preempt `debug` ones after 30 seconds of grace."""
 
     def __init__(self, folder: Path) -> None:
         missing = [program for program in PROGRAMS if not shutil.which(program)]
@@ -75,7 +77,7 @@ class Cluster:
 
     def _start_munge(self) -> bool:
         """Whether it had to be started."""
-        if subprocess.run(["pgrep", "-x", "munged"], capture_output=True).returncode == 0:
+        if subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
             return False
         Path("/run/munge").mkdir(exist_ok=True)
         shutil.chown("/run/munge", "munge", "munge")
@@ -92,7 +94,8 @@ class Cluster:
         for file in self.folder.glob("slurm*.pid"):
             subprocess.run(["kill", file.read_text().strip()], check=False)
         if self._munged:
-            subprocess.run(["pkill", "-x", "munged"], check=False)
+            subprocess.run(["kill", Path("/run/munge/munged.pid").read_text().strip()], check=False)
+            self.wait_for(lambda: not Path("/run/munge/munge.socket.2").exists())
 
     def run(self, *command: str, **environment: str) -> str:
         done = subprocess.run(
@@ -101,13 +104,13 @@ class Cluster:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=HANG_LIMIT,
+            timeout=HANG_SECONDS,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     def state(self, job: str) -> dict[str, str]:
-        """What SLURM knows of a job, such as JobState and Restarts."""
+        """The fields of a job, such as JobState and Restarts."""
         words = self.run("scontrol", "-o", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
@@ -115,12 +118,12 @@ class Cluster:
         self.wait_for(lambda: self.state(job)["JobState"] in states)
         return self.state(job)
 
-    def wait_for(self, happens, seconds: float = HANG_LIMIT) -> None:
-        ends = time.monotonic() + seconds
-        while not happens():
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        ends = time.monotonic() + HANG_SECONDS
+        while not condition():
             if time.monotonic() > ends:
                 logs = [self.run("squeue"), *map(_tail, sorted(self.folder.glob("*.out")))]
-                raise AssertionError("it did not happen\n" + "\n".join(logs))
+                raise AssertionError("the condition is still false\n" + "\n".join(logs))
             time.sleep(0.2)
 
 
@@ -129,12 +132,12 @@ def _tail(file: Path, lines: int = 30) -> str:
 
 
 def options(folder: Path, *more: str) -> Sequence[str]:
-    """What a site would write into the block of the batch file."""
+    """What a site would edit in the batch file."""
     return (
         "--nodes=2",
         "--ntasks-per-node=1",
         "--cpus-per-task=1",
-        "--time=10",
+        "--time=60",
         f"--output={folder}/%j.out",
         *more,
     )

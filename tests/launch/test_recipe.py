@@ -13,9 +13,9 @@ from launch.config import (
     BatchConfig,
     CheckpointConfig,
     EngineConfig,
-    LogConfig,
 )
 from launch.errors import ConfigError
+from launch.metrics.loggers import LOGGERS
 from launch.recipe import dump_recipe, key_paths, load_recipe, validate
 from launch.training.lr_schedule import LR_SCHEDULES
 from launch.training.optimizer import OPTIMIZERS
@@ -125,11 +125,11 @@ def test_a_bad_override_is_refused(tmp_path: Path) -> None:
     "cls",
     [
         BatchConfig,
+        *LOGGERS.values(),
         *LR_SCHEDULES.values(),
         *OPTIMIZERS.values(),
         EngineConfig,
         CheckpointConfig,
-        LogConfig,
     ],
 )
 def test_every_class_refuses_unknown_keys(cls: type) -> None:

@@ -1,4 +1,4 @@
-"""The project's own batch files on a real SLURM: preemption, cancelling, chains."""
+"""The batch file of a single run on a real SLURM: preemption and cancelling."""
 
 import json
 import os
@@ -19,18 +19,18 @@ BIN = str(Path(sys.executable).parent)
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     started = Cluster(tmp_path_factory.mktemp("slurm"))
-    # the nodes' names are not those of machines here; elsewhere the first of them is found
+    # here the names of nodes are not host names; elsewhere the first node is found by its name
     started.environment |= {"MASTER_ADDR": "127.0.0.1", "PATH": f"{BIN}:{os.environ['PATH']}"}
     yield started
     started.stop()
 
 
-def test_the_batch_file_is_one_that_slurm_takes(cluster: Cluster, tmp_path: Path) -> None:
+def test_slurm_accepts_the_batch_file(cluster: Cluster, tmp_path: Path) -> None:
     cluster.run("sbatch", "--test-only", *options(tmp_path), *PRETRAIN, "demo")
 
 
 @pytest.mark.soak
-def test_a_preempted_job_is_requeued_and_goes_on_to_the_same_bits(
+def test_a_preempted_job_is_requeued_and_resumes_exactly(
     cluster: Cluster, operations: Path, tmp_path: Path, together: Callable
 ) -> None:
     whole = words(operations, tmp_path / "whole", *LONGER)
@@ -46,7 +46,7 @@ def test_a_preempted_job_is_requeued_and_goes_on_to_the_same_bits(
     output = (tmp_path / f"{job}.out").read_text()
     assert state["JobState"] == "COMPLETED", output
     assert state["Restarts"] == "1"
-    assert f"the run has saved and stopped; job {job} goes back to the queue" in output
+    assert f"the run has saved and stopped; job {job} returns to the queue" in output
     assert "pretrain: stopped by " in output and "2 processes (srun)" in output
     assert losses(run) == losses(tmp_path / "whole")
     starts = json.loads((run / "environment.json").read_text())
@@ -66,30 +66,3 @@ def test_a_cancelled_job_is_not_requeued(
     cluster.wait_for(lambda: not cluster.run("squeue", "-h", "-j", job))
     assert cluster.state(job)["JobState"] == "CANCELLED"
     assert state["Restarts"] == "0"
-
-
-@pytest.mark.soak
-def test_a_chain_runs_its_jobs_one_after_the_other(
-    cluster: Cluster, operations: Path, tmp_path: Path
-) -> None:
-    first = words(operations, tmp_path / "first", "schedule.steps=2")
-    second = words(operations, tmp_path / "second", "schedule.steps=2")
-    said = cluster.run(
-        "launch/slurm/chain.sh",
-        *options(tmp_path),
-        *PRETRAIN,
-        *first,
-        "--then",
-        *options(tmp_path),
-        "--nodes=1",
-        *PRETRAIN,
-        *second,
-        f"init_from={tmp_path / 'first'}",
-    )
-    jobs = [line.split(":")[0].split()[1] for line in said.splitlines()]
-    assert f"after job {jobs[0]}: " in said.splitlines()[1]
-    state = cluster.wait_for_state(jobs[1], "COMPLETED", "FAILED", "CANCELLED")
-    output = (tmp_path / f"{jobs[1]}.out").read_text()
-    assert state["JobState"] == "COMPLETED", output
-    assert f"the weights of {tmp_path / 'first'}" in output and "on: 1 process" in output
-    assert cluster.state(jobs[0])["JobState"] == "COMPLETED"

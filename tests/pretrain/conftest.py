@@ -1,4 +1,4 @@
-"""The recorded run of VideoMAE V2's own code, in this project's terms, and a run of our own."""
+"""The recorded run of VideoMAE V2's own code, in this project's terms, and a complete run."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ NAME = "public_tube_runcell"
 
 
 class Recorded(NamedTuple):
-    """Inputs as this project takes them, and what upstream computed."""
+    """Inputs in this project's form, and the outputs of upstream's code."""
 
     facts: dict[str, Any]
     tensors: dict[str, Tensor]

@@ -1,4 +1,4 @@
-"""Runs of the program itself, small enough for a test."""
+"""Small runs of the program itself."""
 
 import json
 import subprocess
@@ -28,17 +28,17 @@ SMALL = (
 
 
 def words(source: Path, run: Path, *overrides: str) -> list[str]:
-    """The command line of a small run; later words replace earlier ones."""
+    """Command line of a small run; later overrides replace earlier ones."""
     return ["demo", f"data.source={source}", f"run={run}", *SMALL, *overrides]
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:
-    """Of the training."""
+    """Logged lines of training metrics."""
     return [line for line in _lines(run) if "loss/train" in line]
 
 
-def looks_of(run: Path) -> list[dict[str, Any]]:
-    """Of the features."""
+def feature_log_of(run: Path) -> list[dict[str, Any]]:
+    """Logged lines of feature metrics."""
     return [line for line in _lines(run) if "features/rankme" in line]
 
 
@@ -62,14 +62,14 @@ def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedP
 
 
 def start_until(appears: Path, arguments: list[str], world_size: int) -> list[Any]:
-    """Starts a run and returns its processes when a path is there."""
+    """Starts a run and returns its processes when a path exists."""
     started = start_together(["-m", "pretrain", *arguments], world_size)
     wait_until(appears.exists, *started)
     return started
 
 
 def end(started: list[Any]) -> list[subprocess.CompletedProcess[str]]:
-    """Waits for the processes of a run; one outcome a rank."""
+    """Waits for the processes of a run; one outcome per rank."""
     outcomes = []
     for process in started:
         out, err = process.communicate(timeout=HANG_LIMIT)

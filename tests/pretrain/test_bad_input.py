@@ -1,4 +1,4 @@
-"""What cannot be trained on ends in one line with the cure and exit status 2, or is counted."""
+"""Bad input ends the run with one line and exit status 2, or is counted."""
 
 import json
 import os
@@ -62,16 +62,16 @@ def broken(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("nothing", "videos is empty; put video files there"),
-        ("document", "holds no recordings, only .pdf"),
+        ("nothing", "videos is empty; add video files"),
+        ("document", "contains no recordings, only .pdf"),
         ("empty file", "operation.mp4: is empty (0 bytes)"),
         ("text", "operation.mp4: cannot be decoded (Invalid data"),
-        ("sound", "operation.mp4: holds no moving picture"),
+        ("sound", "operation.mp4: contains no video stream"),
         ("cut", "operation.mp4: cannot be decoded (Invalid data"),
         ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s"),
     ],
 )
-def test_a_source_that_holds_nothing_to_train_on(
+def test_a_source_without_usable_recordings(
     refuse: Refuse, tmp_path: Path, kind: str, message: str
 ) -> None:
     line = refuse(words(broken(kind, tmp_path), tmp_path / "run"))
@@ -82,9 +82,7 @@ def test_a_source_that_does_not_exist(refuse: Refuse, tmp_path: Path) -> None:
     assert "does not exist; give a folder" in refuse(words(tmp_path / "x", tmp_path / "run"))
 
 
-def test_one_broken_recording_among_others_is_counted_and_told(
-    operations: Path, tmp_path: Path
-) -> None:
+def test_one_broken_recording_is_counted_and_reported(operations: Path, tmp_path: Path) -> None:
     source = shutil.copytree(operations, tmp_path / "source")
     (source / "broken.mp4").write_bytes(b"")
     run = tmp_path / "run"
@@ -128,7 +126,7 @@ def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
     (source / "operation02.mp4").write_bytes(b"")
     done = run_alone(words(source, run, "schedule.steps=8", "data.max_unreadable=1"))
     assert done.returncode == 2
-    assert "places in a row cannot be read" in done.stderr
+    assert "reads in a row failed" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -166,7 +164,7 @@ def test_a_checkpoint_of_another_size(refuse: Refuse, finished: Path, tmp_path: 
     arguments[1] = f"data.source={finished / 'manifest.csv'}"
     line = refuse(arguments)
     assert str(own) in line
-    assert "the model wants" in line
+    assert "the model needs" in line
 
 
 def test_weights_that_are_no_autoencoder(
@@ -199,11 +197,11 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, operations: Path, tmp_p
 
 
 @pytest.mark.skipif(torch.ops.mkldnn._is_mkldnn_fp16_supported(), reason="this CPU has fp16")
-def test_a_precision_that_the_device_has_not(
+def test_a_precision_that_the_device_lacks(
     refuse: Refuse, operations: Path, tmp_path: Path
 ) -> None:
     line = refuse(words(operations, tmp_path / "run", "engine.precision=fp16"))
-    assert "engine.precision: fp16 cannot be had on this device; take fp32 or bf16" in line
+    assert "engine.precision: this device does not support fp16; set it to fp32 or bf16" in line
 
 
 def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -> None:
@@ -231,7 +229,7 @@ def test_a_loss_that_is_not_finite(operations: Path, tmp_path: Path, together) -
 
 
 @pytest.mark.parametrize("what", ["source", "run", "init_from"])
-def test_several_processes_end_together_and_one_of_them_says_why(
+def test_all_processes_end_together_and_rank_0_prints_the_error(
     operations: Path, tmp_path: Path, together, what: str
 ) -> None:
     (tmp_path / "empty").mkdir()

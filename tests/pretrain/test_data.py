@@ -1,4 +1,4 @@
-"""Which process reads what, and that a sample is the same wherever it is read."""
+"""The samples of each process, and that they do not depend on where they are read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_ranks_share_a_batch(operations: Path) -> None:
         assert torch.equal(batch.visible, torch.cat([part[step].visible for part in parts]))
 
 
-def test_copies_of_a_read_have_masks_of_their_own(operations: Path) -> None:
+def test_clips_of_a_read_have_their_own_masks(operations: Path) -> None:
     batch = batches(operations, "data.clips_per_read=2")[0]
     assert len(batch.clip) == 2
     assert len(batch.recordings) == 1
@@ -66,13 +66,13 @@ def test_copies_of_a_read_have_masks_of_their_own(operations: Path) -> None:
     assert batch.clip.dtype == torch.uint8
 
 
-def test_data_that_is_gone_ends_the_batches(operations: Path, tmp_path: Path) -> None:
+def test_missing_data_ends_the_batches(operations: Path, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.mp4")
     lost = [replace(probe(path), path=gone) for path in find_recordings(operations)]
     arguments = words(operations, Path("unused"))
     config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
     found, _ = open_batches(config, sources(config, lost), Processes(), range(3), 1)
-    with pytest.raises(NothingReadable, match=r"gone.mp4.*is the disk of the recordings"):
+    with pytest.raises(NothingReadable, match=r"gone.mp4.*is the disk with the recordings"):
         next(found)
 
 

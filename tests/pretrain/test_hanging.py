@@ -1,4 +1,4 @@
-"""A reader that hangs in native code: ended in time, counted, and the run goes on."""
+"""A reader that hangs in native code: ended in time and counted, while the run continues."""
 
 import time
 from dataclasses import replace

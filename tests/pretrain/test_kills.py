@@ -1,4 +1,4 @@
-"""Kill -9 at random moments of a save: what is left is whole, and the run goes on from it."""
+"""SIGKILL at random times during a save: a valid checkpoint is left, and the run resumes."""
 
 import random
 import time
@@ -33,7 +33,7 @@ def kill_while_saving(command: list[str], run: Path, chance: random.Random) -> N
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("kills", "asynchronous"), [(MANY, "false"), (MANY, "true")])
-def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
+def test_a_run_killed_while_saving_resumes_from_a_valid_checkpoint(
     operations: Path, tmp_path: Path, kills: int, asynchronous: str
 ) -> None:
     run = tmp_path / "run"
@@ -52,7 +52,7 @@ def test_a_run_that_is_killed_while_it_saves_goes_on_from_a_whole_checkpoint(
     one_thread = {"OMP_NUM_THREADS": "1"}  # as in the killed processes
     done = run_alone([*command, f"schedule.steps={min(STEPS, reached + 3)}"], **one_thread)
     assert done.returncode == 0, done.stderr
-    assert f"of {run / 'checkpoints'}/step-{reached:07d}; " in done.stdout
+    assert f"from {run / 'checkpoints'}/step-{reached:07d}; " in done.stdout
     assert "warning" not in done.stdout
     if kills == MANY:
         whole = tmp_path / "whole"

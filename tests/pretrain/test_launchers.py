@@ -1,4 +1,4 @@
-"""The same words under every launcher, on one node and on two."""
+"""The same command line under every launcher, on one node and on two."""
 
 import os
 import signal
@@ -54,8 +54,8 @@ def test_deepspeed_with_its_local_rank(two_steps: list[str], tmp_path: Path) -> 
     (output,) = end(launcher)
     assert launcher.returncode == 0, output
     assert "--local_rank=1" in output  # deepspeed tells the commands that it starts
-    assert output.count("on: 2 processes (deepspeed), 2 on ") == 1
-    assert f"meeting at 127.0.0.1:{port}; CPU" in output
+    assert output.count("hardware: 2 processes (deepspeed): 2 on ") == 1
+    assert f"master 127.0.0.1:{port}; CPU" in output
     assert len(losses(tmp_path / "run")) == 2
 
 
@@ -65,7 +65,7 @@ def test_torchrun(two_steps: list[str], tmp_path: Path) -> None:
     launcher = start([*TORCHRUN, "--nproc_per_node=2", port, "-m", "pretrain", *two_steps])
     (output,) = end(launcher)
     assert launcher.returncode == 0, output
-    assert output.count("on: 2 processes (torchrun)") == 1
+    assert output.count("hardware: 2 processes (torchrun)") == 1
     assert len(losses(tmp_path / "run")) == 2
 
 
@@ -82,7 +82,7 @@ def test_torchrun_on_two_nodes(two_steps: list[str], tmp_path: Path) -> None:
     nodes = [start(command), start(command)]
     outputs = end(*nodes)
     assert [node.returncode for node in nodes] == [0, 0], outputs
-    assert "".join(outputs).count("on: 2 processes (torchrun)") == 1
+    assert "".join(outputs).count("hardware: 2 processes (torchrun)") == 1
     assert len(losses(tmp_path / "run")) == 2
 
 
@@ -106,7 +106,7 @@ def test_deepspeed_on_two_nodes_of_a_hostfile(two_steps: list[str], tmp_path: Pa
         nodes.append(start([*DEEPSPEED, *options, "--module", "pretrain", *two_steps]))
     outputs = end(*nodes)
     assert [node.returncode for node in nodes] == [0, 0], outputs
-    assert "".join(outputs).count("on: 2 processes (deepspeed)") == 1
+    assert "".join(outputs).count("hardware: 2 processes (deepspeed)") == 1
     assert len(losses(tmp_path / "run")) == 2
 
 

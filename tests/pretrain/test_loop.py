@@ -1,4 +1,4 @@
-"""The loop itself: what it makes the host wait for."""
+"""The training loop: when the host waits for the device."""
 
 import json
 import subprocess

@@ -18,7 +18,7 @@ def clip_of(value: float) -> torch.Tensor:
     return torch.full((1, 4, 16, 24, 3), value)
 
 
-def test_the_loss_counts_only_what_the_encoder_did_not_see() -> None:
+def test_the_loss_counts_only_hidden_tokens() -> None:
     prediction, target = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 1], [2, 2], [3, 3]]])
     errors = token_errors(prediction, target, torch.tensor([[4]]), torch.tensor([[0, 4, 7]]), 12)
     assert errors.hidden.tolist() == [[True, False, True]]
@@ -37,7 +37,7 @@ def test_constant_baseline_is_zero_on_pixels_of_one_colour() -> None:
     assert constant_baseline_error(target.values, 3).max() == pytest.approx(0, abs=1e-10)
 
 
-def test_a_variance_floor_silences_compression_noise_and_keeps_anatomy() -> None:
+def test_a_variance_floor_removes_compression_noise_and_keeps_anatomy() -> None:
     torch.manual_seed(0)
     noise = clip_of(0.02) + torch.randint(0, 2, (1, 4, 16, 24, 3)) / 255
     anatomy = torch.rand(1, 4, 16, 24, 3)
@@ -63,7 +63,7 @@ def test_a_target_turns_back_into_its_pixels(config: PretrainingTarget) -> None:
     torch.testing.assert_close(target.statistics.pixels(target.values), plain, atol=1e-5, rtol=1e-5)
 
 
-def test_outside_the_field_of_view_is_what_stays_dark() -> None:
+def test_tokens_outside_the_field_of_view_stay_dark() -> None:
     clip = (clip_of(0.01) * 255).to(torch.uint8)
     clip[:, :, :, 8:] = 120  # the first column of tokens is border
     clip[:, 0, 8:, 8:16] = 0  # a shadow passes for one frame

@@ -59,7 +59,7 @@ def test_target_of_plain_pixels(recorded) -> None:
     torch.testing.assert_close(target.values[:1], expected, atol=1e-5, rtol=0)
 
 
-def test_targets_are_only_built_where_they_are_asked_for(recorded) -> None:
+def test_targets_are_computed_for_the_given_tokens_only(recorded) -> None:
     everything = torch.arange(64).expand(2, -1)
     whole, part = (
         build_target(NormalisedPixels(), recorded.encoder).compute(recorded.clip, index).values

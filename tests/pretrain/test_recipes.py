@@ -25,7 +25,7 @@ def load(name: str, *overrides: str) -> PretrainConfig:
 def test_a_recipe_builds_and_its_resolved_form_is_the_same(name: str) -> None:
     config = load(name)
     with torch.device("meta"):
-        MaskedAutoencoder(config.encoder, config.decoder)
+        MaskedAutoencoder(config.encoder, config.decoder, config.target)
     assert validate(PretrainConfig, yaml.safe_load(dump_recipe(config))) == config
 
 
@@ -37,8 +37,14 @@ def test_a_recipe_states_its_command_and_its_cost(name: str) -> None:
     assert re.search(r"launch/(local\.sh pretrain|slurm/)", header)
     assert f" {name} data.source=" in header
     config = load(name)
-    cost = forward_cost(config.encoder, config.decoder, config.masking.counts(config.encoder.grid))
-    stated = re.search(r"Cost: ([\d.]+) GMAC a clip forward, ([\d.]+) TFLOP a clip trained", header)
+    cost = forward_cost(
+        config.encoder,
+        config.decoder,
+        config.masking.counts(config.encoder.grid),
+        config.target,
+    )
+    pattern = r"Cost: ([\d.]+) GMAC per clip \(forward\), ([\d.]+) TFLOP per clip \(training\)"
+    stated = re.search(pattern, header)
     assert float(stated[1]) == pytest.approx(cost.total / 1e9, rel=0.02)
     assert float(stated[2]) == pytest.approx(cost.training_flops / 1e12, rel=0.05)
 
@@ -88,7 +94,7 @@ def test_every_configuration_class_refuses_unknown_keys() -> None:
         ("optimizer.base_lr=-1", "optimizer.base_lr: -1 is refused"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(override: str, message: str) -> None:
+def test_a_wrong_setting_is_refused_in_one_line(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load("demo", override)
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Whole runs of the program: what they leave, and that they are the same however they run."""
+"""Complete runs: their files, and that the same run is made by any number of processes."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from pretrain.config import PretrainConfig
 from tests.pretrain.runs import log_of, losses, run_alone, words
 
 
-def test_a_run_leaves_what_it_promises(finished: Path) -> None:
+def test_a_run_writes_all_its_files(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     assert names >= {
         "config.yaml",
@@ -52,7 +52,7 @@ def test_the_encoder_of_a_run_can_be_used(finished: Path) -> None:
     assert torch.isfinite(encoder(clip, everything).tokens).all()
 
 
-def test_figures_go_to_tensorboard_as_to_the_log(finished: Path) -> None:
+def test_tensorboard_has_the_metrics_of_the_log(finished: Path) -> None:
     events = EventAccumulator(str(finished / "tensorboard")).Reload()
     for name in ("loss/train", "loss/constant_baseline", "optimizer/lr", "speed/clips_per_second"):
         logged = [line[name] for line in log_of(finished)]
@@ -63,7 +63,7 @@ def test_figures_go_to_tensorboard_as_to_the_log(finished: Path) -> None:
     )
 
 
-def test_a_run_says_what_it_does(finished: Path) -> None:
+def test_a_run_prints_a_summary(finished: Path) -> None:
     output = (finished / "output.txt").read_text()
     assert "batch: 8 clips per step = 2 x 1 process x 4 accumulated; peak learning rate" in output
     assert " 0.024 x 8 / 256 = 0.00075; 6 steps" in output
@@ -114,7 +114,7 @@ def test_workers_and_micro_batches_change_nothing(
     assert losses(run) == pytest.approx(losses(finished), abs=1e-5, rel=0)
 
 
-def test_a_complete_run_that_is_started_again_ends_at_once(
+def test_a_complete_run_that_is_restarted_ends_at_once(
     finished: Path, operations: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(finished, tmp_path / "run")
@@ -124,7 +124,7 @@ def test_a_complete_run_that_is_started_again_ends_at_once(
     assert losses(run) == losses(finished)
 
 
-def test_a_longer_schedule_goes_on_with_a_complete_run(
+def test_a_longer_schedule_continues_a_complete_run(
     finished: Path, operations: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(finished, tmp_path / "run")
@@ -138,7 +138,7 @@ def test_a_longer_schedule_goes_on_with_a_complete_run(
 @pytest.mark.parametrize(
     "stage", [pytest.param(stage, marks=pytest.mark.soak) for stage in (1, 2, 3)]
 )
-def test_bf16_trains_and_goes_on_to_the_same_bits(
+def test_bf16_resumes_to_the_same_bits(
     finished: Path, operations: Path, tmp_path: Path, stage: int
 ) -> None:
     run = tmp_path / "run"
@@ -155,7 +155,7 @@ def test_bf16_trains_and_goes_on_to_the_same_bits(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("stage", [0, 2])
-def test_compiled_blocks_train_alike_and_may_be_turned_on_later(
+def test_compiled_blocks_give_the_same_losses_and_may_be_turned_off(
     finished: Path, operations: Path, tmp_path: Path, stage: int
 ) -> None:
     run = tmp_path / "run"

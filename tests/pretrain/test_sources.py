@@ -1,4 +1,4 @@
-"""Several sources in one run: videos and folders of pictures, weights, samplings, exclusions."""
+"""Several sources in one run: videos and folders of images, weights, sampling, exclusion."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from video.fingerprint import content_digest
 from video.manifest import read_manifest
 
 
-def test_videos_pictures_and_prepared_recordings_train_in_one_run(
+def test_videos_images_and_prepared_recordings_train_in_one_run(
     operations: Path, tmp_path: Path
 ) -> None:
     pictures = tmp_path / "pictures"
@@ -33,9 +33,9 @@ def test_videos_pictures_and_prepared_recordings_train_in_one_run(
     arguments = words(operations, run, "data.source=null", f"data.sources={sources}")
     done = run_alone([*arguments, f"data.exclude={excluded}", "schedule.steps=2"])
     assert done.returncode == 0, done.stderr
-    assert "data.exclude: 2 recordings are left out" in done.stdout
+    assert "data.exclude: 2 recordings excluded" in done.stdout
     assert "1 entries of " in done.stdout
-    assert "name no recording, the first: never heard of" in done.stdout
+    assert "match no recording, the first: never heard of" in done.stdout
     recordings = read_manifest(run / "manifest.csv")
     assert [r.source for r in recordings] == ["raw", "ready", "frames"]
     assert [r.reader for r in recordings] == ["pyav", "pack", "frames"]
@@ -63,7 +63,7 @@ def test_videos_pictures_and_prepared_recordings_train_in_one_run(
         ("data.reader=opencv", "data.reader: 'opencv'"),
     ],
 )
-def test_a_configuration_that_cannot_be_meant(
+def test_a_contradictory_configuration_is_refused(
     operations: Path, override: str, message: str
 ) -> None:
     arguments = words(operations, Path("unused"), override)
@@ -71,7 +71,7 @@ def test_a_configuration_that_cannot_be_meant(
         load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES, run="unused")
 
 
-def test_the_encoder_knows_what_it_was_trained_on(finished: Path, operations: Path) -> None:
+def test_the_encoder_file_lists_its_training_recordings(finished: Path, operations: Path) -> None:
     file = finished / "encoder.safetensors"
     known = parse_metadata(file, "recordings")
     assert [Path(entry["path"]).name for entry in known] == ["operation01.mp4", "operation02.mp4"]

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped or full, and go on: the same run to the last bit."""
+"""Runs that are killed, stopped or out of disk resume to the last bit."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ def go_on(command: list[str], together: Callable, world_size: int) -> str:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("world_size", [1, 2])
-def test_a_killed_run_goes_on_to_the_same_bits(
+def test_a_killed_run_resumes_to_the_same_bits(
     operations: Path, tmp_path: Path, together: Callable, whole: Callable, world_size: int
 ) -> None:
     command = words(operations, tmp_path, *LONGER)
@@ -54,7 +54,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     assert starts[1]["from_step"] in (10, 20)
 
 
-def test_all_processes_stop_after_the_same_step_and_go_on_to_the_same_bits(
+def test_all_processes_stop_after_the_same_step_and_resume_to_the_same_bits(
     operations: Path, tmp_path: Path, together: Callable, whole: Callable
 ) -> None:
     command = words(operations, tmp_path, *LONGER, "checkpoint.async_save=true")
@@ -71,7 +71,7 @@ def test_all_processes_stop_after_the_same_step_and_go_on_to_the_same_bits(
 
 
 @pytest.mark.soak
-def test_two_processes_stop_and_one_goes_on(
+def test_two_processes_stop_and_one_resumes(
     operations: Path, tmp_path: Path, together: Callable, whole: Callable
 ) -> None:
     command = words(operations, tmp_path, *LONGER, "engine.zero_stage=3")
@@ -95,7 +95,7 @@ def test_a_second_run_in_the_folder_is_refused(operations: Path, tmp_path: Path)
 
 
 @pytest.mark.soak
-def test_a_run_on_a_full_disk_says_so_and_goes_on(
+def test_a_run_on_a_full_disk_reports_it_and_resumes(
     operations: Path, small_disk: Callable[[int], Path]
 ) -> None:
     disk = small_disk(8)

@@ -1,4 +1,4 @@
-"""A read: deterministic, several crops of the same frames, unreadable places replaced and told."""
+"""Reads are deterministic; unreadable clips are replaced and reported."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ def recording(steady: Path) -> Recording:
     return probe(str(steady))
 
 
-def test_a_clip_holds_the_frames_of_its_place(recording: Recording) -> None:
+def test_a_clip_has_the_frames_of_its_location(recording: Recording) -> None:
     place = ClipSampler([recording], 4, PLANS).draw(7, rng(7, "clip"))
     read = reader([recording]).read(7, rng)
     assert read.clips.shape == (1, 4, 48, 64, 3)
@@ -56,7 +56,9 @@ def test_copies_are_crops_of_the_same_frames(recording: Recording) -> None:
     assert single.clips.shape[0] == 1
 
 
-def test_an_unreadable_place_is_told_and_replaced_alike_everywhere(recording: Recording) -> None:
+def test_an_unreadable_clip_is_reported_and_replaced_deterministically(
+    recording: Recording,
+) -> None:
     gone = replace(recording, path="/gone.mp4")
     mixed = [gone, recording]
 

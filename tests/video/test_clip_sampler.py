@@ -25,7 +25,7 @@ def test_long_recordings_give_clips_in_proportion() -> None:
     assert counts.tolist() == [round(7200 / 2.56), round(10 / 2.56)]
 
 
-def test_an_epoch_reads_every_stretch_once() -> None:
+def test_an_epoch_reads_every_interval_once() -> None:
     sampling = Sampling(frame_rate=6.25, seconds_per_clip=30)
     sampler = sampler_of([recording(3600)], 16, sampling)
     assert sampler.reads_per_epoch == 120

@@ -21,7 +21,7 @@ def draws(
     ]
 
 
-def test_what_is_missing_black_or_frozen_is_not_usable() -> None:
+def test_holes_black_and_frozen_spans_are_not_usable() -> None:
     recording = made_up(
         100.0,
         holes=((10.0, 20.0), (95.0, 100.0)),

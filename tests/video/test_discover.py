@@ -63,12 +63,12 @@ def test_files_that_list_recordings(folder: Path, text: str) -> None:
     [
         ("", "lists no recordings"),
         ("path\n", "lists no recordings"),
-        ("file,label\nb.mp4,1\n", "1: no column is named path, only file, label"),
-        ("path\nb.mp4\nb.mp4\n", "3: .*b.mp4 stands in line 2 too"),
-        ("path\nmissing.mp4\n", "2: 'missing.mp4' names no file"),
-        ("b.mp4 0\nmissing 0 -1\n", "2: 'missing 0 -1' names no file"),
-        ("a 0 120\n", "1: a is a folder without numbered pictures"),
-        ("path,x\n,1\n", "2: '' names no file"),
+        ("file,label\nb.mp4,1\n", "1: has no column path, only file, label"),
+        ("path\nb.mp4\nb.mp4\n", "3: .*b.mp4 is also in line 2"),
+        ("path\nmissing.mp4\n", "2: 'missing.mp4' does not exist"),
+        ("b.mp4 0\nmissing 0 -1\n", "2: 'missing 0 -1' does not exist"),
+        ("a 0 120\n", "1: a is a folder without numbered images"),
+        ("path,x\n,1\n", "2: '' does not exist"),
     ],
 )
 def test_a_wrong_list_is_refused_by_its_line(folder: Path, text: str, message: str) -> None:
@@ -86,17 +86,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> No
         find_recordings(tmp_path / "list")
 
 
-def test_empty_and_foreign_folders_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="is empty; put video files there"):
+def test_empty_folders_and_folders_without_videos_have_different_errors(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="is empty; add video files"):
         find_recordings(tmp_path)
     (tmp_path / "report.pdf").write_bytes(b"x")
-    with pytest.raises(ManifestError, match=r"holds no recordings, only \.pdf"):
+    with pytest.raises(ManifestError, match=r"contains no recordings, only \.pdf"):
         find_recordings(tmp_path)
     with pytest.raises(ManifestError, match="nowhere does not exist"):
         find_recordings(tmp_path / "nowhere")
 
 
-def test_a_folder_of_numbered_pictures_is_a_recording(folder: Path) -> None:
+def test_a_folder_of_numbered_images_is_a_recording(folder: Path) -> None:
     for name in ("op1/img_00001.jpg", "op1/img_00002.JPG", "op2/000016.png", "a/thumb_1.jpg"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"x")

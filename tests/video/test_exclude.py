@@ -41,13 +41,13 @@ def recordings(tmp_path: Path) -> list[Recording]:
         ("video0\n", ["video01.mp4", "video02.mp4", "copy.mp4", "03.frames"]),
     ],
 )
-def test_what_is_named_is_left_out(
+def test_named_recordings_are_excluded(
     tmp_path: Path, recordings: list[Recording], text: str, left: list[str]
 ) -> None:
     assert left_after(text, recordings, tmp_path) == left
 
 
-def test_entries_that_name_nothing_are_told(tmp_path: Path, recordings: list[Recording]) -> None:
+def test_unmatched_entries_are_reported(tmp_path: Path, recordings: list[Recording]) -> None:
     file = tmp_path / "exclude.txt"
     file.write_text("video02\nvideo99\n")
     outcome = exclude(recordings, file)

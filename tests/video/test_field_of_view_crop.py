@@ -12,14 +12,14 @@ CIRCLE = FieldOfView("circle", (0.5, 0.9, 0.5))
 
 
 def test_cells_that_the_view_touches_are_inside() -> None:
-    whole = inside_cells(CIRCLE, 100, 180, Box(0, 0, 100, 180), (10, 18))
-    assert whole.shape == (10, 18)
-    assert whole[5, 9]
-    assert not whole[0, 0]
-    assert not whole[5, :4].any()
-    assert whole[5, 4:14].all()
+    full = inside_cells(CIRCLE, 100, 180, Box(0, 0, 100, 180), (10, 18))
+    assert full.shape == (10, 18)
+    assert full[5, 9]
+    assert not full[0, 0]
+    assert not full[5, :4].any()
+    assert full[5, 4:14].all()
     part = inside_cells(CIRCLE, 100, 180, Box(0, 40, 100, 100), (10, 10))
-    np.testing.assert_array_equal(part, whole[:, 4:14])
+    np.testing.assert_array_equal(part, full[:, 4:14])
     assert inside_cells(None, 100, 180, Box(0, 0, 100, 100), (3, 5)).all()
 
 
@@ -29,7 +29,7 @@ def test_a_squeezed_or_small_decoding_changes_nothing() -> None:
     np.testing.assert_array_equal(big, small)
 
 
-def test_the_centred_crop_holds_the_view() -> None:
+def test_the_centred_crop_contains_the_view() -> None:
     box = centred_crop(CIRCLE, 100, 180, 112, 112)
     assert box == Box(0, 40, 100, 100)
     assert inside_cells(CIRCLE, 100, 180, box, (14, 14)).mean() == pytest.approx(0.88, abs=0.02)

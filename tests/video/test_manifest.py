@@ -1,4 +1,4 @@
-"""Manifests: what is known of recordings, kept to the last bit, or refused by line and column."""
+"""Manifests: rows are stored exactly, or refused by line and column."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,7 +17,7 @@ from video.manifest import (
 from video.recording import FieldOfView, Recording
 
 
-def test_what_is_known_of_recordings_survives_to_the_last_bit(tmp_path: Path) -> None:
+def test_rows_survive_exactly(tmp_path: Path) -> None:
     recordings = [
         made_up(411.9115, 30000 / 1001, path="/a, b/ü.mp4", first=1 / 3, reader="decord"),
         made_up(
@@ -32,7 +32,7 @@ def test_what_is_known_of_recordings_survives_to_the_last_bit(tmp_path: Path) ->
             steady=False,
             bytes=12,
             content="ab",
-            verified="3 places",
+            verified="3 positions",
             original="/raw/c.mov",
             original_content="cd",
             original_first=0.5,
@@ -79,7 +79,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (replaced("3-4", "4-3"), "2: holes is '1-2;4-3'"),
         (replaced("3-4", "1.5-4"), "2: holes is '1-2;1.5-4'"),
         (replaced("box:0", "oval:0"), "2: view is 'oval:0"),
-        (lambda text: text + text.splitlines()[1] + "\n", "3: .*a.mp4 stands in line 2 too"),
+        (lambda text: text + text.splitlines()[1] + "\n", "3: .*a.mp4 is also in line 2"),
         (lambda text: text.splitlines()[0], "lists no recordings"),
     ],
 )
@@ -102,7 +102,7 @@ def test_recordings_that_changed_since_they_were_checked_are_named(tmp_path: Pat
     checked: list[Recording] = [made_up(1.0, path=str(file), bytes=4)]
     require_unchanged(checked, tmp_path / "manifest.csv")
     file.write_bytes(b"12345")
-    with pytest.raises(ManifestError, match=r"a.mp4 has 5 bytes, 4 when it was checked"):
+    with pytest.raises(ManifestError, match=r"a.mp4 has 5 bytes, but had 4 when it was checked"):
         require_unchanged(checked, tmp_path / "manifest.csv")
     file.unlink()
     with pytest.raises(ManifestError, match=r"a.mp4 cannot be found"):

@@ -68,18 +68,18 @@ def test_decoding_is_no_larger_than_needed_and_never_enlarges(
 def test_scaling_keeps_a_slope_and_antialiases() -> None:
     slope = torch.arange(0, 240, 2, dtype=torch.uint8)
     clip = slope[None, None, :, None].expand(2, 90, 120, 3).contiguous()
-    half = apply_crop(clip, Box(0, 0, 90, 120), 45, 60, mirrored=False)
+    half = apply_crop(clip, Box(0, 0, 90, 120), 45, 60, flipped=False)
     expected = torch.arange(60) * 4 + 1
     assert half.shape == (2, 45, 60, 3)
     assert (half[0, 10, 2:-2, 1].int() - expected[2:-2]).abs().max() <= 1
     stripes = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     stripes[:, :, ::2] = 200
-    grey = apply_crop(stripes, Box(0, 0, 64, 64), 16, 16, mirrored=False)
+    grey = apply_crop(stripes, Box(0, 0, 64, 64), 16, 16, flipped=False)
     assert (grey[:, 4:-4, 4:-4].int() - 100).abs().max() <= 6
 
 
 def test_a_crop_of_the_inputs_size_is_untouched_and_a_mirror_swaps_sides() -> None:
     clip = torch.randint(0, 256, (3, 40, 50, 3), dtype=torch.uint8)
-    plain = apply_crop(clip, Box(4, 6, 32, 32), 32, 32, mirrored=False)
+    plain = apply_crop(clip, Box(4, 6, 32, 32), 32, 32, flipped=False)
     assert torch.equal(plain, clip[:, 4:36, 6:38])
     assert torch.equal(apply_crop(clip, Box(4, 6, 32, 32), 32, 32, True), plain.flip(2))

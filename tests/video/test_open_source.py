@@ -1,4 +1,4 @@
-"""Sources: believed where they were checked, verified where not, and what was found is kept."""
+"""Sources: checked manifests are trusted, other recordings are verified and cached."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,25 +37,25 @@ def opened(source: Path, reader: str = "pyav") -> OpenedSource:
     return open_source(source, reader, 1.0, 60, show)
 
 
-def test_a_folder_is_verified_and_what_was_found_is_kept(cache: Path, folder: Path) -> None:
+def test_a_folder_is_verified_and_the_results_are_cached(cache: Path, folder: Path) -> None:
     first = opened(folder)
     assert [Path(r.path).name for r in first.recordings] == ["a.mp4", "b c.mkv"]
-    assert [r.verified for r in first.recordings] == ["4 places", "4 places"]
+    assert [r.verified for r in first.recordings] == ["4 positions", "4 positions"]
     assert [Path(f.path).name for f in first.failures] == ["sound.mp4", "text.mp4"]
-    kept = sorted(cache.iterdir())
-    assert len(kept) == 2
-    text = kept[0].read_text()
-    kept[0].write_text(text.replace('"4 places"', '"kept"'))
+    cached = sorted(cache.iterdir())
+    assert len(cached) == 2
+    text = cached[0].read_text()
+    cached[0].write_text(text.replace('"4 positions"', '"cached"'))
     (folder / "a.mp4").rename(folder / "moved.mp4")  # the content is the same
     again = opened(folder)
-    assert sorted(r.verified for r in again.recordings) == ["4 places", "kept"]
+    assert sorted(r.verified for r in again.recordings) == ["4 positions", "cached"]
     assert {Path(r.path).name for r in again.recordings} == {"moved.mp4", "b c.mkv"}
-    kept[0].write_text("{")
-    assert [r.verified for r in opened(folder).recordings] == ["4 places", "4 places"]
+    cached[0].write_text("{")
+    assert [r.verified for r in opened(folder).recordings] == ["4 positions", "4 positions"]
     assert {r.reader for r in opened(folder, "decord").recordings} == {"decord"}
 
 
-def test_a_manifest_is_believed_while_sizes_hold(cache: Path, folder: Path) -> None:
+def test_a_manifest_is_trusted_while_sizes_are_unchanged(cache: Path, folder: Path) -> None:
     found = opened(folder).recordings
     known = [
         replace(recording, verified="all frames", bytes=Path(recording.path).stat().st_size)
@@ -70,5 +70,7 @@ def test_a_manifest_is_believed_while_sizes_hold(cache: Path, folder: Path) -> N
     assert opened(folder).recordings == known
     with Path(known[0].path).open("ab") as file:
         file.write(b"x")
-    with pytest.raises(ManifestError, match=r"a.mp4 has \d+ bytes, \d+ when it was checked"):
+    with pytest.raises(
+        ManifestError, match=r"a.mp4 has \d+ bytes, but had \d+ when it was checked"
+    ):
         opened(manifest)

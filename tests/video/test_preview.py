@@ -26,4 +26,4 @@ def test_a_sheet_has_a_row_for_each_clip(
     rows = np.split(sheets[0], 3)
     assert all(row[30:].std() > 20 for row in rows)
     assert main(["preview", str(tmp_path / "raw"), "--out", str(tmp_path / "no/x.png")]) == 2
-    assert "no/x.png: No such file or directory; give another place" in capsys.readouterr().err
+    assert "no/x.png: No such file or directory; choose another path" in capsys.readouterr().err

@@ -69,7 +69,9 @@ def test_every_frame_has_its_phase_in_order(files: list[Path]) -> None:
     assert {phase.name for phase in drawn} == {phase.name for phase in PHASES}
 
 
-def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_what_it_generated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["synthesize", str(tmp_path / "out"), "--recordings", "1", "--seconds", "1"]
     assert main([*words, "--size", "32"]) == 0
     assert capsys.readouterr().out.startswith("1 recordings of 1 s in ")
@@ -78,4 +80,4 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--size: 2 is too small; give 16 or more" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert main(["synthesize", str(tmp_path / "file/out")]) == 2
-    assert "give another place" in capsys.readouterr().err
+    assert "choose another path" in capsys.readouterr().err

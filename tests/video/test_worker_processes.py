@@ -14,10 +14,10 @@ from video.recording import UnreadableVideo
 from video.worker_processes import CONTEXTS, Event, Job, ReportProgress, StartMethod, run_isolated
 
 
-def work(what: str, tell: ReportProgress) -> str:
+def work(what: str, report_progress: ReportProgress) -> str:
     if what == "slow":
         for step in range(22):
-            tell(step / 22)
+            report_progress(step / 22)
             time.sleep(0.5)
     if what == "hang":
         time.sleep(1200)
@@ -45,12 +45,14 @@ def test_every_job_has_its_outcome(start: StartMethod) -> None:
 
 
 @pytest.mark.parametrize("start", ["forkserver", pytest.param("fork", marks=pytest.mark.soak)])
-def test_what_fails_hangs_or_crashes_is_an_outcome_and_the_others_go_on(start: StartMethod) -> None:
+def test_failures_hangs_and_crashes_are_outcomes_and_do_not_stop_the_others(
+    start: StartMethod,
+) -> None:
     run("a", start=start)  # the first process takes longest to come
     outcomes = run("a", "broken", "hang", "crash", "slow", "b", silence=10, start=start)
     assert (outcomes["a"], outcomes["b"], outcomes["slow"]) == ("A", "B", "SLOW")
     assert str(outcomes["broken"]) == "broken: is broken"
-    assert str(outcomes["hang"]) == "hang: the reader hung: it said nothing for 10 s"
+    assert str(outcomes["hang"]) == "hang: the reader hung: no progress for 10 s"
     assert str(outcomes["crash"]) == "crash: the reader crashed (exit -6)"
 
 
@@ -73,8 +75,8 @@ KILLED = """
 import os, time
 from video.worker_processes import Job, run_isolated
 
-def work(seconds, tell):
-    tell(0.5)
+def work(seconds, report_progress):
+    report_progress(0.5)
     time.sleep(seconds)
     return bytes(2**24)  # more than a pipe holds
 

@@ -1,4 +1,4 @@
-"""`python -m video check`: every recording of a source, examined side by side."""
+"""`python -m video check`: examines every recording of a source."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from video.check.report import find_copies, report, summary
 from video.discover import find_recordings
 from video.manifest import write_manifest
 from video.progress import MAX_PRINTED, show_progress
-from video.readers.registry import WithReaders, require_package
+from video.readers.registry import WithReaders, require_reader
 from video.recording import UnreadableVideo
 from video.worker_processes import Job, run_all
 
@@ -19,16 +19,17 @@ def check(
     reader: str,
     folder_fps: float,
     processes: int,
-    silence_seconds: float,
+    timeout: float,
 ) -> int:
-    """Examines all recordings, writes the manifest and beside it the report; the exit status.
+    """Examines all recordings, writes the manifest and the report, and returns the exit status.
 
-    It is 1 where a recording cannot be used, and 0 else. Raises ManifestError.
+    It is 1 where a recording is unusable, else 0. `timeout` is in seconds without progress. Raises
+    ManifestError, and ReaderUnavailable.
     """
     paths = find_recordings(source)
-    require_package(reader)
+    require_reader(reader)
     jobs = [Job(path, WithReaders(examine), (path, reader, folder_fps)) for path in paths]
-    outcomes = run_all(jobs, processes, silence_seconds, "checking", show_progress)
+    outcomes = run_all(jobs, processes, timeout, "checking", show_progress)
     examined = [outcome for outcome in outcomes if isinstance(outcome, ExaminedRecording)]
     recordings = [outcome.recording for outcome in examined]
     unusable = [
@@ -41,8 +42,8 @@ def check(
     )
     write_manifest(recordings, manifest)
     text = manifest.with_suffix(".txt")
-    whole = report(recordings, problems)
-    text.write_text(whole + "\n", encoding="utf-8")
-    print(whole if len(paths) <= MAX_PRINTED else summary(recordings, problems))
+    full_report = report(recordings, problems)
+    text.write_text(full_report + "\n", encoding="utf-8")
+    print(full_report if len(paths) <= MAX_PRINTED else summary(recordings, problems))
     print(f"manifest: {manifest}\nreport: {text}")
     return 1 if unusable else 0

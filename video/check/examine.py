@@ -1,4 +1,4 @@
-"""Everything about one recording: decoded from end to end, and compared with random access."""
+"""Examines one recording: decodes all frames, and compares them with random access."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,12 +15,12 @@ from video.readers.sequential import SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import ReportProgress
 
-PLACES = 8  # where random access is compared, beside the last frames
-FAR_KEY_FRAMES = 3.0  # seconds
+VERIFIED_POSITIONS = 8  # random positions at which readers are verified, and the last frames
+MAX_KEY_FRAME_SECONDS = 3.0
 
 
 class ExaminedRecording(NamedTuple):
-    """What `check` says of a recording."""
+    """A recording with its measured row, and its problems."""
 
     recording: Recording
     problems: list[Problem]
@@ -31,50 +31,52 @@ def examine(
 ) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps)
-    seen = FrameStatistics(probed, verify.draw_times(probed, PLACES, verify.rng_for(path)))
-    whole = SequentialDecoder(probed)
-    for frame in whole:
-        seen.add(frame)
-        if len(seen.times) % 100 == 0:
+    groups = verify.draw_times(probed, VERIFIED_POSITIONS, verify.rng_for(path))
+    statistics = FrameStatistics(probed, groups)
+    decoder = SequentialDecoder(probed)
+    for frame in decoder:
+        statistics.add(frame)
+        if len(statistics.times) % 100 == 0:
             report_progress(min(frame.time / probed.seconds, 0.99))
-    if not seen.times:
-        raise UnreadableVideo(path, "holds no frame that can be decoded")
-    recording = seen.measured(whole, content_digest(path))
-    groups, pictures = seen.intact_groups(recording)
-    truth = dict(zip(map(tuple, groups), pictures, strict=True))
-    chosen = verify.choose_reader(
-        recording, reader, groups, lambda times: truth[tuple(times)], report_progress
+    if not statistics.times:
+        raise UnreadableVideo(path, "contains no frame that can be decoded")
+    measured = statistics.measured(decoder, content_digest(path))
+    intact, images = statistics.intact_groups(measured)
+    truth = dict(zip(map(tuple, intact), images, strict=True))
+    verified = verify.choose_reader(
+        measured, reader, intact, lambda times: truth[tuple(times)], report_progress
     )
-    chosen = replace(chosen, verified=f"all frames, {chosen.verified}")
-    return ExaminedRecording(chosen, _problems(probed, chosen, whole, seen, reader))
+    recording = replace(verified, verified=f"all frames, {verified.verified}")
+    problems = _problems(probed, recording, decoder, statistics, reader)
+    return ExaminedRecording(recording, problems)
 
 
 def _problems(
     probed: Recording,
     recording: Recording,
-    whole: SequentialDecoder,
-    seen: FrameStatistics,
+    decoder: SequentialDecoder,
+    statistics: FrameStatistics,
     reader: str,
 ) -> list[Problem]:
-    """What the owner of a recording should know, in words."""
-    steps = np.diff(seen.times)
-    gaps = holes_between(seen.times, recording.fps)
+    """The problems that the report lists for a recording."""
+    steps = np.diff(statistics.times)
+    gaps = holes_between(statistics.times, recording.fps)
     damage = "; ".join(f"{begin:.2f}-{end:.2f} s" for begin, end in recording.holes[:5])
     findings: list[tuple[bool, Kind, str]] = [
-        (bool(whole.lost or whole.errors), "damaged", f"{len(whole.lost)} frames, {damage}"),
+        (bool(decoder.lost or decoder.errors), "damaged", f"{len(decoder.lost)} frames, {damage}"),
         (
-            whole.announced not in (0, recording.frames),
+            decoder.header_frames not in (0, recording.frames),
             "count",
-            f"announces {whole.announced}, {recording.frames} can be decoded",
+            f"{decoder.header_frames} in the header, {recording.frames} can be decoded",
         ),
         (
             not recording.is_image_sequence and recording.reader != reader,
             "reader",
-            f"read with {recording.reader}",
+            f"read by {recording.reader}",
         ),
         (bool(gaps), "gaps", f"{len(gaps)} gaps, {_total(gaps)} of {recording.seconds:.1f} s"),
-        (bool(recording.black), "black", _told(recording.black)),
-        (bool(recording.frozen), "frozen", _told(recording.frozen)),
+        (bool(recording.black), "black", _describe(recording.black)),
+        (bool(recording.frozen), "frozen", _describe(recording.frozen)),
         (
             recording.steady is False and recording.kind != "folder",
             "unsteady",
@@ -83,21 +85,21 @@ def _problems(
             else "",
         ),
         (
-            (recording.key_frame_seconds or 0) > FAR_KEY_FRAMES,
+            (recording.key_frame_seconds or 0) > MAX_KEY_FRAME_SECONDS,
             "key frames",
             f"up to {recording.key_frame_seconds} s apart",
         ),
         (
-            seen.interlaced > 0,
+            statistics.interlaced > 0,
             "interlaced",
-            f"{seen.interlaced} of {recording.frames} frames",
+            f"{statistics.interlaced} of {recording.frames} frames",
         ),
         (probed.rotation != 0, "rotated", f"by {probed.rotation} degrees"),
     ]
     return [Problem(kind, recording.path, detail) for found, kind, detail in findings if found]
 
 
-def _told(spans: Sequence[Span]) -> str:
+def _describe(spans: Sequence[Span]) -> str:
     first = spans[0][0] if spans else 0.0
     return f"{_total(spans)} in {len(spans)} spans, the first at {first:.1f} s"
 

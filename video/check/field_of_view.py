@@ -1,4 +1,4 @@
-"""The field of view of an endoscope: one estimate for a recording, from many of its frames."""
+"""Estimates the field of view of an endoscope from many frames of a recording."""
 
 from collections.abc import Sequence
 
@@ -7,38 +7,38 @@ from jaxtyping import Bool, Float, UInt8
 
 from video.recording import FieldOfView
 
-DARK = 20  # grey levels that no pixel outside the field of view exceeds for long
-SEEN_SHARE = 0.05  # of the frames in which a pixel must be brighter to be inside
-WHOLE_SHARE = 0.985  # of the pixels: then all of the picture is the field of view
-LIT = 30  # mean grey level from which on a frame tells something
-FEWEST_FRAMES = 8
-SIMPLER = 0.01  # of agreement that a simpler shape may lack
-AGREEMENT = 0.95  # intersection over union that a shape must reach with the pixels
+DARK = 20  # grey level that pixels outside the field of view rarely exceed
+BRIGHT_SHARE = 0.05  # of the frames in which a pixel inside is brighter than DARK
+FULL_SHARE = 0.985  # of the pixels: from here on, the field of view is the whole frame
+MIN_MEAN = 15  # grey level of the frames that are used
+MIN_FRAMES = 8
+SIMPLER = 0.01  # of IoU that a simpler shape may lack
+MIN_IOU = 0.95  # intersection over union of a shape with the pixels
 
 
 def estimate_view(frames: Sequence[UInt8[np.ndarray, "y x"]]) -> FieldOfView | None:
-    """The simplest shape that agrees; None where the whole picture shows the patient, or none does.
+    """The simplest shape that fits; None where it is the whole frame, or where no shape fits.
 
-    Takes grey frames of one size, spread over the recording. A pixel is inside if it is bright in
-    some of them, and hangs together with the middle.
+    `frames` are grey frames of one size from all over the recording. A pixel is inside if it is
+    bright in some of them, and connected to the centre.
     """
-    lit = [frame for frame in frames if frame.mean() > LIT / 2]
-    if len(lit) < FEWEST_FRAMES:
+    lit = [frame for frame in frames if frame.mean() > MIN_MEAN]
+    if len(lit) < MIN_FRAMES:
         return None
-    inside = _connected_to_centre(np.quantile(np.stack(lit), 1 - SEEN_SHARE, axis=0) > DARK)
-    if not 0.1 < inside.mean() < WHOLE_SHARE:
+    inside = _connected_to_centre(np.quantile(np.stack(lit), 1 - BRIGHT_SHARE, axis=0) > DARK)
+    if not 0.1 < inside.mean() < FULL_SHARE:
         return None
     shapes = [_fit_box(inside), *_fit_round(inside)]
     scores = [_iou(shape, inside) for shape in shapes]
     best = next(
         shape for shape, score in zip(shapes, scores, strict=True) if score > max(scores) - SIMPLER
     )
-    agrees = max(scores) > AGREEMENT and rasterize(best, *inside.shape).mean() < WHOLE_SHARE
-    return best if agrees else None
+    fits = max(scores) > MIN_IOU and rasterize(best, *inside.shape).mean() < FULL_SHARE
+    return best if fits else None
 
 
 def _connected_to_centre(bright: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
-    """The bright pixels that hang together with those in the middle, so no clock in a corner."""
+    """The bright pixels connected to those in the middle third, so no clock in a corner."""
     rows, columns = bright.shape
     reached = np.zeros((rows + 2, columns + 2), bool)
     middle = (slice(rows // 3, -(rows // 3)), slice(columns // 3, -(columns // 3)))
@@ -51,7 +51,7 @@ def _connected_to_centre(bright: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y
 
 
 def rasterize(view: FieldOfView, rows: int, columns: int) -> Bool[np.ndarray, "rows columns"]:
-    """Which pixels of a picture have their centres inside."""
+    """Whether the centre of each pixel is inside."""
     y, x = np.mgrid[:rows, :columns]
     return view.contains((y + 0.5) / rows, (x + 0.5) / rows)
 
@@ -62,7 +62,7 @@ def _iou(view: FieldOfView, inside: Bool[np.ndarray, "y x"]) -> float:
 
 
 def _fit_box(inside: Bool[np.ndarray, "y x"]) -> FieldOfView:
-    """Rows and columns that are mostly inside, where the others hardly are."""
+    """The rows and columns that are mostly inside."""
     height = len(inside)
     rows = np.flatnonzero(inside.mean(axis=1) > 0.5 * inside.mean(axis=1).max())
     columns = np.flatnonzero(inside.mean(axis=0) > 0.5 * inside.mean(axis=0).max())
@@ -76,22 +76,22 @@ def _fit_round(inside: Bool[np.ndarray, "y x"]) -> list[FieldOfView]:
     found = []
     points = _border(inside) / height
     for kind in ("circle", "ellipse"):
-        fitted = _fit_conic(points, squeezed=kind == "ellipse")
+        fitted = _fit_conic(points, is_ellipse=kind == "ellipse")
         if fitted is not None:
             row, column, *radii = fitted
             found.append(FieldOfView(kind, (row, column, *radii[: 2 - (kind == "circle")])))
     return found
 
 
-def _fit_conic(points: Float[np.ndarray, "n 2"], squeezed: bool) -> list[float] | None:
+def _fit_conic(points: Float[np.ndarray, "n 2"], is_ellipse: bool) -> list[float] | None:
     """Least squares (Kasa, 1976), trimmed twice: the centre, and both radii."""
-    fewest = len(points) // 3
+    min_points = len(points) // 3
     for tolerance in (0.06, 0.02):
-        if len(points) < max(fewest, 12):
+        if len(points) < max(min_points, 12):
             return None
         y, x = points.T
-        terms = [y, x, np.ones(len(y))] + ([x**2] if squeezed else [])
-        known = y**2 + (0 if squeezed else x**2)
+        terms = [y, x, np.ones(len(y))] + ([x**2] if is_ellipse else [])
+        known = y**2 + (0 if is_ellipse else x**2)
         (a, b, c, *rest), *_ = np.linalg.lstsq(np.stack(terms, axis=1), known, rcond=None)
         ratio = -rest[0] if rest else 1.0  # y^2 + ratio x^2 = a y + b x + c
         if ratio <= 0:
@@ -104,7 +104,7 @@ def _fit_conic(points: Float[np.ndarray, "n 2"], squeezed: bool) -> list[float] 
 
 
 def _border(inside: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "n 2"]:
-    """Where the outermost inside pixels of rows and of columns end, unless at the picture's end."""
+    """The ends of the outermost inside pixels by row and column, except at the frame's edge."""
     points: list[tuple[float, float]] = []
     rows, columns = inside.shape
     for row in range(rows):

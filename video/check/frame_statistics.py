@@ -1,4 +1,4 @@
-"""What is kept of a recording's frames while they pass by, and what they tell together."""
+"""Collects statistics of all frames of a recording, one pass over them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,18 +15,18 @@ from video.readers.probe import holes_between
 from video.readers.sequential import DecodedFrame, SequentialDecoder
 from video.recording import Recording, Span, merge_spans
 
-UNSTEADY = 0.1  # of the usual time between frames
+UNSTEADY = 0.1  # of the median time between frames
 
 
 class FrameStatistics:
-    """What is kept of the frames of a recording while they pass by."""
+    """Statistics of frames that are added one by one, and the frames at given times."""
 
     def __init__(self, recording: Recording, groups: Sequence[Sequence[float]]) -> None:
         self._recording, self._groups = recording, groups
-        self._wanted = sorted({time for times in groups for time in times})
-        self._shown: dict[float, tuple[float, UInt8[np.ndarray, "y x 3"]]] = {}
+        self._pending = sorted({time for times in groups for time in times})
+        self._frames_at: dict[float, tuple[float, UInt8[np.ndarray, "y x 3"]]] = {}
         self._before: DecodedFrame | None = None
-        self._early = timestamp_tolerance(recording.fps)
+        self._tolerance = timestamp_tolerance(recording.fps)
         self._columns = max(1, round(ROWS * recording.width / recording.height))
         self.thumbnails = Thumbnails()
         self.times: list[float] = []
@@ -34,7 +34,7 @@ class FrameStatistics:
         self.interlaced = 0
 
     def add(self, frame: DecodedFrame) -> None:
-        self._show_until(frame.time)
+        self._store_until(frame.time)
         self._before = frame
         self.times.append(frame.time)
         if frame.is_key:
@@ -43,20 +43,20 @@ class FrameStatistics:
         if self.thumbnails.is_due(frame.time):
             self.thumbnails.add(frame.time, frame.pixels(ROWS, self._columns))
 
-    def _show_until(self, time: float) -> None:
-        """Keeps the last frame for the times at which it was shown."""
-        while self._wanted and self._wanted[0] + self._early < time:
-            at = self._wanted.pop(0)
+    def _store_until(self, time: float) -> None:
+        """Stores the last frame for the given times at which it was displayed."""
+        while self._pending and self._pending[0] + self._tolerance < time:
+            at = self._pending.pop(0)
             if self._before is not None:
-                picture = self._before.pixels(verify.ROWS, verify.COLUMNS)
-                self._shown[at] = self._before.time, picture
+                image = self._before.pixels(verify.ROWS, verify.COLUMNS)
+                self._frames_at[at] = self._before.time, image
 
-    def measured(self, whole: SequentialDecoder, content: str) -> Recording:
-        """The recording with all that its frames told."""
+    def measured(self, decoder: SequentialDecoder, content: str) -> Recording:
+        """The recording's row with all that was measured."""
         probed, times = self._recording, self.times
-        self._show_until(float("inf"))
+        self._store_until(float("inf"))
         end = times[-1] + 1 / probed.fps
-        damaged = [(time, time + 1 / probed.fps) for time in whole.lost if time < end]
+        damaged = [(time, time + 1 / probed.fps) for time in decoder.lost if time < end]
         gaps = np.diff([*self.key_times, end])
         return replace(
             probed,
@@ -77,25 +77,25 @@ class FrameStatistics:
 
     def _is_steady(self) -> bool:
         steps = np.diff(self.times)
-        usual = float(np.median(steps)) if len(steps) else 0.0
-        return bool((np.abs(steps - usual) <= max(UNSTEADY * usual, 2e-3)).all())
+        median = float(np.median(steps)) if len(steps) else 0.0
+        return bool((np.abs(steps - median) <= max(UNSTEADY * median, 2e-3)).all())
 
     def intact_groups(
         self, recording: Recording
     ) -> tuple[list[Sequence[float]], list[UInt8[np.ndarray, "t y x 3"]]]:
-        """The groups of times whose frames were decoded, with the frames."""
-        groups, pictures = [], []
+        """The groups of times all of whose frames were decoded, with the frames."""
+        groups, images = [], []
         for times in self._groups:
-            shown = [self._shown[time] for time in times if time in self._shown]
-            touched = any(
+            shown = [self._frames_at[time] for time in times if time in self._frames_at]
+            is_damaged = any(
                 begin - 1 / recording.fps <= time <= end
                 for begin, end in recording.holes
                 for time in times
             )
-            if len(shown) == len(times) and not touched and times[-1] <= recording.seconds:
+            if len(shown) == len(times) and not is_damaged and times[-1] <= recording.seconds:
                 groups.append(times)
-                pictures.append(np.stack([picture for _, picture in shown]))
-        return groups, pictures
+                images.append(np.stack([image for _, image in shown]))
+        return groups, images
 
 
 def _rounded(spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -1,4 +1,4 @@
-"""What can be wrong with recordings, and what to do about it."""
+"""The kinds of problems of recordings, and advice for each."""
 
 from typing import Literal, NamedTuple
 
@@ -29,51 +29,51 @@ class Advice(NamedTuple):
 ADVICE: dict[Kind, Advice] = {
     "unusable": Advice(
         "Unusable",
-        "Copy them again from where they come from; they are not in the manifest.",
+        "Copy them again from their origin; they are not in the manifest.",
     ),
     "damaged": Advice(
         "Damaged frames",
-        "Copy them again if you can; clips are not taken from the damaged spans.",
+        "Copy them again if possible; no clips are taken from the damaged spans.",
     ),
     "reader": Advice(
-        "Not read rightly by the usual reader",
-        "The manifest names the reader that is right; `prepare` makes them fast.",
+        "Wrong frames with the preferred reader",
+        "The manifest names the reader to use; `prepare` makes reading fast.",
     ),
     "count": Advice(
-        "Other numbers of frames than announced",
-        "Nothing: the manifest has what can be decoded.",
+        "Frame count differs from the header",
+        "No action needed: the manifest has the frames that can be decoded.",
     ),
     "copies": Advice(
         "Copies",
-        "Remove the rows of the copies from the manifest, or they weigh double.",
+        "Remove the rows of the copies from the manifest, or they are sampled twice.",
     ),
-    "gaps": Advice("Gaps in time", "Nothing: no clip crosses a gap."),
+    "gaps": Advice("Gaps in time", "No action needed: no clip crosses a gap."),
     "black": Advice(
-        "Black for a while",
-        "Nothing: clips avoid it, unless data.sampling.skip_segments says otherwise.",
+        "Black spans",
+        "No action needed: clips avoid them (data.sampling.skip_segments).",
     ),
     "frozen": Advice(
-        "Frozen for a while",
-        "Nothing: clips avoid it, unless data.sampling.skip_segments says otherwise.",
+        "Frozen spans",
+        "No action needed: clips avoid them (data.sampling.skip_segments).",
     ),
     "unsteady": Advice(
-        "Varying frame rate",
-        "Sample by data.sampling.frame_rate; a stride in frames would vary in time.",
+        "Variable frame rate",
+        "Sample by data.sampling.frame_rate; a stride in frames varies in time.",
     ),
     "key frames": Advice(
-        "Key frames far apart, so that much is decoded for little",
-        "`prepare` them once, or take several clips of a reading (data.clips_per_read=4).",
+        "Distant key frames, which make random access slow",
+        "`prepare` them once, or take several clips per read (data.clips_per_read=4).",
     ),
     "interlaced": Advice(
         "Interlaced",
-        "`prepare` with a short side of at most half their height, which blends the fields.",
+        "`prepare` them with --short-side at most half their height, which blends the fields.",
     ),
-    "rotated": Advice("Stored rotated", "Nothing: they are turned upright while reading."),
+    "rotated": Advice("Stored rotated", "No action needed: readers rotate them."),
 }
 
 
 class Problem(NamedTuple):
-    """Something about one recording that its owner should know."""
+    """A problem of one recording."""
 
     kind: Kind
     path: str

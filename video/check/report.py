@@ -1,4 +1,4 @@
-"""What `check` found, for a person: problems by kind, file by file, with what to do."""
+"""The report of `check`: problems by kind, with advice, and a table of recordings."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from video.text_table import format_table, format_time
 
 
 def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
-    """Recordings whose content is that of an earlier one."""
+    """Problems of recordings with the same content as an earlier one."""
     firsts: dict[str, str] = {}
     found = []
     for recording in recordings:
@@ -21,7 +21,7 @@ def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
 
 
 def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
-    """One line: how many recordings, how long, how large, how many of no use."""
+    """One line: number, duration and size of the recordings, and how many are unusable."""
     hours = sum(recording.seconds for recording in recordings) / 3600
     gigabytes = sum(recording.bytes or 0 for recording in recordings) / 1e9
     unusable = sum(problem.kind == "unusable" for problem in problems)
@@ -32,7 +32,7 @@ def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str
 
 
 def report(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
-    """The whole report."""
+    """The report as text."""
     return "\n".join(
         [
             summary(recordings, problems),

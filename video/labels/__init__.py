@@ -1,5 +1,4 @@
-"""Labels of moments: files of the field are read, and joined to recordings by time.
+"""Labels of recordings: files in the field's formats are read and aligned by time.
 
-`formats` and `many` read labels, one or several at a time; `joining` gives each moment what holds
-then.
+`single_label` and `multi_label` have the tables of formats, `align` gives each timestamp its label.
 """

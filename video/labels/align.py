@@ -1,4 +1,4 @@
-"""Labels joined to recordings by time: each moment gets what holds then, or no label."""
+"""Aligns labels to recordings: each timestamp gets the label of its segment, or none."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -18,20 +18,20 @@ from video.labels.segments import (
 )
 from video.recording import Recording
 
-OUT_OF_RANGE_SECONDS = 2.0  # that labels may go on after the last frame, as re-encoded files do
-TIME_TOLERANCE = 1e-3  # seconds, of times written with three digits
+OUT_OF_RANGE_SECONDS = 2.0  # labels may extend past the last frame, as in re-encoded files
+TIME_TOLERANCE = 1e-3  # seconds: times are written with three digits
 
 
 class LabelTrack(NamedTuple):
-    """The labels of one recording at its moments or stretches, and what did not fit."""
+    """The labels of one recording at its timestamps or labelled clips, and what did not fit."""
 
     recording: Recording
-    times: Float[np.ndarray, " n"]  # seconds, ascending; of stretches, where each begins
-    # classes, -1 where none holds; or, of several labels, 1 and 0 by class, -1 where not known
+    times: Float[np.ndarray, " n"]  # seconds, ascending; of clips, where each begins
+    # class index, -1 where unknown; for multi-label, 1 and 0 by class, -1 where unknown
     labels: Int64[np.ndarray, "n ..."]
-    out_of_range: int  # marks behind the recording's end
-    conflicting: int  # labels on which marks disagree, which are not known here
-    ends: Float[np.ndarray, " n"] | None = None  # where each stretch ends; None: moments
+    out_of_range: int  # segments outside the recording
+    conflicting: int  # labels on which segments disagree; they are treated as unknown
+    ends: Float[np.ndarray, " n"] | None = None  # where each clip ends; None: timestamps
 
     @property
     def is_multi_label(self) -> bool:
@@ -40,7 +40,7 @@ class LabelTrack(NamedTuple):
 
     @property
     def known(self) -> Bool[np.ndarray, " n"]:
-        """Whether a sample has a label, or of several at least one that is known."""
+        """Whether a sample has a known label, for multi-label at least one."""
         known = self.labels != MISSING
         return known.any(axis=1) if self.is_multi_label else known
 
@@ -54,10 +54,7 @@ class LabelTrack(NamedTuple):
 
 
 def timestamps(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
-    """Times at `rate` a second from 0, at which the recording has a frame to show.
-
-    A folder of sparse pictures has those of its frames only; there are none in a hole.
-    """
+    """Times from 0 at `rate` per second at which the recording has frames: none in a hole."""
     count = max(1, int(np.floor(recording.seconds * rate + TIME_TOLERANCE)))
     times = np.arange(count) / rate
     for begin, end in recording.holes:
@@ -66,10 +63,10 @@ def timestamps(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
 
 
 def label_origin(recording: Recording) -> float:
-    """The second of the labels at which a recording's time 0 lies.
+    """The time on the axis of the labels at which the recording's time 0 lies, in seconds.
 
-    Labels of a video count from its first frame. Those of a folder of pictures count as its
-    pictures are numbered, so also in what was prepared from one.
+    Labels of a video count from its first frame. Labels of a folder of images count by the
+    numbers of the images, also in what was prepared from the folder.
     """
     if recording.kind == "folder":
         return recording.first
@@ -84,23 +81,25 @@ def align_labels(
     classes: Sequence[str],
     source: str,
 ) -> LabelTrack:
-    """`source`: the file of the marks, for errors.
+    """Labels at `times`, as indices of `classes`; `source` is their file, for errors.
 
-    Raises LabelError where a label is none of `classes`, or marks go on long after the recording.
+    Raises LabelError where a label is not in `classes`, or a segment begins long after the end of
+    the recording.
     """
     index = {name: i for i, name in enumerate(classes)}
     labels = np.full(len(times), MISSING, dtype=np.int64)
-    disputed = np.zeros(len(times), dtype=bool)
-    surplus = 0
-    for mark in segments:
-        _require_class(mark.label, classes, f"{source}:{mark.line}" if mark.line else source)
-        inside, behind = _covered_samples(recording, times, mark, source)
-        surplus += behind
-        other = (labels[inside] != MISSING) & (labels[inside] != index[mark.label])
-        disputed[inside] |= other
-        labels[inside] = index[mark.label]
-    labels[disputed] = MISSING
-    return LabelTrack(recording, times, labels, surplus, int(disputed.sum()))
+    conflicting = np.zeros(len(times), dtype=bool)
+    out_of_range = 0
+    for segment in segments:
+        location = f"{source}:{segment.line}" if segment.line else source
+        _require_class(segment.label, classes, location)
+        covered, outside = _covered_samples(recording, times, segment, source)
+        out_of_range += outside
+        label = index[segment.label]
+        conflicting[covered] |= (labels[covered] != MISSING) & (labels[covered] != label)
+        labels[covered] = label
+    labels[conflicting] = MISSING
+    return LabelTrack(recording, times, labels, out_of_range, int(conflicting.sum()))
 
 
 def align_multi_labels(
@@ -110,33 +109,33 @@ def align_multi_labels(
     classes: Sequence[str],
     file: MultiLabelFile,
 ) -> LabelTrack:
-    """As `join`, of several labels; a class that the file has not is not known.
+    """As `align_labels`, with several labels; a class that the file lacks is unknown.
 
-    `disputed` counts labels: one is that of one class at one moment.
+    Conflicting labels are counted by class and timestamp.
     """
     for name in file.classes:
         _require_class(name, classes, file.path)
     columns = [list(classes).index(name) for name in file.classes]
     labels = np.full((len(times), len(classes)), MISSING, dtype=np.int64)
-    disputed = np.zeros(labels.shape, dtype=bool)
-    surplus = 0
-    for mark in segments:
-        inside, behind = _covered_samples(recording, times, mark, file.path)
-        surplus += behind
-        given = np.full(len(classes), MISSING, dtype=np.int64)
-        given[columns] = mark.values
-        held = labels[inside]
-        disputed[inside] |= (held != MISSING) & (given != MISSING) & (held != given)
-        labels[inside] = np.where(given == MISSING, held, given)
-    labels[disputed] = MISSING
-    return LabelTrack(recording, times, labels, surplus, int(disputed.sum()))
+    conflicting = np.zeros(labels.shape, dtype=bool)
+    out_of_range = 0
+    for segment in segments:
+        covered, outside = _covered_samples(recording, times, segment, file.path)
+        out_of_range += outside
+        values = np.full(len(classes), MISSING, dtype=np.int64)
+        values[columns] = segment.values
+        before = labels[covered]
+        conflicting[covered] |= (before != MISSING) & (values != MISSING) & (before != values)
+        labels[covered] = np.where(values == MISSING, before, values)
+    labels[conflicting] = MISSING
+    return LabelTrack(recording, times, labels, out_of_range, int(conflicting.sum()))
 
 
-def _require_class(label: str, classes: Sequence[str], place: str) -> None:
+def _require_class(label: str, classes: Sequence[str], location: str) -> None:
     if label not in classes:
         near = get_close_matches(label, classes, n=1)
         raise LabelError(
-            f"{place}: {label!r} is none of the {len(classes)} classes"
+            f"{location}: {label!r} is none of the {len(classes)} classes"
             + (f"; nearest: {near[0]!r}" if near else "")
         )
 
@@ -144,61 +143,61 @@ def _require_class(label: str, classes: Sequence[str], place: str) -> None:
 def _covered_samples(
     recording: Recording,
     times: Float[np.ndarray, " n"],
-    mark: LabelSegment | MultiLabelSegment,
+    segment: LabelSegment | MultiLabelSegment,
     source: str,
 ) -> tuple[slice, bool]:
-    """The moments that a mark holds for, and whether it lies outside the recording."""
+    """The timestamps in a segment, and whether the segment is outside the recording."""
     origin = label_origin(recording)
-    begin, end = mark.begin - origin, mark.end - origin
+    begin, end = segment.begin - origin, segment.end - origin
     if begin > recording.seconds + OUT_OF_RANGE_SECONDS:
+        location = f"{source}:{segment.line}" if segment.line else source
         raise LabelError(
-            f"{source}{f':{mark.line}' if mark.line else ''}: a label at {mark.begin:g} s, "
-            f"{recording.path} ends at {origin + recording.seconds:g} s; are these the labels of "
-            "another recording, or of another rate (label_fps)?"
+            f"{location}: a label at {segment.begin:g} s, but {recording.path} ends at "
+            f"{origin + recording.seconds:g} s; check that the labels are of this recording, and "
+            "label_fps"
         )
     first, last = np.searchsorted(times, (begin - TIME_TOLERANCE, end - TIME_TOLERANCE))
     return slice(int(first), int(last)), begin >= recording.seconds or end <= 0
 
 
 def classes_in_order(files: Sequence[Sequence[LabelSegment]]) -> tuple[str, ...]:
-    """The names in order of their first mark in time, recording by recording."""
+    """The classes in order of their first segment in time, recording by recording."""
     names: dict[str, None] = {}
-    for marks in files:
-        names |= dict.fromkeys(mark.label for mark in sorted(marks, key=lambda mark: mark.begin))
+    for segments in files:
+        ordered = sorted(segments, key=lambda segment: segment.begin)
+        names |= dict.fromkeys(segment.label for segment in ordered)
     return tuple(names)
 
 
 def label_report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[str]:
-    """Counts of samples by recording and by class, and of what did not fit.
+    """Counts of samples by recording and by class, and of labels that did not fit.
 
-    Labelled clips, which may be of as many recordings, are counted together.
+    Labelled clips, of which there may be one per recording, are counted together.
     """
-    samples = "clips" if any(track.ends is not None for track in tracks) else "moments"
-    lines = []
-    for track in tracks:
-        if track.ends is None:
-            note = _notes(
-                track.unlabelled, track.out_of_range, track.conflicting, track.is_multi_label
-            )
-            lines.append(f"{track.recording.path}: {track.labelled} labelled {samples}{note}")
+    of_clips = any(track.ends is not None for track in tracks)
+    multi_label = any(track.is_multi_label for track in tracks)
+    samples = "clips" if of_clips else "timestamps"
+    lines = [
+        f"{track.recording.path}: {track.labelled} labelled {samples}{_notes(track)}"
+        for track in tracks
+        if track.ends is None
+    ]
     labelled = sum(track.labelled for track in tracks)
-    unlabelled = sum(track.unlabelled for track in tracks) if samples == "clips" else 0
-    many = any(track.is_multi_label for track in tracks)
-    shares = _positive_shares(tracks, classes) if many else _class_shares(tracks, classes)
-    lines.append(
-        f"{labelled:,} labelled {samples} of {len(tracks)} recordings{_notes(unlabelled)}: {shares}"
-    )
+    unlabelled = sum(track.unlabelled for track in tracks) if of_clips else 0
+    note = f" ({unlabelled} without label)" if unlabelled else ""
+    shares = _positive_shares(tracks, classes) if multi_label else _class_shares(tracks, classes)
+    lines.append(f"{labelled:,} labelled {samples} of {len(tracks)} recordings{note}: {shares}")
     return lines
 
 
-def _notes(unlabelled: int, surplus: int = 0, disputed: int = 0, many: bool = False) -> str:
+def _notes(track: LabelTrack) -> str:
     counts = {
-        "without label": unlabelled,
-        "labels behind its end": surplus,
-        "labels in dispute" if many else "with more than one": disputed,
+        "without label": track.unlabelled,
+        "segments out of range": track.out_of_range,
+        "conflicting": track.conflicting,
     }
-    extra = [f"{count} {what}" for what, count in counts.items() if count]
-    return f" ({', '.join(extra)})" if extra else ""
+    notes = [f"{count} {what}" for what, count in counts.items() if count]
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _class_shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
@@ -210,12 +209,12 @@ def _class_shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
 
 
 def _positive_shares(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> str:
-    """Of each class, the share of positives among what is known."""
+    """For each class, the share of positives among its known labels."""
     labels = np.concatenate([track.labels for track in tracks])
     known, positive = (labels != MISSING).sum(axis=0), (labels == 1).sum(axis=0)
     shares = [
-        f"{name} {positive[i] / known[i]:.1%}" if known[i] else f"{name} not known"
+        f"{name} {positive[i] / known[i]:.1%}" if known[i] else f"{name} unknown"
         for i, name in enumerate(classes)
     ]
-    unknown = f"{labels.size - int(known.sum()):,} of {labels.size:,} labels are not known"
+    unknown = f"{labels.size - int(known.sum()):,} of {labels.size:,} labels are unknown"
     return f"{', '.join(shares)}; {unknown}"

@@ -1,4 +1,4 @@
-"""CholecT50's JSON: for each annotated second, rows of 15 numbers, one for each action triplet."""
+"""CholecT50's JSON: for each annotated second, rows of 15 numbers, one per action triplet."""
 
 import json
 from difflib import get_close_matches
@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from video.labels.csv_rows import parse_seconds
-from video.labels.segments import LabelError
+from video.labels.label_format import LabelOptions, first_line
+from video.labels.segments import (
+    LabelError,
+    LabelFile,
+    LabelSegment,
+    MultiLabelFile,
+    MultiLabelSegment,
+)
 
-# the place of each number in a row; all rows of a second have the same phase
+# The position of each class number in a row; all rows of a second have the same phase.
 CATEGORIES = {"triplet": 0, "instrument": 1, "verb": 7, "target": 8, "phase": 14}
 
 
@@ -16,11 +23,42 @@ class Annotations(NamedTuple):
     """One category of a file."""
 
     names: tuple[str, ...]  # of the classes, in the order of their numbers
-    seconds: dict[float, tuple[str, ...]]  # what holds in each annotated second, perhaps nothing
+    seconds: dict[float, tuple[str, ...]]  # the classes of each annotated second, perhaps none
+
+
+def is_json_text(text: str) -> bool:
+    return first_line(text).startswith("{")
+
+
+def read_one_category(path: Path, text: str, options: LabelOptions) -> LabelFile:
+    """Each class of an annotated second is a segment of that second."""
+    seconds = read_cholect50(path, text, options.category).seconds
+    segments = [
+        LabelSegment(second, second + 1, name, 0)
+        for second, names in seconds.items()
+        for name in names
+    ]
+    return LabelFile(str(path), {options.recording: segments})
+
+
+def read_several_classes(path: Path, text: str, options: LabelOptions) -> MultiLabelFile:
+    """In an annotated second, the classes that no row names are 0."""
+    if options.category in ("", "phase"):
+        names = ", ".join(name for name in CATEGORIES if name != "phase")
+        raise LabelError(
+            f"{path}: category {options.category!r} is not multi-label; set category to one of "
+            f"{names}, or set multi_label: false"
+        )
+    classes, seconds = read_cholect50(path, text, options.category)
+    segments = [
+        MultiLabelSegment(second, second + 1, tuple(int(name in names) for name in classes), 0)
+        for second, names in seconds.items()
+    ]
+    return MultiLabelFile(str(path), classes, {options.recording: segments})
 
 
 def read_cholect50(path: Path, text: str, category: str) -> Annotations:
-    """`category`: one of CATEGORIES. Raises LabelError."""
+    """Reads one of CATEGORIES. Raises LabelError."""
     if category not in CATEGORIES:
         near = get_close_matches(category, CATEGORIES, n=1)
         raise LabelError(
@@ -28,9 +66,9 @@ def read_cholect50(path: Path, text: str, category: str) -> Annotations:
             + (f"; nearest: {near[0]!r}" if near else "")
         )
     try:
-        held = json.loads(text, object_pairs_hook=_each_key_once)
-        names, place = held["categories"][category], CATEGORIES[category]
-        return _annotations(path, names, held["annotations"], place)
+        content = json.loads(text, object_pairs_hook=_unique_keys)
+        names, column = content["categories"][category], CATEGORIES[category]
+        return _annotations(path, names, content["annotations"], column)
     except LabelError:
         raise
     except json.JSONDecodeError as error:
@@ -43,29 +81,29 @@ def read_cholect50(path: Path, text: str, category: str) -> Annotations:
         ) from None
 
 
-def _annotations(path: Path, categories: Any, annotated: Any, place: int) -> Annotations:
-    numbered = {int(number): " ".join(str(name).split()) for number, name in categories.items()}
-    if len(set(numbered.values())) < len(categories):
-        raise ValueError("a category stands twice")
+def _annotations(path: Path, categories: Any, annotated: Any, column: int) -> Annotations:
+    names = {int(number): " ".join(str(name).split()) for number, name in categories.items()}
+    if len(set(names.values())) < len(categories):
+        raise ValueError("a category occurs twice")
     seconds: dict[float, tuple[str, ...]] = {}
     for second, rows in annotated.items():
-        numbers = {_whole(row[place]) for row in rows} - {-1}  # -1: the row has none
+        numbers = {_class_number(row[column]) for row in rows} - {-1}  # -1: the row has none
         time = parse_seconds(str(path), second)
         if time in seconds:
-            raise ValueError(f"second {second} stands twice")
-        seconds[time] = tuple(numbered[number] for number in sorted(numbers))
-    return Annotations(tuple(numbered[number] for number in sorted(numbered)), seconds)
+            raise ValueError(f"second {second} occurs twice")
+        seconds[time] = tuple(names[number] for number in sorted(numbers))
+    return Annotations(tuple(names[number] for number in sorted(names)), seconds)
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    held = dict(pairs)
-    if len(held) < len(pairs):
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} stands twice")
-    return held
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} occurs twice")
+    return content
 
 
-def _whole(number: Any) -> int:
+def _class_number(number: Any) -> int:
     if isinstance(number, bool) or int(number) != number:
-        raise ValueError(f"{number!r} is no number of a class")
+        raise ValueError(f"{number!r} is not a class number")
     return int(number)

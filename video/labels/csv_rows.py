@@ -1,4 +1,4 @@
-"""Text and tables of labels, checked as they are read: each cell has a column and a line."""
+"""CSV files of labels as rows of checked cells, each with its file and line."""
 
 import csv
 import io
@@ -11,15 +11,15 @@ from video.labels.segments import MISSING, LabelError
 
 
 class CsvRow(NamedTuple):
-    """A row of a table, as it is written."""
+    """A row of a CSV file."""
 
     location: str  # file and line, for errors
     line: int
-    cells: dict[str, str]  # by column, without blanks around them
+    cells: dict[str, str]  # by column, without surrounding blanks
 
 
 def read_label_text(path: Path) -> str:
-    """Raises LabelError where a file cannot be read as text."""
+    """Raises LabelError where a file is not text."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -27,7 +27,7 @@ def read_label_text(path: Path) -> str:
 
 
 def read_header(path: Path, text: str) -> list[str]:
-    """The first line of a CSV file. Raises LabelError where a name stands twice."""
+    """The column names of a CSV file. Raises LabelError where a name occurs twice."""
     columns = next(_lines(path, text), (1, []))[1]
     for name in filter(None, columns):
         if columns.count(name) > 1:
@@ -36,18 +36,18 @@ def read_header(path: Path, text: str) -> list[str]:
 
 
 def read_rows(path: Path, text: str) -> Iterator[CsvRow]:
-    """The rows behind a first line of columns; lines without anything are none.
+    """The rows below the header; empty lines are skipped.
 
-    Raises LabelError where a row has not as many cells as there are columns, as in half a file.
+    Raises LabelError where a row has more or fewer cells than the header, as in a truncated file.
     """
     columns = read_header(path, text)
     lines = _lines(path, text)
     next(lines, None)
     for line, cells in lines:
-        place = f"{path}:{line}"
+        location = f"{path}:{line}"
         if len(cells) != len(columns):
-            raise LabelError(f"{place}: has {len(cells)} cells, the first line {len(columns)}")
-        yield CsvRow(place, line, dict(zip(columns, cells, strict=True)))
+            raise LabelError(f"{location}: has {len(cells)} cells, the header has {len(columns)}")
+        yield CsvRow(location, line, dict(zip(columns, cells, strict=True)))
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -62,25 +62,34 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise LabelError(f"{path}:{reader.line_num}: is not CSV ({error})") from None
 
 
-def parse_seconds(place: str, text: str) -> float:
-    """A time, finite and not negative. Raises LabelError."""
+def parse_seconds(location: str, text: str) -> float:
+    """A time in seconds, finite and not negative. Raises LabelError."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise LabelError(f"{place}: {text!r} is no time in seconds")
+        raise LabelError(f"{location}: {text!r} is not a time in seconds")
     return seconds
 
 
 VALUES = {"": MISSING, "-1": MISSING, "-1.0": MISSING, "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
-def parse_value(place: str, name: str, text: str) -> int:
-    """Whether a class holds; nothing and -1 mean that it is not known. Raises LabelError."""
+def parse_value(location: str, name: str, text: str) -> int:
+    """The value of a class: 1, 0, or -1 if it is unknown. Raises LabelError."""
     if text not in VALUES:
         raise LabelError(
-            f"{place}: {name} is {text!r}; write 1 where the class holds, 0 where it does not, and "
-            "-1 or nothing where that is not known"
+            f"{location}: {name} is {text!r}; write 1 for present, 0 for absent, and -1 or nothing "
+            "for unknown"
         )
     return VALUES[text]
+
+
+def require_class_names(path: Path, classes: tuple[str, ...]) -> None:
+    """Raises LabelError where there are no classes, or where two have the same name or none."""
+    if not classes or not all(classes) or len(set(classes)) < len(classes):
+        raise LabelError(
+            f"{path}:1: its classes are {', '.join(map(repr, classes)) or 'none'}; give each class "
+            "a different name"
+        )

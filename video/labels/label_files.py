@@ -1,41 +1,68 @@
-"""The labels of a recording among files of labels."""
+"""Finds the label file of each recording, and reads each file once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from video.labels.label_format import LabelFormat, endings_of
 from video.labels.segments import LabelError, LabelFile, MultiLabelFile
+from video.labels.single_label import SINGLE_LABEL_FORMATS
 from video.recording import Recording
 
 File = TypeVar("File", bound=LabelFile | MultiLabelFile)
+Finder = Callable[[str], Path]
+
+
+def label_finder(
+    labels: Path, formats: Mapping[str, LabelFormat[Any]] = SINGLE_LABEL_FORMATS
+) -> Finder:
+    """A function from the name of a recording to its label file.
+
+    `labels` is one file for all recordings, a pattern with `{name}`, or a folder that is searched
+    for the name with one of the endings of `formats`. The function raises LabelError.
+    """
+
+    def find(name: str) -> Path:
+        if "{name}" in str(labels):
+            candidates = [Path(str(labels).replace("{name}", name))]
+        elif labels.is_dir():
+            candidates = [labels / f"{name}{end}" for end in endings_of(formats)]
+        else:
+            candidates = [labels]
+        for path in candidates:
+            if path.is_file():
+                return path
+        raise LabelError(f"{name}: has no labels; looked for {', '.join(map(str, candidates))}")
+
+    return find
 
 
 class LabelFiles(Generic[File]):
-    """Files of labels, each read once, though one may hold the labels of many recordings.
+    """Label files, each read once, although one may cover many recordings.
 
-    `find` names the file of a recording by its name; `read` reads one, for a recording of a name.
+    `find` gives the file for the name of a recording; `read` reads a file for that name.
     """
 
-    def __init__(self, find: Callable[[str], Path], read: Callable[[Path, str], File]) -> None:
+    def __init__(self, find: Finder, read: Callable[[Path, str], File]) -> None:
         self._find, self._read_file = find, read
-        self._read: dict[Path, File] = {}
+        self._files: dict[Path, File] = {}
 
     def lookup(self, recording: Recording) -> tuple[File, str]:
-        """The file of a recording, and the name that it has there; it may be its original's.
+        """The file of a recording and the recording's name in it, which may be its original's.
 
         Raises LabelError where there is none.
         """
-        missing: list[LabelError] = []
+        errors: list[LabelError] = []
         for name in [Path(path).stem for path in (recording.path, recording.original) if path]:
             try:
                 path = self._find(name)
             except LabelError as error:
-                missing.append(error)
+                errors.append(error)
                 continue
-            if path not in self._read:
-                self._read[path] = self._read_file(path, name)
-            if name in self._read[path].segments:
-                return self._read[path], name
-            known = ", ".join(list(self._read[path].segments)[:3])
-            missing.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
-        raise missing[0]
+            if path not in self._files:
+                self._files[path] = self._read_file(path, name)
+            if name in self._files[path].segments:
+                return self._files[path], name
+            known = ", ".join(list(self._files[path].segments)[:3])
+            errors.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
+        raise errors[0]

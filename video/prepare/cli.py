@@ -1,4 +1,4 @@
-"""`python -m video prepare`: recordings rewritten once into a form that trains fast."""
+"""`python -m video prepare`: transcodes recordings once for fast reading."""
 
 import json
 import os
@@ -30,14 +30,14 @@ def prepare(
     leave_out: Path | None,
     folder_fps: float,
     processes: int,
-    silence_seconds: float,
+    timeout: float,
 ) -> int:
-    """Rewrites all recordings of a source; the exit status is 1 where one of them cannot be read.
+    """Transcodes all recordings of a source; the exit status is 1 if one cannot be read.
 
-    What a killed or full disk's run has completed stands, and is not made again. Raises
-    ManifestError, and OSError where nothing can be written.
+    Files that an interrupted call completed are kept. Raises ManifestError, and OSError where
+    `out` cannot be written.
     """
-    opened = open_source(source, "pyav", folder_fps, silence_seconds, show_progress)
+    opened = open_source(source, "pyav", folder_fps, timeout, show_progress)
     originals = opened.recordings
     if not originals:
         raise ManifestError(f"{source}: none of its recordings can be read: {opened.failures[0]}")
@@ -60,22 +60,22 @@ def prepare(
         if original.path not in done
     ]
     if done:
-        print(f"{len(done)} of {len(originals)} recordings are prepared already", flush=True)
+        print(f"{len(done)} of {len(originals)} recordings are already prepared", flush=True)
     try:
-        outcomes = run_all(jobs, processes, silence_seconds, "preparing", show_progress)
+        outcomes = run_all(jobs, processes, timeout, "preparing", show_progress)
     finally:
-        remove_partial_files(out)  # of processes that were ended
+        remove_partial_files(out)  # of processes that were killed
     failures = [*opened.failures, *(o for o in outcomes if isinstance(o, UnreadableVideo))]
     done |= {
         job.path: outcome
         for job, outcome in zip(jobs, outcomes, strict=True)
         if isinstance(outcome, TranscodeResult)
     }
-    rewritten = [done[original.path] for original in originals if original.path in done]
-    write_manifest([one.recording for one in rewritten], out / MANIFEST_FILE)
-    text = report(rewritten, failures, settings, out)
+    results = [done[original.path] for original in originals if original.path in done]
+    write_manifest([result.recording for result in results], out / MANIFEST_FILE)
+    text = report(results, failures, settings, out)
     (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
-    print(text if len(originals) <= MAX_PRINTED else summary(rewritten, settings))
+    print(text if len(originals) <= MAX_PRINTED else summary(results, settings))
     print(f"manifest: {out / MANIFEST_FILE}\nreport: {out / REPORT_FILE}")
     return 1 if failures else 0
 
@@ -83,25 +83,25 @@ def prepare(
 def _output_files(
     originals: Sequence[Recording], out: Path, settings: PrepareSettings
 ) -> list[Path]:
-    """Where each is prepared: as its original lies below the folder that they have in common."""
+    """The prepared file of each original, at its path relative to their common folder."""
     paths = [Path(original.path).absolute() for original in originals]
     common = Path(os.path.commonpath([path.parent for path in paths]))
     stems = [out / path.relative_to(common).with_suffix("") for path in paths]
-    times = Counter(stems)
-    # two originals that differ in their endings only keep them
-    places = [
-        stem.with_name(path.name) if times[stem] > 1 else stem
+    counts = Counter(stems)
+    # originals that differ only in their suffix keep it
+    files = [
+        stem.with_name(path.name) if counts[stem] > 1 else stem
         for stem, path in zip(stems, paths, strict=True)
     ]
-    return [place.with_name(place.name + PREPARED_SUFFIX[settings.form]) for place in places]
+    return [file.with_name(file.name + PREPARED_SUFFIX[settings.form]) for file in files]
 
 
 def _load_completed(
     original: Recording, file: Path, settings: PrepareSettings, left_out: Sequence[Span]
 ) -> TranscodeResult | None:
-    """What an earlier call made of the same original; None where it is to be made.
+    """The result of an earlier call for the same original, or None.
 
-    Raises ManifestError where that was made with other settings.
+    Raises ManifestError where the earlier call had other settings.
     """
     note = file.with_suffix(".json")
     if not (note.is_file() and file.is_file()):
@@ -116,8 +116,8 @@ def _load_completed(
         return None
     if before != settings:
         raise ManifestError(
-            f"{file} was prepared with other settings ({settings.differences(before)}); give "
-            "another folder, or the same settings"
+            f"{file} was prepared with other settings ({settings.differences(before)}); choose "
+            "another folder, or use the same settings"
         )
     unchanged = (
         found.recording.original_content == original.content
@@ -131,7 +131,7 @@ def _load_completed(
 def _warn_if_disk_is_small(
     originals: Sequence[Recording], done: dict[str, TranscodeResult], out: Path
 ) -> None:
-    """Says early what a full disk would say late; a guess that errs on the small side."""
+    """Prints a warning where the disk is surely too small; the estimate is low."""
     hours = sum(o.seconds for o in originals if o.path not in done) / 3600
     out.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out).free / 1e9

@@ -1,4 +1,4 @@
-"""Spans of recordings that must not be prepared: out of the body, or showing who was there."""
+"""Spans to leave out of prepared recordings: outside the body, or showing persons."""
 
 import csv
 import io
@@ -14,10 +14,10 @@ from video.recording import Recording, Span
 
 
 def read_spans(file: Path, recordings: Sequence[Recording]) -> dict[str, list[Span]]:
-    """The spans of each recording, by its path, ascending.
+    """The spans of each recording by its path, ascending.
 
-    A CSV file with columns `path` (or bare name), `begin` and `end`, in seconds or as H:MM:SS.
-    Raises ManifestError, also for a recording that is not there: a mistyped name must not let
+    `file` is a CSV file with columns `path` (or file name), `begin` and `end`, in seconds or as
+    H:MM:SS. Raises ManifestError, also for an unknown recording: a mistyped name must not let
     anything through.
     """
     rows = csv.DictReader(io.StringIO(read_text(file)))
@@ -32,21 +32,23 @@ def read_spans(file: Path, recordings: Sequence[Recording]) -> dict[str, list[Sp
             by_name[name].add(recording.path)
     spans: dict[str, list[Span]] = defaultdict(list)
     for row in rows:
-        place = f"{file}:{rows.line_num}"
+        location = f"{file}:{rows.line_num}"
         name = row["path"] or ""
         found = by_name.get(str((file.parent / name).resolve())) or by_name.get(name, set())
         if len(found) != 1:
-            what = "names several recordings" if found else "names no recording"
-            raise ManifestError(f"{place}: path {name!r} {what}; write the path of one")
-        begin, end = (_seconds(row[column] or "", place, column) for column in ("begin", "end"))
+            what = "matches several recordings" if found else "matches no recording"
+            raise ManifestError(
+                f"{location}: path {name!r} {what}; write the path of one recording"
+            )
+        begin, end = (_seconds(row[column] or "", location, column) for column in ("begin", "end"))
         if not begin < end:
-            raise ManifestError(f"{place}: end {row['end']} is not after begin {row['begin']}")
+            raise ManifestError(f"{location}: end {row['end']} is not after begin {row['begin']}")
         spans[next(iter(found))].append((begin, end))
     return {path: sorted(found) for path, found in spans.items()}
 
 
-def _seconds(text: str, place: str, column: str) -> float:
-    """`93.5`, `1:33.5` or `0:01:33.5` in seconds."""
+def _seconds(text: str, location: str, column: str) -> float:
+    """Parses `93.5`, `1:33.5` or `0:01:33.5` to seconds."""
     try:
         parts = [float(part) for part in text.split(":")]
         seconds = sum(part * 60**power for power, part in enumerate(reversed(parts)))
@@ -54,4 +56,4 @@ def _seconds(text: str, place: str, column: str) -> float:
             return seconds
     except ValueError:
         pass
-    raise ManifestError(f"{place}: {column} {text!r} is no time; write seconds or H:MM:SS")
+    raise ManifestError(f"{location}: {column} {text!r} is not a time; write seconds or H:MM:SS")

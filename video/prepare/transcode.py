@@ -1,4 +1,4 @@
-"""One recording into its prepared form, and the proof that it can be read."""
+"""Transcodes one recording, and verifies the result."""
 
 import json
 import math
@@ -24,16 +24,16 @@ from video.readers.sequential import DecodedFrame, SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo, merge_spans
 from video.worker_processes import ReportProgress
 
-COMPARED = 32  # frames of a recording whose loss of quality is measured
+COMPARED = 32  # frames of a recording for which PSNR is measured
 
 
 @dataclass(frozen=True)
 class TranscodeResult:
-    """A prepared recording, and what became of it."""
+    """A prepared recording, and measurements of the transcoding."""
 
     recording: Recording
     original_bytes: int
-    psnr: float  # of luma, in dB, over some frames
+    psnr: float  # of luma, in dB, over COMPARED frames
     left_out: list[Span]
     damaged: int  # frames of the original that could not be decoded
 
@@ -43,88 +43,88 @@ def transcode(
     file: Path,
     settings: PrepareSettings,
     left_out: Sequence[Span],
-    tell: ReportProgress,
+    report_progress: ReportProgress,
 ) -> TranscodeResult:
-    """Writes the prepared form of a recording and reads it again.
+    """Writes the prepared form of a recording, and verifies it.
 
-    The file is complete or absent; beside it stands NAME.json, written last, which says that it
-    is. Raises UnreadableVideo for the original, OSError where nothing can be written.
+    The file is complete or absent. NAME.json in the same folder is written last and marks it as
+    complete. Raises UnreadableVideo for the original, and OSError where `file` cannot be written.
     """
-    passing = _FrameFilter(original, settings, left_out, tell)
+    frame_filter = _FrameFilter(original, settings, left_out, report_progress)
     file.parent.mkdir(parents=True, exist_ok=True)
     fps = min(settings.frame_rate or original.fps, original.fps)
     if settings.form == "jpeg":
-        pictures = ((t, encode_jpeg(pixels, settings.quality)) for t, pixels in passing.frames())
+        images = ((t, encode_jpeg(pixels, settings.quality)) for t, pixels in frame_filter.frames())
         write_pack(
             file,
-            pictures,
-            lambda: json.dumps(row_from(_prepared_row(original, file, fps, passing))).encode(),
+            images,
+            lambda: json.dumps(row_from(_prepared_row(original, file, fps, frame_filter))).encode(),
         )
     else:
         options = FAST_TO_READ | {"crf": str(settings.quality)}
-        write_h264(file, passing.frames(), fps, options)
-    prepared = replace(_prepared_row(original, file, fps, passing), bytes=file.stat().st_size)
-    prepared = _verify(prepared, tell)
-    rewritten = TranscodeResult(
+        write_h264(file, frame_filter.frames(), fps, options)
+    prepared = replace(_prepared_row(original, file, fps, frame_filter), bytes=file.stat().st_size)
+    prepared = _verify(prepared, report_progress)
+    result = TranscodeResult(
         prepared,
         original.bytes or total_bytes(original.path),
-        passing.psnr(prepared),
+        frame_filter.psnr(prepared),
         list(left_out),
-        len(passing.whole.lost),
+        len(frame_filter.decoder.lost),
     )
-    record = asdict(rewritten) | {"recording": row_from(prepared), "settings": asdict(settings)}
+    record = asdict(result) | {"recording": row_from(prepared), "settings": asdict(settings)}
     with atomic_writer(file.with_suffix(".json")) as draft:
         draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    return rewritten
+    return result
 
 
 class _FrameFilter:
-    """The frames of a recording that are kept, scaled and cut, and some of them remembered."""
+    """Selects, resizes and crops the frames of a recording, and stores some for PSNR."""
 
     def __init__(
         self,
         original: Recording,
         settings: PrepareSettings,
         left_out: Sequence[Span],
-        tell: ReportProgress,
+        report_progress: ReportProgress,
     ) -> None:
-        self._original, self._settings, self._tell = original, settings, tell
+        self._original, self._settings, self._report_progress = original, settings, report_progress
         self.left_out = list(left_out)
         self.geometry: Geometry = geometry(original, settings)
-        self.whole = SequentialDecoder(original)
+        self.decoder = SequentialDecoder(original)
         self.times: list[float] = []
         rng = verify.rng_for(original.path)
-        self._due = sorted(rng.uniform(0, original.seconds, COMPARED).tolist())
-        self._remembered: list[tuple[float, UInt8[np.ndarray, "h w c"]]] = []
+        self._sample_times = sorted(rng.uniform(0, original.seconds, COMPARED).tolist())
+        self._stored: list[tuple[float, UInt8[np.ndarray, "h w c"]]] = []
 
     def frames(self) -> Iterator[tuple[float, UInt8[np.ndarray, "h w c"]]]:
         rows, columns, top, left, height, width, _ = self.geometry
         for number, frame in enumerate(self._at_rate()):
             if number % 50 == 0:
-                self._tell(min(frame.time / self._original.seconds, 0.99))
+                self._report_progress(min(frame.time / self._original.seconds, 0.99))
             pixels = frame.pixels(rows, columns)[top : top + height, left : left + width]
             pixels = np.ascontiguousarray(pixels)
             self.times.append(frame.time)
-            while self._due and self._due[0] <= frame.time:
-                self._due.pop(0)
-                if not self._remembered or self._remembered[-1][0] < frame.time:
-                    self._remembered.append((frame.time, pixels))
+            while self._sample_times and self._sample_times[0] <= frame.time:
+                self._sample_times.pop(0)
+                if not self._stored or self._stored[-1][0] < frame.time:
+                    self._stored.append((frame.time, pixels))
             yield frame.time, pixels
         if not self.times:
-            raise UnreadableVideo(self._original.path, "nothing of it is left to prepare")
-        if not self._remembered:
-            self._remembered.append((frame.time, pixels))
+            raise UnreadableVideo(self._original.path, "has no frames left to prepare")
+        if not self._stored:
+            self._stored.append((frame.time, pixels))
 
     def _at_rate(self) -> Iterator[DecodedFrame]:
-        """Of the frames that are not left out, those shown at the ticks of the frame rate."""
+        """The frames that are not left out and are displayed at the ticks of the frame rate."""
         rate = self._settings.frame_rate
-        kept = (frame for frame in self.whole if not self._is_left_out(frame.time))
+        selected = (frame for frame in self.decoder if not self._is_left_out(frame.time))
         if rate is None or rate >= self._original.fps:
-            yield from kept
+            yield from selected
             return
         tolerance = timestamp_tolerance(self._original.fps)
         before: DecodedFrame | None = None
-        for frame in kept:
+        for frame in selected:
             if before is not None and _tick(before.time - tolerance, rate) < frame.time - tolerance:
                 yield before
             before = frame
@@ -134,14 +134,14 @@ class _FrameFilter:
                 yield before
 
     def _is_left_out(self, time: float) -> bool:
-        place = bisect_right(self.left_out, time, key=lambda span: span[0]) - 1
+        index = bisect_right(self.left_out, time, key=lambda span: span[0]) - 1
         # spans may overlap, so an earlier one may reach further
-        return any(time < end for _, end in self.left_out[: place + 1])
+        return any(time < end for _, end in self.left_out[: index + 1])
 
     def psnr(self, prepared: Recording) -> float:
-        """The ratio of the greatest luma to the mean error of what is read, in dB."""
+        """Peak signal-to-noise ratio of the prepared frames in luma, in dB."""
         errors: list[float] = []
-        for time, pixels in self._remembered:
+        for time, pixels in self._stored:
             (read,) = read_frames(prepared, [time], *prepared.shape)
             errors.append(float(((_luma(read) - _luma(pixels)) ** 2).mean()))
         error = max(float(np.mean(errors)), 1e-4)
@@ -149,7 +149,7 @@ class _FrameFilter:
 
 
 def _tick(time: float, rate: float) -> float:
-    """The first tick of the frame rate that is not before `time`."""
+    """The first tick of the frame rate at or after `time`."""
     return math.ceil(time * rate) / rate
 
 
@@ -157,11 +157,13 @@ def _luma(pixels: UInt8[np.ndarray, "h w c"]) -> np.ndarray:
     return pixels @ np.array([0.299, 0.587, 0.114])
 
 
-def _prepared_row(original: Recording, file: Path, fps: float, passing: _FrameFilter) -> Recording:
-    """The prepared recording on its original's axis of time."""
-    times = passing.times
+def _prepared_row(
+    original: Recording, file: Path, fps: float, frame_filter: _FrameFilter
+) -> Recording:
+    """The row of the prepared recording, on the time axis of its original."""
+    times = frame_filter.times
     end = min(times[-1] + 1 / fps, max(original.seconds, times[-1] + 1 / original.fps))
-    holes = merge_spans([*original.holes, *passing.left_out, *holes_between(times, fps)])
+    holes = merge_spans([*original.holes, *frame_filter.left_out, *holes_between(times, fps)])
     return replace(
         original,
         path=str(file),
@@ -169,12 +171,12 @@ def _prepared_row(original: Recording, file: Path, fps: float, passing: _FrameFi
         fps=fps,
         frames=len(times),
         seconds=end,
-        width=passing.geometry.width,
-        height=passing.geometry.height,
+        width=frame_filter.geometry.width,
+        height=frame_filter.geometry.height,
         first=0.0,
         rotation=0,
         holes=tuple((begin, min(finish, end)) for begin, finish in holes if begin < end),
-        view=passing.geometry.view,
+        view=frame_filter.geometry.view,
         motion=original.motion[: math.ceil(len(original.motion) * end / original.seconds)],
         key_frame_seconds=None,
         bytes=None,
@@ -185,7 +187,9 @@ def _prepared_row(original: Recording, file: Path, fps: float, passing: _FrameFi
     )
 
 
-def _verify(prepared: Recording, tell: ReportProgress) -> Recording:
-    """The prepared recording, after random places of it were compared."""
+def _verify(prepared: Recording, report_progress: ReportProgress) -> Recording:
+    """The prepared recording, verified at random positions."""
     groups = verify.draw_times(prepared, 4, np.random.default_rng(0))
-    return verify.choose_reader(prepared, "pyav", groups, verify.sequential_truth(prepared), tell)
+    return verify.choose_reader(
+        prepared, "pyav", groups, verify.sequential_truth(prepared), report_progress
+    )

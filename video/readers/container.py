@@ -1,4 +1,4 @@
-"""A video file, opened for decoding by one thread, and its clock."""
+"""Opens a video file for decoding in one thread, and converts its timestamps."""
 
 import math
 from collections.abc import Iterator
@@ -13,36 +13,35 @@ from av.video.stream import VideoStream
 
 from video.recording import Recording, UnreadableVideo
 
-FORMATS_WITHOUT_TIMESTAMPS = frozenset(
-    {"avi"}
-)  # stores none, and the guesses of its demuxer are out of order
-MAX_TOLERANCE = 0.01  # seconds: stamps are rounded
+# AVI stores no timestamps, and those that its demuxer guesses are out of order.
+FORMATS_WITHOUT_TIMESTAMPS = frozenset({"avi"})
+MAX_TOLERANCE = 0.01  # seconds: timestamps are rounded
 
 
 def timestamp_tolerance(fps: float) -> float:
-    """Seconds before its stamp from which on a frame counts as shown: half a frame at most."""
+    """Seconds by which a time may precede a frame's timestamp: half a frame at most."""
     return min(MAX_TOLERANCE, 0.5 / fps)
 
 
 class Clock(NamedTuple):
-    """Turns seconds from a recording's time 0 into its stamps, or into numbers of frames."""
+    """Converts seconds from a recording's time 0 to timestamps, or else to frame numbers."""
 
     has_timestamps: bool
-    origin: float
+    origin: float  # seconds in the file's own time at the recording's time 0
     unit: float  # seconds
-    frame: float  # seconds from a frame to the next, on average
+    frame: float  # mean seconds from a frame to the next
 
     def latest(self, time: float) -> int:
-        """The latest stamp that a frame shown at `time` may bear."""
+        """The latest timestamp that the frame displayed at `time` may have."""
         return math.floor((self.origin + time + min(MAX_TOLERANCE, self.frame / 2)) / self.unit)
 
-    def seconds(self, stamp: int) -> float:
-        return stamp * self.unit - self.origin
+    def seconds(self, timestamp: int) -> float:
+        return timestamp * self.unit - self.origin
 
 
 @contextmanager
 def open_container(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A file and its first moving picture; failures get its name."""
+    """A file and its first video stream; errors of FFmpeg become UnreadableVideo."""
     try:
         if Path(path).stat().st_size == 0:
             raise UnreadableVideo(path, "is empty (0 bytes); copy it again")
@@ -53,7 +52,7 @@ def open_container(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
                 if not stream.disposition & Disposition.attached_pic
             ]
             if not streams:
-                raise UnreadableVideo(path, "holds no moving picture, perhaps sound only")
+                raise UnreadableVideo(path, "contains no video stream, perhaps only audio")
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except (av.FFmpegError, OSError) as error:
@@ -65,7 +64,7 @@ def has_timestamps(container: InputContainer) -> bool:
 
 
 def clock_for(recording: Recording, container: InputContainer, stream: VideoStream) -> Clock:
-    """The file's clock; frames of a container without stamps are counted instead."""
+    """The clock of a file; frames of a container without timestamps are counted instead."""
     frame = 1 / recording.fps
     if not has_timestamps(container):
         return Clock(False, 0.0, frame, frame)

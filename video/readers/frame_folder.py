@@ -1,4 +1,4 @@
-"""Folders of numbered pictures, one for each frame: `img_00001.jpg`, `000016.png`."""
+"""Folders of numbered images, one per frame: `img_00001.jpg`, `000016.png`."""
 
 from functools import lru_cache
 from itertools import pairwise
@@ -12,18 +12,18 @@ from PIL import Image
 from video.discover import NUMBERED
 from video.recording import UnreadableVideo
 
-LISTINGS = 16  # of folders, kept by a process: some hundred kilobytes each
+CACHED_LISTINGS = 16  # per process; each has some hundred kilobytes
 
 
 class FolderListing(NamedTuple):
-    """The pictures of a folder, ascending by number."""
+    """The images of a folder in ascending order of their numbers."""
 
     numbers: Int64[np.ndarray, " n"]
     names: np.ndarray
 
 
 def list_images(folder: str) -> FolderListing:
-    """Raises UnreadableVideo where names do not tell an order: two numbers alike, two prefixes."""
+    """Raises UnreadableVideo where the order is ambiguous: equal numbers, or two prefixes."""
     try:
         names = [file.name for file in Path(folder).iterdir()]
     except OSError as error:
@@ -32,23 +32,23 @@ def list_images(folder: str) -> FolderListing:
     prefixes = sorted({match[1] for match in matches})
     if len(prefixes) > 1:
         raise UnreadableVideo(
-            folder, f"mixes pictures called {prefixes[0]}0 and {prefixes[1]}0; split the folder"
+            folder, f"mixes images named {prefixes[0]}0 and {prefixes[1]}0; split the folder"
         )
     numbered = sorted((int(match[2]), match[0]) for match in matches)
     for (one, name), (other, second) in pairwise(numbered):
         if one == other:
-            raise UnreadableVideo(folder, f"{name} and {second} have one number; remove one")
+            raise UnreadableVideo(folder, f"{name} and {second} have the same number; remove one")
     numbers = np.array([number for number, _ in numbered], np.int64)
     return FolderListing(numbers, np.array([name for _, name in numbered]))
 
 
-cached_listing = lru_cache(LISTINGS)(list_images)
+cached_listing = lru_cache(CACHED_LISTINGS)(list_images)
 
 
 def image_size(folder: str, name: str) -> tuple[int, int]:
     """Height and width."""
     try:
-        with Image.open(Path(folder, name), formats=["JPEG", "PNG"]) as picture:
-            return picture.height, picture.width
+        with Image.open(Path(folder, name), formats=["JPEG", "PNG"]) as image:
+            return image.height, image.width
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableVideo(folder, f"{name} cannot be opened ({error})") from None

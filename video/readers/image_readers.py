@@ -1,4 +1,4 @@
-"""Frames at given times from recordings that are kept as single pictures, JPEG or PNG."""
+"""Frames at given times from recordings that are stored as single images, JPEG or PNG."""
 
 import io
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from video.readers.container import timestamp_tolerance
 from video.readers.frame_folder import cached_listing
 from video.recording import Recording, UnreadableVideo
 
-FAST = {"fastdct": True, "fastupsample": True}  # a seventh less time, a fraction of a grey level
-MOST_PIXELS = 2**26  # of a picture: more is no frame of a video
+# Saves a seventh of the time, and costs a fraction of a grey level.
+FAST = {"fastdct": True, "fastupsample": True}
+MAX_PIXELS = 2**26  # a larger image is not a video frame
 
 
 def read_pack(
@@ -23,38 +24,38 @@ def read_pack(
 ) -> UInt8[np.ndarray, "t h w c"]:
     """See `random_access.read_frames`."""
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
-    with jpeg_pack.open_pack(recording.path) as prepared:
-        numbers = prepared.indices_at([time + timestamp_tolerance(recording.fps) for time in times])
+    with jpeg_pack.open_pack(recording.path) as pack:
+        numbers = pack.indices_at([time + timestamp_tolerance(recording.fps) for time in times])
         if numbers[0] < 0 or times[-1] > recording.seconds:
             at = times[0] if numbers[0] < 0 else times[-1]
             raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
-        pictures = prepared.read_images(sorted(set(numbers)))
-        for place, number in enumerate(numbers):
-            if place and number == numbers[place - 1]:
-                clip[place] = clip[place - 1]
+        images = pack.read_images(sorted(set(numbers)))
+        for index, number in enumerate(numbers):
+            if index and number == numbers[index - 1]:
+                clip[index] = clip[index - 1]
             else:
-                _decode_jpeg(pictures[number], clip[place], recording.path)
+                _decode_jpeg(images[number], clip[index], recording.path)
     return clip
 
 
 def read_folder(
     recording: Recording, times: Sequence[float], rows: int, columns: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """See `random_access.read_frames`; a picture is shown until the next one comes."""
+    """See `random_access.read_frames`; an image is displayed until the next."""
     listing = cached_listing(recording.path)
     wanted = (
         np.asarray(times) + timestamp_tolerance(recording.fps) + recording.first
     ) * recording.fps
-    places = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
-    if places[0] < 0 or times[-1] > recording.seconds:
-        at = times[0] if places[0] < 0 else times[-1]
+    indices = (np.searchsorted(listing.numbers, wanted, side="right") - 1).tolist()
+    if indices[0] < 0 or times[-1] > recording.seconds:
+        at = times[0] if indices[0] < 0 else times[-1]
         raise UnreadableVideo(recording.path, f"has no frame at {at:.2f} s")
     clip = np.empty((len(times), rows, columns, 3), np.uint8)
-    for n, place in enumerate(places):
-        if n and place == places[n - 1]:
+    for n, index in enumerate(indices):
+        if n and index == indices[n - 1]:
             clip[n] = clip[n - 1]
         else:
-            _read_image(recording.path, str(listing.names[place]), clip[n])
+            _read_image(recording.path, str(listing.names[index]), clip[n])
     return clip
 
 
@@ -68,27 +69,27 @@ def _read_image(folder: str, name: str, into: UInt8[np.ndarray, "y x 3"]) -> Non
 
 
 def _decode_jpeg(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> None:
-    """Writes the pixels, scaled to the size of `into`; a JPEG that is cut off is refused."""
+    """Writes the pixels, resized to the size of `into`; refuses a truncated JPEG."""
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        if height * width > MOST_PIXELS:
-            raise UnreadableVideo(path, f"is larger than a frame of a video: {width}x{height}")
+        if height * width > MAX_PIXELS:
+            raise UnreadableVideo(path, f"is too large for a video frame: {width}x{height}")
         if (height, width) == into.shape[:2]:
             simplejpeg.decode_jpeg(data, "RGB", buffer=into, **FAST)
         else:
-            into[:] = _scaled(Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", **FAST)), into)
+            into[:] = _resized(Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", **FAST)), into)
     except ValueError as error:
-        raise UnreadableVideo(path, f"is no sound JPEG ({error})") from None
+        raise UnreadableVideo(path, f"is not a valid JPEG ({error})") from None
 
 
 def _decode_png(data: bytes, into: UInt8[np.ndarray, "y x 3"], path: str) -> None:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
-            into[:] = _scaled(opened.convert("RGB"), into)
+            into[:] = _resized(opened.convert("RGB"), into)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UnreadableVideo(path, f"is no sound PNG ({error})") from None
+        raise UnreadableVideo(path, f"is not a valid PNG ({error})") from None
 
 
-def _scaled(picture: Image.Image, like: UInt8[np.ndarray, "y x 3"]) -> UInt8[np.ndarray, "y x 3"]:
+def _resized(image: Image.Image, like: UInt8[np.ndarray, "y x 3"]) -> UInt8[np.ndarray, "y x 3"]:
     rows, columns = like.shape[:2]
-    return np.asarray(picture.resize((columns, rows), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))

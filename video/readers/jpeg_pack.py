@@ -1,9 +1,9 @@
-"""Prepared recordings: JPEG pictures in one file, with an index by time.
+"""Prepared recordings: JPEG images in one file, with an index by time.
 
-Layout, little-endian: the pictures, one behind the other; then columns of the index, an entry for
-each picture: time (float64, seconds), begin (uint64, and one more entry for the end of the last),
-checksum (uint32, CRC-32 of the picture's bytes); then the row of its manifest in JSON; then the
-trailer. A read costs the same in a long recording as in a short one, and never trusts an offset.
+Layout, little-endian: all images; then the columns of the index, with an entry for each image:
+time (float64, seconds), begin (uint64, and one more entry for the end of the last image), checksum
+(uint32, CRC-32 of the image's bytes); then its manifest row in JSON; then the trailer. A read costs
+the same in a long recording as in a short one, and checks every offset.
 """
 
 import os
@@ -20,7 +20,7 @@ import numpy as np
 from video.atomic_write import atomic_writer
 from video.recording import UnreadableVideo
 
-TRAILER = struct.Struct("<QQI8s")  # begin of the index, pictures, bytes of the row, magic
+TRAILER = struct.Struct("<QQI8s")  # begin of the index, images, bytes of the manifest row, magic
 MAGIC = b"framesv1"
 
 
@@ -34,16 +34,16 @@ class JpegPack(NamedTuple):
     description_bytes: int
 
     def description(self) -> bytes:
-        """What the writer said of the recording."""
+        """The manifest row, in JSON."""
         begin = self.begin + 20 * self.images + 8
         return os.pread(self.descriptor, self.description_bytes, begin)
 
     def times(self, first: int, until: int) -> np.ndarray:
-        """Of pictures `first` to `until`, in seconds."""
+        """Times in seconds of the images `first` (inclusive) to `until` (exclusive)."""
         return self._column("<f8", self.begin, first, until)
 
     def read_images(self, numbers: Sequence[int]) -> dict[int, bytes]:
-        """JPEGs by their ascending numbers; raises UnreadableVideo where bytes were altered."""
+        """JPEG bytes by ascending image number. Raises UnreadableVideo where bytes were altered."""
         first, until = numbers[0], numbers[-1] + 1
         offsets = self.begin + 8 * self.images
         begins = self._column("<u8", offsets, first, until + 1).tolist()
@@ -52,16 +52,16 @@ class JpegPack(NamedTuple):
         found = {}
         for number in numbers:
             begin, end = begins[number - first], begins[number - first + 1]
-            sound = begin <= end <= self.begin
-            data = os.pread(self.descriptor, end - begin, begin) if sound else b""
-            if not sound or zlib.crc32(data) != expected[number - first]:
-                raise UnreadableVideo(self.path, f"picture {number} is damaged; prepare it again")
+            is_valid = begin <= end <= self.begin
+            data = os.pread(self.descriptor, end - begin, begin) if is_valid else b""
+            if not is_valid or zlib.crc32(data) != expected[number - first]:
+                raise UnreadableVideo(self.path, f"image {number} is damaged; prepare it again")
             found[number] = data
         return found
 
     def indices_at(self, times: Sequence[float]) -> list[int]:
-        """For ascending times, the number of the last picture not after each; -1: there is none."""
-        numbers = range(self.images)  # a time is read only where it is looked at
+        """For ascending times, the number of the last image not after each; -1 if there is none."""
+        numbers = range(self.images)  # bisect reads only the times that it compares
         first = bisect_right(numbers, times[0], key=self._time) - 1
         last = bisect_right(numbers, times[-1], lo=max(first, 0), key=self._time) - 1
         stored = self.times(max(first, 0), last + 1)
@@ -83,7 +83,7 @@ class JpegPack(NamedTuple):
 
 @contextmanager
 def open_pack(path: str) -> Iterator[JpegPack]:
-    """Opens a pack; raises UnreadableVideo where it is none, or not whole."""
+    """Opens a pack; raises UnreadableVideo where the file is invalid or truncated."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -100,24 +100,24 @@ def _parse_trailer(path: str, descriptor: int) -> JpegPack:
     size = os.fstat(descriptor).st_size
     trailer = os.pread(descriptor, TRAILER.size, max(size - TRAILER.size, 0))
     if len(trailer) == TRAILER.size:
-        begin, pictures, description, magic = TRAILER.unpack(trailer)
-        whole = begin + 20 * pictures + 8 + description + TRAILER.size == size
-        if magic == MAGIC and pictures and whole:
-            return JpegPack(path, descriptor, begin, pictures, description)
-    raise UnreadableVideo(path, "is no prepared recording, or cut off; prepare it again")
+        begin, images, description, magic = TRAILER.unpack(trailer)
+        is_complete = begin + 20 * images + 8 + description + TRAILER.size == size
+        if magic == MAGIC and images and is_complete:
+            return JpegPack(path, descriptor, begin, images, description)
+    raise UnreadableVideo(path, "is not a prepared recording, or truncated; prepare it again")
 
 
 def write_pack(
-    file: Path, pictures: Iterable[tuple[float, bytes]], description: Callable[[], bytes]
+    file: Path, images: Iterable[tuple[float, bytes]], description: Callable[[], bytes]
 ) -> None:
-    """Writes JPEG pictures with their ascending times; complete and durable, or not at all.
+    """Writes JPEG images with their ascending times. The file is complete and durable, or absent.
 
-    The description is asked for when all pictures are there.
+    `description` is called after the last image.
     """
     times: list[float] = []
     begins, checksums = [0], []
     with atomic_writer(file) as draft, draft.open("wb") as out:
-        for time, data in pictures:
+        for time, data in images:
             out.write(data)
             times.append(time)
             begins.append(begins[-1] + len(data))

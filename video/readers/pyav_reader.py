@@ -1,7 +1,8 @@
 """Frames of a video file at given times, by PyAV.
 
-Frames are found by time stamp, never by counting from a seek. What a packet announced for a time
-must be what was decoded for it; else the read fails by name, for a decoder drops what is damaged.
+Frames are found by timestamp, never by counting from a seek. Decoders drop damaged frames silently,
+so the timestamps of decoded frames are compared with those of the packets, and a read fails where
+the frame for a time is missing.
 """
 
 import math
@@ -20,8 +21,8 @@ from jaxtyping import UInt8
 from video.readers.container import Clock, clock_for, open_container
 from video.recording import Recording, UnreadableVideo
 
-# Seconds before the first wanted frame at which decoding may start; the last is the file's start.
-# Some containers seek too late, and some streams have one key frame only.
+# Seconds before the first wanted frame at which decoding may start, tried in this order. Some
+# containers seek too far, and some streams have only one key frame.
 RUN_UPS = (0.0, 10.0, 60.0, math.inf)
 
 
@@ -42,9 +43,9 @@ def read_sequentially(
 def read_after(
     recording: Recording, times: Sequence[float], rows: int, columns: int, run_up: float
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """The same frames, by decoding all from `run_up` seconds before the first of them."""
+    """The same frames, by decoding every frame from `run_up` seconds before the first of them."""
     longer = [run_up, *(other for other in RUN_UPS if other > run_up)]
-    shown = _decode_after_seek(recording, times, longer, thrifty=False)
+    shown = _decode_after_seek(recording, times, longer, skip_unused=False)
     return convert(shown, rows, columns, recording.rotation)
 
 
@@ -52,16 +53,16 @@ def _read(
     recording: Recording, times: Sequence[float], rows: int, columns: int, run_ups: Sequence[float]
 ) -> UInt8[np.ndarray, "t h w c"]:
     try:
-        shown = _decode_after_seek(recording, times, run_ups, thrifty=True)
-    except UnreadableVideo:  # perhaps for want of what thrift left out
-        shown = _decode_after_seek(recording, times, run_ups, thrifty=False)
+        shown = _decode_after_seek(recording, times, run_ups, skip_unused=True)
+    except UnreadableVideo:  # perhaps a skipped frame was needed
+        shown = _decode_after_seek(recording, times, run_ups, skip_unused=False)
     return convert(shown, rows, columns, recording.rotation)
 
 
 def _decode_after_seek(
-    recording: Recording, times: Sequence[float], run_ups: Sequence[float], thrifty: bool
+    recording: Recording, times: Sequence[float], run_ups: Sequence[float], skip_unused: bool
 ) -> list[VideoFrame]:
-    """The frames shown at `times`, found with the first run-up that is long enough."""
+    """The frames displayed at `times`, with the first run-up that is long enough."""
     for run_up in run_ups:
         with open_container(recording.path) as (container, stream):
             clock = clock_for(recording, container, stream)
@@ -69,18 +70,18 @@ def _decode_after_seek(
                 start = recording.first + max(times[0] - run_up, 0.0)
                 container.seek(math.floor(start / clock.unit), stream=stream)
             limits = [clock.latest(time) for time in times]
-            decoding = _PacketDecoder(container, stream, clock, limits if thrifty else None)
-            shown = _select_frames(times, limits, recording, clock, decoding)
+            decoder = _PacketDecoder(container, stream, clock, limits if skip_unused else None)
+            shown = _select_frames(times, limits, recording, clock, decoder)
             if shown is not None:
                 return shown
     raise UnreadableVideo(recording.path, f"no frame can be decoded at {times[0]:.2f} s")
 
 
 class _PacketDecoder:
-    """Frames with their stamps in the order of display, and the stamps that packets announced.
+    """Decoded frames with their timestamps in display order, and the timestamps of their packets.
 
-    Given the latest stamps of all frames that are wanted, it leaves out others that no frame
-    refers to, often half of all.
+    Given the latest timestamps of all wanted frames, it skips the others that no frame refers to,
+    often half of all.
     """
 
     def __init__(
@@ -92,40 +93,45 @@ class _PacketDecoder:
     ) -> None:
         self._container, self._stream, self._clock = container, stream, clock
         self._limits = limits if clock.has_timestamps else None
-        self._announced: list[int] = []
+        self._packet_timestamps: list[int] = []
 
     def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
         number, before = 0, None
         codec: CodecContext = self._stream.codec_context
         for packet in self._container.demux(self._stream):
             if packet.size and not packet.is_discard:
-                stamp = packet.pts if self._clock.has_timestamps else len(self._announced)
-                if stamp is not None:
-                    self._announced.append(stamp)
+                timestamp = (
+                    packet.pts if self._clock.has_timestamps else len(self._packet_timestamps)
+                )
+                if timestamp is not None:
+                    self._packet_timestamps.append(timestamp)
             if self._limits is not None:
                 codec.skip_frame = "DEFAULT" if self._is_wanted(packet) else "NONREF"
             for frame in packet.decode():
-                stamp = frame.pts if self._clock.has_timestamps else number
-                if stamp is None or (before is not None and stamp <= before):
+                timestamp = frame.pts if self._clock.has_timestamps else number
+                if timestamp is None or (before is not None and timestamp <= before):
                     raise UnreadableVideo(
-                        self._container.name, f"time stamp {stamp} does not follow {before}"
+                        self._container.name, f"timestamp {timestamp} does not follow {before}"
                     )
-                yield stamp, frame
-                number, before = number + 1, stamp
+                yield timestamp, frame
+                number, before = number + 1, timestamp
 
     def _is_wanted(self, packet: Packet) -> bool:
-        """Whether the packet's frame may be the one shown at a wanted time."""
+        """Whether the packet's frame may be displayed at a wanted time."""
         if packet.pts is None or self._limits is None:
             return True
-        shown_for = max((packet.duration or 0), self._clock.frame / self._clock.unit)
+        duration = max((packet.duration or 0), self._clock.frame / self._clock.unit)
         following = bisect_left(self._limits, packet.pts)
         return following < len(self._limits) and (
-            self._limits[following] < packet.pts + 1.5 * shown_for
+            self._limits[following] < packet.pts + 1.5 * duration
         )
 
-    def due(self, latest: int) -> int | None:
-        """The stamp of the frame that should be shown when `latest` is the latest possible."""
-        return max((stamp for stamp in self._announced if stamp <= latest), default=None)
+    def expected(self, latest: int) -> int | None:
+        """The latest timestamp up to `latest` that a packet has: that of the expected frame."""
+        return max(
+            (timestamp for timestamp in self._packet_timestamps if timestamp <= latest),
+            default=None,
+        )
 
 
 def _select_frames(
@@ -133,39 +139,41 @@ def _select_frames(
     limits: Sequence[int],
     recording: Recording,
     clock: Clock,
-    decoding: _PacketDecoder,
+    decoder: _PacketDecoder,
 ) -> list[VideoFrame] | None:
-    """The frames shown at `times`; None where decoding began after the first of them."""
+    """The frames displayed at `times`; None where decoding began after the first of them."""
     chosen: list[VideoFrame] = []
-    stamp, shown = 0, None
-    for following, frame in decoding:
+    timestamp, shown = 0, None
+    for following, frame in decoder:
         while len(chosen) < len(limits) and following > limits[len(chosen)]:
             if shown is None:
                 return None
             chosen.append(
-                _require_intact(shown, stamp, decoding.due(limits[len(chosen)]), recording, clock)
+                _require_intact(
+                    shown, timestamp, decoder.expected(limits[len(chosen)]), recording, clock
+                )
             )
         if len(chosen) == len(limits):
             return chosen
-        stamp, shown = following, frame
+        timestamp, shown = following, frame
     if shown is None:
         return None
-    end = clock.seconds(stamp) + clock.frame
+    end = clock.seconds(timestamp) + clock.frame
     if end < recording.seconds - clock.frame or times[-1] > recording.seconds:
         raise UnreadableVideo(
             recording.path, f"ends at {end:.2f} s, before the frame at {times[-1]:.2f} s"
         )
     for limit in limits[len(chosen) :]:
-        chosen.append(_require_intact(shown, stamp, decoding.due(limit), recording, clock))
+        chosen.append(_require_intact(shown, timestamp, decoder.expected(limit), recording, clock))
     return chosen
 
 
 def _require_intact(
-    frame: VideoFrame, stamp: int, due: int | None, recording: Recording, clock: Clock
+    frame: VideoFrame, timestamp: int, expected: int | None, recording: Recording, clock: Clock
 ) -> VideoFrame:
-    """The frame itself; raises UnreadableVideo where it is damaged or not the one that was due."""
-    if frame.is_corrupt or due != stamp:
-        lost = clock.seconds(stamp if due is None else due)
+    """The frame itself. Raises UnreadableVideo where it is damaged or not the expected one."""
+    if frame.is_corrupt or expected != timestamp:
+        lost = clock.seconds(timestamp if expected is None else expected)
         raise UnreadableVideo(recording.path, f"the frame at {lost:.2f} s is damaged")
     return frame
 
@@ -173,16 +181,16 @@ def _require_intact(
 def convert(
     frames: Sequence[VideoFrame], rows: int, columns: int, rotation: int
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """Frames as RGB of a size, turned clockwise by `rotation` degrees."""
+    """Frames as RGB of a size, rotated clockwise by `rotation` degrees."""
     scaler = VideoReformatter()
     height, width = (columns, rows) if rotation % 180 else (rows, columns)
     clip = np.empty((len(frames), height, width, 3), np.uint8)
-    for place, frame in enumerate(frames):
-        if place and frame is frames[place - 1]:
-            clip[place] = clip[place - 1]
+    for index, frame in enumerate(frames):
+        if index and frame is frames[index - 1]:
+            clip[index] = clip[index - 1]
             continue
         scaled = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR")
         (plane,) = scaled.planes
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
-        clip[place] = lines[:, : 3 * width].reshape(height, width, 3)
+        clip[index] = lines[:, : 3 * width].reshape(height, width, 3)
     return np.ascontiguousarray(np.rot90(clip, -rotation // 90, (1, 2)))

@@ -27,10 +27,8 @@ class Reader:
     """It cannot read containers without timestamps, such as AVI."""
     max_difference: float = 0.0
     """Mean grey levels by which its colours may differ from those of sequential decoding."""
-    package: str = ""
-    """The package that it imports, where that is not PyAV."""
     install: str = ""
-    """What to do where the package cannot be imported."""
+    """How to install the package that it needs; empty: nothing beside PyAV and simplejpeg."""
 
 
 # torchcodec is no fallback: a manifest must not depend on what is installed where it is written.
@@ -41,15 +39,13 @@ READERS: dict[str, Reader] = {
         selectable=True,
         fallback=True,
         max_difference=8.0,
-        package="decord",
-        install="pip install decord",
+        install="run `pip install decord`",
     ),
     "torchcodec": Reader(
         "video.readers.torchcodec_reader:read_by_torchcodec",
         selectable=True,
         max_difference=8.0,
-        package="torchcodec",
-        install="pip install -r requirements-optional.txt, and install FFmpeg's libraries",
+        install="run `pip install torchcodec`, and install FFmpeg's shared libraries",
     ),
     "sequential": Reader(
         "video.readers.pyav_reader:read_sequentially", fallback=True, needs_timestamps=False
@@ -77,16 +73,17 @@ def _import(function: str) -> Callable[..., Any]:
     return loaded
 
 
-def require_package(name: str) -> None:
-    """Raises ReaderUnavailable where the package of a reader cannot be imported."""
-    reader = READERS[name]
+def require_reader(name: str) -> None:
+    """Imports the package that a reader needs. Raises ReaderUnavailable."""
+    if not READERS[name].install:
+        return
     try:
-        importlib.import_module(reader.package or "video.readers")
+        load_reader(name)
     except Exception as error:  # a package without its native libraries may raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ReaderUnavailable(
-            f"reader {name}: package {reader.package} cannot be imported ({reason}); "
-            f"{reader.install or 'install it'}, or choose another reader"
+            f"reader {name} is not available ({reason}); {READERS[name].install}, or choose "
+            "another reader"
         ) from None
 
 

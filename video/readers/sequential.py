@@ -1,4 +1,4 @@
-"""All frames of a recording in their order, and what was lost on the way."""
+"""Decodes all frames of a recording in order, and reports those that are damaged."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -19,7 +19,7 @@ FramePixels = Callable[[int, int], UInt8[np.ndarray, "rows columns 3"]]
 
 
 class DecodedFrame(NamedTuple):
-    """A frame of a whole recording; `picture(rows, columns)` gives its pixels."""
+    """A frame with its metadata; `pixels(rows, columns)` converts it to RGB of that size."""
 
     time: float  # seconds from time 0
     is_key: bool
@@ -28,81 +28,81 @@ class DecodedFrame(NamedTuple):
 
 
 class SequentialDecoder:
-    """A recording from its first frame to its last; after that, what it lost.
+    """An iterable of the frames of a recording; afterwards its fields report damage.
 
-    A frame that is damaged does not come, and is counted; a recording that cannot be opened raises
+    Damaged frames are skipped and counted. A recording that cannot be opened raises
     UnreadableVideo.
     """
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self.announced = 0  # frames: by the header of a video file, else as many as there are
-        self.lost: list[float] = []  # times of frames that are there and cannot be decoded
-        self.errors = 0  # packets that the decoder refused
+        self.header_frames = 0  # in the header of a video file; 0 if it does not say
+        self.lost: list[float] = []  # times of frames that exist but cannot be decoded
+        self.errors = 0  # packets that the decoder rejected
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         if self._recording.is_image_sequence:
-            return self._pictures()
-        return self._video()
+            return self._image_frames()
+        return self._video_frames()
 
-    def _pictures(self) -> Iterator[DecodedFrame]:
+    def _image_frames(self) -> Iterator[DecodedFrame]:
         recording = self._recording
-        times = _times_of_pictures(recording)
-        self.announced = len(times)
+        times = _image_times(recording)
+        self.header_frames = len(times)
         for time in times:
             try:
                 native = read_frames(recording, [time], *recording.shape)[0]
             except UnreadableVideo:
                 self.lost.append(time)
                 continue
-            yield DecodedFrame(time, True, False, _scaled(native))
+            yield DecodedFrame(time, True, False, _from_array(native))
 
-    def _video(self) -> Iterator[DecodedFrame]:
+    def _video_frames(self) -> Iterator[DecodedFrame]:
         recording = self._recording
-        due: set[int] = set()  # stamps that were announced and did not come yet
+        missing: set[int] = set()  # timestamps of packets whose frames were not decoded yet
         with open_container(recording.path) as (container, stream):
             clock = clock_for(recording, container, stream)
-            self.announced = stream.frames
-            announced, number, before = 0, 0, None
+            self.header_frames = stream.frames
+            packets, number, before = 0, 0, None
             for packet in container.demux(stream):
                 if packet.size and not packet.is_discard:
-                    stamp = packet.pts if clock.has_timestamps else announced
-                    announced += 1
-                    due |= {stamp} if stamp is not None else set()
+                    timestamp = packet.pts if clock.has_timestamps else packets
+                    packets += 1
+                    missing |= {timestamp} if timestamp is not None else set()
                 try:
                     frames = packet.decode()
                 except av.InvalidDataError:
                     self.errors += 1
                     continue
                 for frame in frames:
-                    stamp = frame.pts if clock.has_timestamps else number
+                    timestamp = frame.pts if clock.has_timestamps else number
                     number += 1
-                    if stamp is None or (before is not None and stamp <= before):
+                    if timestamp is None or (before is not None and timestamp <= before):
                         self.errors += 1
                         continue
-                    before = stamp
+                    before = timestamp
                     if frame.is_corrupt:
                         continue
-                    due.discard(stamp)
-                    picture = _converted(frame, recording.rotation)
+                    missing.discard(timestamp)
+                    pixels = _from_frame(frame, recording.rotation)
                     yield DecodedFrame(
-                        clock.seconds(stamp), frame.key_frame, frame.interlaced_frame, picture
+                        clock.seconds(timestamp), frame.key_frame, frame.interlaced_frame, pixels
                     )
-            self.lost = sorted(clock.seconds(stamp) for stamp in due)
+            self.lost = sorted(clock.seconds(timestamp) for timestamp in missing)
 
 
-def _converted(frame: VideoFrame, rotation: int) -> FramePixels:
+def _from_frame(frame: VideoFrame, rotation: int) -> FramePixels:
     return lambda rows, columns: convert([frame], rows, columns, rotation)[0]
 
 
-def _scaled(native: UInt8[np.ndarray, "y x 3"]) -> FramePixels:
+def _from_array(native: UInt8[np.ndarray, "y x 3"]) -> FramePixels:
     frame = av.VideoFrame.from_ndarray(native, format="rgb24")
     return lambda rows, columns: convert([frame], rows, columns, 0)[0]
 
 
-def _times_of_pictures(recording: Recording) -> list[float]:
+def _image_times(recording: Recording) -> list[float]:
     if recording.kind == "pack":
-        with jpeg_pack.open_pack(recording.path) as prepared:
-            return list(map(float, prepared.times(0, prepared.images)))
+        with jpeg_pack.open_pack(recording.path) as pack:
+            return list(map(float, pack.times(0, pack.images)))
     numbers = list_images(recording.path).numbers
     return [number / recording.fps - recording.first for number in numbers.tolist()]

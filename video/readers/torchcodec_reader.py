@@ -6,11 +6,16 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torchcodec
 from jaxtyping import Float, UInt8
+from torchcodec.decoders import VideoDecoder
+from torchcodec.transforms import Resize
 
 from video.readers.container import timestamp_tolerance
 from video.recording import Recording, UnreadableVideo
 
+if torchcodec.ffmpeg_major_version is None:  # importing it succeeds without FFmpeg
+    raise ImportError("torchcodec finds no shared libraries of FFmpeg")
 MAX_DECODERS = 4  # open per process: opening one scans the file for its timestamps
 
 
@@ -56,9 +61,6 @@ def _decode(
 @lru_cache(MAX_DECODERS)
 def _open_decoder(path: str, rows: int, columns: int, process: int) -> Any:
     """An open decoder; `process` keeps a forked worker from sharing its parent's file offset."""
-    from torchcodec.decoders import VideoDecoder
-    from torchcodec.transforms import Resize
-
     return VideoDecoder(
         path,
         dimension_order="NHWC",

@@ -1,4 +1,4 @@
-"""Whether a reader returns, at random places, the frames of sequential decoding."""
+"""Verifies that a reader returns the frames of sequential decoding at random positions."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from video.readers.registry import READERS
 from video.recording import Recording, UnreadableVideo
 
 ROWS, COLUMNS = 48, 64  # frames are compared at this size
-NEARER = 0.25  # grey levels by which a neighbour must be nearer to be the frame that was returned
-RUN_UP = 20.0  # seconds of sequential decoding before a place, where not all is decoded
+NEARER = 0.25  # grey levels: a neighbour that is closer by more is the frame that was returned
+RUN_UP = 20.0  # seconds of sequential decoding before a position
 
 Truth = Callable[[Sequence[float]], UInt8[np.ndarray, "t y x c"]]
 
 
 def sequential_truth(recording: Recording) -> Truth:
-    """Frames by sequential decoding that begins well before them."""
+    """Reference frames, by sequential decoding that begins well before them."""
 
     def truth(times: Sequence[float]) -> UInt8[np.ndarray, "t y x c"]:
         return read_after(recording, times, ROWS, COLUMNS, RUN_UP)
@@ -30,14 +30,14 @@ def sequential_truth(recording: Recording) -> Truth:
 
 
 def rng_for(path: str) -> np.random.Generator:
-    """Randomness for what is tried of a recording: the same each time, wherever it lies."""
+    """A generator for the positions in a recording; it depends on the file name alone."""
     return np.random.default_rng(zlib.crc32(Path(path).name.encode()))
 
 
-def draw_times(recording: Recording, places: int, rng: np.random.Generator) -> list[list[float]]:
-    """Neighbouring frames at random places, and the last ones; none of them in a hole."""
+def draw_times(recording: Recording, positions: int, rng: np.random.Generator) -> list[list[float]]:
+    """Times of neighbouring frames at random positions and at the end, outside holes."""
     last = recording.seconds - 1 / recording.fps
-    starts = [*rng.uniform(0, recording.seconds, places), recording.seconds]
+    starts = [*rng.uniform(0, recording.seconds, positions), recording.seconds]
     groups = []
     for start in starts:
         first = round(min(start, last) * recording.fps) - 2
@@ -54,17 +54,17 @@ def choose_reader(
     truth: Truth,
     report_progress: Callable[[float], None],
 ) -> Recording:
-    """The recording with the first reader that reads it rightly at all times of all groups.
+    """The recording with the first reader that returns the right frames at all times.
 
-    The preferred one is tried first, then the other, then decoding from the beginning. Raises
-    UnreadableVideo where none does, with what each did. Single pictures have one reader and nothing
-    to compare with: they are only read.
+    The preferred reader is tried first, then the fallback readers of the table. Raises
+    UnreadableVideo, with the fault of each, where all fail. Images have one reader and no
+    reference: they are only read.
     """
     if recording.is_image_sequence:
         for times in groups:
             report_progress(0.0)
             read_frames(recording, times, ROWS, COLUMNS)
-        return replace(recording, verified=f"{len(groups)} places")
+        return replace(recording, verified=f"{len(groups)} positions")
     expected = []
     for times in groups:
         report_progress(0.0)
@@ -78,9 +78,11 @@ def choose_reader(
         candidate = replace(recording, reader=name)
         fault = _find_fault(candidate, groups, expected)
         if fault is None:
-            return replace(candidate, verified=f"{len(groups)} places")
+            return replace(candidate, verified=f"{len(groups)} positions")
         faults.append(f"{name}: {fault}")
-    raise UnreadableVideo(recording.path, "no reader reads it rightly (" + "; ".join(faults) + ")")
+    raise UnreadableVideo(
+        recording.path, "no reader returns the right frames (" + "; ".join(faults) + ")"
+    )
 
 
 def _find_fault(
@@ -88,7 +90,7 @@ def _find_fault(
     groups: Sequence[Sequence[float]],
     expected: Sequence[UInt8[np.ndarray, "t y x c"]],
 ) -> str | None:
-    """What is wrong with the first frame that differs from sequential decoding; None: nothing."""
+    """What is wrong with the first frame that differs from the reference; None: nothing."""
     tolerance = READERS[recording.reader].max_difference
     for times, frames in zip(groups, expected, strict=True):
         try:
@@ -97,9 +99,9 @@ def _find_fault(
             return failure.reason
         differences = _differences(read, frames)
         for n, time in enumerate(times):
-            # a reader's own colours are as far from all neighbours; a wrong frame is nearer to one
+            # other colours are equally far from all neighbours; a wrong frame is closer to one
             if differences[n, n] > differences[n].min() + NEARER:
-                return f"returns another frame at {time:.2f} s"
+                return f"returns a different frame at {time:.2f} s"
             if differences[n, n] > tolerance:
                 return f"returns altered pixels at {time:.2f} s"
     return None
@@ -108,6 +110,6 @@ def _find_fault(
 def _differences(
     one: UInt8[np.ndarray, "t y x c"], other: UInt8[np.ndarray, "t y x c"]
 ) -> Float[np.ndarray, "t t"]:
-    """Mean absolute difference between each frame of one and each of the other, in grey levels."""
+    """Mean absolute difference of each frame of one to each of the other, in grey levels."""
     pairs = one[:, None].astype(np.int16) - other[None]
     return np.abs(pairs).mean(axis=(2, 3, 4), dtype=np.float64)

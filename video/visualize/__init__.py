@@ -1,4 +1,4 @@
-"""Clips to look at: chosen in recordings, and drawn as a sheet of strips or as a film.
+"""Draws clips: selected from recordings, as a contact sheet of strips or as a film.
 
-Whoever has something to show of a clip, makes a `Strip` of it: frames, and what they are.
+A caller describes what to draw as `Strip`s: frames with a caption.
 """

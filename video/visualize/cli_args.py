@@ -1,4 +1,4 @@
-"""The words by which clips are chosen on a command line; nothing heavy is imported here."""
+"""Command-line options that select clips; imports nothing heavy."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from video.config import Sampling
 
 
 def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
-    """VIDEO..., where in them, at which rate, and where the pictures go."""
+    """Adds VIDEO..., the position and frame rate of clips, and the output folder."""
     parser.add_argument(
         "videos",
         type=Path,
@@ -17,32 +17,38 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         help="recordings, folders of them, manifests or lists",
     )
     parser.add_argument(
-        "--recordings", type=at_least(1, int), metavar="N", help="so many at random (all)"
+        "--recordings", type=at_least(1, int), metavar="N", help="number of random recordings (all)"
     )
     parser.add_argument(
-        "--at", type=at_least(0, float), metavar="SECONDS", help="where clips begin (anywhere)"
+        "--at", type=at_least(0, float), metavar="SECONDS", help="start of the clips (random)"
     )
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument(
-        "--frame-rate", type=at_least(1e-3, float), metavar="FPS", help="of a clip's frames"
+        "--frame-rate",
+        type=at_least(1e-3, float),
+        metavar="FPS",
+        help="frames per second of a clip",
     )
     rate.add_argument(
-        "--stride", type=at_least(1, int), metavar="N", help="every so many-th frame instead"
+        "--stride",
+        type=at_least(1, int),
+        metavar="N",
+        help="every N-th frame, instead of --frame-rate",
     )
-    parser.add_argument("--seed", type=at_least(0, int), default=0, help="of what is random (0)")
+    parser.add_argument("--seed", type=at_least(0, int), default=0, help="random seed (0)")
     parser.add_argument(
         "--folder-fps",
         type=at_least(1e-3, float),
         default=1.0,
-        help="pictures a second of folders (1)",
+        help="frames per second of folders of images (1)",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path(), metavar="FOLDER", help="for pictures and films (here)"
+        "--out", type=Path, default=Path(), metavar="FOLDER", help="for images and films (here)"
     )
 
 
-def sampling_from(options: argparse.Namespace, otherwise: Sampling) -> Sampling:
-    """The rate that was asked for; what else is said of sampling stays."""
+def sampling_from(options: argparse.Namespace, default: Sampling) -> Sampling:
+    """The sampling with the rate of the command line, if one is given."""
     if options.frame_rate is None and options.stride is None:
-        return otherwise
-    return Sampling(options.frame_rate, options.stride, short_videos=otherwise.short_videos)
+        return default
+    return Sampling(options.frame_rate, options.stride, short_videos=default.short_videos)

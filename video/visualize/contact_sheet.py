@@ -1,4 +1,4 @@
-"""A sheet: strips below each other, a column for each frame."""
+"""A contact sheet: a row for each strip, a column for each frame."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from jaxtyping import UInt8
 
 from video.visualize.strips import BACKGROUND, FONT_SIZE, MUTED_COLOR, Strip, draw_text, upscale
 
-SIDE = 128  # of a frame, at least
+SIDE = 128  # minimum pixels of a frame
 GAP = 4
 
 
 def draw_sheet(
     title: str, strips: Sequence[Strip], columns: Sequence[str] = ()
 ) -> UInt8[np.ndarray, "y x 3"]:
-    """`columns`: what stands above each frame, such as its time."""
+    """`columns`: text above each frame, such as its time."""
     height, tile = upscale(strips[0].frames, SIDE).shape[1:3]
     width = len(strips[0].frames) * (tile + GAP)
     parts = [draw_text(title, width, FONT_SIZE + 3)] if title else []
@@ -32,7 +32,7 @@ def draw_sheet(
 
 
 def stack_sheets(sheets: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "y x 3"]:
-    """Sheets below each other."""
+    """Stacks sheets vertically."""
     width = max(sheet.shape[1] for sheet in sheets)
     padded = [
         np.pad(sheet, ((0, 0), (0, width - sheet.shape[1]), (0, 0)), constant_values=255)

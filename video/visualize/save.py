@@ -1,4 +1,4 @@
-"""What is shown as files: a sheet and a film of one clip."""
+"""Saves the contact sheet and the film of a clip."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ def save_clip(
     times: Sequence[float],
     labels: Sequence[str],
 ) -> tuple[Path, Path]:
-    """Writes NAME.png and NAME.mp4, each whole or not at all, in the place of earlier ones.
+    """Writes NAME.png and NAME.mp4, each complete or absent, and replaces earlier ones.
 
-    Raises OSError where they cannot be written.
+    Raises OSError.
     """
-    picture, film = (name.with_name(name.name + suffix) for suffix in (".png", ".mp4"))
+    image, film = (name.with_name(name.name + suffix) for suffix in (".png", ".mp4"))
     name.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(picture) as draft:
+    with atomic_writer(image) as draft:
         Image.fromarray(sheet).save(draft, format="PNG")
     write_film(film, strips, times, labels)
-    return picture, film
+    return image, film

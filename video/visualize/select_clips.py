@@ -1,4 +1,4 @@
-"""Which clips are shown: of which recordings, and where in them."""
+"""Selects the clips to draw: the recordings, and the positions in them."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -18,56 +18,56 @@ from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
 
-SILENCE = 120.0  # seconds, after which opening a recording counts as failed
+TIMEOUT = 120.0  # seconds without progress after which opening a recording fails
 
 
 class NoSuchClip(ValueError):
-    """What is asked for is not there: the option, its value and the cure."""
+    """The requested clip does not exist; names the option, its value and the cure."""
 
     exit_status = 2
 
 
 class ClipSelection(NamedTuple):
-    """What the user says of the clips to show."""
+    """The user's choice of clips."""
 
     sources: Sequence[Path]  # recordings, folders of them, manifests, lists
-    recordings: int | None  # so many at random; None: all
-    at: float | None  # seconds, where clips begin; None: anywhere
+    recordings: int | None  # number of random recordings; None: all
+    at: float | None  # seconds, start of the clips; None: random
     seed: int
     folder_fps: float
 
 
 def selection_from(options: argparse.Namespace) -> ClipSelection:
-    """Of the words that `arguments.add_choice` has read."""
+    """The choice in the options of `cli_args.add_clip_arguments`."""
     return ClipSelection(
         options.videos, options.recordings, options.at, options.seed, options.folder_fps
     )
 
 
 class SelectedClip(NamedTuple):
-    """A clip as a network sees it, from the middle of the field of view."""
+    """A clip as a network sees it, cropped at the centre of the field of view."""
 
     recording: Recording
-    name: str  # that no other clip of the call has
+    name: str  # unique among the clips of a call
     times: tuple[float, ...]  # seconds, of its frames
     clip: UInt8[Tensor, "t h w c"]
 
 
 class SelectedRecordings(NamedTuple):
     recordings: list[Recording]
-    failures: list[UnreadableVideo]  # in folders and lists, where others are left
+    failures: list[UnreadableVideo]  # in folders and lists with other recordings
 
 
 def select_recordings(choice: ClipSelection) -> SelectedRecordings:
-    """Opens the sources, and chooses by the seed where fewer are wanted than there are.
+    """Opens the sources, and draws a random subset if the user wants fewer recordings.
 
-    Raises UnreadableVideo for a recording that is named itself, NoSuchClip, ManifestError.
+    Raises UnreadableVideo for a source of which nothing is readable, NoSuchClip, ManifestError.
     """
     found, failures = [], list[UnreadableVideo]()
     for source in choice.sources:
         if not source.exists():
             raise NoSuchClip(f"{source}: no such file or folder")
-        opened = open_source(source, "pyav", choice.folder_fps, SILENCE, show_progress)
+        opened = open_source(source, "pyav", choice.folder_fps, TIMEOUT, show_progress)
         if opened.failures and not opened.recordings:
             raise opened.failures[0]
         found += [replace(recording, source="") for recording in opened.recordings]
@@ -75,7 +75,9 @@ def select_recordings(choice: ClipSelection) -> SelectedRecordings:
     if choice.recordings is None:
         return SelectedRecordings(found, failures)
     if choice.recordings > len(found):
-        raise NoSuchClip(f"--recordings {choice.recordings}: there are {len(found)}; give fewer")
+        raise NoSuchClip(
+            f"--recordings {choice.recordings}: there are only {len(found)}; give a smaller number"
+        )
     rng = np.random.default_rng(choice.seed)
     chosen = sorted(rng.choice(len(found), choice.recordings, replace=False).tolist())
     return SelectedRecordings([found[i] for i in chosen], failures)
@@ -88,11 +90,11 @@ def read_selected_clips(
     frames: int,
     size: tuple[int, int],
 ) -> Iterator[SelectedClip]:
-    """A clip of each that has room for one and can be read; it is told of the others.
+    """A clip of each recording that is long enough and readable; the others are reported.
 
-    Raises NoSuchClip and UnreadableVideo where there is none but one, or none is left.
+    Raises the first NoSuchClip or UnreadableVideo if no recording has a clip.
     """
-    shown, left_out = 0, list[NoSuchClip | UnreadableVideo]()
+    count, skipped = 0, list[NoSuchClip | UnreadableVideo]()
     for number, (recording, name) in enumerate(
         zip(recordings, unique_names(recordings), strict=True)
     ):
@@ -100,18 +102,18 @@ def read_selected_clips(
             times = _times(recording, choice, sampling, frames, number)
             clip = EvalCrop(size).clip(recording, times)
         except (NoSuchClip, UnreadableVideo) as failure:
-            left_out.append(failure)
+            skipped.append(failure)
             continue
         yield SelectedClip(recording, name, times, clip)
-        shown += 1
-    if left_out and not shown:
-        raise left_out[0]
-    for each in left_out:
-        print(f"left out: {each}", flush=True)
+        count += 1
+    if skipped and not count:
+        raise skipped[0]
+    for each in skipped:
+        print(f"skipped: {each}", flush=True)
 
 
 def unique_names(recordings: Sequence[Recording]) -> list[str]:
-    """For files of pictures; a further recording of the same name gets a number."""
+    """File names for the recordings; repeated names get a number."""
     stems = [Path(recording.path).stem for recording in recordings]
     names: list[str] = []
     for stem in stems:
@@ -127,19 +129,20 @@ def _times(
     recording: Recording, choice: ClipSelection, sampling: Sampling, frames: int, number: int
 ) -> tuple[float, ...]:
     needed = clip_seconds(recording, frames, sampling)
-    faster = f"a clip is {needed:.2f} s long; give a higher --frame-rate"
+    cure = f"a clip is {needed:.2f} s long; give a higher --frame-rate"
     if choice.at is None:
         if not clip_spans(recording, frames, sampling):
-            shown = "what it shows" if recording.seconds > needed else "it"
-            raise NoSuchClip(f"{recording.path}: {shown} is {recording.seconds:.2f} s, {faster}")
+            what = "usable span" if recording.seconds > needed else "recording"
+            reason = f"no {what} is long enough ({recording.seconds:.2f} s in all)"
+            raise NoSuchClip(f"{recording.path}: {reason}; {cure}")
         sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
         rng = np.random.default_rng([choice.seed, number])
         return sampler.draw(int(rng.integers(sampler.reads_per_epoch)), rng).times
     latest = recording.seconds - needed
     if not 0 <= choice.at <= latest + 0.5 / recording.fps:
-        where = f"give 0 to {latest:.2f}" if latest >= 0 else faster
+        hint = f"give 0 to {latest:.2f}" if latest >= 0 else cure
         raise NoSuchClip(
-            f"--at {choice.at:g}: {recording.path} ends at {recording.seconds:.2f} s, {where}"
+            f"--at {choice.at:g}: {recording.path} ends at {recording.seconds:.2f} s; {hint}"
         )
     step = sampling.step_seconds(recording.fps)
     return tuple(choice.at + i * step for i in range(frames))

@@ -1,4 +1,4 @@
-"""What is shown: rows of frames under a caption each."""
+"""Strips of frames with a caption, and their text."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,20 @@ from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
 BACKGROUND, TEXT_COLOR, MUTED_COLOR = (255, 255, 255), (33, 37, 41), (110, 117, 125)
-FONT_SIZE = 15  # pixels
+FONT_SIZE = 15  # in pixels
 
 
 class Strip(NamedTuple):
-    """Frames of a clip, and what they are; all strips of a picture have as many."""
+    """Frames of a clip with a caption; all strips of an image have the same number of frames."""
 
     caption: str
     frames: UInt8[np.ndarray, "t h w 3"]
 
 
 def to_uint8(pixels: Float[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w 3"]:
-    """Pixels in 0..1, which black and white bound for every frame alike.
+    """Converts pixels in 0..1 to uint8; other values are clipped.
 
-    What has not three channels is shown as grey, by their mean.
+    Pixels without exactly three channels become grey, by the mean of their channels.
     """
     if pixels.shape[-1] != 3:
         pixels = np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1)
@@ -31,7 +31,7 @@ def to_uint8(pixels: Float[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w 3
 def upscale(
     frames: UInt8[np.ndarray, "t h w 3"], side: int
 ) -> UInt8[np.ndarray, "t height width 3"]:
-    """Each pixel as a square of so many that the shorter side is `side` or more."""
+    """Repeats pixels by an integer factor, so that the shorter side is `side` or more."""
     zoom = max(1, -(-side // min(frames.shape[1:3])))
     return frames.repeat(zoom, axis=1).repeat(zoom, axis=2)
 
@@ -39,7 +39,7 @@ def upscale(
 def draw_text(
     text: str, width: int, size: int = FONT_SIZE, colour: Colour = TEXT_COLOR
 ) -> UInt8[np.ndarray, "y x 3"]:
-    """Text on paper; what is wider than `width` goes on in further lines."""
+    """Draws text on the background, wrapped to `width`."""
     font = ImageFont.load_default(size=size)
     lines = [""]
     for word in text.split(" "):
@@ -49,8 +49,8 @@ def draw_text(
         else:
             lines[-1] = longer
     height = size + size // 2
-    picture = Image.new("RGB", (width, height * len(lines)), BACKGROUND)
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width, height * len(lines)), BACKGROUND)
+    pen = ImageDraw.Draw(image)
     for i, line in enumerate(lines):
         pen.text((2, i * height + 1), line, fill=colour, font=font)
-    return np.asarray(picture)
+    return np.asarray(image)

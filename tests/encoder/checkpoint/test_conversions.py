@@ -1,4 +1,4 @@
-"""Files of every family into upstream's variants, as upstream's own loader fills them."""
+"""Files of every family loaded into the unified variants, compared with the published loader."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from encoder.checkpoint.adapt import LoadOptions
 from encoder.checkpoint.load import load_encoder, load_source
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.variants import VARIANTS, as_variant
 from tests.encoder.checkpoint.recorded import cases, features_of, load, names
 
@@ -33,8 +33,8 @@ FAMILIES = {
     "openclip_openai": "clip",
     "timesformer_k400": "timesformer",
 }
-# Upstream's names of what a file leaves fresh, whose recorded values stand in for random ones.
-FRESH = {
+# Names in the published program of newly initialised tensors, whose recorded values are used.
+INITIALISED = {
     "fc_norm.weight": "norm.weight",
     "fc_norm.bias": "norm.bias",
     "norm.weight": "norm.weight",
@@ -53,27 +53,27 @@ def test_features_are_those_of_upstreams_conversion(case: Path) -> None:
     target, file = facts["target_config"], case.parent / facts["checkpoint"]
     umt = "umt" in file.stem
     frames = target["all_frames"]
-    told = CheckpointOverrides(
+    overrides = CheckpointOverrides(
         3, frames // 2 if umt else frames, (32, 32), normalisation="imagenet"
     )
-    found = find_source(file, told)
-    assert found.known.family.name == FAMILIES[file.stem.removeprefix("public_")]
+    source = read_source(file, overrides)
+    assert source.detected.name == FAMILIES[file.stem.removeprefix("public_")]
     row = facts["target_variant"].split()[0].replace("unified_base", "unified_{}")
     variant = VARIANTS.get(row, VARIANTS["timesformer_{}"])
-    wanted = as_variant(variant, found.config, frames=frames, image_size=(32, 32))
-    if found.known.family.name == "clip":  # upstream loses what makes it CLIP
+    wanted = as_variant(variant, source.config, num_frames=frames, image_size=(32, 32))
+    if source.detected.name == "clip":  # upstream loses what makes it CLIP
         image = wanted.class_token
         wanted = replace(wanted, pre_norm=image, activation="gelu", norm_eps=1e-6)
-    encoder, report = load_source(found, wanted, LoadOptions(allow_missing=("norm_pre.*",)))
+    encoder, report = load_source(source, wanted, LoadOptions(allow_missing=("norm_pre.*",)))
     filled = with_recorded(encoder.state_dict(), tensors)
-    assert set(report.adapted.fresh) <= filled.keys()
+    assert set(report.plan.initialised) <= filled.keys()
     encoder.load_state_dict(filled, strict=False)
     features = features_of(encoder, tensors["input"])
     torch.testing.assert_close(features.pooled, tensors["features"], **CLOSE)
 
 
 def with_recorded(state: dict, tensors: dict) -> dict:
-    """The recorded stand-ins for fresh parameters, under this project's names."""
+    """The recorded values of newly initialised parameters, under this project's names."""
     filled = {}
     for name, tensor in tensors.items():
         upstream = name.removeprefix("init.")
@@ -82,7 +82,7 @@ def with_recorded(state: dict, tensors: dict) -> dict:
         if upstream == "pos_embed":
             filled |= {"positions.space": tensor[0, 1:], "class_token.position": tensor[0, 0]}
         else:
-            own = FRESH.get(upstream, upstream.replace("temporal_fc", "time_proj"))
+            own = INITIALISED.get(upstream, upstream.replace("temporal_fc", "time_proj"))
             filled[own] = tensor.reshape(state[own].shape)
     return filled
 
@@ -91,19 +91,21 @@ def with_recorded(state: dict, tensors: dict) -> dict:
 def test_an_image_model_computes_what_timm_computes(case: Path) -> None:
     """CLIP with its pre-norm, quick GELU, eps 1e-5 and no bias of the patches."""
     facts, tensors = load(case)
-    encoder, report = load_encoder(case.parent / facts["checkpoint"], told=CheckpointOverrides(3))
+    encoder, report = load_encoder(
+        case.parent / facts["checkpoint"], overrides=CheckpointOverrides(3)
+    )
     features = features_of(encoder, tensors["image"].unsqueeze(2))
     expected = tensors["tokens_cls_first"]
     torch.testing.assert_close(features.class_token, expected[:, 0], **CLOSE)
     torch.testing.assert_close(features.tokens, expected[:, 1:], **CLOSE)
     torch.testing.assert_close(features.pooled, expected[:, 0], **CLOSE)
-    assert not report.adapted.fresh
+    assert not report.plan.initialised
 
 
-def test_layouts_of_one_model_give_the_same_encoder() -> None:
+def test_formats_of_one_model_give_the_same_encoder() -> None:
     """timm's and open_clip's files of CLIP differ in names alone."""
     for stem in ("timm_clip_openai", "openclip_openai"):
         path = Path(__file__).parent / f"fixtures/ckpt/public_{stem}.pth"
-        config = find_source(path, CheckpointOverrides(3)).config
+        config = read_source(path, CheckpointOverrides(3)).config
         assert config.pre_norm and config.activation == "quick_gelu" and config.norm_eps == 1e-5
         assert config.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)

@@ -1,4 +1,4 @@
-"""Upstream's unified models: the same features from the same weights, and the way back."""
+"""The published unified models: equal features from equal weights, and files written for them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from encoder.checkpoint.adapt import DEFAULTS
-from encoder.checkpoint.export_formats import to_unified
+from encoder.checkpoint.formats.unified import to_unified
 from encoder.checkpoint.load import LoadedEncoder, load_source
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
-from encoder.checkpoint.qkv_formats import attention_form
+from encoder.checkpoint.parse import read_source
+from encoder.checkpoint.qkv_formats import qkv_format
 from tests.encoder.checkpoint.recorded import cases, features_of, load, names
 
 FORWARD = cases("forward", "*.json")
@@ -24,30 +24,30 @@ def loaded(case: Path, folder: Path) -> tuple[LoadedEncoder, dict, dict]:
     state = {n.removeprefix("state."): t for n, t in tensors.items() if n.startswith("state.")}
     save_file(state, folder / "state.safetensors")
     config = facts["config"]
-    told = {"num_heads": config["num_heads"], "frames": config["all_frames"]}
-    told |= {"image_size": (config["img_size"],) * 2, "normalisation": "imagenet"}
+    overrides = {"num_heads": config["num_heads"], "num_frames": config["all_frames"]}
+    overrides |= {"image_size": (config["img_size"],) * 2, "normalisation": "imagenet"}
     if "_st" in case.stem:
-        told["positions"] = "sincos3d"
+        overrides["pos_embed"] = "sincos3d"
     if "clip" in case.stem:  # upstream keeps these where its weights are CLIP's
-        told |= {"activation": "gelu", "norm_eps": 1e-6}
-    found = find_source(folder / "state.safetensors", CheckpointOverrides(**told))
+        overrides |= {"activation": "gelu", "norm_eps": 1e-6}
+    source = read_source(folder / "state.safetensors", CheckpointOverrides(**overrides))
     first = config.get("use_mean_pooling") is False
-    wanted = replace(found.config, pooling="first") if first else found.config
-    return load_source(found, wanted, DEFAULTS), state, tensors
+    wanted = replace(source.config, pooling="first") if first else source.config
+    return load_source(source, wanted, DEFAULTS), state, tensors
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
 def test_features_are_upstreams(case: Path, tmp_path: Path) -> None:
     (encoder, report), _, tensors = loaded(case, tmp_path)
-    assert not report.adapted.fresh
+    assert not report.plan.initialised
     features = features_of(encoder, tensors["input"])
     torch.testing.assert_close(features.pooled, tensors["features"], **CLOSE)
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=names(FORWARD))
-def test_written_for_upstream_it_is_what_was_read(case: Path, tmp_path: Path) -> None:
+def test_tensors_written_for_unified_models_equal_those_read(case: Path, tmp_path: Path) -> None:
     (encoder, _), state, _ = loaded(case, tmp_path)
-    form = attention_form(state)
+    form = qkv_format(state)
     tensors = encoder.state_dict()
     if form == "plain":
         assert not any(t.any() for n, t in tensors.items() if n.endswith(("q_bias", "v_bias")))

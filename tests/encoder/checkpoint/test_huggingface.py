@@ -1,4 +1,4 @@
-"""The installed transformers: its files are read, files written for it give the same features."""
+"""The installed transformers: its files are read, and files written for it give equal features."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from encoder.checkpoint.export import huggingface_config, write_encoder
+from encoder.checkpoint.export import write_encoder
+from encoder.checkpoint.formats.huggingface import huggingface_config
 from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
@@ -20,7 +21,7 @@ TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_siz
 
 
 def moved(module: nn.Module) -> nn.Module:
-    """Every parameter off its initial value, biases and norms as well."""
+    """Moves every parameter from its initial value, biases and norms too."""
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -44,7 +45,7 @@ def test_an_encoder_written_for_it_gives_the_same_tokens(tmp_path: Path) -> None
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
 
 
-def test_a_finetuned_encoder_goes_there_and_back(tmp_path: Path) -> None:
+def test_a_finetuned_encoder_makes_a_round_trip(tmp_path: Path) -> None:
     config = EncoderConfig(**{**TINY.as_dict(), "norm": "pooled", "size": "custom"})
     encoder = moved(VideoEncoder(config))
     write_encoder(tmp_path / "out", encoder.state_dict(), config, "hf", {})
@@ -79,15 +80,15 @@ def test_biases_of_its_files_are_not_lost(tmp_path: Path, old: bool) -> None:
     with torch.no_grad():
         expected = theirs.videomae(pixels().transpose(1, 2)).last_hidden_state
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
-    assert report.found.known.family.name == "videomae_pretrain"
+    assert report.source.detected.name == "videomae_pretrain"
 
 
-def test_a_file_without_a_last_norm_says_so(tmp_path: Path) -> None:
+def test_a_missing_final_norm_is_reported(tmp_path: Path) -> None:
     settings = huggingface_config(TINY) | {"use_mean_pooling": True}
     theirs = moved(transformers.VideoMAEModel(transformers.VideoMAEConfig(**settings)))
     theirs.save_pretrained(tmp_path)
     encoder, report = load_encoder(tmp_path)
-    assert "no LayerNorm at its end" in str(report) and report.adapted.fresh
+    assert "no final LayerNorm" in str(report) and report.plan.initialised
     with torch.no_grad():
         expected = theirs(pixels().transpose(1, 2)).last_hidden_state
     torch.testing.assert_close(features_of(encoder, pixels()).tokens, expected, **CLOSE)
@@ -109,9 +110,9 @@ def test_its_image_transformer_is_read(tmp_path: Path) -> None:
     assert encoder.config.mean == (0.5, 0.5, 0.5)
     with torch.no_grad():
         expected = theirs(pixels(1)[:, :, 0]).last_hidden_state
-    found = features_of(encoder, pixels(1))
-    torch.testing.assert_close(found.pooled, expected[:, 0], **CLOSE)
-    torch.testing.assert_close(found.tokens, expected[:, 1:], **CLOSE)
+    output = features_of(encoder, pixels(1))
+    torch.testing.assert_close(output.pooled, expected[:, 0], **CLOSE)
+    torch.testing.assert_close(output.tokens, expected[:, 1:], **CLOSE)
 
 
 def test_its_clip_is_read(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_its_clip_is_read(tmp_path: Path) -> None:
     torch.testing.assert_close(features_of(encoder, pixels(1)).pooled, expected, **CLOSE)
 
 
-def test_a_file_in_parts_is_read(tmp_path: Path) -> None:
+def test_a_sharded_file_is_read(tmp_path: Path) -> None:
     theirs = moved(
         transformers.VideoMAEModel(transformers.VideoMAEConfig(**huggingface_config(TINY)))
     )
@@ -141,9 +142,9 @@ def test_a_file_in_parts_is_read(tmp_path: Path) -> None:
         load_encoder(tmp_path)
 
 
-def test_what_it_cannot_hold_is_refused(tmp_path: Path) -> None:
+def test_unsupported_encoders_are_refused(tmp_path: Path) -> None:
     cases = {
-        "positions": {"positions": "sincos3d"},
+        "pos_embed": {"pos_embed": "sincos3d"},
         "class_token": {"class_token": True},
         "16x32": {"image_size": (16, 32)},
     }

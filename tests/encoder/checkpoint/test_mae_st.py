@@ -16,31 +16,33 @@ CLOSE = {"atol": 2e-5, "rtol": 1e-4}
 
 
 def recorded(model: str) -> dict[str, torch.Tensor]:
-    held = np.load(SEEDS / f"public_mae_st_{model}.npz")
-    return {name: torch.from_numpy(held[name]) for name in held.files}
+    stored = np.load(SEEDS / f"public_mae_st_{model}.npz")
+    return {name: torch.from_numpy(stored[name]) for name in stored.files}
 
 
 def test_features_and_attention_of_the_finetuned_model() -> None:
     tensors = recorded("vit")
     encoder, report = load_encoder(
-        SEEDS / "public_mae_st_vit.safetensors", told=CheckpointOverrides(4)
+        SEEDS / "public_mae_st_vit.safetensors", overrides=CheckpointOverrides(4)
     )
-    found = features_of(encoder, tensors["x"], attention=(-1,))
-    torch.testing.assert_close(found.pooled, tensors["cls_feature_normed"], **CLOSE)
-    torch.testing.assert_close(found.attention[-1], tensors["last_attn"], **CLOSE)
-    assert report.found.known.family.name == "mae_st" and not report.adapted.fresh
-    of_class = found.attention[-1][:, :, 0, 1:].unflatten(-1, found.grid)
+    output = features_of(encoder, tensors["x"], attention=(-1,))
+    torch.testing.assert_close(output.pooled, tensors["cls_feature_normed"], **CLOSE)
+    torch.testing.assert_close(output.attention[-1], tensors["last_attn"], **CLOSE)
+    assert report.source.detected.name == "mae_st" and not report.plan.initialised
+    of_class = output.attention[-1][:, :, 0, 1:].unflatten(-1, output.grid)
     torch.testing.assert_close(of_class, tensors["cls_to_patch_heads"], **CLOSE)
 
 
 @pytest.mark.parametrize("masking", ["random", "temporal", "center"])
 def test_tokens_of_the_pretrained_model_under_its_masks(masking: str) -> None:
     tensors = recorded("mae")
-    encoder, _ = load_encoder(SEEDS / "public_mae_st_mae.safetensors", told=CheckpointOverrides(4))
+    encoder, _ = load_encoder(
+        SEEDS / "public_mae_st_mae.safetensors", overrides=CheckpointOverrides(4)
+    )
     latent = tensors[f"{masking}/latent"]
     visible = tensors[f"{masking}/ids_restore"].argsort(1)[:, : latent.shape[1]]
-    found = features_of(encoder, tensors["x"], visible=visible)
-    torch.testing.assert_close(found.tokens, latent, **CLOSE)
+    output = features_of(encoder, tensors["x"], visible=visible)
+    torch.testing.assert_close(output.tokens, latent, **CLOSE)
 
 
 @pytest.mark.parametrize("class_token", [True, False])
@@ -56,19 +58,19 @@ def test_joint_positions_are_the_sum_of_separate_ones(tmp_path: Path, class_toke
         del state["cls_token"]
         state["pos_embed"] = table
     save_file(state, tmp_path / "joint.safetensors")
-    encoder, report = load_encoder(tmp_path / "joint.safetensors", told=CheckpointOverrides(4))
-    assert report.found.known.family.name == "mae_st_joint"
+    encoder, report = load_encoder(tmp_path / "joint.safetensors", overrides=CheckpointOverrides(4))
+    assert report.source.detected.name == "mae_st_joint"
     assert encoder.config.pos_embed == "learned" and encoder.config.grid == (8, 2, 2)
-    assert torch.equal(encoder.pos_embed.tokens.data, table[0])
+    assert torch.equal(encoder.positions.tokens.data, table[0])
     if class_token:
         tensors = recorded("vit")
-        found = features_of(encoder, tensors["x"])
-        torch.testing.assert_close(found.pooled, tensors["cls_feature_normed"], **CLOSE)
+        output = features_of(encoder, tensors["x"])
+        torch.testing.assert_close(output.pooled, tensors["cls_feature_normed"], **CLOSE)
 
 
-def test_the_order_of_tensors_means_nothing(tmp_path: Path) -> None:
+def test_the_order_of_tensors_does_not_matter(tmp_path: Path) -> None:
     """Torch files keep the order in which they were written: here the decoder comes first."""
     state = load_file(SEEDS / "public_mae_st_mae.safetensors")
     torch.save(dict(sorted(state.items(), reverse=True)), tmp_path / "file.pth")
-    encoder, _ = load_encoder(tmp_path / "file.pth", told=CheckpointOverrides(4))
+    encoder, _ = load_encoder(tmp_path / "file.pth", overrides=CheckpointOverrides(4))
     assert encoder.config.mlp_ratio == 4

@@ -41,7 +41,7 @@ def test_a_mismatch_loads_nothing_and_groups_what_differs(tmp_path: Path) -> Non
     with pytest.raises(CheckpointMismatch) as caught:
         load_strictly(encoder, tensors, tmp_path)
     message = str(caught.value)
-    assert "1 missing (blocks.1 1)" in message
-    assert "1 not known (head.weight 1)" in message
-    assert "norm.weight is 7, the model wants 48" in message
+    assert "1 tensors are missing (blocks.1 1)" in message
+    assert "1 are unexpected (head.weight 1)" in message
+    assert "norm.weight is 7, the model needs 48" in message
     assert all(torch.equal(before[name], t) for name, t in encoder.state_dict().items())

@@ -1,4 +1,4 @@
-"""Files of tensors from outside: what is taken, and that nothing in them is ever run."""
+"""Files of other programs: their tensors are read, and code in them is never run."""
 
 import argparse
 import os
@@ -17,14 +17,14 @@ WEIGHT = {"a.weight": torch.ones(2)}
 
 @pytest.mark.parametrize("wrapper", ["model", "module", "state_dict", None])
 @pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module."])
-def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path, wrapper: str, prefix: str) -> None:
+def test_wrappers_and_prefixes_are_removed(tmp_path: Path, wrapper: str, prefix: str) -> None:
     tensors = {prefix + name: tensor for name, tensor in WEIGHT.items()}
-    held = {wrapper: tensors, "epoch": 3} if wrapper else tensors
-    torch.save(held, tmp_path / "file.pth")
+    stored = {wrapper: tensors, "epoch": 3} if wrapper else tensors
+    torch.save(stored, tmp_path / "file.pth")
     assert list(read_tensors(tmp_path / "file.pth")) == ["a.weight"]
 
 
-def test_a_namespace_beside_the_tensors_is_harmless(tmp_path: Path) -> None:
+def test_a_namespace_with_arguments_is_accepted(tmp_path: Path) -> None:
     torch.save({"model": WEIGHT, "args": argparse.Namespace(lr=1.0)}, tmp_path / "file.pth")
     assert list(read_tensors(tmp_path / "file.pth")) == ["a.weight"]
 
@@ -45,7 +45,7 @@ class Payload:
 def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
     witness = tmp_path / "ran"
     torch.save({"model": WEIGHT, "hook": Payload(witness)}, tmp_path / "file.pth")
-    with pytest.raises(CheckpointMismatch, match="no code is run from a file"):
+    with pytest.raises(CheckpointMismatch, match="code in a file is never run"):
         read_tensors(tmp_path / "file.pth")
     assert not witness.exists()
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Payload(witness)))
@@ -57,9 +57,9 @@ def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty.pth", b"", "not whole"),
-        ("text.pth", b"hello there", "holds an object|not whole"),
-        ("text.safetensors", b"hello there, this is a text", "not whole"),
+        ("empty.pth", b"", "incomplete"),
+        ("text.pth", b"hello there", "has an object|incomplete"),
+        ("text.safetensors", b"hello there, this is a text", "incomplete"),
     ],
 )
 def test_a_file_of_another_kind_is_one_line(
@@ -76,7 +76,7 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
         file = tmp_path / name
         save({"a": torch.ones(1000)}, file)
         file.write_bytes(file.read_bytes()[:2000])
-        with pytest.raises(CheckpointMismatch, match="not whole"):
+        with pytest.raises(CheckpointMismatch, match="incomplete"):
             read_tensors(file)
 
 
@@ -89,5 +89,5 @@ def test_a_missing_file_or_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "file.pth")
-    with pytest.raises(CheckpointMismatch, match="holds no tensors; its keys are"):
+    with pytest.raises(CheckpointMismatch, match="has no tensors; its keys are"):
         read_tensors(tmp_path / "file.pth")

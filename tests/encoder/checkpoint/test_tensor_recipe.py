@@ -1,4 +1,4 @@
-"""Kernels of images for clips, as recorded and by their meaning."""
+"""Inflation of image kernels: recorded results, and properties."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_the_product_is_the_recorded_convolution(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", ["average", "center"])
-def test_a_still_clip_gives_what_its_picture_gave(rule: str) -> None:
+def test_a_still_clip_gives_the_features_of_its_image(rule: str) -> None:
     kernel = torch.randn(5, 3, 4, 4)
     picture = torch.randn(1, 3, 8, 8)
     expected = F.conv2d(picture, kernel, stride=4).flatten(2).transpose(1, 2)

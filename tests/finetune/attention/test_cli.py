@@ -1,4 +1,4 @@
-"""`python -m encoder attention`: pictures and films of where an encoder looks."""
+"""`python -m finetune attention`: attention maps as images and videos."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ KINDS = {
     "class": replace(TINY, class_token=True),
     "divided": replace(TINY, attention="divided", class_token=True),
     "grey": replace(TINY, channels=1, mean=(0.5,), std=(0.2,)),
-    "image": replace(TINY, frames=1, tubelet=1),
+    "image": replace(TINY, num_frames=1, tubelet_size=1),
 }
 SAMPLING = {"": {"frame_rate": 2.0, "stride": None}}
 
@@ -48,8 +48,8 @@ def run(*words: str | Path) -> None:
     main(["attention", *map(str, words)])
 
 
-def wrong(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
-    """What is said of words that cannot be used: one line, and exit status 2."""
+def error_of(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """The message of wrong arguments: one line, and exit status 2."""
     with pytest.raises(Exception) as raised:
         run(*words)
     assert getattr(raised.value, "exit_status", None) == 2, repr(raised.value)
@@ -58,18 +58,20 @@ def wrong(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     return str(raised.value)
 
 
-def encoder_program(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "encoder", "attention", *map(str, words)]
+def attention_program(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "finetune", "attention", *map(str, words)]
     environment = launcher_free_environment()
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def test_the_program_itself(saved: Path, operations: Path, tmp_path: Path) -> None:
-    done = encoder_program(saved / "plain.safetensors", operations, "--out", tmp_path / "new")
+def test_the_program_writes_an_image_and_a_video_of_each_recording(
+    saved: Path, operations: Path, tmp_path: Path
+) -> None:
+    done = attention_program(saved / "plain.safetensors", operations, "--out", tmp_path / "new")
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "opening" not in line]
     head, first, second = lines
-    assert head.endswith("2x3x4 tokens of 4 frames, 2 frames a second (as it was trained)")
+    assert head.endswith("2x3x4 tokens of 4 frames, 2 frames a second (as in training)")
     assert first.startswith(f"{operations / 'operation01.mp4'}: ") and "operation02" in second
     assert "mean attention of all patches, layer 1 (of 0 to 1), mean of 2 heads; written" in first
     names = {f"operation0{i}_attention.{kind}" for i in (1, 2) for kind in ("png", "mp4")}
@@ -77,36 +79,39 @@ def test_the_program_itself(saved: Path, operations: Path, tmp_path: Path) -> No
 
 
 def test_help_answers_without_heavy_imports() -> None:
-    code = "import runpy, sys; sys.argv = ['encoder', 'attention', '--help']\n"
-    code += "try: runpy.run_module('encoder', run_name='__main__')\nexcept SystemExit: pass\n"
+    code = "import runpy, sys; sys.argv = ['finetune', 'attention', '--help']\n"
+    code += "try: runpy.run_module('finetune', run_name='__main__')\nexcept SystemExit: pass\n"
     code += "print('heavy:', sorted({'torch', 'timm', 'av', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "usage: python -m finetune attention" in done.stdout
     assert "CHECKPOINT VIDEO [VIDEO ...]" in done.stdout and "--rollout" in done.stdout
     assert done.stdout.endswith("heavy: []\n")
 
 
-def test_a_film_is_the_clip_at_its_pace(saved: Path, operations: Path, tmp_path: Path) -> None:
+def test_the_video_has_the_frame_rate_of_the_clip(
+    saved: Path, operations: Path, tmp_path: Path
+) -> None:
     video = operations / "operation01.mp4"
     run(saved / "class.safetensors", video, "--at", "1", "--frame-rate", "4", "--out", tmp_path)
-    film = probe(str(tmp_path / "operation01_attention.mp4"), 1.0)
-    assert film.fps == pytest.approx(4) and film.frames % 4 == 0
-    picture = np.asarray(Image.open(tmp_path / "operation01_attention.png"))
-    assert picture.shape[1] >= 2 * 3 * 64  # two tubelets, of frames that are shown three times
+    video_file = probe(str(tmp_path / "operation01_attention.mp4"), 1.0)
+    assert video_file.fps == pytest.approx(4) and video_file.frames % 4 == 0
+    image = np.asarray(Image.open(tmp_path / "operation01_attention.png"))
+    assert image.shape[1] >= 2 * 3 * 64  # two tubelets, of frames that are shown three times
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "said"),
+    ("kind", "options", "message"),
     [
         ("class", (), "attention of the class token, layer 1 (of 0 to 1), mean of 2 heads"),
         ("class", ("--query", "mean"), "mean attention of all patches, layer 1"),
-        ("class", ("--rollout",), "class token, rolled out through layers 0 to 1 (of 0 to 1)"),
+        ("class", ("--rollout",), "class token, rollout through layers 0 to 1 (of 0 to 1)"),
         ("plain", ("--layer", "-2"), "layer 0 (of 0 to 1)"),
         ("plain", ("--heads", "each"), "each of 2 heads"),
         ("plain", ("--heads", "each", "--style", "classic"), "each of 2 heads"),
         ("plain", ("--style", "classic"), "mean of 2 heads"),
         ("divided", (), "class token"),
         ("image", ("--stride", "3"), "at 0.00 s"),
-        ("unpaced", ("--frame-rate", "2"), "2 frames a second (as asked)"),
+        ("unpaced", ("--frame-rate", "2"), "2 frames a second (given)"),
     ],
 )
 def test_every_kind_can_be_drawn(
@@ -116,13 +121,13 @@ def test_every_kind_can_be_drawn(
     capsys,
     kind: str,
     options: tuple[str, ...],
-    said: str,
+    message: str,
 ) -> None:
     video = operations / "operation02.mp4"
     run(saved / f"{kind}.safetensors", video, "--at", "0", *options, "--out", tmp_path)
-    assert said in capsys.readouterr().out
-    picture = np.asarray(Image.open(tmp_path / "operation02_attention.png"))
-    coloured = (picture.max(2).astype(int) - picture.min(2) > 40).any(1)
+    assert message in capsys.readouterr().out
+    image = np.asarray(Image.open(tmp_path / "operation02_attention.png"))
+    coloured = (image.max(2).astype(int) - image.min(2) > 40).any(1)
     legend = coloured[-20:].any()
     assert legend == ("classic" not in options)
 
@@ -155,28 +160,28 @@ def test_bad_input_is_one_line_with_the_cure(
     half.write_bytes(video.read_bytes()[:2000])
     text = tmp_path / "text.safetensors"
     text.write_text("no weights")
-    in_the_way = tmp_path / "file"
-    in_the_way.write_text("")
+    file = tmp_path / "file"
+    file.write_text("")
     rows = (
         ((plain, video, "--layer", "2"), "layer 2: the encoder has layers 0 to 1"),
-        ((plain, video, "--query", "class"), "no class token; say mean"),
-        ((saved / "divided.safetensors", video, "--rollout"), "leave it out"),
-        ((plain, video, "--rollout", "--heads", "each"), "leave heads at mean"),
+        ((plain, video, "--query", "class"), "no class token; use mean"),
+        ((saved / "divided.safetensors", video, "--rollout"), "omit it"),
+        ((plain, video, "--rollout", "--heads", "each"), "set heads to mean"),
         ((plain, half), "half.mp4"),
         ((plain, tmp_path / "none.mp4"), "no such file or folder"),
         ((plain, video, "--frame-rate", "0.1"), "give a higher --frame-rate"),
         ((plain, video, "--at", "5.5"), "give 0 to"),
-        ((plain, video, "--recordings", "2"), "give fewer"),
-        ((text, video), "is not whole"),
+        ((plain, video, "--recordings", "2"), "give a smaller number"),
+        ((text, video), "is incomplete or damaged"),
         ((tmp_path, video), "a folder without a checkpoint"),
-        ((plain, video, "--told", "num_heads=2"), "leave out num_heads"),
+        ((plain, video, "--told", "num_heads=2"), "remove num_heads"),
         ((plain, video, "--told", "head=2"), "nearest: num_heads"),
         (
             (saved / "unpaced.safetensors", video),
-            "metadata sampling cannot be 7; give --frame-rate",
+            "metadata sampling 7 is invalid; give --frame-rate",
         ),
-        ((saved / "grey.safetensors", video), "reads 1 channels, recordings have 3"),
-        ((plain, video, "--out", in_the_way), "--out .*file: cannot be written to"),
+        ((saved / "grey.safetensors", video), "its input has 1 channels, videos have 3"),
+        ((plain, video, "--out", file), "--out .*file: cannot be written to"),
     )
-    for words, said in rows:
-        assert re.search(said, wrong(capsys, *words)), words
+    for words, message in rows:
+        assert re.search(message, error_of(capsys, *words)), words

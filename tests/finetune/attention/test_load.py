@@ -8,7 +8,7 @@ from encoder.checkpoint.native_format import save_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from finetune.attention.load import open_encoder, trained_sampling
+from finetune.attention.load import load_attention_model, training_sampling
 from tests.conftest import ROOT
 from video.config import Sampling
 
@@ -20,13 +20,13 @@ DENSE = {"form": "clip", "kind": "dense", "frame_rate": None, "stride": None, "s
 WINDOW = {"form": "window", "kind": "causal", "step_seconds": 0.5, "spacing": "even"}
 
 
-def pace(folder: Path, **said: object) -> tuple[Sampling, str]:
-    save_encoder(folder / "encoder.safetensors", VideoEncoder(TINY).state_dict(), TINY, **said)
-    return trained_sampling(open_encoder(str(folder), ()).found)  # the folder of a run
+def sampling_of(folder: Path, **metadata: object) -> tuple[Sampling, str]:
+    save_encoder(folder / "encoder.safetensors", VideoEncoder(TINY).state_dict(), TINY, **metadata)
+    return training_sampling(load_attention_model(str(folder), ()).source)  # the folder of a run
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("recorded", "expected"),
     [
         ({"": {"frame_rate": 2.0, "stride": None}}, Sampling(frame_rate=2)),
         ({"a": {"frame_rate": None, "stride": 3}, "b": {"stride": 5}}, Sampling(stride=3)),
@@ -35,29 +35,31 @@ def pace(folder: Path, **said: object) -> tuple[Sampling, str]:
         (WINDOW, Sampling(frame_rate=2)),
     ],
 )
-def test_clips_have_the_pace_of_the_training(
-    said: dict[str, object], expected: Sampling, tmp_path: Path
+def test_clips_are_sampled_as_in_training(
+    recorded: dict[str, object], expected: Sampling, tmp_path: Path
 ) -> None:
-    assert pace(tmp_path, sampling=said) == (expected, "as it was trained")
+    assert sampling_of(tmp_path, sampling=recorded) == (expected, "as in training")
 
 
 @pytest.mark.parametrize(
-    "said", [{**DENSE, "kind": "sparse"}, {**WINDOW, "spacing": "incremental"}]
+    "recorded", [{**DENSE, "kind": "sparse"}, {**WINDOW, "spacing": "incremental"}]
 )
-def test_an_uneven_pace_is_no_pace(said: dict[str, object], tmp_path: Path) -> None:
-    sampling, how = pace(tmp_path, sampling=said)
-    assert sampling == Sampling() and "no even pace" in how
+def test_sampling_without_a_constant_frame_rate_gives_the_default(
+    recorded: dict[str, object], tmp_path: Path
+) -> None:
+    sampling, origin = sampling_of(tmp_path, sampling=recorded)
+    assert sampling == Sampling() and "no constant frame rate" in origin
 
 
-def test_a_file_that_says_nothing_gets_the_default(tmp_path: Path) -> None:
-    assert pace(tmp_path) == (Sampling(), "the default, for the file does not say")
-    foreign = open_encoder(str(CKPT), ("num_heads=3", "frames=4", "image_size=32"))
-    assert trained_sampling(foreign.found)[0] == Sampling()
+def test_a_file_without_sampling_gets_the_default(tmp_path: Path) -> None:
+    assert sampling_of(tmp_path) == (Sampling(), "default, the file has none")
+    foreign = load_attention_model(str(CKPT), ("num_heads=3", "frames=4", "image_size=32"))
+    assert training_sampling(foreign.source)[0] == Sampling()
     assert not foreign.encoder.training
 
 
 @pytest.mark.parametrize(
-    "said",
+    "recorded",
     [
         {},
         [],
@@ -71,6 +73,6 @@ def test_a_file_that_says_nothing_gets_the_default(tmp_path: Path) -> None:
         {**DENSE, "stride": 1, "frame_rate": 1},
     ],
 )
-def test_what_cannot_be_a_pace_is_told_with_the_cure(said: object, tmp_path: Path) -> None:
+def test_invalid_sampling_is_refused_with_the_cure(recorded: object, tmp_path: Path) -> None:
     with pytest.raises(CheckpointMismatch, match=r"encoder\.safetensors: metadata sampling"):
-        pace(tmp_path, sampling=said)
+        sampling_of(tmp_path, sampling=recorded)

@@ -1,4 +1,4 @@
-"""What may be asked of augmentation and mixing, before anything heavy is imported."""
+"""Valid and invalid settings of augmentation and mixup, without heavy imports."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    "word",
+    "notation",
     [
         "rand",
         "rand-m0-n40-p1",
@@ -28,22 +28,22 @@ ROOT = Path(__file__).parents[3]
         "rand-t3a-n40-mstd101",
     ],
 )
-def test_words_that_are_taken_run_in_timm(word: str) -> None:
-    assert ClipAugmentation(rand_augment=word).rand_augment == word
-    picture = np.random.default_rng(0).integers(0, 256, (1, 30, 40, 3), dtype=np.uint8)
+def test_valid_notations_run_in_timm(notation: str) -> None:
+    assert ClipAugmentation(rand_augment=notation).rand_augment == notation
+    image = np.random.default_rng(0).integers(0, 256, (1, 30, 40, 3), dtype=np.uint8)
     for seed in range(8):
-        rand_augment(torch.from_numpy(picture), word, seed, (0.5, 0.5, 0.5))
+        rand_augment(torch.from_numpy(image), notation, seed, (0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("notation", "reason"),
     [
         ("", "starts with rand"),
         ("augmix-m5", "starts with rand"),
         ("Rand-m9", "starts with rand"),
         ("rand-q3", "no section 'q3'"),
         ("rand-m7.5", "no section 'm7.5'"),
-        ("rand-m", "no section 'm'"),  # timm passes over it
+        ("rand-m", "no section 'm'"),  # timm ignores it
         ("rand-inc", "no section 'inc'"),
         ("rand--m7", "no section ''"),
         ("rand-p1.5", "no section 'p1.5'"),
@@ -56,23 +56,23 @@ def test_words_that_are_taken_run_in_timm(word: str) -> None:
         ("rand-t3aw-n15", "draws each of its 14 operations once"),
     ],
 )
-def test_other_words_are_refused_in_one_line(word: str, reason: str) -> None:
+def test_invalid_notations_are_refused_in_one_line(notation: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as refused:
-        require_rand_augment(word)
+        require_rand_augment(notation)
     assert "\n" not in str(refused.value)
     with pytest.raises(ConfigError, match=r"^rand_augment: "):
-        validate(ClipAugmentation, {"rand_augment": word})
+        validate(ClipAugmentation, {"rand_augment": notation})
 
 
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("scale", [0.5, 0.2], "exchange the two"),
+        ("scale", [0.5, 0.2], "swap them"),
         ("scale", [0.0, 1.0], "greater than 0"),
         ("scale", [0.1, 1.1], "less than or equal to 1"),
         ("scale", [float("nan"), 1.0], "finite|greater than 0"),
         ("scale", [0.5], "missing|required|is refused"),
-        ("ratio", [1.5, 0.7], "exchange the two"),
+        ("ratio", [1.5, 0.7], "swap them"),
         ("ratio", [1.0, float("inf")], "finite"),
         ("random_erasing", 1.5, "less than or equal to 1"),
         ("flips", True, "no such key; did you mean flip"),
@@ -87,7 +87,7 @@ def test_settings_out_of_range_are_refused(field: str, value: object, reason: st
 @pytest.mark.parametrize(
     ("field", "value"), [("mixup_alpha", -0.1), ("prob", 1.5), ("cutmix_alpha", float("nan"))]
 )
-def test_mixing_out_of_range_is_refused(field: str, value: float) -> None:
+def test_mixup_out_of_range_is_refused(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"^{field}: "):
         validate(MixupConfig, {field: value})
 

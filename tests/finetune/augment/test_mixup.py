@@ -1,4 +1,4 @@
-"""Mixed clips: timm's own figures, in pairs that no division of a step changes."""
+"""Mixup and CutMix: timm's results, for pairs that do not depend on micro-batches."""
 
 import importlib.util
 import random
@@ -14,11 +14,11 @@ from timm.data.mixup import Mixup
 from finetune.augment.config import MixupConfig
 from finetune.augment.mixup import mixup
 from finetune.augment.transforms import draw_seed, seeded_globals
-from finetune.model.losses import LossConfig, build_loss
+from finetune.model.losses import LOSSES
 
 ROOT = Path(__file__).parents[3]
 CLASSES = 5
-SHAPE = (4, 12, 20, 3)  # no two sides are the same, so no axis passes for another
+SHAPE = (4, 12, 20, 3)  # all sizes differ, so swapped axes are noticed
 LABELS = torch.tensor([0, 1, 4, 2])
 MIXUP, CUTMIX = MixupConfig(cutmix_alpha=0.0), MixupConfig(mixup_alpha=0.0)
 
@@ -41,7 +41,7 @@ def mixed(
     return mixup(clips(), labels, config, CLASSES, smoothing, generators(pairs))
 
 
-def test_mixup_is_linear_with_the_share_in_the_target() -> None:
+def test_mixup_is_linear_with_its_coefficient_in_the_target() -> None:
     given = clips()
     before = given.clone()
     found, targets = mixup(given, LABELS, MIXUP, CLASSES, 0.0, generators([0, 1]))
@@ -54,14 +54,14 @@ def test_mixup_is_linear_with_the_share_in_the_target() -> None:
         torch.testing.assert_close(found[one].double(), expected, rtol=0, atol=1e-6)
         assert targets[one, LABELS[other]] == pytest.approx(1 - float(share), abs=1e-6)
     torch.testing.assert_close(targets.sum(1), torch.ones(4))
-    assert targets[0, 0] != targets[2, 4]  # each pair has a share of its own
+    assert targets[0, 0] != targets[2, 4]  # each pair has its own coefficient
 
 
 @pytest.mark.parametrize("pair", range(12))
 def test_cutmix_pastes_one_box_into_all_frames_and_counts_its_area(pair: int) -> None:
-    pictures = torch.zeros(2, *SHAPE, dtype=torch.uint8)
-    pictures[1] = 255
-    found, targets = mixup(pictures, LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))
+    images = torch.zeros(2, *SHAPE, dtype=torch.uint8)
+    images[1] = 255
+    found, targets = mixup(images, LABELS[:2], CUTMIX, CLASSES, 0.0, generators([pair]))
     pasted = found[0]
     assert set(pasted.unique().tolist()) <= {0.0, 1.0}
     assert (pasted == pasted[:1, :, :, :1]).all()
@@ -83,7 +83,7 @@ def test_cutmix_cuts_boxes_of_many_sizes() -> None:
 
 
 @pytest.mark.parametrize("config", [MixupConfig(), MIXUP, CUTMIX, MixupConfig(prob=0.5)])
-def test_a_pair_comes_out_the_same_wherever_it_is_mixed(config: MixupConfig) -> None:
+def test_a_pair_does_not_depend_on_its_batch(config: MixupConfig) -> None:
     together = mixup(clips(8), LABELS.repeat(2), config, CLASSES, 0.1, generators(range(4)))
     parts = [
         mixup(clips(8)[part], LABELS.repeat(2)[part], config, CLASSES, 0.1, generators(pairs))
@@ -96,7 +96,7 @@ def test_a_pair_comes_out_the_same_wherever_it_is_mixed(config: MixupConfig) -> 
 
 
 @pytest.mark.parametrize("config", [MixupConfig(), MixupConfig(prob=0.5, switch_prob=0.2)])
-def test_clips_and_targets_are_timms(config: MixupConfig) -> None:
+def test_clips_and_targets_equal_timms(config: MixupConfig) -> None:
     changed = 0
     for pair in range(20):
         found, targets = mixup(clips(2), LABELS[:2], config, CLASSES, 0.1, generators([pair]))
@@ -114,7 +114,7 @@ def test_clips_and_targets_are_timms(config: MixupConfig) -> None:
 @pytest.mark.parametrize(
     "config", [MixupConfig(mixup_alpha=0, cutmix_alpha=0), MixupConfig(prob=0)]
 )
-def test_nothing_is_mixed_where_it_is_off(config: MixupConfig) -> None:
+def test_nothing_is_mixed_if_mixup_is_off(config: MixupConfig) -> None:
     found, targets = mixed(config, smoothing=0.1)
     assert not config.on and MixupConfig().on
     assert torch.equal(found, clips().float() / 255)
@@ -122,7 +122,7 @@ def test_nothing_is_mixed_where_it_is_off(config: MixupConfig) -> None:
     torch.testing.assert_close(targets, expected)
 
 
-def test_many_labels_are_mixed_and_what_is_missing_in_either_clip_is_missing() -> None:
+def test_multi_label_targets_are_mixed_and_unknown_ones_stay_unknown() -> None:
     many = torch.tensor([[1, 0, 1, 0, -1], [1, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, -1, 1, -1]])
     for config in (MIXUP, CUTMIX):
         _, targets = mixed(config, many, smoothing=0.1)
@@ -135,7 +135,7 @@ def test_many_labels_are_mixed_and_what_is_missing_in_either_clip_is_missing() -
         assert targets[2:, [2, 4]].tolist() == [[-1, -1], [-1, -1]]
         torch.testing.assert_close(targets[2, [0, 1, 3]], shares[2, 2].expand(3))
     _, unmixed = mixed(MixupConfig(prob=0), many)
-    assert torch.equal(unmixed, many.float())  # the other clip has no share in it
+    assert torch.equal(unmixed, many.float())  # the other clip does not contribute
 
 
 def test_the_losses_of_mixed_targets_are_the_mixed_losses() -> None:
@@ -144,7 +144,11 @@ def test_the_losses_of_mixed_targets_are_the_mixed_losses() -> None:
     counts = torch.ones(CLASSES, dtype=torch.int64)
     many = F.one_hot(LABELS, CLASSES) | F.one_hot(LABELS.flip(0), CLASSES)
     for kind, labels in (("cross_entropy", LABELS), ("bce", many)):
-        each = build_loss(LossConfig(kind=kind), counts)
+        loss = LOSSES[kind]().build(counts)
+
+        def each(logits: torch.Tensor, target: torch.Tensor, loss=loss) -> torch.Tensor:
+            return loss({"logits": logits}, target)
+
         found = each(logits, mixed(MIXUP, labels)[1])
         expected = sum(
             own[i] * each(logits[[i]], labels[[i]]) + (1 - own[i]) * each(logits[[i]], labels[[j]])
@@ -153,8 +157,8 @@ def test_the_losses_of_mixed_targets_are_the_mixed_losses() -> None:
         torch.testing.assert_close(found, expected / 4)
 
 
-def test_global_randomness_stays_as_it_was() -> None:
-    # not through the import hook, for the checker of types draws the items that it looks at
+def test_global_random_states_are_unchanged() -> None:
+    # without the import hook, whose type checker draws random numbers itself
     spec = importlib.util.spec_from_file_location("unchecked", ROOT / "finetune/augment/mixup.py")
     unchecked = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(unchecked)
@@ -175,13 +179,13 @@ def test_global_randomness_stays_as_it_was() -> None:
     [
         (3, [0, 1, 2], 1, "3 clips and 1 generators"),
         (4, [0, 1, 2, 3], 1, "4 clips and 1 generators"),
-        (2, [0, -1], 1, "label -1 of clip 1 is not within 0 to 4"),
-        (2, [5, 0], 1, "label 5 of clip 0 is not within 0 to 4"),
-        (2, [[0, 1, 0, 0, 2], [0, 0, 0, 0, 0]], 1, "label 2 of clip 0 is not within -1 to 1"),
-        (2, [[0, 1], [0, 0]], 1, "2 labels a clip, of 5 classes"),
+        (2, [0, -1], 1, "label -1 of clip 1 is not in 0 to 4"),
+        (2, [5, 0], 1, "label 5 of clip 0 is not in 0 to 4"),
+        (2, [[0, 1, 0, 0, 2], [0, 0, 0, 0, 0]], 1, "label 2 of clip 0 is not in -1 to 1"),
+        (2, [[0, 1], [0, 0]], 1, "2 labels per clip for 5 classes"),
     ],
 )
-def test_what_cannot_be_mixed_is_refused(
+def test_invalid_clips_and_labels_are_refused(
     number: int, labels: list[int], pairs: int, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason) as refused:
@@ -190,14 +194,14 @@ def test_what_cannot_be_mixed_is_refused(
 
 
 @pytest.mark.parametrize("alpha", [1e-300, 1e-5, 1e300])
-def test_extreme_alphas_still_give_shares(alpha: float) -> None:
+def test_extreme_alphas_give_finite_results(alpha: float) -> None:
     found, targets = mixed(MixupConfig(mixup_alpha=alpha, cutmix_alpha=alpha))
     assert found.isfinite().all() and targets.min() >= 0
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_device_gives_the_hosts_shares_and_keeps_its_own_randomness() -> None:
+def test_a_device_gives_the_hosts_results_and_keeps_its_random_state() -> None:
     expected, shares = mixed(MixupConfig())
     before = torch.cuda.get_rng_state()
     found, targets = mixup(clips().cuda(), LABELS, MixupConfig(), CLASSES, 0.0, generators([0, 1]))

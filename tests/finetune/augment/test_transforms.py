@@ -1,4 +1,4 @@
-"""Clips varied as one: against torchvision's crops and timm's own transforms, frame by frame."""
+"""Augmentation of clips, compared with torchvision's crops and timm's transforms of each frame."""
 
 import importlib.util
 import random
@@ -43,7 +43,7 @@ def varied(frames: torch.Tensor, seed: int, augmentation: ClipAugmentation = ALL
 
 @pytest.mark.parametrize(("height", "width"), SHAPES)
 @pytest.mark.parametrize("area", [(0.08, 1.0), (0.5, 0.6)])
-def test_a_crop_lies_inside_and_within_its_bounds(
+def test_a_crop_is_inside_the_frame_and_its_bounds(
     height: int, width: int, area: tuple[float, float]
 ) -> None:
     augmentation, rng = ClipAugmentation(scale=area), np.random.default_rng(0)
@@ -60,10 +60,10 @@ def test_a_crop_lies_inside_and_within_its_bounds(
 
 @pytest.mark.parametrize(("height", "width"), [(240, 427), (300, 300), (150, 90), (40, 400)])
 def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
-    augmentation, picture = ClipAugmentation(), torch.empty(3, height, width)
+    augmentation, image = ClipAugmentation(), torch.empty(3, height, width)
     area, ratio = list(augmentation.scale), list(augmentation.ratio)
 
-    def figures(draw: Callable[[], tuple[int, int, int, int]]) -> np.ndarray:
+    def statistics(draw: Callable[[], tuple[int, int, int, int]]) -> np.ndarray:
         top, left, h, w = np.array([draw() for _ in range(5000)]).T.astype(float)
         centre, middle = (top + h / 2) / height, (left + w / 2) / width
         of_each = np.stack([h * w / (height * width), np.log(w / h), centre, middle])
@@ -71,12 +71,12 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
 
     rng = np.random.default_rng(0)
     with seeded_globals(0):
-        expected = figures(lambda: RandomResizedCrop.get_params(picture, area, ratio))
-    found = figures(lambda: draw_resized_crop(augmentation, height, width, rng))
+        expected = statistics(lambda: RandomResizedCrop.get_params(image, area, ratio))
+    found = statistics(lambda: draw_resized_crop(augmentation, height, width, rng))
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
-def test_where_no_crop_fits_it_is_the_largest_in_the_middle() -> None:
+def test_if_no_crop_fits_it_is_the_largest_central_one() -> None:
     rng = np.random.default_rng(0)
     whole = ClipAugmentation(scale=(1.0, 1.0))
     assert draw_resized_crop(whole, 90, 300, rng) == Box(0, 90, 90, 120)
@@ -88,11 +88,11 @@ def test_where_no_crop_fits_it_is_the_largest_in_the_middle() -> None:
     ("area", "size", "expected"),
     [
         ((0.08, 1.0), (1080, 1920), (229, 406)),
-        ((0.7, 1.0), (1080, 1920), (224, 398)),  # the whole picture covers the input
+        ((0.7, 1.0), (1080, 1920), (224, 398)),  # the frame covers the input
         ((0.08, 1.0), (100, 80), (100, 80)),
     ],
 )
-def test_decoding_gives_a_typical_crop_the_inputs_resolution(
+def test_a_crop_of_mean_area_is_decoded_at_the_inputs_resolution(
     area: tuple[float, float], size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     assert decoded_size(ClipAugmentation(scale=area), *size, 224, 224) == expected
@@ -105,10 +105,10 @@ def test_a_clip_is_a_function_of_its_randomness() -> None:
     assert varied(frames, 0).shape == (3, 32, 24, 3)
     assert torch.equal(varied(frames, 0), varied(frames, 0))
     assert len({varied(frames, seed).numpy().tobytes() for seed in range(20)}) == 20
-    assert torch.equal(frames, clip())  # the frames are left as they were
+    assert torch.equal(frames, clip())  # the input is unchanged
 
 
-def test_frames_that_are_alike_stay_alike() -> None:
+def test_equal_frames_stay_equal() -> None:
     frames = clip(1).expand(4, -1, -1, -1)
     without_noise = ClipAugmentation(rand_augment=WORD)
     for seed in range(40):
@@ -116,7 +116,7 @@ def test_frames_that_are_alike_stay_alike() -> None:
         assert (after == after[:1]).all()
 
 
-def test_without_more_it_is_a_crop_and_every_second_time_a_mirror() -> None:
+def test_plain_augmentation_is_a_crop_and_a_flip_of_half_the_clips() -> None:
     plain, frames, mirrored = ClipAugmentation(), clip(), 0
     for seed in range(200):
         found = varied(frames, seed, plain)
@@ -129,9 +129,9 @@ def test_without_more_it_is_a_crop_and_every_second_time_a_mirror() -> None:
     assert 70 < mirrored < 130
 
 
-def posterized(picture: Image.Image, bits: int) -> Image.Image:
-    """As Pillow has it, for no bits as well, which its newer releases refuse."""
-    return picture.point([value & ~(2 ** (8 - bits) - 1) for value in range(256)] * 3)
+def posterized(image: Image.Image, bits: int) -> Image.Image:
+    """As in Pillow, but also for 0 bits, which its newer releases refuse."""
+    return image.point([value & ~(2 ** (8 - bits) - 1) for value in range(256)] * 3)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_rand_augment_is_timms(word: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_erasing_is_timms_on_normalised_pixels_with_frames_as_channels() -> None:
     frames, mean, std = clip(), torch.tensor(MEAN), torch.tensor(STD)
     for seed in range(20):
-        pictures = rearrange((frames / 255 - mean) / std, "t h w c -> (t c) h w").contiguous()
+        images = rearrange((frames / 255 - mean) / std, "t h w c -> (t c) h w").contiguous()
         with seeded_globals(0):
             random.seed(seed)
             torch.manual_seed(seed)
-            RandomErasing(probability=1.0, mode="pixel", device="cpu")(pictures)
-        back = rearrange(pictures, "(t c) h w -> t h w c", c=3) * std + mean
+            RandomErasing(probability=1.0, mode="pixel", device="cpu")(images)
+        back = rearrange(images, "(t c) h w -> t h w c", c=3) * std + mean
         expected = (back * 255).clamp(0, 255).round().byte()
         assert torch.equal(erase_box(frames, seed, MEAN, STD), expected)
 
@@ -181,7 +181,7 @@ def test_one_box_is_erased_from_all_frames_with_noise_of_its_own() -> None:
         assert not torch.equal(erased[0], erased[1])
 
 
-def test_erasing_happens_as_often_as_asked_and_a_tiny_picture_stays() -> None:
+def test_erasing_has_its_probability_and_leaves_a_tiny_frame_unchanged() -> None:
     often = ClipAugmentation(scale=(1, 1), ratio=(1, 1), flip=False, random_erasing=0.25)
     frames = clip(1, 16, 16)
     drawn = [
@@ -193,19 +193,19 @@ def test_erasing_happens_as_often_as_asked_and_a_tiny_picture_stays() -> None:
     assert torch.equal(erase_box(dot, 0, MEAN, STD), dot)
 
 
-def test_global_randomness_stays_as_it_was() -> None:
+def test_global_random_states_are_unchanged() -> None:
     def states() -> tuple[object, ...]:
         name, keys, *rest = np.random.get_state()
         return random.getstate(), name, keys.tobytes(), *rest, torch.get_rng_state().tolist()
 
-    # not through the import hook, for the checker of types draws the items that it looks at
+    # without the import hook, whose type checker draws random numbers itself
     spec = importlib.util.spec_from_file_location(
         "unchecked", ROOT / "finetune/augment/transforms.py"
     )
     unchecked = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(unchecked)
     frames = clip()
-    random.gauss()  # leaves a second number behind, which is part of the state
+    random.gauss()  # caches a second number, which is part of the state
     before = states()
     unchecked.augment_clip(frames, ALL, 32, 24, np.random.default_rng(0), MEAN, STD)
     assert states() == before

@@ -1,10 +1,18 @@
 """Lists of labelled clips: each format, and each kind of wrong line."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from finetune.data.clip_lists import paths_of, read_clips, read_parts
+from finetune.data.clip_lists import (
+    CLIP_LIST_FORMATS,
+    ClipListFormat,
+    paths_of,
+    read_clips,
+    read_parts,
+)
 from video.labels.segments import ClipEntry, LabelError
 
 
@@ -67,7 +75,7 @@ def test_class_folders_of_one_part_and_of_several(tmp_path: Path) -> None:
     ]
     files(tmp_path / "all", "train/sew/a.mp4", "train/cut/b.mp4", "val/sew/c.mp4")
     parts = read_parts(tmp_path / "all")
-    assert [(part, each.label) for part, held in parts.items() for each in held] == [
+    assert [(part, each.label) for part, clips in parts.items() for each in clips] == [
         ("train", "cut"),
         ("train", "sew"),
         ("val", "sew"),
@@ -88,7 +96,7 @@ def test_parts_are_a_mapping_or_a_pattern(tmp_path: Path) -> None:
     ):
         parts = read_parts(clips)
         assert list(parts) == ["train", "test"]
-        assert all(Path(held[0].path).stem == part for part, held in parts.items())
+        assert all(Path(clips[0].path).stem == part for part, clips in parts.items())
     assert list(read_parts(tmp_path / "test.csv")) == ["train"]
     with pytest.raises(LabelError, match=r"\{part\}\.txt: no such list; tried .*train\.txt"):
         read_parts(tmp_path / "{part}.txt")
@@ -117,10 +125,10 @@ def test_each_file_is_opened_once(tmp_path: Path) -> None:
         ("path,label,start\na.mp4,x,0\n", r"clips\.csv:1: has one of start and end"),
         ("path,label,start,end\na.mp4,x,3,2\n", r"clips\.csv:2: begins at 3 and ends at 2"),
         ("path,label,start,end\na.mp4,x,,0\n", r"clips\.csv:2: begins at 0 and ends at 0"),
-        ("path,label,start,end\na.mp4,x,0,nan\n", r"clips\.csv:2: 'nan' is no time"),
+        ("path,label,start,end\na.mp4,x,0,nan\n", r"clips\.csv:2: 'nan' is not a time"),
         ("path,label\na.mp4,\n", r"clips\.csv:2: has no label"),
         ("path,label\n,x\n", r"clips\.csv:2: has no path"),
-        ("path,label\na.mp4\n", r"clips\.csv:2: has 1 cells, the first line 2"),
+        ("path,label\na.mp4\n", r"clips\.csv:2: has 1 cells, the header has 2"),
         ("path,cut\na.mp4,yes\n", r"clips\.csv:2: cut is 'yes'; write 1"),
         ("path,label\na\0.mp4,x\n", r"clips\.csv:2: 'a\\x00\.mp4' is not a path|is not CSV"),
         ("a\0.mp4 x\n", r"clips\.csv:1: 'a\\x00\.mp4' is not a path"),
@@ -143,10 +151,26 @@ def test_folders_that_are_no_class_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     for name, message in {
         "loose": r"loose: b\.mp4 is in no class folder",
-        "empty": r"empty/sew holds no recordings, only \.txt",
+        "empty": r"empty/sew contains no recordings, only \.txt",
         "pictures": "pictures/cut: is itself a recording, a folder of images",
         "nothing": "nothing: contains no clips",
         "absent": "absent: cannot be read",
     }.items():
         with pytest.raises(LabelError, match=message):
             read_clips(tmp_path / name)
+
+
+def test_a_new_format_is_a_row_that_is_tried_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "clips.json", '{"a.mp4": "cut"}')
+
+    def read(listing: Path) -> Iterator[ClipEntry]:
+        for name, label in json.loads(listing.read_text()).items():
+            yield ClipEntry(name, label, None, None, str(listing), 0)
+
+    row = ClipListFormat(lambda listing, line: line.startswith("{"), read)
+    monkeypatch.setitem(CLIP_LIST_FORMATS, "json", row)
+    assert [(each.path, each.label) for each in read_clips(path)] == [("a.mp4", "cut")]
+    other = written(tmp_path / "clips.csv", "path,label\na.mp4,sew\n")
+    assert read_clips(other)[0].label == "sew"

@@ -28,11 +28,11 @@ def test_uniform_frames_equal_the_recorded_ones(task: str) -> None:
     for case, expected in RECORDED[task].items():
         interval = whole(int(case.split(",")[0]))
         frames = int(case.split(",")[1])
-        wanted = RECORDED["cvs"][case] if expected == "ValueError" else expected
+        frame_numbers = RECORDED["cvs"][case] if expected == "ValueError" else expected
         sampling = ClipSampling("uniform")
         training = sampling.training_times(interval, frames, np.random.default_rng(0))
-        assert indices(training, interval) == wanted, case
-        assert indices(sampling.test_times(interval, frames, 3), interval) == wanted
+        assert indices(training, interval) == frame_numbers, case
+        assert indices(sampling.test_times(interval, frames, 3), interval) == frame_numbers
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

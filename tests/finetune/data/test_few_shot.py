@@ -103,7 +103,7 @@ def test_a_list_is_read_back_exactly(tmp_path: Path, intervals: bool) -> None:
         (lambda lines: [lines[0], lines[1].replace("/videos/", "/other/")], r"few\.csv:2: 'x' for"),
         (lambda lines: [lines[0], lines[3].replace('"y, or z"', "x")], "labels have 'y, or z'"),
         (lambda lines: [lines[0], lines[1][:-1] + "q"], r"few\.csv:2: 'q' for /videos"),
-        (lambda lines: [lines[0], lines[1][:20]], r"few\.csv:2: has \d cells, the first line 4"),
+        (lambda lines: [lines[0], lines[1][:20]], r"few\.csv:2: has \d cells, the header has 4"),
         (
             lambda lines: ["a,b", *lines[1:]],
             r"few\.csv:1: is not a list of samples, with the columns",

@@ -40,7 +40,7 @@ def test_synthetic_operations_are_labelled_from_their_own_files(tmp_path: Path) 
         truth = [line.split("\t")[1] for line in lines][::25]
         assert [labelled.classes[label] for label in track.labels] == truth
     text = "\n".join(labelled.lines())
-    assert "train:" in text and "12 labelled moments of 1 recordings" in text
+    assert "train:" in text and "12 labelled timestamps of 1 recordings" in text
 
 
 def test_one_table_may_label_many_recordings(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_tools_are_aligned_as_phases_are(tmp_path: Path) -> None:
     assert train.labels.tolist() == [[i % 2, 0, -1] for i in range(10)]
     assert test.labels[3:6].tolist() == [[-1, 1, 1], [-1, -1, 1], [-1, 0, 1]]
     assert test.conflicting == 1
-    assert "Hook 50.0%, Clip 0.0%, Bag not known; 10 of 30" in "\n".join(labelled.lines())
+    assert "Hook 50.0%, Clip 0.0%, Bag unknown; 10 of 30" in "\n".join(labelled.lines())
     for classes, message in (
         (("Hook", "Clips"), r"a-tool\.txt: 'Clip' is none of the 2 classes; nearest: 'Clips'"),
         (("Hook", "Clip", "Bag", "Hook"), "classes: 'Hook' is there twice"),

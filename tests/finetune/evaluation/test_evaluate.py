@@ -1,4 +1,4 @@
-"""`python -m finetune evaluate`: from the file alone to every figure."""
+"""`python -m finetune evaluate`: from the file alone to every metric."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,18 @@ from PIL import Image
 
 from finetune.cli import main
 from finetune.cli_args import commands_parser
+from finetune.evaluation.evaluate import evaluate
+from finetune.evaluation.metrics import METRICS, Metric
 from finetune.evaluation.plots import _cells
 from finetune.evaluation.predictions import (
+    FIELDS,
     Predictions,
     PredictionsError,
     load_predictions,
     save_predictions,
 )
+from finetune.evaluation.sample_metrics import LabelledScores
+from finetune.inference.write_results import summary_line
 from tests.finetune.evaluation.test_video_averages import RECORDED, recorded
 
 
@@ -25,14 +30,14 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "predictions.npz"
 
 
-def test_a_file_holds_all_of_it(saved: Path) -> None:
+def test_predictions_survive_a_file(saved: Path) -> None:
     given, read = recorded(), load_predictions(saved)
     for one, other in zip(given, read, strict=True):
         assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
-def test_figures_are_printed_and_written(saved: Path, tmp_path: Path, capsys) -> None:
+def test_metrics_are_printed_and_written(saved: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     words = ["evaluate", str(saved), "--out", str(out), "--tolerances", "cholec80"]
     main(words)
@@ -44,10 +49,33 @@ def test_figures_are_printed_and_written(saved: Path, tmp_path: Path, capsys) ->
     assert 100 * relaxed["accuracy"]["value"] == pytest.approx(expected["accuracy_mean"])
     assert f"{relaxed['accuracy']['value']:.4f} +- " in printed
     assert f"{metrics['samples']['top-1']:.4f}" in printed
+    balanced = metrics["recordings"]["balanced accuracy"]
+    assert balanced == metrics["phases"]["strict"]["recordings_first"]["recall"]
+    assert f"  balanced accuracy             {balanced['value']:.4f} +- " in printed
+    assert "phase jaccard" not in metrics["recordings"]  # the table of phases has it
     pictures = sorted(path.name for path in out.glob("*.png"))
     assert pictures == ["confusion.png", *(f"timeline_v{i}.png" for i in range(3))]
     for name in pictures:
         assert len(np.unique(np.asarray(Image.open(out / name)))) > 20
+
+
+def test_a_metric_of_a_user_is_printed_and_written(
+    saved: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def error(samples: LabelledScores) -> float:
+        return float((samples.scores.argmax(1) != samples.label).mean())
+
+    row = Metric(error, over="recordings", higher_is_better=False, in_summary=True)
+    monkeypatch.setitem(METRICS, "error rate", row)
+    main(["evaluate", str(saved), "--out", str(tmp_path)])
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    found, accuracy = metrics["recordings"]["error rate"], metrics["phases"]["strict"]["accuracy"]
+    assert found["value"] == pytest.approx(1 - accuracy["value"])
+    assert found["deviation"] == pytest.approx(accuracy["deviation"])
+    assert f"  error rate                    {found['value']:.4f} +- " in capsys.readouterr().out
+    line = summary_line(evaluate(recorded(), "p").metrics.all)
+    assert f"error rate {found['value']:.3f} (baselines: majority class 0." in line
+    assert "F1 micro" not in line and "balanced accuracy" not in line
 
 
 def test_recordings_of_one_name_have_a_timeline_each(tmp_path: Path, capsys) -> None:
@@ -86,12 +114,12 @@ def spoilt(array: np.ndarray, row: int, value: float) -> np.ndarray:
         ({"scores": lambda p: spoilt(p.scores, 7, np.nan)}, "scores of row 7 is not finite"),
         ({"label": lambda p: spoilt(p.label, 5, 7)}, "label of row 5 is not within -1 to 6"),
         ({"scores": lambda p: p.scores[:, :6]}, r"scores has shape \(410, 6\)"),
-        ({"classes": lambda p: ("a", *p.classes[1:-1], "a")}, "a name stands twice"),
+        ({"classes": lambda p: ("a", *p.classes[1:-1], "a")}, "a name occurs twice"),
         ({"time": lambda p: p.time[1:]}, "time has shape"),
         ({"label": lambda p: p.label[:9]}, "label has shape"),
     ],
 )
-def test_rows_that_cannot_be_right_are_named(tmp_path: Path, change, message: str) -> None:
+def test_invalid_rows_are_named(tmp_path: Path, change, message: str) -> None:
     with pytest.raises(PredictionsError, match=message) as caught:
         save_predictions(tmp_path / "p.npz", broken(**change))
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
@@ -104,7 +132,7 @@ def test_rows_that_cannot_be_right_are_named(tmp_path: Path, change, message: st
         (lambda p: np.full_like(p.label, 3), "all labels are 'd'"),
     ],
 )
-def test_labels_that_say_nothing_are_refused(tmp_path: Path, label, message: str) -> None:
+def test_labels_that_allow_no_metric_are_refused(tmp_path: Path, label, message: str) -> None:
     save_predictions(tmp_path / "p.npz", broken(label=label))
     with pytest.raises(PredictionsError, match=message):
         main(["evaluate", str(tmp_path / "p.npz")])
@@ -114,10 +142,10 @@ def test_damaged_and_hostile_files_are_one_line(saved: Path, tmp_path: Path) -> 
     whole = saved.read_bytes()
     for size in (0, 20, len(whole) // 2, len(whole) - 5):
         saved.write_bytes(whole[:size])
-        with pytest.raises(PredictionsError, match=r"cannot be read|not whole"):
+        with pytest.raises(PredictionsError, match=r"cannot be read|is damaged"):
             load_predictions(saved)
     objects = tmp_path / "objects.npz"
-    np.savez(objects, **{f: np.array([print]) for f in Predictions._fields})
+    np.savez(objects, **{f: np.array([print]) for f in FIELDS})
     with pytest.raises(PredictionsError, match="cannot be read"):
         load_predictions(objects)
     np.savez(objects, scores=np.ones(3))
@@ -131,9 +159,21 @@ def test_help_names_the_commands() -> None:
     assert "evaluate" in commands_parser().format_help()
 
 
-def test_a_timeline_leaves_blank_where_there_is_no_moment() -> None:
+def test_a_timeline_is_blank_where_there_is_no_timestamp() -> None:
     edges, cells = _cells(np.array([0.0, 1, 2, 6, 7]), np.arange(5.0))
     assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5, 5.5, 6.5, 7.5]
     np.testing.assert_equal(cells, [0, 1, 2, np.nan, 3, 4])
     edges, cells = _cells(np.array([3.0]), np.array([1.0]))
     assert edges.tolist() == [2.5, 3.5] and cells.tolist() == [1.0]
+
+
+def test_rows_are_grouped_by_recording_and_sorted_by_time() -> None:
+    given = recorded()
+    groups = given.by_recording()
+    assert list(groups) == given.recording_names
+    for name, rows in groups.items():
+        expected = given.of_recording(name)
+        assert (np.diff(rows.time) > 0).all() and set(rows.recording) == {name}
+        assert np.array_equal(rows.label, expected.label)
+        assert np.array_equal(rows.scores, expected.scores)
+    assert sum(len(rows.label) for rows in groups.values()) == len(given.label)

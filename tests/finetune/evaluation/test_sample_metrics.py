@@ -1,11 +1,14 @@
-"""Figures of all samples together, against their definitions and scikit-learn's."""
+"""Metrics of samples against their definitions and scikit-learn's."""
+
+import warnings
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score
 
+from finetune.evaluation.compute_metrics import compute_metrics, labelled_scores
 from finetune.evaluation.predictions import Predictions
-from finetune.evaluation.sample_metrics import score_samples
+from finetune.evaluation.sample_metrics import confusion_matrix
 
 
 def predictions(classes: int, samples: int = 200, absent: int | None = None) -> Predictions:
@@ -21,31 +24,31 @@ def predictions(classes: int, samples: int = 200, absent: int | None = None) -> 
     )
 
 
-def test_figures_of_single_labels() -> None:
+def test_metrics_of_single_labels() -> None:
     given = predictions(7)
-    figures, confusion = score_samples(given)
+    metrics, confusion = compute_metrics(given).samples, confusion_matrix(labelled_scores(given))
     chosen = given.scores.argmax(1)
-    assert figures["top-1"] == pytest.approx((chosen == given.label).mean())
+    assert metrics["top-1"] == pytest.approx((chosen == given.label).mean())
     by_class = [(chosen == given.label)[given.label == c].mean() for c in range(7)]
-    assert figures["mean class accuracy"] == pytest.approx(np.mean(by_class))
-    assert figures["F1 macro"] == pytest.approx(f1_score(given.label, chosen, average="macro"))
+    assert metrics["mean class accuracy"] == pytest.approx(np.mean(by_class))
+    assert metrics["F1 macro"] == pytest.approx(f1_score(given.label, chosen, average="macro"))
     best = np.argsort(-given.scores, axis=1)[:, :5]
-    assert figures["top-5"] == pytest.approx((best == given.label[:, None]).any(1).mean())
+    assert metrics["top-5"] == pytest.approx((best == given.label[:, None]).any(1).mean())
     expected = [average_precision_score(given.label == c, given.scores[:, c]) for c in range(7)]
-    assert figures["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
-    assert figures["chance"] == pytest.approx(1 / 7)
-    assert figures["commonest class"] == pytest.approx(np.bincount(given.label).max() / 200)
+    assert metrics["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert metrics["chance"] == pytest.approx(1 / 7)
+    assert metrics["majority class"] == pytest.approx(np.bincount(given.label).max() / 200)
     assert confusion.sum() == 200 and np.trace(confusion) == (chosen == given.label).sum()
 
 
 def test_an_absent_class_is_left_out_of_means() -> None:
     given = predictions(5, absent=2)
-    figures, _ = score_samples(given)
+    metrics = compute_metrics(given).samples
     chosen = given.scores.argmax(1)
     by_class = [(chosen == given.label)[given.label == c].mean() for c in (0, 1, 3, 4)]
-    assert figures["mean class accuracy"] == pytest.approx(np.mean(by_class))
-    assert np.isfinite(list(figures.values())).all()
-    assert "top-5" not in figures
+    assert metrics["mean class accuracy"] == pytest.approx(np.mean(by_class))
+    assert np.isfinite(list(metrics.values())).all()
+    assert "top-5" not in metrics
 
 
 def test_samples_without_a_label_count_nowhere() -> None:
@@ -58,22 +61,47 @@ def test_samples_without_a_label_count_nowhere() -> None:
         scores=given.scores[:50],
         label=given.label[:50],
     )
-    assert score_samples(given._replace(label=label)).figures == score_samples(part).figures
+    with_missing = given._replace(label=label)
+    assert compute_metrics(with_missing).all == compute_metrics(part).all
 
 
-def test_figures_of_many_labels_leave_out_those_not_known() -> None:
+def test_metrics_of_multi_label_samples_leave_out_missing_labels() -> None:
     rng = np.random.default_rng(1)
     given = predictions(4)
     label = (rng.random((200, 4)) < 0.3).astype(np.int64)
     label[:, 3] = 0  # never there
     label[::5, 1] = -1
-    figures, confusion = score_samples(given._replace(label=label))
-    assert confusion is None
+    values = compute_metrics(given._replace(label=label))
+    metrics = values.samples
+    assert not values.recordings and "top-1" not in metrics
     known = label[:, 1] >= 0
     expected = [
         average_precision_score(label[:, 0], given.scores[:, 0]),
         average_precision_score(label[known, 1], given.scores[known, 1]),
         average_precision_score(label[:, 2], given.scores[:, 2]),
     ]
-    assert figures["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
-    assert figures["share of positives"] == pytest.approx((label == 1).sum() / (label >= 0).sum())
+    assert metrics["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert metrics["share of positives"] == pytest.approx((label == 1).sum() / (label >= 0).sum())
+
+
+def test_balanced_accuracy_is_scikit_learns_of_each_recording() -> None:
+    """Recordings lack classes, and predictions have classes that a recording lacks."""
+    given = predictions(5, samples=240)
+    names = np.repeat(["a", "b", "c"], 80)
+    label = given.label.copy()
+    label[:80] %= 2
+    label[80:160][label[80:160] == 3] = 4
+    label[200:210] = -1
+    given = given._replace(recording=names, label=label)
+    average = compute_metrics(given).recordings["balanced accuracy"]
+    chosen, known = given.scores.argmax(1), label >= 0
+    by_recording = []
+    for name in "abc":
+        rows = known & (names == name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of predicted classes that the truth lacks
+            by_recording.append(balanced_accuracy_score(label[rows], chosen[rows]))
+    assert len(set(by_recording)) == 3
+    assert average.value == pytest.approx(np.mean(by_recording))
+    assert average.deviation == pytest.approx(np.std(by_recording, ddof=1))
+    assert average.low < average.value < average.high

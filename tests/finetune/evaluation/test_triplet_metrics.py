@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from finetune.evaluation.triplet_metrics import PARTS, WHOLE, average_precision, triplet_precisions
+from finetune.evaluation.triplet_metrics import (
+    COMPONENTS,
+    TRIPLET,
+    average_precision,
+    triplet_precisions,
+)
 
 FIXTURES = Path(__file__).parent / "fixtures"
 RECORDED = json.loads((FIXTURES / "public_ivt.json").read_text())
@@ -15,10 +20,10 @@ MAP = json.loads((FIXTURES / "public_triplet_map.json").read_text())
 
 
 def components() -> dict[str, list[int]]:
-    """Of each triplet its parts; pairs are numbered without gaps."""
+    """Of each triplet its components; pairs are numbered without gaps."""
     columns = {name: i for i, name in enumerate(MAP["columns"])}
     found = {}
-    for name in PARTS:
+    for name in COMPONENTS:
         ids = [row[columns[name]] for row in MAP["rows"]]
         order = {value: i for i, value in enumerate(sorted(set(ids)))}
         found[name] = [order[value] for value in ids]
@@ -39,7 +44,7 @@ def recordings() -> list[tuple[np.ndarray, np.ndarray]]:
 @pytest.mark.parametrize("null", [(), tuple(range(94, 100))], ids=["all", "without null"])
 def test_precisions_are_the_recorded_ones(null: tuple[int, ...]) -> None:
     found = triplet_precisions(recordings(), components(), null)
-    for name in (*PARTS, WHOLE):
+    for name in (*COMPONENTS, TRIPLET):
         expected = RECORDED["expected"][f"video_{name}_ignorenull{bool(null)}"]
         recorded = np.array([np.nan if v is None else v for v in expected["AP"]])
         np.testing.assert_allclose(found[name], recorded, atol=1e-6)

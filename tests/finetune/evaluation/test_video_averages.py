@@ -14,7 +14,7 @@ RECORDED = json.loads((Path(__file__).parent / "fixtures/public_phase.json").rea
 
 
 def recorded() -> Predictions:
-    """The recorded labels and predictions as a file would hold them, out of order."""
+    """The recorded labels and predictions as in a file, out of order."""
     names, times, truth, predicted = [], [], [], []
     for i, video in enumerate(RECORDED["videos"]):
         names += [f"v{i}"] * len(video["gt"])
@@ -66,7 +66,7 @@ def test_both_orders_agree_where_no_phase_is_missing_and_differ_where_one_is() -
     assert part.phases_first["recall"].value == pytest.approx((0.625 + 1.0) / 2)
 
 
-def test_intervals_hold_the_figure_and_are_the_same_each_time() -> None:
+def test_intervals_contain_the_value_and_are_reproducible() -> None:
     one, two = (summarise_phases(recorded(), "strict") for _ in range(2))
     for average in (one.accuracy, *one.recordings_first.values(), *one.phases_first.values()):
         assert average.low <= average.value <= average.high
@@ -74,9 +74,9 @@ def test_intervals_hold_the_figure_and_are_the_same_each_time() -> None:
     assert one.accuracy.low < one.accuracy.high
 
 
-def test_moments_without_a_label_and_a_single_recording() -> None:
+def test_timestamps_without_a_label_and_a_single_recording() -> None:
     given = recorded()
-    rows = given.of("v0")
+    rows = given.of_recording("v0")
     label = rows.label.copy()
     label[3:] = -1
     summary = summarise_phases(rows._replace(label=label), "strict")

@@ -1,4 +1,4 @@
-"""`python -m finetune predict` and `features`: the same numbers as the run's own."""
+"""`python -m finetune predict` and `features` give the numbers of the run itself."""
 
 import csv
 import json
@@ -27,51 +27,55 @@ def predicted(labelled: Path, finished: Path, tmp_path_factory: pytest.TempPathF
     return out
 
 
-def test_probabilities_are_those_of_the_runs_own_test(predicted: Path, finished: Path) -> None:
-    theirs = load_predictions(finished / "predictions_test.npz")
-    held = json.loads((predicted / "operation04.json").read_text())
-    assert held["classes"] == list(theirs.classes) and held["unreadable"] == 0
-    assert held["time"] == theirs.time.tolist()
-    np.testing.assert_allclose(held["probabilities"], theirs.scores, atol=1e-5)
+def test_probabilities_are_those_of_the_runs_test(predicted: Path, finished: Path) -> None:
+    expected = load_predictions(finished / "predictions_test.npz")
+    values = json.loads((predicted / "operation04.json").read_text())
+    assert values["classes"] == list(expected.classes) and values["unreadable"] == 0
+    assert values["time"] == expected.time.tolist()
+    np.testing.assert_allclose(values["probabilities"], expected.scores, atol=1e-5)
 
 
-def test_the_table_and_the_picture_say_the_same(predicted: Path) -> None:
+def test_csv_and_json_agree_and_there_is_a_timeline(predicted: Path) -> None:
     with (predicted / "operation04.csv").open() as file:
         rows = list(csv.DictReader(file))
-    held = json.loads((predicted / "operation04.json").read_text())
+    values = json.loads((predicted / "operation04.json").read_text())
     assert len(rows) == 24
-    for row, time, shares in zip(rows, held["time"], held["probabilities"], strict=True):
+    for row, time, shares in zip(rows, values["time"], values["probabilities"], strict=True):
         assert float(row["time"]) == time
-        assert row["prediction"] == held["classes"][int(np.argmax(shares))]
+        assert row["prediction"] == values["classes"][int(np.argmax(shares))]
         assert float(row[row["prediction"]]) == pytest.approx(max(shares), abs=1e-6)
     assert (predicted / "operation04.png").stat().st_size > 5000
 
 
-def test_moments_that_cannot_be_read_are_told_and_have_no_probabilities(
+def test_unreadable_timestamps_are_reported_and_have_no_probabilities(
     labelled: Path, finished: Path, tmp_path: Path, capsys
 ) -> None:
-    """Pictures, of which one is no picture."""
+    """A folder of images, of which one is damaged."""
     from PIL import Image
 
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for second in range(40):
         grey = np.full((48, 64, 3), 3 * second, dtype=np.uint8)
         Image.fromarray(grey).save(folder / f"{second:06d}.jpg")
-    (folder / "000004.jpg").write_bytes(b"no picture")
+    (folder / "000004.jpg").write_bytes(b"no image")
     words = ["predict", str(folder), "--run", str(finished), "--out", str(tmp_path)]
     main([*words, "--workers", "0"])
-    held = json.loads((tmp_path / "pictures.json").read_text())
-    rows = zip(held["time"], held["probabilities"], strict=True)
+    values = json.loads((tmp_path / "images.json").read_text())
+    rows = zip(values["time"], values["probabilities"], strict=True)
     missing = [time for time, row in rows if not row]
-    assert missing and held["unreadable"] == len(missing)
+    assert missing and values["unreadable"] == len(missing)
     assert all(4 <= time < 7 for time in missing)  # a window of 4 frames, 0.5 s apart
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unreadable")]
-    assert len(told) == 1 and "000004.jpg" in told[0]
-    assert told[0].startswith(f"unreadable: {len(missing)} timestamps, the first: ")
+    reported = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("unreadable")
+    ]
+    assert len(reported) == 1 and "000004.jpg" in reported[0]
+    assert reported[0].startswith(f"unreadable: {len(missing)} timestamps, the first: ")
 
 
-def test_what_is_no_recording_or_no_run_is_told(labelled: Path, finished: Path, tmp_path) -> None:
+def test_what_is_not_a_recording_or_not_a_run_is_refused(
+    labelled: Path, finished: Path, tmp_path
+) -> None:
     (tmp_path / "no.mp4").write_bytes(b"no video")
     with pytest.raises(ManifestError, match=r"no\.mp4"):
         main(["predict", str(tmp_path / "no.mp4"), "--run", str(finished)])
@@ -84,12 +88,12 @@ def features(labelled: Path, finished: Path, out: Path, *more: str) -> None:
     main([*words, *more])
 
 
-def test_features_are_the_encoders_and_a_second_call_goes_on(
+def test_a_second_call_exports_only_missing_features(
     labelled: Path, finished: Path, tmp_path: Path, capsys
 ) -> None:
     out = tmp_path / "features"
     features(labelled, finished, out)
-    assert capsys.readouterr().out.count("12 moments\n") == 4
+    assert capsys.readouterr().out.count("12 timestamps\n") == 4
     with np.load(out / "operation02.npz", allow_pickle=False) as held:
         assert held["features"].shape == (12, 32) and held["readable"].all()
         assert held["time"].tolist() == [float(second) for second in range(12)]
@@ -111,7 +115,7 @@ def test_features_of_other_settings_are_not_mixed(
     labelled: Path, finished: Path, tmp_path: Path
 ) -> None:
     features(labelled, finished, tmp_path / "f")
-    with pytest.raises(ConfigError, match=r"operation01\.npz: is of another window"):
+    with pytest.raises(ConfigError, match=r"operation01\.npz: was exported with another window"):
         features(labelled, finished, tmp_path / "f", "--step-seconds", "0.5")
     with pytest.raises(ConfigError, match=r"another rate; remove it"):
         features(labelled, finished, tmp_path / "f", "--rate", "2")
@@ -120,10 +124,10 @@ def test_features_of_other_settings_are_not_mixed(
         features(labelled, finished, tmp_path / "f")
 
 
-def test_what_comes_later_cannot_reach_an_online_output(
+def test_predictions_do_not_depend_on_later_frames(
     labelled: Path, finished: Path, predicted: Path, tmp_path: Path
 ) -> None:
-    """The first half of the file alone gives the same probabilities."""
+    """The first half of the file gives the same probabilities."""
     import av
 
     half = tmp_path / "half.mp4"

@@ -1,4 +1,4 @@
-"""From answers to predictions: views joined, names, times, and what cannot be read."""
+"""From outputs to predictions: averaged views, names, times, and unreadable samples."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from finetune.data.clip_sampling import ClipSampling
 from finetune.data.samples import SampledTrack
 from finetune.data.windows import WindowSampling
 from finetune.evaluation.evaluate import evaluate, evaluation_lines
-from finetune.inference.best_checkpoint import validating_steps
-from finetune.inference.predictor import ModelOutputs, names_of
-from finetune.inference.probabilities import figures_of, predictions_of, view_averager
+from finetune.inference.best_checkpoint import validation_steps
+from finetune.inference.predictor import ModelOutputs, recording_names
+from finetune.inference.probabilities import build_predictions, view_averager
 from video.labels.align import LabelTrack
 from video.recording import Recording
 
@@ -28,48 +28,49 @@ def sampled(path: str, labels: list[int], clips: bool = False) -> SampledTrack:
     return SampledTrack(track, ClipSampling() if clips else WindowSampling())
 
 
-def answers(values: np.ndarray, readable: list[bool], of: list[int]) -> ModelOutputs:
+def outputs(values: np.ndarray, readable: list[bool], of: list[int]) -> ModelOutputs:
     number = np.array([of[:i].count(of[i]) for i in range(len(of))])
     return ModelOutputs(values.astype(np.float32), np.array(readable), np.array(of), number, ())
 
 
-def test_views_are_joined_as_probabilities_or_as_scores() -> None:
-    shares = view_averager(TestViewsConfig(clips=2), many=False)(LOGITS)
+def test_views_are_averaged_as_probabilities_or_as_logits() -> None:
+    shares = view_averager(TestViewsConfig(clips=2), multi_label=False)(LOGITS)
     torch.testing.assert_close(shares, LOGITS.softmax(-1).mean(1))
-    scores = view_averager(TestViewsConfig(clips=2, average="scores"), many=False)(LOGITS)
+    scores = view_averager(TestViewsConfig(clips=2, average="logits"), multi_label=False)(LOGITS)
     torch.testing.assert_close(scores, LOGITS.mean(1).softmax(-1))
-    many = view_averager(TestViewsConfig(), many=True)(LOGITS)
+    many = view_averager(TestViewsConfig(), multi_label=True)(LOGITS)
     torch.testing.assert_close(many, LOGITS.sigmoid().mean(1))
 
 
-def test_what_cannot_be_read_has_no_opinion_and_is_counted() -> None:
+def test_unreadable_samples_have_equal_scores_and_are_counted() -> None:
     parts = [sampled("/a/one.mp4", [0, 1]), sampled("/a/two.mp4", [1, -1])]
     values = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.5, 0.5]])
-    found = answers(values, [True, False, True, True], [0, 0, 1, 1])
-    predictions = predictions_of(found, parts, ("x", "y"), False, {"part": "test"})
-    assert predictions.scores[1].tolist() == [0.5, 0.5] and predictions.about["unreadable"] == 1
+    found = outputs(values, [True, False, True, True], [0, 0, 1, 1])
+    predictions = build_predictions(found, parts, ("x", "y"), False, {"part": "test"})
+    assert predictions.scores[1].tolist() == [0.5, 0.5] and predictions.metadata["unreadable"] == 1
     assert predictions.recording.tolist() == ["one", "one", "two", "two"]
     assert predictions.time.tolist() == [0, 1, 0, 1] and predictions.label.tolist() == [0, 1, 1, -1]
     lines = list(evaluation_lines(evaluate(predictions, "p"), "p"))
-    assert "  1 of them could not be read, and have the same score for all classes" in lines
-    figures = figures_of(evaluate(predictions, "p"))
-    assert figures["top-1"] == pytest.approx(2 / 3)
-    assert figures["phase accuracy"] == pytest.approx((0.5 + 1) / 2)
+    assert "  unreadable: 1, with the same score for all classes" in lines
+    metrics = evaluate(predictions, "p").metrics.all
+    assert metrics["top-1"] == pytest.approx(2 / 3)
+    assert metrics["phase accuracy"] == pytest.approx((0.5 + 1) / 2)
 
 
 def test_clips_have_no_phases() -> None:
     parts = [sampled("/a/one.mp4", [0, 1], clips=True), sampled("/a/two.mp4", [1], clips=True)]
-    found = answers(np.eye(3, 2), [True] * 3, [0, 0, 1])
-    predictions = predictions_of(found, parts, ("x", "y"), False, {})
-    assert predictions.about["samples"] == "clips"
+    found = outputs(np.eye(3, 2), [True] * 3, [0, 0, 1])
+    predictions = build_predictions(found, parts, ("x", "y"), False, {})
+    assert predictions.metadata["samples"] == "clips"
     assert np.isnan(predictions.time[2]) and predictions.time[:2].tolist() == [0, 1]
-    assert "phase accuracy" not in figures_of(evaluate(predictions, "p"))
+    metrics = evaluate(predictions, "p").metrics.all
+    assert "phase accuracy" not in metrics and "balanced accuracy" in metrics
 
 
 def test_names_are_short_where_that_tells_recordings_apart() -> None:
     parts = [sampled(path, [0]) for path in ("/a/x.mp4", "/b/x.mp4", "/a/y.mp4")]
-    assert names_of(parts) == ["/a/x.mp4", "/b/x.mp4", "y"]
-    assert names_of([parts[2], parts[2]]) == ["y", "y"]
+    assert recording_names(parts) == ["/a/x.mp4", "/b/x.mp4", "y"]
+    assert recording_names([parts[2], parts[2]]) == ["y", "y"]
 
 
 @pytest.mark.parametrize(
@@ -84,16 +85,17 @@ def test_names_are_short_where_that_tells_recordings_apart() -> None:
 )
 def test_steps_of_validation(every: float, steps: int, per_epoch: float, expected: set) -> None:
     config = ValidationConfig(every_epochs=every)
-    assert validating_steps(config, steps, per_epoch) == expected
+    assert validation_steps(config, steps, per_epoch) == expected
 
 
-def test_a_run_knows_its_looks_only_with_the_weights_they_chose(
+def test_validation_results_count_only_with_the_weights_that_they_selected(
     finished: Path, tmp_path: Path
 ) -> None:
     from finetune.inference.best_checkpoint import ValidationHistory, read_validation_history
 
-    held = read_validation_history(finished)
-    whole = ValidationHistory(finished, 100, ValidationConfig())
-    assert whole.has(held[-1].step) and whole.best.value == max(look.value for look in held)
+    results = read_validation_history(finished)
+    history = ValidationHistory(finished, 100, ValidationConfig())
+    assert history.has(results[-1].step)
+    assert history.best.value == max(each.value for each in results)
     (tmp_path / "validation.jsonl").write_text((finished / "validation.jsonl").read_text())
     assert ValidationHistory(tmp_path, 100, ValidationConfig()).best is None

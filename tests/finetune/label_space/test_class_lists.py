@@ -1,4 +1,4 @@
-"""Files of classes: each form, and each way in which one can be wrong."""
+"""Class lists: each format, and each kind of error."""
 
 import json
 import os
@@ -38,7 +38,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_gives_the_names_by_index(tmp_path: Path, name: str) -> None:
+def test_every_format_gives_the_names_by_index(tmp_path: Path, name: str) -> None:
     assert read_classes(written(tmp_path, FORMS[name], name)).names == NAMES
 
 
@@ -48,76 +48,74 @@ def test_every_form_gives_the_names_by_index(tmp_path: Path, name: str) -> None:
         ("a.txt", "", "is empty"),
         ("a.txt", " \n\n", "is empty"),
         ("a.txt", b"\xff\xfea\x00", "cannot be read as UTF-8"),
-        ("a.txt", "a\n\nb\n", r"a\.txt:2: '' is no name"),
-        ("a.txt", "# all\na\n", r"a\.txt:1: '# all' is no name"),
+        ("a.txt", "a\n\nb\n", r"a\.txt:2: '' is not a class name"),
+        ("a.txt", "# all\na\n", r"a\.txt:1: '# all' is not a class name"),
         ("a.txt", "a\nb\n A\n", r"a\.txt:3: 'A' is the same name as 'a', line 1"),
         ("a.txt", "a-b\nAB\n", r"a\.txt:2: 'AB' is the same name as 'a-b', line 1"),
         ("a.txt", "a\nb\x00c\n", r"a\.txt:2: 'b\\x00c' has a control character"),
         ("a.txt", "a\rb\rc", r"a\.txt:1: .* control character"),
         ("a.txt", "a\n--\n", r"a\.txt:2: '--' has no letter or digit"),
-        ("a.txt", "0 a\n1 b\n", "every line begins with its number"),
-        ("a.txt", "1. a\n2. b\n", "every line begins with its number"),
-        ("a.txt", '["a"]', "begins as JSON"),
+        ("a.txt", "0 a\n1 b\n", "every line starts with its number"),
+        ("a.txt", "1. a\n2. b\n", "every line starts with its number"),
+        ("a.txt", '["a"]', "looks like JSON"),
         ("a.csv", "time,phase\n0,a\n", r"a\.csv:1: has the columns time, phase"),
-        ("a.csv", "label,name\n0,a\n", r"a\.csv:1: has the columns label, name; wanted is one"),
+        ("a.csv", "label,name\n0,a\n", r"a\.csv:1: has the columns label, name; give one"),
         ("a.csv", "0,a\n1,b\n", r"a\.csv:1: has the columns 0, a"),
-        ("a.csv", "label\n", "holds no classes"),
+        ("a.csv", "label\n", "contains no classes"),
         ("a.csv", "label\na\n\nb\n", r"a\.csv:3: has 0 fields of 1"),
         ("a.csv", "index,name\n0,a\n1,b,c\n", r"a\.csv:3: has 3 fields of 2"),
-        ("a.csv", "index,name\n1,a\n2,b\n", r"a\.csv:3: index '2' of 'b' is not one of 0 to 1"),
-        ("a.csv", "index,name\n0,a\n0,b\n", r"a\.csv:3: index '0' of 'b' stands twice"),
+        ("a.csv", "index,name\n1,a\n2,b\n", r"a\.csv:3: index '2' of 'b' is not in 0 to 1"),
+        ("a.csv", "index,name\n0,a\n0,b\n", r"a\.csv:3: index '0' of 'b' is there twice"),
         ("a.csv", "index,name\n0.0,a\n", r"a\.csv:2: index '0\.0'"),
         ("a.csv", "index,name\n-1,a\n", r"a\.csv:2: index '-1'"),
         ("a.csv", f"index,name\n{'9' * 9999},a\n", r"a\.csv:2: index '9999"),
         ("a.csv", 'name\n"a\nb"\n', "control character"),
         ("a.csv", 'name\n"a"b\n', "is not CSV"),
-        ("a.json", "[1]", "class 0: 1 is no name"),
-        ("a.json", '["a", null]', "class 1: None is no name"),
+        ("a.json", "[1]", "class 0: 1 is not a name"),
+        ("a.json", '["a", null]', "class 1: None is not a name"),
         ("a.json", '["a", "\\ud800"]', "class 1: .* control character"),
-        ("a.json", "[]", "is no list of names"),
-        ("a.json", '"a"', "is no list of names"),
+        ("a.json", "[]", "is neither a list of names"),
+        ("a.json", '"a"', "is neither a list of names"),
         ("a.json", '["a",\n', r"a\.json:\d: is not JSON"),
-        ("a.json", '{"a": 0, "a": 1}', "'a' stands twice"),
-        ("a.json", '{"a": 0, "b": 0}', "index '0' of 'b' stands twice"),
+        ("a.json", '{"a": 0, "a": 1}', "'a' is there twice"),
+        ("a.json", '{"a": 0, "b": 0}', "index '0' of 'b' is there twice"),
         ("a.json", '{"a": true}', "'a': True is neither"),
         ("a.json", '{"a": 0.0}', "'a': 0.0 is neither"),
         ("a.json", '{"a": NaN}', "'a': nan is neither"),
-        ("a.json", '{"a": 1}', "index '1' of 'a' is not one of 0 to 0"),
-        ("a.json", '{"0": "a", "2": "b"}', "index '2' of 'b' is not one"),
+        ("a.json", '{"a": 1}', "index '1' of 'a' is not in 0 to 0"),
+        ("a.json", '{"0": "a", "2": "b"}', "index '2' of 'b' is not in 0"),
         ("a.json", '{"0": ["a"]}', "is neither"),
         ("a.json", "[" * 100_000, "is not JSON"),
         ("a.json", f"[{'9' * 9999}]", "is not JSON"),
         ("a.yaml", "[" * 20_000, "is not YAML"),
         ("a.yaml", "- a\n- b: c\n", r"a\.yaml:2: .* put quotes around"),
         ("a.yaml", "- a\n-\n", r"a\.yaml:2: '' has no letter"),
-        ("a.yaml", "a: 0\na: 1\n", r"a\.yaml:2: 'a' stands twice, also in line 1"),
-        ("a.yaml", "? [a]\n: 0\n", r"a\.yaml:1: the keys of"),
-        ("a.yaml", "a: [0]\n", r"a\.yaml:1: 'a' has no index"),
-        ("a.yaml", "just text\n", r"a\.yaml:1: .* is a mapping"),
+        ("a.yaml", "a: 0\na: 1\n", r"a\.yaml:2: 'a' is there twice, also in line 1"),
+        ("a.yaml", "? [a]\n: 0\n", r"a\.yaml:1: the keys of .* must be strings"),
+        ("a.yaml", "a: [0]\n", r"a\.yaml:1: 'a' has neither an index"),
+        ("a.yaml", "just text\n", r"a\.yaml:1: .* must be a mapping"),
         ("a.yaml", "- a\n---\n- b\n", "is not YAML"),
         ("a.yaml", "# nothing\n", "is empty"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
-    tmp_path: Path, name: str, text: str | bytes, message: str
-) -> None:
+def test_errors_are_one_line(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:
     with pytest.raises(LabelSpaceError, match=message) as caught:
         read_classes(written(tmp_path, text, name))
     assert "\n" not in str(caught.value) and caught.value.exit_status == 2
 
 
-def test_no_tag_of_yaml_is_acted_on(tmp_path: Path) -> None:
+def test_yaml_tags_are_ignored(tmp_path: Path) -> None:
     path = written(tmp_path, "- !!python/name:os.system x\n- !!int y\n", "a.yaml")
     assert read_classes(path).names == ("x", "y")
 
 
-def test_what_is_no_file_of_names_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(LabelSpaceError, match="is no file"):
+def test_folders_pipes_and_large_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabelSpaceError, match="is not a file"):
         read_classes(tmp_path)
-    with pytest.raises(LabelSpaceError, match="is not there"):
+    with pytest.raises(LabelSpaceError, match="no such file"):
         read_classes(tmp_path / "absent.txt")
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(LabelSpaceError, match="is no file"):
+    with pytest.raises(LabelSpaceError, match="is not a file"):
         read_classes(tmp_path / "pipe.txt")
     with pytest.raises(LabelSpaceError, match="more than 1 MiB"):
         read_classes(written(tmp_path, "a\n" * 2**20, "large.txt"))
@@ -128,10 +126,10 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
     whole, draw = FORMS[name].encode(), np.random.default_rng(len(name))
     refused = 0
     for _ in range(150):
-        held = bytearray(whole)
-        for place in draw.integers(0, len(held), draw.integers(1, 4)):
-            held[place] = int(draw.integers(0, 256))
-        damaged = bytes(held[: draw.integers(1, len(held) + 1)])
+        content = bytearray(whole)
+        for place in draw.integers(0, len(content), draw.integers(1, 4)):
+            content[place] = int(draw.integers(0, 256))
+        damaged = bytes(content[: draw.integers(1, len(content) + 1)])
         try:
             names = read_classes(written(tmp_path, damaged, name)).names
             assert names and all(names)

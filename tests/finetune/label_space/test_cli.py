@@ -1,4 +1,4 @@
-"""`merge`: from files of classes to a space and a report."""
+"""`merge`: from class lists to a label space and a report."""
 
 from pathlib import Path
 
@@ -25,14 +25,14 @@ def test_a_space_and_its_report(tmp_path: Path) -> None:
     assert merge_files(out, sets) == [
         f"a: 4 classes of {sets['a']}",
         f"b: 4 classes of {sets['b']}",
-        "merged space: 6 classes of 8, 2 of several sets",
+        "label space: 6 classes from 8, 2 of several sets",
         "merged: 'Preparation': a 'Preparation', b 'preparation'",
         "merged: 'CalotTriangleDissection': a 'CalotTriangleDissection', b 'calot triangle "
         "dissection'",
         "only in a: 2 (Cleaning; Packaging)",
         "only in b: 2 (packagings; idle time)",
-        "alike, but not merged: 1, see below",
-        "alike (0.95): a 'Packaging' and b 'packagings'",
+        "similar, but not merged: 1, see below",
+        "similar (0.95): a 'Packaging' and b 'packagings'",
         f"written: {out}",
     ]
     space = read_label_space(out)
@@ -43,28 +43,30 @@ def test_a_space_and_its_report(tmp_path: Path) -> None:
 
 def test_synonyms_are_part_of_the_space(tmp_path: Path) -> None:
     sets, out = files(tmp_path, a=A, b=B), tmp_path / "space.yaml"
-    told = tmp_path / "synonyms.yaml"
-    told.write_text(SYNONYMS + "distinct: [['a:Preparation', 'b:preparation']]\n")
-    lines = merge_files(out, sets, told)
+    synonyms = tmp_path / "synonyms.yaml"
+    synonyms.write_text(SYNONYMS + "distinct: [['a:Preparation', 'b:preparation']]\n")
+    lines = merge_files(out, sets, synonyms)
     assert "merged: 'cleaning and coagulation': a 'Cleaning', b 'idle time'" in lines
-    assert "told apart: a 'Preparation' and b 'preparation'" in lines
-    assert [line for line in lines if line.startswith("alike")] == [
-        "alike, but not merged: 1, see below",
-        "alike (0.95): a 'Packaging' and b 'packagings'",
+    assert "distinct: a 'Preparation' and b 'preparation'" in lines
+    assert [line for line in lines if line.startswith("similar")] == [
+        "similar, but not merged: 1, see below",
+        "similar (0.95): a 'Packaging' and b 'packagings'",
     ]
     space = read_label_space(out)
     assert space.classes[2] == "cleaning and coagulation" and space.classes[0] == "Preparation (a)"
-    assert space.synonyms == sha256_file(told)
+    assert space.synonyms == sha256_file(synonyms)
 
 
-def test_what_is_alike_and_told_apart_is_listed_once(tmp_path: Path) -> None:
-    sets, told = files(tmp_path, a=A, b=B), tmp_path / "synonyms.yaml"
-    told.write_text("distinct: [['b:packagings', 'a:packaging']]\ncleaning: ['b:preparation']\n")
-    lines = merge_files(tmp_path / "space.yaml", sets, told)
-    assert [line for line in lines if line.startswith(("told", "alike"))] == [
-        "told apart: a 'Preparation' and a 'Cleaning', b 'preparation'",
-        "told apart: a 'Packaging' and b 'packagings'",
-        "alike, but not merged: 0",
+def test_similar_distinct_classes_are_listed_once(tmp_path: Path) -> None:
+    sets, synonyms = files(tmp_path, a=A, b=B), tmp_path / "synonyms.yaml"
+    synonyms.write_text(
+        "distinct: [['b:packagings', 'a:packaging']]\ncleaning: ['b:preparation']\n"
+    )
+    lines = merge_files(tmp_path / "space.yaml", sets, synonyms)
+    assert [line for line in lines if line.startswith(("distinct", "similar"))] == [
+        "distinct: a 'Preparation' and a 'Cleaning', b 'preparation'",
+        "distinct: a 'Packaging' and b 'packagings'",
+        "similar, but not merged: 0",
     ]
 
 
@@ -72,7 +74,7 @@ def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
     sets, out = files(tmp_path, a=A, b=B), tmp_path / "space.yaml"
     merge_files(out, sets)
     before = out.read_bytes(), out.stat().st_mtime_ns
-    assert merge_files(out, sets)[-1] == f"as it was: {out}"
+    assert merge_files(out, sets)[-1] == f"unchanged: {out}"
     assert before == (out.read_bytes(), out.stat().st_mtime_ns)
 
 
@@ -85,7 +87,7 @@ def test_a_merged_space_merges_with_itself_to_itself(tmp_path: Path) -> None:
     assert space.classes == classes and space.sets["y"] == tuple(reversed(range(len(classes))))
 
 
-def test_another_space_is_replaced_and_told(tmp_path: Path) -> None:
+def test_another_space_is_replaced_and_reported(tmp_path: Path) -> None:
     out = tmp_path / "space.yaml"
     merge_files(out, files(tmp_path, a=A, b=B))
     lines = merge_files(out, files(tmp_path, a=A))
@@ -96,7 +98,7 @@ def test_another_space_is_replaced_and_told(tmp_path: Path) -> None:
 def test_nothing_but_a_space_is_replaced(tmp_path: Path) -> None:
     sets = files(tmp_path, a=A, b=B)
     for out in (sets["a"], tmp_path):
-        with pytest.raises(LabelSpaceError, match="is there and no label space; take another name"):
+        with pytest.raises(LabelSpaceError, match="is not a label space; choose another name"):
             merge_files(out, sets)
     assert sets["a"].read_text() == A
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b.txt"}
@@ -104,26 +106,26 @@ def test_nothing_but_a_space_is_replaced(tmp_path: Path) -> None:
 
 def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     sets, out = files(tmp_path, a=A, b=B), tmp_path / "space.yaml"
-    told = tmp_path / "synonyms.yaml"
-    told.write_text("x: [nowhere]\n")
+    synonyms = tmp_path / "synonyms.yaml"
+    synonyms.write_text("x: [nowhere]\n")
     with pytest.raises(LabelSpaceError, match=r"synonyms\.yaml:1: no set has"):
-        merge_files(out, sets, told)
-    with pytest.raises(LabelSpaceError, match=r"absent\.txt: is not there"):
+        merge_files(out, sets, synonyms)
+    with pytest.raises(LabelSpaceError, match=r"absent\.txt: no such file"):
         merge_files(out, {**sets, "c": tmp_path / "absent.txt"})
     for name in ("", "a:b", "a b", "a\nb", "-a"):
-        with pytest.raises(LabelSpaceError, match="a set's name has letters") as caught:
+        with pytest.raises(LabelSpaceError, match="the name of a set has letters") as caught:
             merge_files(out, {name: sets["a"]})
         assert "\n" not in str(caught.value)
-    with pytest.raises(LabelSpaceError, match="of no sets"):
+    with pytest.raises(LabelSpaceError, match="no sets are given"):
         merge_files(out, {})
     assert not out.exists()
 
 
-def test_only_classes_that_no_set_has_both_of_are_alike(tmp_path: Path) -> None:
+def test_classes_of_one_set_are_never_reported_as_similar(tmp_path: Path) -> None:
     sets = files(tmp_path, a="hugging\nsinging", b="hugging (not baby)\nhugging baby\nringing")
     lines = merge_files(tmp_path / "space.yaml", sets)
-    assert [line for line in lines if line.startswith("alike (")] == [
-        "alike (1.00): a 'hugging' and b 'hugging (not baby)'",
-        "alike (1.00): a 'hugging' and b 'hugging baby'",
-        "alike (0.86): a 'singing' and b 'ringing'",
+    assert [line for line in lines if line.startswith("similar (")] == [
+        "similar (1.00): a 'hugging' and b 'hugging (not baby)'",
+        "similar (1.00): a 'hugging' and b 'hugging baby'",
+        "similar (0.86): a 'singing' and b 'ringing'",
     ]

@@ -1,4 +1,4 @@
-"""Rows of a trained head for a target's classes: by a space, and as they are published."""
+"""Rows of a trained head for target classes: by a label space, and from a published file."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ SPACE = LabelSpace(
     },
     sha256={of: "0" * 64 for of in ("k4", "k6", "k7")},
 )
-# `prep` is two classes, as a distinct pair makes it; and b calls `open` what a calls `begin`
-APART = LabelSpace(
+# `prep` is two classes, by a distinct pair; the class `begin` of a is called `open` by b
+DISTINCT = LabelSpace(
     classes=("prep (a)", "begin", "prep (b)", "open"),
     sets={"a": (0, 1, 3), "b": (2, 1)},
     names={"a": ("prep", "begin", "open"), "b": ("prep", "open")},
@@ -32,13 +32,14 @@ APART = LabelSpace(
 def test_a_set_of_the_space_takes_its_own_rows(of: str) -> None:
     rows = rows_for(SPACE, SPACE.classes, SPACE.names[of], of)
     assert rows.rows.tolist() == list(SPACE.sets[of])
-    assert not rows.fresh and not rows.repeated
+    assert not rows.without_row and not rows.repeated
     assert rows.lines() == [
-        f"head: {len(SPACE.sets[of])} of {len(SPACE.sets[of])} classes from the 6 trained"
+        f"head: {len(SPACE.sets[of])} of {len(SPACE.sets[of])} classes have one of the 6 "
+        "trained rows"
     ]
 
 
-def test_the_order_of_either_side_is_that_which_is_given() -> None:
+def test_the_order_of_both_sides_is_free() -> None:
     draw = np.random.default_rng(0)
     for _ in range(20):
         trained = tuple(draw.permutation(SPACE.classes).tolist())
@@ -46,67 +47,67 @@ def test_the_order_of_either_side_is_that_which_is_given() -> None:
             order = draw.permutation(len(names))
             target = tuple(names[i] for i in order)
             found = rows_for(SPACE, trained, target, of).rows
-            wanted = [SPACE.classes[SPACE.sets[of][i]] for i in order]
-            assert [trained[row] for row in found] == wanted
+            expected = [SPACE.classes[SPACE.sets[of][i]] for i in order]
+            assert [trained[row] for row in found] == expected
             assert found.tolist() == rows_for(SPACE, trained, target).rows.tolist()
 
 
-def test_another_target_goes_by_name_and_by_what_any_set_calls_it() -> None:
+def test_other_targets_are_found_by_any_sets_name() -> None:
     target = ("Sniffing", "YOGA", "hugging-(not)-baby", "smelling_feet")
     rows = rows_for(SPACE, SPACE.classes, target)
     assert rows.rows.tolist() == [2, 5, 1, 2]
     assert rows.repeated == {2: ("Sniffing", "smelling_feet")}
-    assert rows.lines()[1:] == ["head: one row, 2: Sniffing; smelling_feet"]
+    assert rows.lines()[1:] == ["head: share row 2: Sniffing; smelling_feet"]
 
 
 def test_a_head_of_one_set_serves_another_through_the_space() -> None:
     rows = rows_for(SPACE, SPACE.names["k6"], SPACE.names["k4"], "k4", allow_fresh=True)
-    assert rows.rows.tolist() == [0, 1, 3, -1] and rows.fresh == ("vault",)
+    assert rows.rows.tolist() == [0, 1, 3, -1] and rows.without_row == ("vault",)
 
 
-def test_names_that_the_space_has_not_go_by_themselves() -> None:
+def test_names_outside_the_space_mean_themselves() -> None:
     trained = (*SPACE.classes, "idle")
     assert rows_for(SPACE, trained, ("Idle", "yoga")).rows.tolist() == [6, 5]
     assert rows_for(SPACE, trained, ("Idle", "vault"), "k4").rows.tolist() == [6, 3]
 
 
-def test_classes_without_a_row_are_refused_or_fresh() -> None:
+def test_classes_without_a_row_are_refused_or_random() -> None:
     target = ("yoga", "cooking", "abseilign")
     with pytest.raises(
         LabelSpaceError, match=r"2 of 3 classes have no row .*'abseilign'; nearest: 'ab"
     ):
         rows_for(SPACE, SPACE.classes, target)
     rows = rows_for(SPACE, SPACE.classes, target, allow_fresh=True)
-    assert rows.rows.tolist() == [5, -1, -1] and rows.fresh == ("cooking", "abseilign")
+    assert rows.rows.tolist() == [5, -1, -1] and rows.without_row == ("cooking", "abseilign")
     assert rows.lines() == [
-        "head: 1 of 3 classes from the 6 trained",
-        "head: fresh: cooking; abseilign",
+        "head: 1 of 3 classes have one of the 6 trained rows",
+        "head: random rows: cooking; abseilign",
     ]
     with pytest.raises(LabelSpaceError, match="1 of 1 classes"):
-        rows_for(SPACE, SPACE.classes, ("yoga",), "k4")  # of k7 only, which is not what was said
+        rows_for(SPACE, SPACE.classes, ("yoga",), "k4")  # only k7 has it
     many = tuple(f"class {i}" for i in range(20))
     with pytest.raises(LabelSpaceError, match="'class 7' and 12 more"):
         rows_for(SPACE, SPACE.classes, many)
 
 
-def test_a_name_of_two_meanings_wants_its_set() -> None:
-    assert rows_for(APART, APART.classes, ("prep", "open"), "a").rows.tolist() == [0, 3]
-    assert rows_for(APART, APART.classes, ("prep", "open"), "b").rows.tolist() == [2, 1]
-    assert rows_for(APART, APART.classes, APART.classes).rows.tolist() == [0, 1, 2, 3]
+def test_an_ambiguous_name_requires_its_set() -> None:
+    assert rows_for(DISTINCT, DISTINCT.classes, ("prep", "open"), "a").rows.tolist() == [0, 3]
+    assert rows_for(DISTINCT, DISTINCT.classes, ("prep", "open"), "b").rows.tolist() == [2, 1]
+    assert rows_for(DISTINCT, DISTINCT.classes, DISTINCT.classes).rows.tolist() == [0, 1, 2, 3]
     with pytest.raises(
-        LabelSpaceError, match=r"target: 'prep' may be 'prep \(a\)' and 'prep \(b\)'"
+        LabelSpaceError, match=r"target: 'prep' may be 'prep \(a\)' or 'prep \(b\)'"
     ):
-        rows_for(APART, APART.classes, ("prep",))
-    with pytest.raises(LabelSpaceError, match="target: 'open' may be 'begin' and 'open'"):
-        rows_for(APART, APART.classes, ("begin", "open"), allow_fresh=True)
+        rows_for(DISTINCT, DISTINCT.classes, ("prep",))
+    with pytest.raises(LabelSpaceError, match="target: 'open' may be 'begin' or 'open'"):
+        rows_for(DISTINCT, DISTINCT.classes, ("begin", "open"), allow_fresh=True)
     with pytest.raises(LabelSpaceError, match="trained: 'prep' may be"):
-        rows_for(APART, APART.names["b"], APART.names["b"], "b")
+        rows_for(DISTINCT, DISTINCT.names["b"], DISTINCT.names["b"], "b")
 
 
-def test_names_that_stand_twice_and_sets_that_are_not_there_are_refused() -> None:
-    with pytest.raises(LabelSpaceError, match="target: 'Yoga' stands twice, as 'yoga'"):
+def test_duplicate_names_and_unknown_sets_are_refused() -> None:
+    with pytest.raises(LabelSpaceError, match="target: 'Yoga' is there twice, also as 'yoga'"):
         rows_for(SPACE, SPACE.classes, ("yoga", "Yoga"))
-    with pytest.raises(LabelSpaceError, match="trained: 'A' stands twice, as 'a'"):
+    with pytest.raises(LabelSpaceError, match="trained: 'A' is there twice, also as 'a'"):
         rows_for(SPACE, ("a", "A"), ("yoga",))
     with pytest.raises(LabelSpaceError, match="no set 'k8'"):
         rows_for(SPACE, SPACE.classes, ("yoga",), "k8")
@@ -114,12 +115,12 @@ def test_names_that_stand_twice_and_sets_that_are_not_there_are_refused() -> Non
         rows_for(SPACE, ("sniffing", "smelling feet"), ("sniffing",))
 
 
-def test_published_rows_are_read_and_repeats_told(tmp_path: Path) -> None:
+def test_published_rows_are_read_and_repeats_reported(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text("[5, 0, 5, 1]")
     rows = read_rows(path, trained=6, target=4)
     assert rows.rows.tolist() == [5, 0, 5, 1] and rows.trained == 6
-    assert rows.repeated == {5: ("0", "2")} and "head: one row, 5: 0; 2" in rows.lines()
+    assert rows.repeated == {5: ("0", "2")} and "head: share row 5: 0; 2" in rows.lines()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_published_rows_are_read_and_repeats_told(tmp_path: Path) -> None:
         (f"[0, 1, {'9' * 4000}]", "class 2 has row 9"),
     ],
 )
-def test_rows_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_rows_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "rows.json"
     path.write_text(text)
     with pytest.raises(LabelSpaceError, match=message) as caught:

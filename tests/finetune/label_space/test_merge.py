@@ -1,4 +1,4 @@
-"""Merging: by name, by synonym, never what is told apart, in whatever order the sets are given."""
+"""Merging: by name and by synonym, never distinct pairs, for any order of the sets."""
 
 from itertools import permutations
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finetune.label_space.class_lists import ClassList, read_classes
-from finetune.label_space.merge import Group, merge, name_of
+from finetune.label_space.merge import MergedClass, merge, name_of
 from finetune.label_space.name_matching import normalised_name
 from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.synonyms import read_synonyms
@@ -33,18 +33,20 @@ def lists(folder: Path, sets: dict[str, list[str]]) -> dict[str, ClassList]:
 
 def merged(
     folder: Path, sets: dict[str, list[str]], synonyms: str = ""
-) -> tuple[dict[str, ClassList], tuple[Group, ...]]:
-    held = lists(folder, sets)
+) -> tuple[dict[str, ClassList], tuple[MergedClass, ...]]:
+    class_lists = lists(folder, sets)
     path = folder / "synonyms.yaml"
     path.write_text(synonyms)
-    return held, merge(held, read_synonyms(path, sets) if synonyms.strip() else None)
+    return class_lists, merge(class_lists, read_synonyms(path, sets) if synonyms.strip() else None)
 
 
-def by_names(sets: dict[str, ClassList], groups: tuple[Group, ...]) -> set[frozenset[str]]:
-    return {frozenset(f"{m.of}:{name_of(sets, m)}" for m in group.members) for group in groups}
+def by_names(sets: dict[str, ClassList], groups: tuple[MergedClass, ...]) -> set[frozenset[str]]:
+    return {
+        frozenset(f"{m.set_name}:{name_of(sets, m)}" for m in group.members) for group in groups
+    }
 
 
-def test_names_merge_by_themselves_and_nothing_else_does(tmp_path: Path) -> None:
+def test_only_equal_names_merge_without_synonyms(tmp_path: Path) -> None:
     _, groups = merged(tmp_path, SETS)
     assert [group.name for group in groups] == [
         "abseiling",
@@ -75,7 +77,7 @@ def test_synonyms_give_the_canonical_name_at_the_first_ones_place(tmp_path: Path
     assert [len(group.members) for group in groups] == [3, 3, 3, 2, 1, 2, 1]
 
 
-def test_what_merges_does_not_depend_on_the_order_of_sets(tmp_path: Path) -> None:
+def test_merging_does_not_depend_on_the_order_of_sets(tmp_path: Path) -> None:
     distinct = SYNONYMS + 'distinct: [["k6:hugging baby", "k7:hugging baby"]]\n'
     for synonyms in ("", SYNONYMS, distinct):
         found = []
@@ -86,7 +88,7 @@ def test_what_merges_does_not_depend_on_the_order_of_sets(tmp_path: Path) -> Non
         assert all(each == found[0] for each in found)
 
 
-def test_random_sets_merge_exactly_what_has_one_key(tmp_path: Path) -> None:
+def test_random_sets_merge_exactly_equal_normalised_names(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     pool = [f"{a}{b}{c}" for a in ("cut", "Cut", "clip") for b in (" ", "-") for c in "AbCd1"]
     for _ in range(30):
@@ -94,19 +96,23 @@ def test_random_sets_merge_exactly_what_has_one_key(tmp_path: Path) -> None:
         for of in "xyz":
             picked = draw.permutation(pool)[: draw.integers(1, len(pool))].tolist()
             sets[of] = list({normalised_name(name): name for name in picked}.values())
-        held, groups = merged(tmp_path, sets)
-        keys = [{normalised_name(name_of(held, m)) for m in group.members} for group in groups]
+        class_lists, groups = merged(tmp_path, sets)
+        keys = [
+            {normalised_name(name_of(class_lists, m)) for m in group.members} for group in groups
+        ]
         assert all(len(of) == 1 for of in keys)
         assert len(set.union(*keys)) == len(groups)
-        assert all(len({m.of for m in group.members}) == len(group.members) for group in groups)
+        assert all(
+            len({m.set_name for m in group.members}) == len(group.members) for group in groups
+        )
         again = {"once": [group.name for group in groups]}
         assert [group.name for group in merged(tmp_path, again)[1]] == again["once"]
 
 
 def test_a_synonym_of_one_set_leaves_the_name_to_others(tmp_path: Path) -> None:
     sets = {"a": ["dissection", "closing"], "b": ["dissection", "calot dissection"]}
-    held, groups = merged(tmp_path, sets, 'calot dissection: ["a:dissection"]')
-    assert by_names(held, groups) == {
+    class_lists, groups = merged(tmp_path, sets, 'calot dissection: ["a:dissection"]')
+    assert by_names(class_lists, groups) == {
         frozenset({"a:dissection", "b:calot dissection"}),
         frozenset({"a:closing"}),
         frozenset({"b:dissection"}),
@@ -116,10 +122,10 @@ def test_a_synonym_of_one_set_leaves_the_name_to_others(tmp_path: Path) -> None:
 
 def test_distinct_classes_of_one_name_are_two_with_their_sets_in_the_name(tmp_path: Path) -> None:
     sets = {"a": ["prep"], "b": ["Prep", "end"], "c": ["PREP"]}
-    told = "distinct: [['a:prep', 'b:prep'], ['b:prep', 'c:prep']]"
-    held, groups = merged(tmp_path, sets, told)
+    synonyms = "distinct: [['a:prep', 'b:prep'], ['b:prep', 'c:prep']]"
+    class_lists, groups = merged(tmp_path, sets, synonyms)
     assert [group.name for group in groups] == ["prep (a)", "Prep (b)", "end"]
-    assert by_names(held, groups) >= {frozenset({"a:prep", "c:PREP"}), frozenset({"b:Prep"})}
+    assert by_names(class_lists, groups) >= {frozenset({"a:prep", "c:PREP"}), frozenset({"b:Prep"})}
 
 
 def test_a_name_with_a_colon_is_a_name_unless_a_set_is_before_it(tmp_path: Path) -> None:
@@ -134,33 +140,42 @@ AB = {"a": ["one", "two", "prep"], "b": ["eins", "zwei", "prep"]}
 @pytest.mark.parametrize(
     ("synonyms", "message"),
     [
-        ("one: [eins]\n\ntwo: [eins]\n", r"yaml:3: b 'eins' is under 'two' and, line 1, under"),
-        ("one: [eins]\ntwo: ['b:eins']\n", r"yaml:2: b 'eins' is under 'two' and, line 1"),
-        ("uno: [one]\none: [eins]\n", r"yaml:2: a 'one' is under 'one' and, line 1, under 'uno'"),
-        ("one: [eins, Eins]\n", r"yaml:1: 'Eins' stands twice"),
+        (
+            "one: [eins]\n\ntwo: [eins]\n",
+            r"yaml:3: b 'eins' is a synonym of 'two', and in line 1",
+        ),
+        (
+            "one: [eins]\ntwo: ['b:eins']\n",
+            r"yaml:2: b 'eins' is a synonym of 'two', and in line 1",
+        ),
+        (
+            "uno: [one]\none: [eins]\n",
+            r"yaml:2: a 'one' is a synonym of 'one', and in line 1 of 'uno'",
+        ),
+        ("one: [eins, Eins]\n", r"yaml:1: 'Eins' is there twice"),
         ("one: [eins]\nONE: [zwei]\n", r"yaml:2: 'ONE' is the same name as 'one', line 1"),
-        ("one: [eins]\none: [zwei]\n", r"yaml:2: 'one' stands twice, also in line 1"),
-        ("one: [einz]\n", r"yaml:1: no set has a class called 'einz'; nearest: 'eins'"),
-        ("one: ['a:eins']\n", r"yaml:1: a has no class called 'eins'"),
+        ("one: [eins]\none: [zwei]\n", r"yaml:2: 'one' is there twice, also in line 1"),
+        ("one: [einz]\n", r"yaml:1: no set has a class 'einz'; nearest: 'eins'"),
+        ("one: ['a:eins']\n", r"yaml:1: a has no class 'eins'"),
         ("one: ['d:eins']\n", r"yaml:1: no set .* 'd:eins' \(the sets are a, b\)"),
         ("uno:\n- one\n- two\n", r"yaml:3: a 'one' and 'two' would be one class, 'uno'"),
-        ("one: [two]\n", r"yaml:1: .* would be one class, 'one'; a set's own"),
-        ("'a:one': [eins]\n", r"yaml:1: 'a:one' names a class of the merged space"),
-        ("distinct: [['a:prep', 'b:x']]\n", r"yaml:1: b has no class called 'x'"),
-        ("distinct: [['a:prep', 'c:prep']]\n", r"yaml:1: 'c:prep' wants a set of a, b"),
-        ("distinct: [[prep, 'b:prep']]\n", r"yaml:1: 'prep' wants a set of a, b"),
+        ("one: [two]\n", r"yaml:1: .* would be one class, 'one'; classes of one set"),
+        ("'a:one': [eins]\n", r"yaml:1: 'a:one' is a class of the label space"),
+        ("distinct: [['a:prep', 'b:x']]\n", r"yaml:1: b has no class 'x'"),
+        ("distinct: [['a:prep', 'c:prep']]\n", r"yaml:1: write 'c:prep' with its set, one of a, b"),
+        ("distinct: [[prep, 'b:prep']]\n", r"yaml:1: write 'prep' with its set, one of a, b"),
         ("distinct: [['a:one', 'a:two']]\n", r"yaml:1: .* are of one set"),
-        ("distinct: [['a:one']]\n", r"yaml:1: an item of distinct is a pair, this has 1"),
-        ("distinct: ['a:one']\n", r"yaml:1: an item of distinct is a list"),
-        ("distinct: []\n", r"yaml:1: distinct is a list of pairs; drop it or fill it"),
-        ("distinct: {a: b}\n", r"yaml:1: distinct is a list of pairs"),
+        ("distinct: [['a:one']]\n", r"yaml:1: an item of distinct must be a pair, not 1"),
+        ("distinct: ['a:one']\n", r"yaml:1: an item of distinct must be a list"),
+        ("distinct: []\n", r"yaml:1: distinct must be a list of pairs; add some or remove"),
+        ("distinct: {a: b}\n", r"yaml:1: distinct must be a list of pairs"),
         ("uno: [one, eins]\ndistinct: [['a:one', 'b:eins']]\n", r"yaml:2: .* both are 'uno'"),
         ("one: [eins]\ndistinct: [['a:one', 'b:eins']]\n", r"yaml:2: .* both are 'one' in lines"),
-        ("one: eins\n", r"yaml:1: other names is a list"),
-        ("one: []\n", r"yaml:1: other names is a list of one or more"),
-        ("one:\n- b: eins\n", r"yaml:2: other names is a list of texts; put quotes"),
+        ("one: eins\n", r"yaml:1: other names must be a list"),
+        ("one: []\n", r"yaml:1: other names must be a list with at least one"),
+        ("one:\n- b: eins\n", r"yaml:2: other names must be a list of strings; put quotes"),
         ("one: ['']\n", r"yaml:1: '' has no letter or digit"),
-        ("- one\n", r"yaml:1: a file of synonyms is a mapping"),
+        ("- one\n", r"yaml:1: a file of synonyms must be a mapping"),
         ("one: [eins\n", "is not YAML"),
     ],
 )
@@ -171,11 +186,11 @@ def test_contradictions_are_refused_with_their_line(
         with pytest.raises(LabelSpaceError, match=message) as caught:
             merged(tmp_path, {of: AB[of] for of in order}, synonyms)
         assert "\n" not in str(caught.value)
-        if "sets are" in message or "a set of" in message:
+        if "sets are" in message or "one of a, b" in message:
             break  # which lists the sets in their order
 
 
-def test_a_third_set_between_two_distinct_ones_must_be_told(tmp_path: Path) -> None:
+def test_a_third_set_with_the_name_of_a_distinct_pair_is_refused(tmp_path: Path) -> None:
     sets = {"a": ["prep"], "b": ["prep"], "c": ["prep"]}
     message = "a 'prep' and b 'prep' are distinct, and c 'prep' has the same name"
     for order in permutations(sets):
@@ -188,13 +203,13 @@ def test_a_distinct_pair_may_be_of_names_that_differ(tmp_path: Path) -> None:
     assert len(groups) == 5
 
 
-def test_a_name_that_a_set_would_take_again_wants_another(tmp_path: Path) -> None:
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     sets = {"a": ["prep", "prep a"], "b": ["prep"]}
     with pytest.raises(LabelSpaceError, match=r"'prep \(a\)' and 'prep a' would be the same name"):
         merged(tmp_path, sets, "distinct: [['a:prep', 'b:prep']]")
 
 
-def test_a_name_that_its_set_makes_too_long_to_be_read_again_wants_another(tmp_path: Path) -> None:
+def test_a_name_that_its_set_makes_too_long_is_refused(tmp_path: Path) -> None:
     sets = {of: [200 * "x"] for of in "ab"}
     with pytest.raises(LabelSpaceError, match=r"'x+' has 204 characters; .*give it a canonical"):
         merged(tmp_path, sets, f"distinct: [['a:{sets['a'][0]}', 'b:{sets['b'][0]}']]")

@@ -1,4 +1,4 @@
-"""How names are compared: an equivalence that is neither too coarse nor too fine."""
+"""Comparison of names: an equivalence that is neither too coarse nor too fine."""
 
 import sys
 import unicodedata
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from finetune.label_space.name_matching import (
-    ALIKE,
-    fault_of,
-    likeness,
+    MIN_SIMILARITY,
+    name_problem,
     nearest,
     normalised_name,
+    similarity,
     words,
 )
 
@@ -32,7 +32,7 @@ from finetune.label_space.name_matching import (
         ("grade 1-2", "grade 1.2"),
     ],
 )
-def test_names_that_are_one(one: str, other: str) -> None:
+def test_names_that_are_the_same(one: str, other: str) -> None:
     assert normalised_name(one) == normalised_name(other)
 
 
@@ -50,11 +50,11 @@ def test_names_that_are_one(one: str, other: str) -> None:
         ("cutting", "cutting cutting"),
     ],
 )
-def test_names_that_are_two(one: str, other: str) -> None:
+def test_names_that_differ(one: str, other: str) -> None:
     assert normalised_name(one) != normalised_name(other)
 
 
-def test_a_compared_name_stays_as_it_is() -> None:
+def test_normalising_twice_changes_nothing() -> None:
     draw = np.random.default_rng(0)
     kinds = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) != "Cs"]
     for c in kinds[:40_000]:
@@ -95,16 +95,16 @@ def test_words_are_split_at_capitals_and_separators() -> None:
         ("a" * 201, "has 201 characters"),
     ],
 )
-def test_what_cannot_be_a_name(name: str, fault: str) -> None:
-    assert fault in fault_of(name)
-    assert not fault_of("passing (in game) \u2013 3")
+def test_invalid_names_have_a_problem(name: str, fault: str) -> None:
+    assert fault in name_problem(name)
+    assert not name_problem("passing (in game) \u2013 3")
 
 
 def test_likeness_is_of_letters_or_of_words() -> None:
-    assert likeness(words("hugging"), words("hugging (not baby)")) == 1
-    assert ALIKE < likeness(words("dying hair"), words("dyeing hair")) < 1
-    assert likeness(words("knitting"), words("waterskiing")) == 0
-    assert likeness(words("a b"), words("b c")) == likeness(words("b c"), words("a b"))
+    assert similarity(words("hugging"), words("hugging (not baby)")) == 1
+    assert MIN_SIMILARITY < similarity(words("dying hair"), words("dyeing hair")) < 1
+    assert similarity(words("knitting"), words("waterskiing")) == 0
+    assert similarity(words("a b"), words("b c")) == similarity(words("b c"), words("a b"))
 
 
 def test_the_nearest_name_is_a_hint_or_nothing() -> None:

@@ -1,8 +1,8 @@
-"""Kinetics 400, 600 and 700 merged into the published 710 classes, where the lists are at hand.
+"""Kinetics 400, 600 and 700 merged into the published 710 classes, if the lists are available.
 
-Wanted are label_map_k400.txt, _k600, _k700 and _k710, a name a line, in shared/labels/kinetics
-beside the checkout or in the folder that KINETICS_LISTS names; label_710to400.json and so on are
-compared where they lie there too.
+The tests need label_map_k400.txt, _k600, _k700 and _k710, one name per line, in
+shared/labels/kinetics beside the checkout or in the folder that KINETICS_LISTS names. They compare
+label_710to400.json and so on if these are there too.
 """
 
 import os
@@ -55,15 +55,15 @@ def test_names_and_synonyms_make_the_published_classes(space: LabelSpace) -> Non
 
 def test_without_synonyms_the_renamed_classes_are_left(tmp_path: Path) -> None:
     lines = merge_files(tmp_path / "space.yaml", LISTS)
-    assert "merged space: 724 classes of 1700, 608 of several sets" in lines
-    assert "alike, but not merged: 14, see below" in lines
+    assert "label space: 724 classes from 1700, 608 of several sets" in lines
+    assert "similar, but not merged: 14, see below" in lines
 
 
 @pytest.mark.parametrize("of", LISTS)
 def test_rows_of_the_published_head_are_those_published(space: LabelSpace, of: str) -> None:
     published = tuple(MERGED.read_text().splitlines())
     rows = rows_for(space, published, space.names[of], of)
-    assert not rows.fresh and not rows.repeated
+    assert not rows.without_row and not rows.repeated
     assert [published[row] for row in rows.rows] == [space.classes[i] for i in space.sets[of]]
     listed = FOLDER / f"label_710to{of[1:]}.json"
     if listed.is_file():

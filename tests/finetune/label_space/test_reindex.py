@@ -1,4 +1,4 @@
-"""A re-indexed head answers as the trained one does on the rows that were taken."""
+"""A re-indexed head gives the trained head's logits for the rows that it took."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_it_is_a_copy_of_the_fresh_heads_type() -> None:
     assert all(map(torch.equal, (weight, bias, *fresh), kept))
 
 
-def test_all_rows_in_order_change_nothing_and_twice_is_once() -> None:
+def test_reindexing_with_all_rows_in_order_changes_nothing() -> None:
     (weight, bias), fresh, rows, _ = drawn(list(range(6)), 6)
     once = reindex_head(weight, bias, rows, *fresh)
     assert torch.equal(once[0], weight) and torch.equal(once[1], bias)
@@ -71,12 +71,12 @@ def test_all_rows_in_order_change_nothing_and_twice_is_once() -> None:
 
 def test_heads_that_do_not_fit_are_refused() -> None:
     (weight, bias), fresh, rows, _ = drawn([1, 0], 3)
-    with pytest.raises(LabelSpaceError, match="the trained one has 2 rows, its classes are 3"):
+    with pytest.raises(LabelSpaceError, match="the trained one has 2 rows for 3 classes"):
         reindex_head(weight[:2], bias[:2], rows, *fresh)
-    with pytest.raises(LabelSpaceError, match="the fresh one has 1 rows, its classes are 2"):
+    with pytest.raises(LabelSpaceError, match="the fresh one has 1 rows for 2 classes"):
         reindex_head(weight, bias, rows, fresh[0][:1], fresh[1][:1])
     weight[2] = torch.nan
-    reindex_head(weight, bias, rows, *fresh)  # a row that nobody takes
+    reindex_head(weight, bias, rows, *fresh)  # no class takes the row
     bias[0] = torch.inf
     with pytest.raises(LabelSpaceError, match="the row of class 1 is not finite"):
         reindex_head(weight, bias, rows, *fresh)

@@ -12,7 +12,7 @@ from finetune.model.config import BackboneConfig
 
 CKPT = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/ckpt"
 VIDEOMAE = CKPT / "public_videomae_k400_pretrain.pth"
-TINY = {"num_heads": 3, "frames": 4, "image_size": 32}
+TINY = {"num_heads": 3, "num_frames": 4, "image_size": 32}
 
 
 def parsed(**fields) -> BackboneConfig:
@@ -60,7 +60,7 @@ def test_image_variants_store_attention_as_image_models_do() -> None:
 
 
 def test_patches_of_single_frames_by_flag() -> None:
-    config = parsed(variant="unified_small_st", patch_embed_2d=True, frames=8, image_size=32)
+    config = parsed(variant="unified_small_st", patch_embed_2d=True, num_frames=8, image_size=32)
     with torch.device("meta"):
         encoder = build_backbone(config).encoder
     assert encoder.config.tubelet_size == 1 and encoder.config.grid == (8, 2, 2)
@@ -71,43 +71,45 @@ def test_patches_of_single_frames_by_flag() -> None:
     [
         ({"variant": "unified_bas_st"}, "nearest: unified_base_st"),
         ({"variant": "native"}, "give weights"),
-        ({"variant": "unified_base_2D", "patch_embed_2d": False}, "cuts single frames"),
-        ({"patch_embed_2d": True, "tubelet": 2}, "tubelet is 2"),
+        ({"variant": "unified_base_2D", "patch_embed_2d": False}, "embeds single frames"),
+        ({"patch_embed_2d": True, "tubelet_size": 2}, "tubelet_size is 2"),
         ({"frame": 8}, "Unexpected keyword argument"),
         ({"drop_path": 1.5}, "less than 1"),
-        ({"trained": {"heads": 3}}, "Unexpected keyword argument"),
+        ({"overrides": {"heads": 3}}, "Unexpected keyword argument"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(fields: dict, message: str) -> None:
+def test_contradictory_settings_are_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         parsed(**fields)
 
 
-def test_an_encoder_is_used_as_it_was_trained() -> None:
-    config = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, drop_path=0.3)
+def test_variant_native_is_the_encoder_of_the_checkpoint() -> None:
+    config = parsed(variant="native", weights=str(VIDEOMAE), overrides=TINY, drop_path=0.3)
     encoder, report = build_backbone(config)
-    assert report is not None and not report.adapted.fresh
+    assert report is not None and not report.plan.initialised
     assert encoder.config.drop_path == 0.3 and encoder.config.norm == "tokens"
-    longer = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, num_frames=8)
+    longer = parsed(variant="native", weights=str(VIDEOMAE), overrides=TINY, num_frames=8)
     assert build_backbone(longer).encoder.config.trained_grid == (2, 2, 2)
 
 
-def test_the_wrong_size_is_one_line() -> None:
-    config = parsed(variant="unified_base", weights=str(VIDEOMAE), trained=TINY)
-    with pytest.raises(CheckpointMismatch, match="768 wide and 12 deep") as caught:
+def test_a_wrong_size_is_refused_in_one_line() -> None:
+    config = parsed(variant="unified_base", weights=str(VIDEOMAE), overrides=TINY)
+    with pytest.raises(CheckpointMismatch, match="width 768 and depth 12") as caught:
         build_backbone(config)
     assert str(VIDEOMAE) in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["qkv_bias", "qkv_divided_bias", "qkv_divided"])
-def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path, form: str) -> None:
+def test_a_backbone_is_written_in_the_form_of_its_flags_and_read_again(
+    tmp_path: Path, form: str
+) -> None:
     names = {
         "qkv_bias": "attn.qkv.bias",
         "qkv_divided_bias": "attn.q_bias",
         "qkv_divided": "attn.q.bias",
     }
     config = parsed(
-        variant="native", weights=str(VIDEOMAE), trained=TINY, drop_path=0.0, **{form: True}
+        variant="native", weights=str(VIDEOMAE), overrides=TINY, drop_path=0.0, **{form: True}
     )
     encoder, _ = build_backbone(config)
     out = tmp_path / "out.pth"
@@ -115,12 +117,12 @@ def test_a_backbone_is_written_as_its_flags_say_and_read_from_it(tmp_path: Path,
     written = torch.load(out, weights_only=True)["model"]
     assert f"blocks.0.{names[form]}" in written
     again, report = build_backbone(parsed(**{**vars_of(config), "weights": str(out)}))
-    assert report is not None and not report.adapted.fresh
+    assert report is not None and not report.plan.initialised
     torch.testing.assert_close(again.state_dict(), encoder.state_dict(), atol=0, rtol=0)
 
 
 def test_a_form_without_biases_is_refused_where_there_are_some(tmp_path: Path) -> None:
-    config = parsed(variant="native", weights=str(VIDEOMAE), trained=TINY, qkv_bias=False)
+    config = parsed(variant="native", weights=str(VIDEOMAE), overrides=TINY, qkv_bias=False)
     encoder, _ = build_backbone(config)
     with pytest.raises(CheckpointMismatch, match="set qkv_divided_bias"):
         write_backbone(tmp_path / "out.pth", encoder, config)
@@ -128,20 +130,20 @@ def test_a_form_without_biases_is_refused_where_there_are_some(tmp_path: Path) -
 
 
 def vars_of(config: BackboneConfig) -> dict:
-    return {"variant": config.variant, "trained": TINY, "drop_path": config.drop_path}
+    return {"variant": config.variant, "overrides": TINY, "drop_path": config.drop_path}
 
 
-def test_positions_of_an_image_model_can_be_kept() -> None:
-    """Upstream drops them for a table; here they may stay, with a fresh term for time."""
+def test_position_embeddings_of_an_image_model_can_be_used() -> None:
+    """Upstream replaces them by a table; here they can be used, with a random term for time."""
     file = CKPT / "public_timm_clip_openai.pth"
     config = parsed(
         variant="native",
         weights=str(file),
-        trained={"num_heads": 3},
+        overrides={"num_heads": 3},
         num_frames=4,
-        positions="separable",
+        pos_embed="separable",
     )
     encoder, report = build_backbone(config)
     held = torch.load(file, weights_only=True)["pos_embed"][0, 1:]
-    assert torch.equal(encoder.pos_embed.space.data, held)
-    assert report is not None and report.adapted.fresh == ("positions.time",)
+    assert torch.equal(encoder.positions.space.data, held)
+    assert report is not None and report.plan.initialised == ("positions.time",)

@@ -1,4 +1,4 @@
-"""Heads, and the network that they make with an encoder."""
+"""Heads, and the model of an encoder and a head."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,8 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from finetune.model.classifier import Classifier, layer_of, learning_rate_scale, train_part
-from finetune.model.config import HeadConfig
-from finetune.model.heads import HEADS, build_head
+from finetune.model.classifier import Classifier, freeze_encoder, layer_of, learning_rate_scale
+from finetune.model.heads import HEADS
 
 TINY = EncoderConfig(embed_dim=48, depth=3, num_heads=3, patch_size=8, num_frames=4, image_size=16)
 RECORDED = json.loads((Path(__file__).parent / "fixtures/public_optim.json").read_text())
@@ -19,7 +18,7 @@ RECORDED = json.loads((Path(__file__).parent / "fixtures/public_optim.json").rea
 def build(kind: str, **more) -> Classifier:
     torch.manual_seed(0)
     encoder = VideoEncoder(TINY)
-    return Classifier(encoder, build_head(HeadConfig(kind, **more), TINY, 5)).eval()
+    return Classifier(encoder, HEADS[kind](**more).build(TINY, 5)).eval()
 
 
 def clips(*shape: int) -> torch.Tensor:
@@ -30,31 +29,34 @@ def clips(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("kind", HEADS)
 def test_every_head_gives_logits_and_trains(kind: str) -> None:
     model = build(kind, init_scale=1.0)
-    logits = model(clips(2))
+    outputs = model(clips(2))
+    assert set(outputs) == set(HEADS[kind].spec.outputs)
+    logits = outputs["logits"]
     assert logits.shape == (2, 5)
     logits.square().sum().backward()
     assert all(p.grad is not None for p in model.head.parameters())
     with torch.no_grad():
-        torch.testing.assert_close(model(clips(2))[1:], model(clips(2)[1:]), atol=1e-5, rtol=1e-4)
+        whole, part = model(clips(2))["logits"], model(clips(2)[1:])["logits"]
+    torch.testing.assert_close(whole[1:], part, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_fresh_head_prefers_nothing(kind: str) -> None:
+def test_init_scale_0_gives_equal_logits(kind: str) -> None:
     with torch.no_grad():
-        logits = build(kind, init_scale=0.0)(clips(2))
+        logits = build(kind, init_scale=0.0)(clips(2))["logits"]
     assert not logits.any()
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_segments_are_judged_together(kind: str) -> None:
+def test_segments_are_averaged(kind: str) -> None:
     model = build(kind, init_scale=1.0)
     segments = clips(2, 3)
     with torch.no_grad():
-        together = model(segments)
-        order = model(segments.flip(1))
-        same = model(segments[:, :1].expand(-1, 3, -1, -1, -1, -1))
+        together = model(segments)["logits"]
+        order = model(segments.flip(1))["logits"]
+        same = model(segments[:, :1].expand(-1, 3, -1, -1, -1, -1))["logits"]
         torch.testing.assert_close(together, order, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(same, model(segments[:, 0]), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(same, model(segments[:, 0])["logits"], atol=1e-5, rtol=1e-4)
 
 
 def test_attentive_pooling_with_equal_keys_is_a_mean() -> None:
@@ -93,9 +95,9 @@ def test_layers_and_their_scales_are_upstreams_but_for_the_pre_norm() -> None:
 )
 def test_a_part_is_trained(blocks: int | None, first: str) -> None:
     model = build("linear")
-    names = train_part(model, blocks)
+    names = freeze_encoder(model, blocks)
     assert names[0].startswith(first)
-    model(clips(2)).square().sum().backward()
+    model(clips(2))["logits"].square().sum().backward()
     trained = {name for name, p in model.named_parameters() if p.grad is not None}
     assert trained == set(names)
     if blocks is None:

@@ -1,12 +1,11 @@
-"""What a classifier needs, counted without training it."""
+"""Memory of a classifier, measured without training it."""
 
 import torch
 
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
-from finetune.model.classifier import Classifier, train_part
-from finetune.model.config import HeadConfig
-from finetune.model.heads import build_head
+from finetune.model.classifier import Classifier, freeze_encoder
+from finetune.model.heads import HEADS
 from finetune.model.memory import classifier_memory
 from launch.capacity.model_memory import ModelMemory
 
@@ -16,45 +15,45 @@ ENCODER = EncoderConfig(
 
 
 def build(recompute: bool = False) -> Classifier:
-    head = build_head(HeadConfig("tsn"), ENCODER, 5)
+    head = HEADS["tsn"]().build(ENCODER, 5)
     return Classifier(VideoEncoder(ENCODER, recompute), head)
 
 
-def counted(model: Classifier, segments: int = 1) -> ModelMemory:
+def measured(model: Classifier, segments: int = 1) -> ModelMemory:
     return classifier_memory(model, segments, "fp32", on_gpu=False)
 
 
-def test_the_classifier_itself_is_left_as_it_is() -> None:
+def test_the_classifier_itself_is_not_changed() -> None:
     model = build()
-    found = counted(model)
+    found = measured(model)
     assert found.parameters == sum(weight.numel() for weight in model.parameters())
     assert all(weight.device.type == "cpu" for weight in model.parameters())
 
 
-def test_activations_are_what_is_kept_for_the_backward_pass() -> None:
+def test_activations_are_the_tensors_saved_for_the_backward_pass() -> None:
     model, clip = build(), torch.zeros(1, 4, 64, 64, 3, dtype=torch.uint8)
-    kept: set[int] = set()
+    saved: set[int] = set()
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     bytes_of: dict[int, int] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def save(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
-            kept.add(storage.data_ptr())
+            saved.add(storage.data_ptr())
             bytes_of[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = model(clip)
-    held = sum(bytes_of[pointer] for pointer in kept)
-    assert held <= counted(model).activations <= 2 * held
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        logits = model(clip)["logits"]
+    total = sum(bytes_of[pointer] for pointer in saved)
+    assert total <= measured(model).activations <= 2 * total
     assert logits.shape == (1, 5)
 
 
-def test_segments_recomputing_and_freezing_change_what_is_needed() -> None:
-    whole = counted(build()).activations
-    assert 2.5 * whole < counted(build(), segments=3).activations < 3.5 * whole
-    assert counted(build(recompute=True)).activations < 0.7 * whole
+def test_segments_recomputation_and_freezing_change_the_activations() -> None:
+    whole = measured(build()).activations
+    assert 2.5 * whole < measured(build(), segments=3).activations < 3.5 * whole
+    assert measured(build(recompute=True)).activations < 0.7 * whole
     frozen = build()
-    train_part(frozen, 0)
-    assert counted(frozen).activations < 0.7 * whole
+    freeze_encoder(frozen, 0)
+    assert measured(frozen).activations < 0.7 * whole

@@ -93,9 +93,10 @@ def main() -> None:
     init_process_group(processes, 600)
     results = {}
     for kind, stage in RUNS:
-        folder = root / f"{kind}-{sys.argv[3] if len(sys.argv) > 3 else stage}"
-        engine = build(kind, stage, processes)
-        results[f"{kind}-{stage}"] = MODES[mode](engine, kind, folder, processes)
+        stored = int(sys.argv[3]) if len(sys.argv) > 3 else stage
+        if (kind, stored) in RUNS:
+            engine, folder = build(kind, stage, processes), root / f"{kind}-{stored}"
+            results[f"{kind}-{stage}"] = MODES[mode](engine, kind, folder, processes)
     if processes.is_rank0:
         file = root / f"losses-{mode}-{processes.world_size}.json"
         file.write_text(json.dumps(results))

@@ -46,8 +46,8 @@ def test_it_is_what_the_encoder_file_holds_and_a_run_can_begin_with_it(
         assert json.loads(opened.metadata()["config"])["engine"]["zero_stage"] == 3
     again = run_alone(words(operations, tmp_path / "next", f"init_from={out}", "schedule.steps=1"))
     assert again.returncode == 0, again.stderr
-    count = len(weights)
-    assert f"the weights of {out}: {count} tensors in this project's layout" in again.stdout
+    source = f"weights from {out} (this project's format, {len(weights)} tensors)"
+    assert source in again.stdout
 
 
 def test_an_earlier_step_can_be_asked_for(run: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_one_line(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     out.write_bytes(b"")
     cases = {
-        ("consolidate", str(run), str(out)): "exists already",
+        ("consolidate", str(run), str(out)): "already exists",
         ("consolidate", str(tmp_path), str(tmp_path / "new")): "is not a run folder",
         ("consolidate", str(run), str(tmp_path / "new"), "--step", "4"): "there are: 3, 6",
     }

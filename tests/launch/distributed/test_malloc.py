@@ -1,4 +1,4 @@
-"""What freeing and taking memory again costs, counted in page faults."""
+"""Page faults of freeing and allocating memory again."""
 
 import subprocess
 import sys

@@ -71,11 +71,11 @@ def test_half_an_environment_is_refused_with_the_name() -> None:
         detect_processes({"RANK": "0"})
     with pytest.raises(ConfigError, match="RANK: 'zero'"):
         detect_processes({"RANK": "zero", "WORLD_SIZE": "1", "LOCAL_RANK": "0"})
-    with pytest.raises(ConfigError, match="MASTER_PORT: is not set, though RANK is"):
+    with pytest.raises(ConfigError, match="MASTER_PORT: is not set, but RANK is"):
         detect_processes({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "n1"})
 
 
-FINDS = """
+PROGRAM = """
 import os
 from launch.distributed.process_group import detect_processes, compute_on_rank0
 from launch.distributed.process_group import destroy_process_group, init_process_group
@@ -90,9 +90,9 @@ destroy_process_group()
 """
 
 
-def test_what_the_first_process_finds_all_know_and_what_it_raises_ends_all(
+def test_all_processes_get_the_result_of_rank_0_and_end_with_its_error(
     together: Callable,
 ) -> None:
-    first, second = together(["-c", FINDS], 2)
+    first, second = together(["-c", PROGRAM], 2)
     assert first.stdout.splitlines()[-2:] == ["by 0", "ZeroDivisionError"], first.stderr
-    assert second.stdout.splitlines()[-2:] == ["by 0", "FirstProcessFailed"], second.stderr
+    assert second.stdout.splitlines()[-2:] == ["by 0", "Rank0Failed"], second.stderr

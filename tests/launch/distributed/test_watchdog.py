@@ -75,7 +75,7 @@ def test_an_error_made_for_users_is_one_line_with_its_status_on_all_processes() 
 @pytest.mark.parametrize(
     ("rank", "says"),
     [
-        (1, "rank 1 on .* has not been heard of"),
+        (1, "rank 1 on .* has sent no heartbeat"),
         pytest.param(0, "rank 0, .* is gone", marks=pytest.mark.soak),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_killed_process_is_named_by_one_that_is_left(rank: int, says: str) -> 
 def test_a_frozen_process_is_given_up_after_the_limit(rank: int) -> None:
     status, _, errors, seconds = end_together("freeze", rank, SECONDS)[1 - rank]
     assert status in (1, -signal.SIGALRM)
-    assert "has not been heard of for " in errors or "Current thread" in errors
+    assert "has sent no heartbeat for " in errors or "Current thread" in errors
     assert seconds > float(SECONDS) - 1
 
 

@@ -1,25 +1,29 @@
-"""Chains small enough for a test, and the program that runs them."""
+"""Small chains for tests, and the program that runs them."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
-from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
+from tests.conftest import ROOT, launcher_free_environment
 from tests.pretrain.runs import SMALL
 
+HANG_SECONDS = 900  # only against a test that never ends: machines may be slow
 
-def written(path: Path, text: str) -> Path:
+
+def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def pretraining(source: Path, **settings: Any) -> dict[str, Any]:
-    """A stage: the small run of the tests of pretraining."""
+    """A stage: the small run of the tests of `pretrain`."""
     small = {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in SMALL)}
     return {
         "program": "pretrain",
@@ -28,8 +32,8 @@ def pretraining(source: Path, **settings: Any) -> dict[str, Any]:
     }
 
 
-def two_and_weights(path: Path, source: Path, **settings: Any) -> Path:
-    """Two pretrainings, the second from the first, and the weights of the second in one file."""
+def two_pretrainings(path: Path, source: Path, **settings: Any) -> Path:
+    """A chain: two pretrainings, the second from the first; then its weights in one file."""
     stages = {
         "first": pretraining(source, **settings),
         "second": pretraining(source, **settings, init_from="${first}"),
@@ -39,7 +43,7 @@ def two_and_weights(path: Path, source: Path, **settings: Any) -> Path:
         },
     }
     chain = {"folder": str(path.with_suffix("")), "processes": 1, "stages": stages}
-    return written(path, yaml.safe_dump(chain, sort_keys=False))
+    return write(path, yaml.safe_dump(chain, sort_keys=False))
 
 
 def command(chain: Path, *options: str) -> list[str]:
@@ -47,7 +51,7 @@ def command(chain: Path, *options: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """One thread a process: others may need the cores, and sums keep their order."""
+    """One thread per process: tests run in parallel, and sums keep their order."""
     return {**launcher_free_environment(), "OMP_NUM_THREADS": "1"}
 
 
@@ -58,7 +62,7 @@ def run(chain: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         env=environment(),
         text=True,
         capture_output=True,
-        timeout=HANG_LIMIT,
+        timeout=HANG_SECONDS,
     )
 
 
@@ -73,12 +77,30 @@ def start(words: Sequence[str]) -> "subprocess.Popen[str]":
     )
 
 
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    """Fails if the process ends before the condition is true."""
+    ends = time.monotonic() + HANG_SECONDS
+    while not condition():
+        if process.poll() is not None or time.monotonic() > ends:
+            process.kill()
+            raise AssertionError("\n".join(process.communicate()))
+        time.sleep(0.02)
+
+
+def wait_until_ended(processes: Sequence[psutil.Process]) -> None:
+    """Fails if one stays alive; a zombie has ended, and waits for its parent."""
+    ends = time.monotonic() + HANG_SECONDS
+    while alive := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < ends, alive
+        time.sleep(0.05)
+
+
 def record_of(folder: Path, stage: str) -> dict[str, Any]:
     return dict(json.loads((folder / "chain.json").read_text())["stages"][stage])
 
 
-def said(output: str) -> list[str]:
-    """What the chain itself said, without its table."""
+def chain_lines(output: str) -> list[str]:
+    """The lines of the chain itself, without its table."""
     lines = [line.removeprefix("chain: ") for line in output.splitlines() if "chain: " in line]
     ends = [number for number, line in enumerate(lines) if line.startswith("stage  ")]
     return lines[: ends[0]] if ends else lines

@@ -1,4 +1,4 @@
-"""What a chain file means, and what is said of one that cannot be meant."""
+"""What a chain file means, and the errors of a wrong one."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from launch.progressive.yaml_lines import ChainError
 from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
-from tests.launch.progressive.chains import written
+from tests.launch.progressive.chains import write
 
 WHOLE = """\
 folder: some where/chain
@@ -41,18 +41,18 @@ stages:
 
 
 def read(folder: Path, text: str) -> Chain:
-    return read_chain(written(folder / "chain.yaml", text))
+    return read_chain(write(folder / "chain.yaml", text))
 
 
-def test_stages_come_behind_those_that_they_take_from(tmp_path: Path) -> None:
+def test_stages_run_after_those_that_they_refer_to(tmp_path: Path) -> None:
     chain = read(tmp_path, WHOLE)
     assert [stage.name for stage in chain.stages] == ["first", "second", "evaluate"]
     first, second, evaluate = chain.stages
-    assert second.takes[0][:2] == ("first", "encoder.safetensors")
-    assert evaluate.takes[0][:2] == ("second", "predictions.npz")
-    assert [taken.line for stage in chain.stages for taken in stage.takes] == [23, 7]
-    assert [stage.name for stage in chain.following("first")] == ["second", "evaluate"]
-    assert [str(taken) for taken in chain.wanted("first")] == ["first/encoder.safetensors"]
+    assert second.inputs[0][:2] == ("first", "encoder.safetensors")
+    assert evaluate.inputs[0][:2] == ("second", "predictions.npz")
+    assert [reference.line for stage in chain.stages for reference in stage.inputs] == [23, 7]
+    assert [stage.name for stage in chain.dependents("first")] == ["second", "evaluate"]
+    assert [str(output) for output in chain.outputs_of("first")] == ["first/encoder.safetensors"]
     assert (chain.processes, second.processes, first.processes) == (2, 1, None)
     assert (chain.sbatch, second.sbatch) == (("--time=1:00:00",), ("--nodes=4",))
     assert first.recipe == RECIPES / "demo.yaml" and evaluate.recipe is None
@@ -70,7 +70,7 @@ def test_commands_are_what_a_user_would_type(tmp_path: Path) -> None:
     )
     assert second.command[2] == "data.source='12'"  # its own, and still text
     assert second.command[-2] == "init_from=some where/chain/first/encoder.safetensors"
-    assert second.written[-2:] == ("init_from=${first}/encoder.safetensors", "run")
+    assert second.template[-2:] == ("init_from=${first}/encoder.safetensors", "run")
     assert evaluate.command == (
         "finetune",
         "evaluate",
@@ -99,86 +99,87 @@ def test_without_a_folder_the_file_names_it(tmp_path: Path) -> None:
 
 A = "stages:\n  a:\n    program: masking\n"
 REFUSED = [
-    ("", 1, "is empty; a chain has `stages`"),
-    ("- a", 1, "a chain is a mapping of keys; this is a list"),
-    ("folder: x", 1, "a chain has `stages`"),
-    ("folder: x\nstages:\n", 2, "stages: there are none; name at least one"),
-    ("folder: x\nstages: {}\n", 2, "stages: there are none; name at least one"),
-    ("stages: [a]", 1, "stages is a mapping of keys; this is a list"),
+    ("", 1, "is empty; a chain needs the key stages"),
+    ("- a", 1, "a chain must be a mapping of keys, not a list"),
+    ("folder: x", 1, "a chain needs the key stages"),
+    ("folder: x\nstages:\n", 2, "stages: is empty; give at least one stage"),
+    ("folder: x\nstages: {}\n", 2, "stages: is empty; give at least one stage"),
+    ("stages: [a]", 1, "stages must be a mapping of keys, not a list"),
     (A + "folders: x", 4, "folders: a chain has no such key; did you mean folder?"),
     (A + "    recipes: x", 4, "recipes: stage a has no such key; did you mean recipe?"),
-    (A + "    program: video", 4, "program stands twice, first in line 3; drop one"),
-    (A + "  a: {program: video}", 4, "a stands twice, first in line 2; drop one"),
-    (A + "    arguments: x", 4, "arguments is a list; this is 'x'"),
-    (A + "    arguments: [[x]]", 4, "an argument is text; this is a list"),
-    (A + "    arguments:\n      - x\n      -", 6, "an argument is text; this is nothing"),
-    (A + "    set: {x: 1}", 4, "set: set replaces keys of a recipe; give `recipe`"),
-    (A + "    processes: 2", 4, "processes: a stage without a recipe is one process; drop this"),
-    (A + "processes: 0", 4, "processes: '0' is not a number of at least 1"),
-    (A + "processes: two", 4, "processes: 'two' is not a number of at least 1"),
-    (A + "  b/c: {program: masking}", 4, "'b/c' cannot be a folder's name; use letters, digits"),
-    (A + "  b.old-1: {program: masking}", 4, "'b.old-1' cannot be a folder's name"),
-    (A + "  b: {}", 4, "stage b: program is missing, such as pretrain"),
+    (A + "    program: video", 4, "program is given twice, first in line 3; remove one"),
+    (A + "  a: {program: video}", 4, "a is given twice, first in line 2; remove one"),
+    (A + "    arguments: x", 4, "arguments must be a list, not 'x'"),
+    (A + "    arguments: [[x]]", 4, "an argument must be text, not a list"),
+    (A + "    arguments:\n      - x\n      -", 6, "an argument must be text, not nothing"),
+    (A + "    set: {x: 1}", 4, "set: it changes keys of a recipe; add the key recipe"),
+    (A + "    processes: 2", 4, "processes: a stage without a recipe is a single process"),
+    (A + "processes: 0", 4, "processes: '0' is refused; give a number from 1"),
+    (A + "processes: two", 4, "processes: 'two' is refused; give a number from 1"),
+    (A + "  b/c: {program: masking}", 4, "'b/c' is not a stage name; use letters, digits"),
+    (A + "  b.old-1: {program: masking}", 4, "'b.old-1' is not a stage name"),
+    (A + "  b: {}", 4, "stage b: program is missing; add one, such as pretrain"),
     (A + "  b: {program: finetun}", 4, "program 'finetun': is unknown; did you mean finetune?"),
     (A + "  b: {program: ''}", 4, "program '': is unknown; there are encoder, finetune,"),
     (A + "  b: {program: os, arguments: [x]}", 4, "program 'os': is unknown; there are"),
     (A + "    arguments: ['${b}/x']", 4, "${b}: no stage is called 'b'; there are a"),
-    (A + "    arguments: ['${a}x']", 4, "'${a}x': ${a} begins a path in that folder"),
-    (A + "    arguments: ['${a}/x,${a}/y']", 4, "begins a path in that folder"),
-    (A + "    arguments: ['${a}/../x']", 4, "begins a path in that folder"),
+    (A + "    arguments: ['${a}x']", 4, "'${a}x': only a path in that folder may follow ${a}"),
+    (A + "    arguments: ['${a}/x,${a}/y']", 4, "only a path in that folder may follow ${a}"),
+    (A + "    arguments: ['${a}/../x']", 4, "only a path in that folder may follow ${a}"),
     (A + "    arguments: [${a}/x]", 4, 'write "${stage}/file" in quotation marks'),
-    (A + "    arguments: &x [*x]", 4, "an argument is text; this is a list"),
-    ("stages: &x\n  <<: *x", 1, "stages is a mapping of keys; this is a mapping"),
+    (A + "    arguments: &x [*x]", 4, "an argument must be text, not a list"),
+    ("stages: &x\n  <<: *x", 1, "stages must be a mapping of keys, not a mapping"),
     ("a: b: c", 1, "is not YAML (mapping values are not allowed here)"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "message"), REFUSED)
-def test_what_cannot_be_meant_is_refused_by_line(
+def test_an_error_in_a_chain_names_its_line(
     tmp_path: Path, text: str, line: int, message: str
 ) -> None:
     with pytest.raises(ChainError) as refused:
         read(tmp_path, text)
-    told = str(refused.value)
-    assert told.startswith(f"{tmp_path}/chain.yaml:{line}: ") and message in told
-    assert "\n" not in told and refused.value.exit_status == 2
+    error = str(refused.value)
+    assert error.startswith(f"{tmp_path}/chain.yaml:{line}: ") and message in error
+    assert "\n" not in error and refused.value.exit_status == 2
 
 
 RUN = "stages:\n  a:\n    program: pretrain\n    recipe: demo\n"
 REFUSED_RUNS = [
     (RUN.replace("demo", "dmo"), 4, "recipe 'dmo': no such file, nor one of base, demo"),
     (RUN + "    arguments: [x]", 5, "arguments: a stage has either recipe and set, or arguments"),
-    (RUN + "    set: {run: x}", 5, "run is runs/chain/a in a chain; drop this"),
-    (RUN + "    set: {a=b: x}", 5, "a=b: a key is written key.path: value"),
-    (RUN + "    set:\n      a: 1\n      a: 2", 7, "a stands twice, first in line 6; drop one"),
+    (RUN + "    set: {run: x}", 5, "run: is always runs/chain/a in a chain; remove this key"),
+    (RUN + "    set: {a=b: x}", 5, "a=b: a setting is written key.path: value"),
+    (RUN + "    set:\n      a: 1\n      a: 2", 7, "a is given twice, first in line 6; remove one"),
     (RUN + "    set:\n      a:\n        b: '${c}'", 7, "${c}: no stage is called 'c'"),
     (RUN + "    set: {a: &x [1, *x]}", 5, "an anchor refers to itself"),
     (RUN + "    set: {a: !!python/name:os.system x}", 5, "could not determine a constructor"),
-    (RUN + "    set: {a: !secret x}", 5, "!secret is a tag, and has no meaning here"),
+    (RUN + "    set: {a: !secret x}", 5, "!secret is a tag, and tags are not supported"),
     (RUN + "    set: {a: 2001-99-99}", 5, "'2001-99-99': month must be in 1..12"),
-    (RUN + '    set: {a: "x\\0y"}', 5, "has a character that no command can hold"),
-    (RUN + "    set: {[1]: x}", 5, "a key of set is a word; this is a list"),
+    (RUN + '    set: {a: "x\\0y"}', 5, "has a null character; remove it"),
+    (RUN + "    set: {[1]: x}", 5, "a key of set must be a word, not a list"),
     (RUN + "    set: {init_from: ${a}}", 5, 'write "${stage}/file" in quotation marks'),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "message"), REFUSED_RUNS)
-def test_what_cannot_be_set_is_refused_by_line(
+def test_an_error_in_settings_names_its_line(
     tmp_path: Path, text: str, line: int, message: str
 ) -> None:
-    test_what_cannot_be_meant_is_refused_by_line(tmp_path, text, line, message)
+    test_an_error_in_a_chain_names_its_line(tmp_path, text, line, message)
 
 
-def test_stages_that_take_from_each_other_in_a_circle_are_named(tmp_path: Path) -> None:
+def test_a_cycle_of_stages_is_refused_by_name(tmp_path: Path) -> None:
     text = A + "".join(
         f"  {name}:\n    program: masking\n    arguments: ['${{{other}}}']\n"
         for name, other in (("d", "b"), ("b", "c"), ("c", "b"))
     )
-    with pytest.raises(ChainError, match=r"chain.yaml:9: b, which takes from c, which takes from "):
+    cycle = r"chain\.yaml:9: stages refer to each other in a cycle, b -> c -> b; "
+    with pytest.raises(ChainError, match=cycle):
         read(tmp_path, text)
 
 
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ChainError, match=r"absent.yaml: cannot be read"):
         read_chain(tmp_path / "absent.yaml")
     (tmp_path / "latin.yaml").write_bytes("ä: 1".encode("latin-1"))

@@ -1,22 +1,23 @@
-"""Chains of real pretrainings: stopped, killed and gone on with, they are the unbroken chain."""
+"""Chains of real pretrainings: stopped, killed and resumed, they equal the uninterrupted chain."""
 
 import json
-import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
-from launch.progressive.locks import is_locked
-from tests.conftest import HANG_LIMIT, wait_until
 from tests.launch.progressive.chains import (
+    HANG_SECONDS,
+    chain_lines,
     command,
     record_of,
     run,
-    said,
     start,
-    two_and_weights,
-    written,
+    two_pretrainings,
+    wait_until,
+    wait_until_ended,
+    write,
 )
 from tests.pretrain.runs import losses
 from video.synthetic import synthesize
@@ -29,7 +30,7 @@ STEP = "checkpoints/step-0000004"
 @pytest.fixture(scope="module")
 def whole(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a complete chain, whose folder is beside it; tests do not change it."""
-    chain = two_and_weights(tmp_path_factory.mktemp("whole") / "whole.yaml", operations, **LONGER)
+    chain = two_pretrainings(tmp_path_factory.mktemp("whole") / "whole.yaml", operations, **LONGER)
     done = run(chain)
     assert done.returncode == 0, done.stdout + done.stderr
     return chain
@@ -59,21 +60,21 @@ def test_a_complete_chain_is_skipped(whole: Path) -> None:
     before = (whole.with_suffix("") / "chain.json").read_bytes()
     done = run(whole)
     assert done.returncode == 0
-    assert [line.split(",")[0] for line in said(done.stdout)[1:]] == [
+    assert [line.split(",")[0] for line in chain_lines(done.stdout)[1:]] == [
         f"{stage} is skipped" for stage in ("first", "second", "third")
     ]
     assert (whole.with_suffix("") / "chain.json").read_bytes() == before
 
 
-def test_a_chain_that_was_stopped_and_killed_is_the_unbroken_one(
+def test_a_chain_that_was_stopped_and_killed_equals_the_uninterrupted_one(
     operations: Path, tmp_path: Path, whole: Path
 ) -> None:
-    chain = two_and_weights(tmp_path / "broken.yaml", operations, **LONGER)
+    chain = two_pretrainings(tmp_path / "broken.yaml", operations, **LONGER)
     folder = tmp_path / "broken"
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(signal.SIGTERM)
-    out, err = started.communicate(timeout=HANG_LIMIT)
+    out, err = started.communicate(timeout=HANG_SECONDS)
     assert started.returncode == 75
     assert err.startswith("launch: first has saved and stopped after ") and err.count("\n") == 1
     assert "pretrain: stopped by SIGTERM after step " in out
@@ -81,15 +82,13 @@ def test_a_chain_that_was_stopped_and_killed_is_the_unbroken_one(
 
     started = start(command(chain))
     wait_until((folder / "second" / STEP).is_dir, started)
-    started.kill()  # the chain alone; its stage goes on
+    started.kill()
     out, _ = started.communicate()
-    assert "first goes on, it had saved and stopped; " in out and "resume: weights" in out
-    running = is_locked(folder / "second.log")
+    assert "first resumes, it had saved and stopped; " in out and "resume: weights" in out
+    assert record_of(folder, "second")["exit_status"] is None
     done = run(chain)
     assert done.returncode == 0, done.stderr
-    if running:  # it may have ended meanwhile
-        assert "second is still running, process " in done.stdout
-    assert "second goes on, it was killed; " in done.stdout
+    assert "second resumes, it was killed; " in done.stdout
     assert record_of(folder, "second")["starts"] == 2
     require_equal(chain, whole)
 
@@ -134,9 +133,9 @@ def test_pretraining_finetuning_and_evaluation_are_a_chain(tmp_path: Path) -> No
     videos.mkdir()
     synthesize(videos, 4, seconds=12, size=72, seed=0)
     split = "train: [operation01, operation02]\nval: [operation03]\ntest: [operation04]\n"
-    written(videos / "split.yaml", split)
-    written(videos / "kept", "operation03\noperation04\n")  # pretraining must not see them
-    chain = written(tmp_path / "c.yaml", PHASES.format(folder=folder, videos=videos))
+    write(videos / "split.yaml", split)
+    write(videos / "kept", "operation03\noperation04\n")  # pretraining must not see them
+    chain = write(tmp_path / "c.yaml", PHASES.format(folder=folder, videos=videos))
     done = run(chain)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / "evaluate/metrics.json").is_file()
@@ -144,50 +143,51 @@ def test_pretraining_finetuning_and_evaluation_are_a_chain(tmp_path: Path) -> No
     assert taken in (folder / "finetune.log").read_text()
     # what is written again is the same, and what follows is skipped
     (folder / "pretrain/encoder.safetensors").unlink()
-    lines = [line.split(";")[0].split(",")[0] for line in said(run(chain).stdout)]
+    lines = [line.split(";")[0].split(",")[0] for line in chain_lines(run(chain).stdout)]
     assert [line for line in lines[1:] if "is complete after" not in line] == [
-        "pretrain runs again: pretrain/encoder.safetensors is gone",
+        "pretrain runs again: pretrain/encoder.safetensors is missing",
         "posttrain is skipped",
         "finetune is skipped",
         "evaluate is skipped",
     ]
 
 
-def test_a_chain_that_lost_power_is_the_unbroken_one(
-    operations: Path, tmp_path: Path, whole: Path
+def test_a_killed_chain_ends_its_stage_below_the_deepspeed_launcher(
+    operations: Path, tmp_path: Path
 ) -> None:
-    chain = two_and_weights(tmp_path / "broken.yaml", operations, **LONGER)
+    chain = two_pretrainings(tmp_path / "broken.yaml", operations, **LONGER)
+    chain.write_text(chain.read_text().replace("processes: 1", "processes: 2"))
     folder = tmp_path / "broken"
-    for stage in ("first", "second"):
-        started = start(command(chain))
-        wait_until((folder / stage / STEP).is_dir, started)
-        started.kill()
-        os.killpg(record_of(folder, stage)["process"], signal.SIGKILL)
-        started.communicate()
-        assert record_of(folder, stage)["exit_status"] is None
+    started = start(command(chain))
+    wait_until((folder / "first" / STEP).is_dir, started)
+    processes = psutil.Process(started.pid).children(recursive=True)
+    assert sum(" pretrain " in " ".join(each.cmdline()) for each in processes) >= 4
+    started.kill()
+    started.communicate()
+    wait_until_ended(processes)
     done = run(chain)
-    assert done.returncode == 0, done.stderr
-    assert "is still running" not in done.stdout
-    require_equal(chain, whole)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "first resumes, it was killed; 2 processes" in done.stdout
+    starts = json.loads((folder / "first/environment.json").read_text())
+    assert starts[1]["from_step"] >= 4 and starts[1]["processes"] == 2
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_several_processes_of_a_stage_are_stopped_and_go_on(
+def test_several_processes_of_a_stage_are_stopped_and_resume(
     operations: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:
-    chain = two_and_weights(tmp_path / "broken.yaml", operations, **LONGER)
+    chain = two_pretrainings(tmp_path / "broken.yaml", operations, **LONGER)
     chain.write_text(chain.read_text().replace("processes: 1", "processes: 2"))
     folder = tmp_path / "broken"
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(sent)
-    out, err = started.communicate(timeout=HANG_LIMIT)
+    out, err = started.communicate(timeout=HANG_SECONDS)
     assert started.returncode == 75, out + err
     assert f"pretrain: stopped by {sent.name} after step " in out
     assert "on: 2 processes (deepspeed)" in out
-    assert not is_locked(folder / "first.log")
     done = run(chain)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "first goes on, it had saved and stopped; 2 processes" in done.stdout
+    assert "first resumes, it had saved and stopped; 2 processes" in done.stdout
     starts = json.loads((folder / "first/environment.json").read_text())
     assert starts[1]["from_step"] >= 4 and starts[1]["processes"] == 2

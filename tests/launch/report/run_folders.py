@@ -1,4 +1,4 @@
-"""Run folders as runs leave them, for tests to damage."""
+"""Run folders as programs write them, for tests to change and damage."""
 
 import json
 import struct
@@ -10,35 +10,35 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from launch.report.run_data import RunFacts, collect_runs
+from launch.report.run_data import RunData, read_runs
 
 PRETRAIN = {
     "data": {"source": "/videos", "exclude": None},
     "seed": 0,
     "decoder": {"embed_dim": 96},
     "target": {"kind": "normalised_pixels", "variance_floor": 4e-4},
-    "batch": {"clips": 16, "micro_batch": 8},
+    "batch": {"global_batch_size": 16, "micro_batch_size": 8},
     "schedule": {"steps": 600, "epochs": None, "warmup": 0.1},
     "optimizer": {"base_lr": 0.024, "betas": [0.9, 0.95]},
 }
 FINETUNE = {
-    "data": {"set": {"source": "/videos", "labels": "/labels", "split": "demo"}},
+    "data": {"dataset": {"source": "/videos", "labels": "/labels", "split": "demo"}},
     "head": {"kind": "linear"},
     "backbone": {"weights": "runs/first"},
-    "mode": {"kind": "full"},
+    "tuning": {"kind": "full"},
     "validation": {"metric": "top-1"},
-    "batch": {"clips": 16},
+    "batch": {"global_batch_size": 16},
     "schedule": {"steps": None, "epochs": 8.0},
 }
 MANIFEST = "path,reader,fps,frames,seconds,width,height,source"
 
 
 def curve(step: int, steps: int = 600, learned: float = 0.25) -> dict[str, float]:
-    """A line of a pretraining that has learned so much at its end."""
+    """A logged line of a pretraining that reduces its loss by `learned` in half of its steps."""
     loss = 1 - learned * min(1.0, step / (0.5 * steps))
     return {
         "loss/train": 0.9 * loss,
-        "loss/trivial": 0.9,
+        "loss/constant_baseline": 0.9,
         "optimizer/lr": 1e-3 * min(step / 60, 1),
         "optimizer/skipped": 0.0,
         "speed/clips_per_second": 64.0,
@@ -54,7 +54,7 @@ def lines_of(steps: Iterable[int], **more: float) -> list[dict[str, Any]]:
 STEPS = range(20, 601, 20)
 
 
-def start(from_step: int = 0, **facts: Any) -> dict[str, Any]:
+def start(from_step: int = 0, **fields: Any) -> dict[str, Any]:
     return {
         "time": "2026-01-02T03:04:05+0000",
         "from_step": from_step,
@@ -67,7 +67,7 @@ def start(from_step: int = 0, **facts: Any) -> dict[str, Any]:
         "launcher": "deepspeed",
         "processes": 2,
         "slurm_job": "4711",
-        **facts,
+        **fields,
     }
 
 
@@ -92,7 +92,7 @@ def write_encoder(folder: Path, step: int) -> None:
     (folder / "encoder.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
 
 
-def write_picture(file: Path, side: int = 8, seed: int = 0) -> None:
+def write_image(file: Path, side: int = 8, seed: int = 0) -> None:
     file.parent.mkdir(exist_ok=True)
     noise = np.random.default_rng(seed).integers(256, size=(side, side, 3), dtype=np.uint8)
     Image.fromarray(noise).save(file)
@@ -100,9 +100,9 @@ def write_picture(file: Path, side: int = 8, seed: int = 0) -> None:
 
 def write_evaluation(folder: Path, part: str, top_1: float) -> None:
     (folder / f"evaluation_{part}").mkdir()
-    held = {
+    metrics = {
         "about": {"step": 50, "chosen": "by val"},
-        "samples": {"top-1": top_1, "mAP": None, "commonest class": 0.23, "chance": 0.1667},
+        "samples": {"top-1": top_1, "mAP": None, "majority class": 0.23, "chance": 0.1667},
         "phases": {
             "strict": {
                 "accuracy": {"value": top_1},
@@ -111,9 +111,9 @@ def write_evaluation(folder: Path, part: str, top_1: float) -> None:
             }
         },
     }
-    (folder / f"evaluation_{part}" / "metrics.json").write_text(json.dumps(held))
+    (folder / f"evaluation_{part}" / "metrics.json").write_text(json.dumps(metrics))
     (folder / f"predictions_{part}.npz").write_bytes(b"")
 
 
-def facts_of(folder: Path) -> RunFacts:
-    return collect_runs([folder])[0]
+def read_run(folder: Path) -> RunData:
+    return read_runs([folder])[0]

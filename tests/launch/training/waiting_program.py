@@ -46,11 +46,7 @@ def main() -> None:
     waits = [waits_of(step) for _ in range(3)]
     norm, before = engine.grad_norm, weights()
     step(math.inf)
-    skipped, after, steps = (
-        bool(engine.skipped),
-        weights(),
-        engine.scalars().get("optimizer_steps", 4),
-    )
+    skipped, after, scalars = bool(engine.skipped), weights(), engine.scalars()
     step()
     print(
         json.dumps(
@@ -58,7 +54,7 @@ def main() -> None:
                 "waits": waits,
                 "norm": norm,
                 "skipped": skipped,
-                "steps": steps.get("optimizer_steps"),
+                "steps": scalars.get("optimizer_steps"),
                 "bad": float((after - before).abs().max()),
                 "good": float((weights() - after).abs().max()),
                 "well": not bool(engine.skipped),

@@ -1,6 +1,7 @@
-"""Autoencoder files in the layouts of VideoMAE and Hugging Face, both ways."""
+"""Autoencoder files in the formats of VideoMAE and Hugging Face, read and written."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import FORMATS, read_autoencoder, write_autoencoder
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
+from pretrain.targets.pixels import StandardisedPixels
 
 CONFIG = PretrainConfig(
     run="r",
@@ -118,11 +120,11 @@ def test_a_file_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_autoencoder_is_refused(tmp_path: Path) -> None:
     torch.save({"layer1.conv.weight": torch.ones(1)}, tmp_path / "resnet.pth")
-    with pytest.raises(CheckpointMismatch, match="no video or image transformer that is known"):
+    with pytest.raises(CheckpointMismatch, match="no video or image transformer of a known format"):
         read_autoencoder(tmp_path / "resnet.pth")
 
 
-def test_hugging_face_cannot_say_a_clip_that_is_not_square(tmp_path: Path) -> None:
+def test_hugging_face_cannot_hold_clips_that_are_not_square(tmp_path: Path) -> None:
     wide = PretrainConfig(
         run="r",
         data=PretrainDataConfig(source="s"),
@@ -131,3 +133,31 @@ def test_hugging_face_cannot_say_a_clip_that_is_not_square(tmp_path: Path) -> No
     tensors = MaskedAutoencoder(wide.encoder, wide.decoder).state_dict()
     with pytest.raises(CheckpointMismatch, match="64x96"):
         write_autoencoder("hf", tmp_path / "folder", tensors, wide)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("hf", {"target": StandardisedPixels()}, "cannot hold the target standardised_pixels"),
+        (
+            "hf",
+            {"decoder": {"predicted_frames": 1}},
+            "predicted_frames 1, and this format only None",
+        ),
+        (
+            "videomae",
+            {"decoder": {"embed_bias": True}},
+            "embed_bias True, and this format only False",
+        ),
+        ("mae_st", {}, "--to mae_st: is none of own, videomae, hf"),
+        ("huggingface", {}, "--to huggingface: is none of own, videomae, hf"),
+    ],
+)
+def test_a_format_that_cannot_hold_the_model_is_refused(
+    tmp_path: Path, name: str, changes: dict, message: str
+) -> None:
+    decoder = replace(CONFIG.decoder, **changes.get("decoder", {}))
+    config = replace(CONFIG, **{**changes, "decoder": decoder})
+    with pytest.raises(CheckpointMismatch, match=message):
+        write_autoencoder(name, tmp_path / "out", {}, config)
+    assert not (tmp_path / "out").exists()

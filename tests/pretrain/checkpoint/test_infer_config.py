@@ -1,4 +1,4 @@
-"""What a file's decoder is, from its shapes, its records and its layout."""
+"""Decoder and target of a file, from its shapes, metadata and format."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from launch.checkpoint.consolidate import consolidate
@@ -48,11 +48,11 @@ def written(
 
 def measured(path: Path, *of_decoder: int | str) -> InferredConfig:
     said = CheckpointOverrides(num_heads=3, num_frames=4, image_size=(64, 64))
-    found = find_source(path, said)
+    found = read_source(path, said)
     return infer_autoencoder_config(found, *autoencoder_of(found), DecoderOverrides(*of_decoder))
 
 
-def test_an_own_file_says_all_of_itself(tmp_path: Path) -> None:
+def test_an_own_file_records_its_whole_configuration(tmp_path: Path) -> None:
     target = NormalisedPatches(variance_floor=0.01)
     odd = DecoderConfig(embed_dim=36, depth=1, num_heads=9, pos_embed="separable", class_token=True)
     found = measured(written("own", tmp_path / "a.safetensors", target, odd))
@@ -75,7 +75,7 @@ def test_videomae_has_heads_of_64_and_normalised_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pixels", "normalised_pixels"])
-def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
+def test_hugging_face_records_heads_and_target(tmp_path: Path, kind: str) -> None:
     odd = DecoderConfig(embed_dim=128, depth=1, num_heads=8)
     found = measured(written("hf", tmp_path / "a", TARGETS[kind](), odd))
     assert found.decoder == odd and found.target.kind == kind
@@ -84,7 +84,7 @@ def test_hugging_face_records_both(tmp_path: Path, kind: str) -> None:
 
 def test_mae_st_predicts_standardised_pixels(tmp_path: Path) -> None:
     file = SEEDS / "public_mae_st_mae.safetensors"
-    encoder = find_source(file, CheckpointOverrides(4))
+    encoder = read_source(file, CheckpointOverrides(4))
     read = autoencoder_of(encoder)
     found = infer_autoencoder_config(encoder, *read, DecoderOverrides(4))
     assert found.target.kind == "standardised_pixels"
@@ -106,10 +106,10 @@ def test_another_target_than_pixels_is_refused(tmp_path: Path) -> None:
         measured(file)
 
 
-def test_a_consolidated_run_says_all_of_itself(finished: Path, tmp_path: Path) -> None:
+def test_a_consolidated_run_records_its_whole_configuration(finished: Path, tmp_path: Path) -> None:
     """Its decoder has two heads of 16, where a file of VideoMAE's would have one."""
     consolidate(finished, tmp_path / "whole.safetensors", None)
-    encoder = find_source(tmp_path / "whole.safetensors")
+    encoder = read_source(tmp_path / "whole.safetensors")
     found = infer_autoencoder_config(encoder, *autoencoder_of(encoder), DecoderOverrides())
     config = load_recipe(PretrainConfig, str(finished / "config.yaml"), (), finished)
     assert found == InferredConfig(config.encoder, config.decoder, config.target, ())

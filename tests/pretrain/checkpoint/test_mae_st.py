@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from encoder.checkpoint.native_format import load_strictly
 from encoder.checkpoint.overrides import CheckpointOverrides
-from encoder.checkpoint.parse import find_source
+from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import read_autoencoder, write_autoencoder
@@ -28,7 +28,7 @@ DECODER = DecoderConfig(
 
 
 def model() -> MaskedAutoencoder:
-    built = MaskedAutoencoder(find_source(FILE, CheckpointOverrides(4)).config, DECODER)
+    built = MaskedAutoencoder(read_source(FILE, CheckpointOverrides(4)).config, DECODER)
     layout, tensors = read_autoencoder(FILE, CheckpointOverrides(4))
     assert layout == "mae_st"
     load_strictly(built, tensors, FILE)
@@ -65,7 +65,7 @@ def test_predictions_are_those_of_its_own_code(masking: str) -> None:
                 )
 
 
-def test_other_layouts_cannot_hold_it(tmp_path: Path) -> None:
+def test_other_formats_cannot_hold_it(tmp_path: Path) -> None:
     built = model()
     config = PretrainConfig(
         run="r", data=PretrainDataConfig(source="s"), encoder=built.encoder.config, decoder=DECODER
@@ -85,9 +85,7 @@ def test_other_layouts_cannot_hold_it(tmp_path: Path) -> None:
         ("public_normpix_pred8_mae_st_mae", "normalised_patches", 1),
     ],
 )
-def test_predictions_and_loss_of_a_file_as_it_is_opened(
-    name: str, kind: str, predicted: int | None
-) -> None:
+def test_predictions_and_loss_of_a_loaded_file(name: str, kind: str, predicted: int | None) -> None:
     """The loss of its own code is met only by its own target: pixels, frames and normalisation."""
     recorded = np.load(SEEDS / f"{name}.npz")
     opened = load_autoencoder(

@@ -1,4 +1,4 @@
-"""Clips that are read beside the program: the same clips, and every way in which that may end."""
+"""Probe clips read in the background: the same clips, and every way in which it may end."""
 
 import os
 import signal
@@ -23,32 +23,32 @@ from video.readers.probe import probe
 SIZE = (64, 64)
 
 
-def moments_of(operations: Path, clips: int) -> ProbeClips:
+def probe_clips(operations: Path, clips: int) -> ProbeClips:
     recordings = [probe(path) for path in find_recordings(operations)]
-    of = [number % len(recordings) for number in range(clips)]
+    index = [number % len(recordings) for number in range(clips)]
     times = [(0.1 * number, 0.1 * number + 0.2) for number in range(clips)]
-    return ProbeClips(recordings, of, times, None, ())
+    return ProbeClips(recordings, index, times, None, ())
 
 
-def begin(moments: ProbeClips, rank: int = 0, world_size: int = 1) -> BackgroundReader:
-    return BackgroundReader(moments, Processes(rank, world_size), SIZE, 2, 60.0)
+def start(clips: ProbeClips, rank: int = 0, world_size: int = 1) -> BackgroundReader:
+    return BackgroundReader(clips, Processes(rank, world_size), SIZE, 2, 60.0)
 
 
 def test_clips_are_those_that_reading_at_once_gives(operations: Path, tmp_path: Path) -> None:
-    moments = moments_of(operations, 5)
-    gone = replace(moments.recordings[-1], path=str(tmp_path / "gone.mp4"))
-    moments = moments._replace(recordings=[*moments.recordings[:-1], gone])
+    clips = probe_clips(operations, 5)
+    gone = replace(clips.recordings[-1], path=str(tmp_path / "gone.mp4"))
+    clips = clips._replace(recordings=[*clips.recordings[:-1], gone])
     for rank in (0, 1):
-        reading = begin(moments, rank, 2)
-        at_once = read_share(moments, Processes(rank, 2), SIZE, 2, 60.0)
-        beside = reading.share()
-        assert beside.numbers == at_once.numbers
-        assert list(map(str, beside.failures)) == list(map(str, at_once.failures))
-        assert torch.equal(beside.clips, at_once.clips)
-    assert any("gone.mp4" in str(failure) for failure in beside.failures)
+        reader = start(clips, rank, 2)
+        at_once = read_share(clips, Processes(rank, 2), SIZE, 2, 60.0)
+        share = reader.share()
+        assert share.numbers == at_once.numbers
+        assert list(map(str, share.failures)) == list(map(str, at_once.failures))
+        assert torch.equal(share.clips, at_once.clips)
+    assert any("gone.mp4" in str(failure) for failure in share.failures)
 
 
-def test_what_goes_wrong_beside_is_raised_where_the_clips_are_asked_for(
+def test_an_error_of_the_background_process_is_raised_by_share(
     operations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -56,20 +56,18 @@ def test_what_goes_wrong_beside_is_raised_where_the_clips_are_asked_for(
 
     monkeypatch.setattr(pretrain.monitoring.background_reader, "read_clips", broken)
     with pytest.raises(RuntimeError, match="not about a recording"):
-        begin(moments_of(operations, 2)).share()
+        start(probe_clips(operations, 2)).share()
 
 
-def test_a_process_that_was_killed_is_told(
-    operations: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_process_is_reported(operations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         pretrain.monitoring.background_reader, "read_clips", lambda *_: os.kill(os.getppid(), 9)
     )
     with pytest.raises(RuntimeError, match=f"exit code {-signal.SIGKILL}"):
-        begin(moments_of(operations, 2)).share()
+        start(probe_clips(operations, 2)).share()
 
 
-def test_a_share_that_nobody_asks_for_holds_nothing_up(
+def test_closing_does_not_wait_for_unread_clips(
     operations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sleep = 2 * HANG_LIMIT
@@ -77,9 +75,9 @@ def test_a_share_that_nobody_asks_for_holds_nothing_up(
         pretrain.monitoring.background_reader, "read_clips", lambda *_: time.sleep(sleep)
     )
     began = time.monotonic()
-    reading = BackgroundReader(moments_of(operations, 4), Processes(), SIZE, 2, float(sleep))
-    reading.close()
-    reading.close()
+    reader = BackgroundReader(probe_clips(operations, 4), Processes(), SIZE, 2, float(sleep))
+    reader.close()
+    reader.close()
     assert time.monotonic() - began < HANG_LIMIT
 
 
@@ -92,8 +90,8 @@ from pretrain.monitoring.probe_clips import ProbeClips
 from video.readers.probe import probe
 
 pretrain.monitoring.background_reader.read_clips = lambda *_: time.sleep({2 * HANG_LIMIT})
-moments = ProbeClips(4 * [probe(sys.argv[1])], list(range(4)), 4 * [(0.0,)], None, ())
-reading = BackgroundReader(moments, Processes(), (64, 64), 2, {2 * HANG_LIMIT}.0)
+clips = ProbeClips(4 * [probe(sys.argv[1])], list(range(4)), 4 * [(0.0,)], None, ())
+reader = BackgroundReader(clips, Processes(), (64, 64), 2, {2 * HANG_LIMIT}.0)
 """
 
 

@@ -1,4 +1,4 @@
-"""Figures of features: known answers."""
+"""Metrics of features: known answers."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from pretrain.monitoring.feature_metrics import feature_std, knn_probe, rankme
 
 
-def test_rank_is_that_of_equal_directions() -> None:
+def test_rank_of_orthogonal_features_is_their_number() -> None:
     assert rankme(torch.eye(8)) == pytest.approx(8, rel=1e-4)
     assert rankme(torch.eye(8)[:3] * 7) == pytest.approx(3, rel=1e-4)
     assert rankme(torch.ones(9, 4)) == pytest.approx(1, rel=1e-4)
@@ -22,7 +22,7 @@ def test_rank_is_the_exponential_of_the_entropy() -> None:
     )
 
 
-def test_spread_is_1_on_the_sphere_and_0_where_all_is_one() -> None:
+def test_std_is_1_on_the_sphere_and_0_where_all_features_are_equal() -> None:
     torch.manual_seed(0)
     assert feature_std(torch.randn(4000, 32)) == pytest.approx(1, abs=0.02)
     assert feature_std(torch.ones(10, 32)) == pytest.approx(0, abs=1e-9)
@@ -30,20 +30,20 @@ def test_spread_is_1_on_the_sphere_and_0_where_all_is_one() -> None:
     assert feature_std(torch.randn(400, 32) + 50) < 0.05
 
 
-def test_the_probe_asks_other_recordings_only() -> None:
+def test_neighbours_are_of_other_recordings_only() -> None:
     torch.manual_seed(0)
     recordings = torch.arange(4).repeat_interleave(10)
     labels = torch.arange(2).repeat(20)
     by_label = torch.eye(8)[labels] + 0.01 * torch.randn(40, 8)
-    told = knn_probe(by_label, labels, recordings, 2, 5, 0.07)
-    assert told.accuracy == 1 and told.majority == 0.5 and told.chance == 0.5
-    # features that tell the recording alone, each of which has one label that no other has
+    result = knn_probe(by_label, labels, recordings, 2, 5, 0.07)
+    assert result.accuracy == 1 and result.majority == 0.5 and result.chance == 0.5
+    # features that depend on the recording alone, each of which has a class of its own
     of_recording = torch.eye(8)[recordings] + 0.01 * torch.randn(40, 8)
     assert knn_probe(of_recording, recordings, recordings, 4, 5, 0.07).accuracy == 0
 
 
-def test_fewer_neighbours_than_asked_for_are_enough() -> None:
+def test_fewer_clips_than_neighbours_are_enough() -> None:
     labels, recordings = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])
-    told = knn_probe(torch.eye(3), labels, recordings, 3, 50, 0.07)
-    assert 0 <= told.accuracy <= 1 and told.majority == pytest.approx(2 / 3)
-    assert told.chance == pytest.approx(1 / 3)
+    result = knn_probe(torch.eye(3), labels, recordings, 3, 50, 0.07)
+    assert 0 <= result.accuracy <= 1 and result.majority == pytest.approx(2 / 3)
+    assert result.chance == pytest.approx(1 / 3)

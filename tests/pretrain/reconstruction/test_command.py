@@ -49,7 +49,7 @@ def called(*words: object) -> None:
     main(["reconstruct", *map(str, words)])
 
 
-def test_a_run_is_shown_as_it_was_trained(
+def test_a_run_is_reconstructed_with_its_own_mask(
     finished: Path, operations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called(finished, operations, "--recordings", 1, "--out", tmp_path, "--seed", 3)
@@ -76,7 +76,7 @@ def test_a_run_is_shown_as_it_was_trained(
         (("--mask", "random"), "random 0.9, 29 of 32"),
     ],
 )
-def test_what_is_hidden_can_be_chosen(
+def test_the_mask_can_be_chosen(
     published: Path,
     operations: Path,
     tmp_path: Path,
@@ -91,7 +91,7 @@ def test_what_is_hidden_can_be_chosen(
     assert Image.open(picture).size == (4 * 65 + 1, 3 * 65 + 1)
 
 
-def test_mae_st_is_shown(
+def test_files_of_mae_st_are_reconstructed(
     operations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("public_mae_st_mae", "public_normpix_pred8_mae_st_mae"):
@@ -158,7 +158,7 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(
         (("{run}", "{video}", "--out", "{broken}"), r"--out .*broken\.mp4: cannot be written"),
     ],
 )
-def test_what_cannot_be_shown_is_one_line(
+def test_wrong_input_is_refused_in_one_line(
     finished: Path,
     published: Path,
     operations: Path,

@@ -68,7 +68,7 @@ def test_a_perfect_prediction_gives_the_original_back(clip: Tensor, kind: str) -
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-def test_nothing_hidden_leaks_into_the_result(clip: Tensor, kind: str) -> None:
+def test_no_hidden_pixel_leaks_into_the_reconstruction(clip: Tensor, kind: str) -> None:
     target = TARGETS[kind]()
     hidden = hidden_indices(VISIBLE, 32)
     tubelets = split_tubelets(clip, ENCODER.tubelet_shape)
@@ -89,7 +89,7 @@ def test_nothing_hidden_leaks_into_the_result(clip: Tensor, kind: str) -> None:
         )
 
 
-def test_statistics_are_borrowed_from_near_tubelets() -> None:
+def test_statistics_are_interpolated_from_near_tubelets() -> None:
     grid = (1, 1, 5)
     visible, hidden = torch.tensor([[0, 4]]), torch.tensor([[1, 2, 3]])
     offset = torch.tensor([0.2, 0.8]).view(1, 2, 1, 1)
@@ -99,7 +99,7 @@ def test_statistics_are_borrowed_from_near_tubelets() -> None:
     torch.testing.assert_close(borrowed.scale, borrowed.offset * 2)
 
 
-def test_a_decoder_of_fewer_frames_is_shown_in_those(clip: Tensor) -> None:
+def test_a_decoder_of_fewer_frames_gives_images_of_those(clip: Tensor) -> None:
     target = Pixels()
     result = reconstruct(
         perfect(target, 1), clip, VISIBLE, build_objective(ENCODER, target, predicted_frames=1)
@@ -108,7 +108,7 @@ def test_a_decoder_of_fewer_frames_is_shown_in_those(clip: Tensor) -> None:
     torch.testing.assert_close(result.reconstructed, result.original)
 
 
-def test_pictures_have_a_row_for_each_part(clip: Tensor) -> None:
+def test_images_have_a_row_for_each_part(clip: Tensor) -> None:
     target = NormalisedPixels()
     result = reconstruct(silent, clip, VISIBLE, build_objective(ENCODER, target))
     strips = strips_of(result, 1, 0.125)

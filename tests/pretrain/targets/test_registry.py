@@ -17,7 +17,7 @@ from pretrain.checkpoint.infer_config import metadata_of
 from pretrain.cli import RECIPES
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.targets.pixels import NormalisedPixels, Pixels
-from pretrain.targets.registry import TARGETS, infer_target
+from pretrain.targets.registry import TARGETS, infer_target, read_target
 from pretrain.targets.spec import TargetSpec, values_per_token
 
 
@@ -30,6 +30,12 @@ def test_keys_of_earlier_versions_are_read() -> None:
     assert config.target == Pixels() and config.log.fov_darkness == 0.2
     config = config_of("target={variance_floor: 0.1}", "log.fov_darkness=0.3")
     assert config.target == NormalisedPixels(variance_floor=0.1) and config.log.fov_darkness == 0.3
+
+
+def test_metadata_of_earlier_versions_is_read() -> None:
+    former = {"variance_floor": 0.0, "field_of_view_darkness": 0.06}
+    assert read_target({"kind": "pixels", **former}) == Pixels()
+    assert read_target({"kind": "normalised_pixels", **former}) == NormalisedPixels()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_end_may_be_black() -> None:
     assert seen.frozen(10.2) == ()  # black is black, not frozen
 
 
-def test_motion_is_told_by_part() -> None:
+def test_motion_is_measured_by_part() -> None:
     rng = np.random.default_rng(0)
     quiet = [noisy(rng, spread=1) for _ in range(200)]
     lively = [noisy(rng, spread=9) for _ in range(200)]

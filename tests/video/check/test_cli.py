@@ -24,18 +24,18 @@ def kinds(found: ExaminedRecording) -> dict[str, str]:
     return {problem.kind: problem.detail for problem in found.problems}
 
 
-def test_a_sound_recording_has_no_problem(steady: Path) -> None:
+def test_an_intact_recording_has_no_problem(steady: Path) -> None:
     found = examined(steady)
     assert found.problems == []
     recording = found.recording
     assert (recording.frames, recording.steady, recording.reader) == (200, True, "pyav")
-    assert recording.verified == "all frames, 9 places"
+    assert recording.verified == "all frames, 9 positions"
     assert 0 < recording.key_frame_seconds <= 2.0
     assert recording.bytes == steady.stat().st_size
     assert (recording.holes, recording.black) == ((), ())
 
 
-def test_frame_rates_that_vary_key_frames_far_apart_and_gaps_are_told(tmp_path: Path) -> None:
+def test_variable_frame_rate_distant_key_frames_and_gaps_are_reported(tmp_path: Path) -> None:
     stamps = [*range(0, 4000, 40), *range(4000, 8000, 80), *range(30000, 32000, 40)]
     found = examined(write(tmp_path / "x.mp4", stamps, options={"g": "9999"}))
     assert kinds(found)["unsteady"] == "40 to 22080 ms between frames"
@@ -45,7 +45,7 @@ def test_frame_rates_that_vary_key_frames_far_apart_and_gaps_are_told(tmp_path: 
     assert (begin, end) == (pytest.approx(7.92, abs=0.2), pytest.approx(30.0))
 
 
-def test_damage_becomes_a_hole_and_what_is_left_is_right(tmp_path: Path, steady: Path) -> None:
+def test_damage_becomes_a_hole_and_other_frames_are_right(tmp_path: Path, steady: Path) -> None:
     with av.open(str(steady)) as container:
         places = [packet.pos for packet in container.demux(video=0) if packet.size]
     content = bytearray(steady.read_bytes())
@@ -103,7 +103,7 @@ def test_all_pixel_formats_are_read(tmp_path: Path, pixels: str) -> None:
     assert [number_of(frame) for frame in frames] == [0, 13, 39]
 
 
-def test_sound_beside_several_pictures_is_no_problem(tmp_path: Path) -> None:
+def test_audio_and_cover_images_are_no_problem(tmp_path: Path) -> None:
     file = tmp_path / "x.mkv"
     with av.open(str(file), "w") as container:
         streams = [container.add_stream("libx264", rate=25) for _ in range(2)]
@@ -125,7 +125,7 @@ def test_sound_beside_several_pictures_is_no_problem(tmp_path: Path) -> None:
     assert number_of(read_frames(recording, [1.0], 48, 64)[0]) == 25
 
 
-def test_a_folder_with_a_picture_cut_off_has_a_hole_there(tmp_path: Path) -> None:
+def test_a_truncated_image_in_a_folder_becomes_a_hole(tmp_path: Path) -> None:
     folder = Path(folder_of(tmp_path / "x", list(range(30))))
     cut = folder / "img_00012.jpg"
     cut.write_bytes(cut.read_bytes()[:200])
@@ -157,7 +157,7 @@ def test_the_command_writes_a_manifest_and_a_report(
     lines = text.splitlines()
     assert lines[0].startswith("4 recordings: 2 usable, 0.00 h, 0.00 GB; 2 unusable")
     assert f"  {mixed}/empty.mp4: is empty (0 bytes); copy it again" in lines
-    assert f"  {mixed}/sound.mp4: holds no moving picture, perhaps sound only" in lines
+    assert f"  {mixed}/sound.mp4: contains no video stream, perhaps only audio" in lines
     assert f"  {mixed}/copy of a.mp4: a copy of {mixed}/a.mp4" in lines
     for name in ("sound.mp4", "empty.mp4"):
         (mixed / name).unlink()
@@ -172,7 +172,7 @@ def test_the_command_writes_a_manifest_and_a_report(
         (["check", "FOLDER", "--out", "gone/m.csv"], "video: gone/m.csv: No such file"),
     ],
 )
-def test_what_cannot_be_checked_is_one_line(
+def test_errors_are_one_line(
     mixed: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(mixed / "a.mp4") if word == "FOLDER" else word for word in words]) == 2
@@ -182,9 +182,9 @@ def test_what_cannot_be_checked_is_one_line(
 
 
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
-def test_real_traps_are_told() -> None:
+def test_known_problems_of_real_recordings_are_reported() -> None:
     found = examined(VIDEOS / "robotic_porcine_surgtoolloc/vid_1_short.mp4")
-    assert kinds(found)["count"] == "announces 62, 60 can be decoded"
+    assert kinds(found)["count"] == "62 in the header, 60 can be decoded"
     folder = examined(VIDEOS / "cholect50_challenge_val/videos/VID73")
     assert folder.recording.view is not None
     assert folder.recording.view.kind == "circle"
@@ -194,7 +194,7 @@ def test_real_traps_are_told() -> None:
     )
 
 
-def test_interlaced_frames_are_told(tmp_path: Path) -> None:
+def test_interlaced_frames_are_reported(tmp_path: Path) -> None:
     file = write(
         tmp_path / "x.mp4",
         [40 * n for n in range(50)],

@@ -1,4 +1,4 @@
-"""The field of view, found from many frames: round, squeezed, bordered, or the whole picture."""
+"""The field of view from many frames: circle, ellipse, box, or the whole frame."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_the_shape_is_found(view: FieldOfView, clock: bool) -> None:
     assert (expected & got).sum() / (expected | got).sum() > 0.97
 
 
-def test_a_whole_picture_black_frames_and_few_frames_give_none() -> None:
+def test_full_frames_black_frames_and_few_frames_give_none() -> None:
     rng = np.random.default_rng(0)
     assert estimate_view(frames(None, rng)) is None
     assert estimate_view([np.zeros((ROWS, COLUMNS), np.uint8)] * 100) is None

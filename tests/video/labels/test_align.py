@@ -1,4 +1,4 @@
-"""Labels joined by time: what holds when, and what does not fit."""
+"""Labels aligned by time, and labels that do not fit."""
 
 from pathlib import Path
 
@@ -25,34 +25,36 @@ def recording(seconds: float = 10.0, fps: float = 25.0, **more) -> Recording:
     return Recording("a.mp4", "pyav", fps, frames, seconds, 64, 64, 0.0, **more)
 
 
-def joined(marks: list[LabelSegment], classes=("x", "y"), rate: float = 1.0, **more):
+def aligned(segments: list[LabelSegment], classes=("x", "y"), rate: float = 1.0, **more):
     given = recording(**more)
-    return align_labels(given, timestamps(given, rate), marks, classes, "labels.csv")
+    return align_labels(given, timestamps(given, rate), segments, classes, "labels.csv")
 
 
-def test_each_moment_has_the_label_that_holds_then() -> None:
-    track = joined([LabelSegment(0.0, 4.0, "x", 2), LabelSegment(4.0, 8.0, "y", 3)])
+def test_each_timestamp_has_the_label_of_its_segment() -> None:
+    track = aligned([LabelSegment(0.0, 4.0, "x", 2), LabelSegment(4.0, 8.0, "y", 3)])
     assert track.times.tolist() == list(range(10))
     assert track.labels.tolist() == [0] * 4 + [1] * 4 + [-1] * 2
     assert (track.labelled, track.unlabelled, track.out_of_range, track.conflicting) == (8, 2, 0, 0)
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, 5.0, 25.0])
-def test_a_label_of_every_frame_gives_every_moment_one(rate: float) -> None:
+def test_a_label_of_every_frame_labels_every_timestamp(rate: float) -> None:
     """Cholec80's numbers count frames at 25 a second; written times are rounded."""
-    marks = [LabelSegment(i / 25, (i + 1) / 25, "x" if i < 100 else "y", i + 2) for i in range(250)]
-    track = joined(marks, rate=rate)
+    segments = [
+        LabelSegment(i / 25, (i + 1) / 25, "x" if i < 100 else "y", i + 2) for i in range(250)
+    ]
+    track = aligned(segments, rate=rate)
     assert len(track.times) == 10 * rate and track.unlabelled == 0
     assert (track.labels == (track.times >= 4 - 1e-9)).all()
 
 
-def test_moments_are_where_there_are_frames() -> None:
+def test_timestamps_are_where_there_are_frames() -> None:
     given = recording(holes=((3.0, 6.0),))
     assert timestamps(given, 1.0).tolist() == [0, 1, 2, 6, 7, 8, 9]
 
 
-def test_marks_that_disagree_give_no_label_and_are_counted() -> None:
-    track = joined(
+def test_conflicting_segments_give_no_label_and_are_counted() -> None:
+    track = aligned(
         [
             LabelSegment(0.0, 5.0, "x", 2),
             LabelSegment(4.0, 8.0, "y", 3),
@@ -62,18 +64,20 @@ def test_marks_that_disagree_give_no_label_and_are_counted() -> None:
     assert track.conflicting == 1 and track.labels[4] == -1 and track.labels[6] == 1
 
 
-def test_labels_a_little_behind_the_end_are_counted_and_far_behind_it_refused() -> None:
+def test_labels_just_out_of_range_are_counted_and_far_out_of_range_refused() -> None:
     assert (
-        joined([LabelSegment(0.0, 10.0, "x", 2), LabelSegment(10.0, 11.0, "x", 3)]).out_of_range
+        aligned([LabelSegment(0.0, 10.0, "x", 2), LabelSegment(10.0, 11.0, "x", 3)]).out_of_range
         == 1
     )
-    with pytest.raises(LabelError, match=r"labels\.csv:3: a label at 250 s, a\.mp4 ends at 10 s"):
-        joined([LabelSegment(0.0, 10.0, "x", 2), LabelSegment(250.0, 251.0, "x", 3)])
+    with pytest.raises(
+        LabelError, match=r"labels\.csv:3: a label at 250 s, but a\.mp4 ends at 10 s"
+    ):
+        aligned([LabelSegment(0.0, 10.0, "x", 2), LabelSegment(250.0, 251.0, "x", 3)])
 
 
-def test_a_class_that_is_not_known_names_the_nearest() -> None:
+def test_an_unknown_class_is_refused_with_the_nearest() -> None:
     with pytest.raises(LabelError, match=r"labels\.csv:7: 'Clippin' is none of .*'Clipping'"):
-        joined([LabelSegment(0.0, 1.0, "Clippin", 7)], classes=("Clipping", "Cutting"))
+        aligned([LabelSegment(0.0, 1.0, "Clippin", 7)], classes=("Clipping", "Cutting"))
 
 
 def test_classes_come_in_the_order_of_time() -> None:
@@ -82,7 +86,7 @@ def test_classes_come_in_the_order_of_time() -> None:
 
 
 def test_the_report_counts_everything() -> None:
-    track = joined(
+    track = aligned(
         [
             LabelSegment(0.0, 4.0, "x", 2),
             LabelSegment(4.0, 6.0, "y", 3),
@@ -90,20 +94,20 @@ def test_the_report_counts_everything() -> None:
         ]
     )
     lines = label_report([track], ("x", "y"))
-    assert lines[0] == "a.mp4: 6 labelled moments (4 without label, 1 labels behind its end)"
-    assert lines[1] == "6 labelled moments of 1 recordings: x 67%, y 33%"
+    assert lines[0] == "a.mp4: 6 labelled timestamps (4 without label, 1 segments out of range)"
+    assert lines[1] == "6 labelled timestamps of 1 recordings: x 67%, y 33%"
 
 
-def joined_many(
-    marks: list[MultiLabelSegment], of=("x", "y"), classes=("x", "y", "z"), **more
+def aligned_multi(
+    segments: list[MultiLabelSegment], of=("x", "y"), classes=("x", "y", "z"), **more
 ) -> LabelTrack:
     given = recording(**more)
-    file = MultiLabelFile("tools.csv", of, {"a": marks})
-    return align_multi_labels(given, timestamps(given, 1.0), marks, classes, file)
+    file = MultiLabelFile("tools.csv", of, {"a": segments})
+    return align_multi_labels(given, timestamps(given, 1.0), segments, classes, file)
 
 
-def test_several_labels_a_moment() -> None:
-    track = joined_many(
+def test_several_labels_per_timestamp() -> None:
+    track = aligned_multi(
         [MultiLabelSegment(0, 2, (1, 0), 2), MultiLabelSegment(2, 3, (-1, 1), 3)], ("z", "x")
     )
     assert track.labels[:4].tolist() == [[0, -1, 1], [0, -1, 1], [1, -1, -1], [-1, -1, -1]]
@@ -111,38 +115,40 @@ def test_several_labels_a_moment() -> None:
     assert (track.labelled, track.unlabelled, track.conflicting) == (3, 7, 0)
 
 
-def test_a_label_in_dispute_is_not_known_and_those_beside_it_are() -> None:
-    marks = [
+def test_a_conflicting_label_is_unknown_and_the_others_are_known() -> None:
+    segments = [
         MultiLabelSegment(0, 2, (1, 0), 2),
         MultiLabelSegment(1, 3, (0, -1), 3),
         MultiLabelSegment(1, 2, (1, 1), 4),
     ]
-    track = joined_many(marks, seconds=3.0)
+    track = aligned_multi(segments, seconds=3.0)
     assert track.labels.tolist() == [[1, 0, -1], [-1, -1, -1], [0, -1, -1]]
     assert track.conflicting == 2
     lines = label_report([track], ("x", "y", "z"))
-    assert lines[0] == "a.mp4: 2 labelled moments (1 without label, 2 labels in dispute)"
+    assert lines[0] == "a.mp4: 2 labelled timestamps (1 without label, 2 conflicting)"
 
 
 def test_several_labels_have_the_errors_of_one() -> None:
     with pytest.raises(LabelError, match=r"tools\.csv: 'Hok' is none of the 1 classes.*'Hook'"):
-        joined_many([MultiLabelSegment(0, 1, (1,), 2)], ("Hok",), ("Hook",))
-    with pytest.raises(LabelError, match=r"tools\.csv:2: a label at 250 s, a\.mp4 ends at 10 s"):
-        joined_many([MultiLabelSegment(250, 251, (1, 1), 2)])
-    assert joined_many([MultiLabelSegment(11, 12, (1, 1), 2)]).out_of_range == 1
+        aligned_multi([MultiLabelSegment(0, 1, (1,), 2)], ("Hok",), ("Hook",))
+    with pytest.raises(
+        LabelError, match=r"tools\.csv:2: a label at 250 s, but a\.mp4 ends at 10 s"
+    ):
+        aligned_multi([MultiLabelSegment(250, 251, (1, 1), 2)])
+    assert aligned_multi([MultiLabelSegment(11, 12, (1, 1), 2)]).out_of_range == 1
 
 
-def test_the_report_of_several_labels_is_of_what_is_known() -> None:
-    marks = [MultiLabelSegment(0, 3, (1, 0), 2), MultiLabelSegment(3, 4, (0, -1), 3)]
-    lines = label_report([joined_many(marks, seconds=5.0)], ("x", "y", "z"))
+def test_the_report_of_several_labels_counts_known_ones() -> None:
+    segments = [MultiLabelSegment(0, 3, (1, 0), 2), MultiLabelSegment(3, 4, (0, -1), 3)]
+    lines = label_report([aligned_multi(segments, seconds=5.0)], ("x", "y", "z"))
     assert lines == [
-        "a.mp4: 4 labelled moments (1 without label)",
-        "4 labelled moments of 1 recordings: x 75.0%, y 0.0%, z not known; "
-        "8 of 15 labels are not known",
+        "a.mp4: 4 labelled timestamps (1 without label)",
+        "4 labelled timestamps of 1 recordings: x 75.0%, y 0.0%, z unknown; "
+        "8 of 15 labels are unknown",
     ]
 
 
-def test_the_report_of_stretches_counts_clips_together() -> None:
+def test_the_report_counts_clips_together() -> None:
     given, begins = recording(), np.array([0.0, 5.0])
     track = LabelTrack(given, begins, np.array([1, -1]), 0, 0, begins + 5)
     lines = label_report([track, track._replace(labels=np.array([0, 1]))], ("x", "y"))

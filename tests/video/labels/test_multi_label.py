@@ -1,4 +1,4 @@
-"""Files of several labels a moment: each form, and each way in which a line can be wrong."""
+"""Files of several labels per timestamp: each format, and each kind of error in a line."""
 
 import json
 from pathlib import Path
@@ -22,11 +22,11 @@ def written(folder: Path, text: str, name: str = "tools.txt") -> Path:
 
 def annotated(**seconds: list[int]) -> str:
     """CholecT50's JSON with the instruments of some seconds."""
-    rows = {key[1:]: [[0, i, *[0] * 13] for i in held] for key, held in seconds.items()}
+    rows = {key[1:]: [[0, i, *[0] * 13] for i in numbers] for key, numbers in seconds.items()}
     return json.dumps({"categories": NAMES, "annotations": rows})
 
 
-def test_cholec80s_tools_hold_until_the_next_row(tmp_path: Path) -> None:
+def test_cholec80s_tools_are_valid_until_the_next_row(tmp_path: Path) -> None:
     text = "Frame\tGrasper\tSpecimen bag\n0\t1\t0\n25\t0\t0\n50\t0\t1\n"
     file = read_multi_labels(written(tmp_path, text), "video01")
     assert file.classes == ("Grasper", "Specimen bag")
@@ -40,20 +40,20 @@ def test_cholec80s_tools_hold_until_the_next_row(tmp_path: Path) -> None:
     slower = read_multi_labels(written(tmp_path, text), "video01", label_fps=5.0).segments[
         "video01"
     ]
-    assert [(mark.begin, mark.end) for mark in slower] == [(0, 5), (5, 10), (10, 15)]
+    assert [(segment.begin, segment.end) for segment in slower] == [(0, 5), (5, 10), (10, 15)]
 
 
 def test_a_gap_between_rows_of_tools_stays_without_labels(tmp_path: Path) -> None:
     rows = "".join(f"{frame}\t1\n" for frame in (0, 25, 50, 500, 525))
-    marks = read_multi_labels(written(tmp_path, "Frame\tHook\n" + rows), "a").segments["a"]
-    assert [mark.end for mark in marks] == [1, 2, 3, 21, 22]
+    segments = read_multi_labels(written(tmp_path, "Frame\tHook\n" + rows), "a").segments["a"]
+    assert [segment.end for segment in segments] == [1, 2, 3, 21, 22]
 
 
-def test_rows_of_one_frame_all_hold_and_may_disagree(tmp_path: Path) -> None:
-    marks = read_multi_labels(written(tmp_path, "Frame\tHook\n0\t1\n0\t0\n25\t1\n"), "a").segments[
-        "a"
-    ]
-    assert [(mark.begin, mark.end, mark.values) for mark in marks] == [
+def test_rows_of_one_frame_are_all_read_and_may_conflict(tmp_path: Path) -> None:
+    segments = read_multi_labels(
+        written(tmp_path, "Frame\tHook\n0\t1\n0\t0\n25\t1\n"), "a"
+    ).segments["a"]
+    assert [(segment.begin, segment.end, segment.values) for segment in segments] == [
         (0, 1, (1,)),
         (0, 1, (0,)),
         (1, 2, (1,)),
@@ -69,13 +69,13 @@ def test_cholect50s_categories_in_the_order_of_their_numbers(tmp_path: Path) -> 
         MultiLabelSegment(9, 10, (0, 0, 0), 0),
         MultiLabelSegment(12, 13, (0, 0, 0), 0),
     ]
-    with pytest.raises(LabelError, match="'phase' is not several labels a moment; give one of"):
+    with pytest.raises(LabelError, match="'phase' is not multi-label; set category to one of"):
         read_multi_labels(path, "VID70", category="phase")
     with pytest.raises(LabelError, match=r"not CholecT50's \(KeyError: 7\)"):
         read_multi_labels(written(tmp_path, annotated(s1=[7])), "VID70", category="instrument")
 
 
-def test_a_wide_table_of_moments_or_stretches(tmp_path: Path) -> None:
+def test_a_wide_table_of_timestamps_or_segments(tmp_path: Path) -> None:
     path = written(tmp_path, "video,second,C1,C2\na,3,1,\nb,4,-1,0\na,5,0.0,1.0\n")
     file = read_multi_labels(path, "unused")
     assert file.classes == ("C1", "C2") and file.segments == {
@@ -92,26 +92,32 @@ def test_a_wide_table_of_moments_or_stretches(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Frame\tPhase\n0\tA\n", r"tools\.txt:1: has a column of phases; .* targets=one"),
+        ("Frame\tPhase\n0\tA\n", r"tools\.txt:1: has a column Phase; set multi_label: false"),
         ("Frame\tHook\n0\t1\n25\t2\n", r"tools\.txt:3: Hook is '2'; write 1"),
         ("Frame\tHook\tClip\n0\t1\t0\n25\t1\n", r"tools\.txt:3: '25\\t1' is not a frame and 2"),
         ("Frame\tHook\n-25\t1\n", r"tools\.txt:2: '-25\\t1' is not a frame"),
-        ("Frame\tHook\tHook\n0\t1\t1\n", r"tools\.txt:1: its classes are 'Hook', 'Hook'; each"),
+        (
+            "Frame\tHook\tHook\n0\t1\t1\n",
+            r"tools\.txt:1: its classes are 'Hook', 'Hook'; give",
+        ),
         ("Frame\n0\n", r"tools\.txt:1: its classes are none"),
-        ("Frame\tHook\n", "holds no labels"),
+        ("Frame\tHook\n", "contains no labels"),
         ("time,a,b\n0,1,yes\n", r"tools\.txt:2: b is 'yes'; write 1"),
-        ("time,a,b\n0,1,0\n1,1\n", r"tools\.txt:3: has 2 cells, the first line 3"),
-        ("time,a,b\n0,,-1\n", "holds no labels"),
-        ("time,a,\n0,1,\n", r"tools\.txt:1: its classes are 'a', ''; each wants a name"),
+        ("time,a,b\n0,1,0\n1,1\n", r"tools\.txt:3: has 2 cells, the header has 3"),
+        ("time,a,b\n0,,-1\n", "contains no labels"),
+        ("time,a,\n0,1,\n", r"tools\.txt:1: its classes are 'a', ''; give each class"),
         ("time,a,a\n0,1,0\n", r"tools\.txt:1: has two columns 'a'"),
-        ("time,phase\n0,A\n", r"tools\.txt:1: has a column phase, .* targets=one"),
-        ("a,b\n0,1\n", r"tools\.txt:1: has the columns a, b; labels want start and end"),
+        (
+            "time,phase\n0,A\n",
+            r"tools\.txt:1: has a column phase .*; set multi_label: false",
+        ),
+        ("a,b\n0,1\n", r"tools\.txt:1: has the columns a, b; labels need start and end"),
         ("start,end,a\n5,5,1\n", r"tools\.txt:2: begins at 5 and ends at 5"),
-        ("time,a\ninf,1\n", r"tools\.txt:2: 'inf' is no time"),
-        ("hello", "begins no known form of several labels"),
+        ("time,a\ninf,1\n", r"tools\.txt:2: 'inf' is not a time"),
+        ("hello", "matches no label format"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LabelError, match=message) as caught:
         read_multi_labels(written(tmp_path, text), "a")
     assert "\n" not in str(caught.value)
@@ -132,7 +138,7 @@ def test_real_triplets_are_made_of_their_parts() -> None:
             parts = read_multi_labels(path, name, category=category)
             assert len(parts.classes) == (6, 10, 15)[place]
             for triplet, part in zip(triplets.segments[name], parts.segments[name], strict=True):
-                held = {part_of[i][place] for i, value in enumerate(triplet.values) if value}
-                assert held <= {i for i, value in enumerate(part.values) if value}
+                numbers = {part_of[i][place] for i, value in enumerate(triplet.values) if value}
+                assert numbers <= {i for i, value in enumerate(part.values) if value}
                 assert (triplet.begin, triplet.end) == (part.begin, part.end)
     assert seconds == 1128

@@ -1,12 +1,14 @@
-"""Files of labels: each form, and each way in which a line can be wrong."""
+"""Files of labels: each format, and each kind of error in a line."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from video.labels.segments import LabelError, LabelSegment
-from video.labels.single_label import label_finder, read_labels
+from video.labels.label_files import label_finder
+from video.labels.label_format import LabelFormat, LabelOptions
+from video.labels.segments import LabelError, LabelFile, LabelSegment
+from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels
 
 
 def written(folder: Path, text: str, name: str = "labels.txt") -> Path:
@@ -16,20 +18,20 @@ def written(folder: Path, text: str, name: str = "labels.txt") -> Path:
 
 def test_cholec80s_text(tmp_path: Path) -> None:
     path = written(tmp_path, "Frame\tPhase\n0\tPreparation\n1\tPreparation\n25\tClipping\n")
-    marks = read_labels(path, "video01").segments["video01"]
-    assert marks[0] == LabelSegment(0.0, 0.04, "Preparation", 2)
-    assert marks[2] == LabelSegment(1.0, 1.04, "Clipping", 4)
+    segments = read_labels(path, "video01").segments["video01"]
+    assert segments[0] == LabelSegment(0.0, 0.04, "Preparation", 2)
+    assert segments[2] == LabelSegment(1.0, 1.04, "Clipping", 4)
     slower = read_labels(path, "video01", label_fps=1.0).segments["video01"]
     assert slower[2] == LabelSegment(25.0, 26.0, "Clipping", 4)
 
 
 def test_cholect50s_json(tmp_path: Path) -> None:
     row = [0] * 14
-    held = {
+    content = {
         "categories": {"phase": {"0": "preparation", "1": "clipping"}},
         "annotations": {"8": [[*row, 0], [*row, 0]], "16": [[*row, 1]], "17": [[*row, -1]]},
     }
-    path = written(tmp_path, json.dumps(held))
+    path = written(tmp_path, json.dumps(content))
     assert read_labels(path, "VID70").segments["VID70"] == [
         LabelSegment(8.0, 9.0, "preparation", 0),
         LabelSegment(16.0, 17.0, "clipping", 0),
@@ -47,14 +49,14 @@ def test_another_category_of_cholect50(tmp_path: Path) -> None:
         read_labels(path, "a", category="instruments")
     rows[0][1] = 1.5
     path = written(tmp_path, json.dumps({"categories": names, "annotations": {"8": rows}}))
-    with pytest.raises(LabelError, match=r"1\.5 is no number of a class"):
+    with pytest.raises(LabelError, match=r"1\.5 is not a class number"):
         read_labels(path, "a", category="instrument")
 
 
-def test_a_table_of_moments_of_several_recordings(tmp_path: Path) -> None:
+def test_a_table_of_timestamps_of_several_recordings(tmp_path: Path) -> None:
     path = written(tmp_path, "video,frame_1fps,phase\na,3,x\nb,4,y\na,5,y\n")
-    marks = read_labels(path, "unused").segments
-    assert marks == {
+    segments = read_labels(path, "unused").segments
+    assert segments == {
         "a": [LabelSegment(3.0, 4.0, "x", 2), LabelSegment(5.0, 6.0, "y", 4)],
         "b": [LabelSegment(4.0, 5.0, "y", 3)],
     }
@@ -73,38 +75,38 @@ def test_a_table_of_segments(tmp_path: Path) -> None:
     [
         ("Frame\tPhase\n0\tA\nx\tA\n", r"labels\.txt:3: 'x\\tA' is not a frame and its phase"),
         ("Frame\tPhase\n0\n", r"labels\.txt:2"),
-        ("Frame\tPhase\n", "holds no labels"),
+        ("Frame\tPhase\n", "contains no labels"),
         ("start,end,label\n5,4,x\n", r"labels\.txt:2: begins at 5 and ends at 4"),
-        ("start,end,label\n-1,4,x\n", r"labels\.txt:2: '-1' is no time"),
-        ("time,label\n0,x\nnan,x\n", r"labels\.txt:3: 'nan' is no time"),
+        ("start,end,label\n-1,4,x\n", r"labels\.txt:2: '-1' is not a time"),
+        ("time,label\n0,x\nnan,x\n", r"labels\.txt:3: 'nan' is not a time"),
         ("time,label\n0,\n", r"labels\.txt:2: has no label"),
-        ("time,label\n0\n", r"labels\.txt:2: has 1 cells, the first line 2"),
+        ("time,label\n0\n", r"labels\.txt:2: has 1 cells, the header has 2"),
         ("time,label\n0,x,y\n", r"labels\.txt:2: has 3 cells"),
         ("time,label,label\n0,x,y\n", r"labels\.txt:1: has two columns 'label'"),
         ('time,label\n0,x\n1,"y\n2,z\n', r"labels\.txt:4: is not CSV"),
         ('time,label\n0,"x\n1,y"\n', r"labels\.txt:3: is not CSV \(a line break inside quotes\)"),
-        ("time,a,b\n0,1,0\n", r"labels\.txt:1: .* want targets=many"),
-        ("Frame\tGrasper\n0\t1\n", r"labels\.txt:1: .* want targets=many"),
+        ("time,a,b\n0,1,0\n", r"labels\.txt:1: .* set multi_label: true"),
+        ("Frame\tGrasper\n0\t1\n", r"labels\.txt:1: .* set multi_label: true"),
         ("start,phase\n0,x\n", r"labels\.txt:1: has the columns start, phase"),
-        ("hello there", r"labels\.txt:1: 'hello there' begins no known form"),
+        ("hello there", r"labels\.txt:1: 'hello there' matches no label format"),
         ('{"annotations": {}', r"labels\.txt:1: is not JSON"),
         ('{"annotations": {}}', "is JSON, but not CholecT50's"),
         ('{"categories": {"phase": {}}, "annotations": {"3": [[1]]}}', "not CholecT50's"),
-        ('{"categories": {"phase": {"0": "x", "1": "x"}}, "annotations": {}}', "stands twice"),
-        ('{"categories": {"phase": {}}, "annotations": {"nan": []}}', "'nan' is no time"),
-        ('{"categories": {"phase": {}}, "annotations": {"3": [], "3": []}}', "'3' stands twice"),
-        ('{"categories": {"phase": {}}, "annotations": {"3": [], "3.0": []}}', "3.0 stands twice"),
+        ('{"categories": {"phase": {"0": "x", "1": "x"}}, "annotations": {}}', "occurs twice"),
+        ('{"categories": {"phase": {}}, "annotations": {"nan": []}}', "'nan' is not a time"),
+        ('{"categories": {"phase": {}}, "annotations": {"3": [], "3": []}}', "'3' occurs twice"),
+        ('{"categories": {"phase": {}}, "annotations": {"3": [], "3.0": []}}', "3.0 occurs twice"),
         ('{"a":' * 100_000, "nested too deeply"),
-        ("", "begins no known form"),
+        ("", "matches no label format"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(written(tmp_path, text), "a")
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_binary_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(LabelError, match="cannot be read"):
         read_labels(tmp_path / "a.txt", "a")
@@ -119,3 +121,23 @@ def test_labels_are_found_by_the_recordings_name(tmp_path: Path) -> None:
     assert label_finder(first)("anything") == first
     with pytest.raises(LabelError, match=r"video03: has no labels; looked for .*video03\.json"):
         label_finder(tmp_path)("video03")
+
+
+def read_pipes(path: Path, text: str, options: LabelOptions) -> LabelFile:
+    second, label = text.strip().split("|")
+    segment = LabelSegment(float(second), float(second) + 1, label, 1)
+    return LabelFile(str(path), {options.recording: [segment]})
+
+
+def test_a_format_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, "3|clipping, cutting", "a.psv")
+    with pytest.raises(LabelError, match="has no labels"):
+        label_finder(tmp_path)("a")
+    row = LabelFormat("pipes", (".psv",), lambda text: "|" in text, read_pipes)
+    monkeypatch.setitem(SINGLE_LABEL_FORMATS, "pipes", row)
+    assert label_finder(tmp_path)("a") == path
+    assert read_labels(path, "a").segments == {
+        "a": [LabelSegment(3.0, 4.0, "clipping, cutting", 1)]
+    }
+    with pytest.raises(LabelError, match=r"known formats: .*, pipes; "):
+        read_labels(written(tmp_path, "hello"), "a")

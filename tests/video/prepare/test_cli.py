@@ -1,4 +1,4 @@
-"""`prepare`: the same frames at the same times, whole or not there, resumed after a kill."""
+"""`prepare`: the same frames at the same times, complete or absent, resumed after a kill."""
 
 import json
 import os
@@ -29,7 +29,7 @@ FORMS = ("jpeg", "h264")
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two recordings of one name in two folders, and one that begins late and has odd stamps."""
+    """Two recordings with the same name in two folders, and one with irregular timestamps."""
     folder = tmp_path_factory.mktemp("raw")
     for name in ("north", "south"):
         (folder / name).mkdir()
@@ -68,7 +68,7 @@ def test_frames_stand_at_the_times_of_their_originals(
     assert not [path for path in (tmp_path / "out").rglob(".*")]
 
 
-def test_no_sound_and_no_metadata_are_carried_over(tmp_path: Path) -> None:
+def test_audio_and_metadata_are_dropped(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
     with av.open(str(raw / "a.mp4"), "w") as container:
@@ -88,7 +88,7 @@ def test_no_sound_and_no_metadata_are_carried_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_left_out_is_in_no_frame(videos: Path, tmp_path: Path, form: str) -> None:
+def test_spans_left_out_have_no_frames(videos: Path, tmp_path: Path, form: str) -> None:
     spans = tmp_path / "spans.csv"
     spans.write_text(
         f"path,begin,end\n{videos}/north/op 1.mp4,0,1\n"
@@ -107,7 +107,7 @@ def test_what_is_left_out_is_in_no_frame(videos: Path, tmp_path: Path, form: str
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_frame_rate_keeps_the_frames_shown_at_its_ticks(
+def test_a_frame_rate_selects_the_frames_at_its_ticks(
     videos: Path, tmp_path: Path, form: str
 ) -> None:
     words = ("--form", form, "--frame-rate", "6.25")
@@ -136,7 +136,7 @@ def test_a_recording_is_scaled_and_cut_to_its_field_of_view(tmp_path: Path, stea
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_folders_of_pictures_are_prepared_alike(tmp_path: Path, form: str) -> None:
+def test_folders_of_images_are_prepared_too(tmp_path: Path, form: str) -> None:
     (tmp_path / "raw").mkdir()
     folder_of(tmp_path / "raw/op", [*range(5, 30), *range(60, 90)])
     (recording,) = prepared(tmp_path / "raw", tmp_path / "out", "--form", form)
@@ -156,7 +156,7 @@ def test_a_prepared_folder_is_a_source(videos: Path, tmp_path: Path) -> None:
     assert pack.original == recordings[0].original
 
 
-def test_what_is_complete_is_not_made_again(
+def test_complete_files_are_not_prepared_again(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -164,22 +164,22 @@ def test_what_is_complete_is_not_made_again(
     files = [Path(recording.path) for recording in recordings]
     stamps = [file.stat().st_mtime_ns for file in files]
     assert prepared(videos, out, "--form", "jpeg") == recordings
-    assert "3 of 3 recordings are prepared already" in capsys.readouterr().out
+    assert "3 of 3 recordings are already prepared" in capsys.readouterr().out
     assert [file.stat().st_mtime_ns for file in files] == stamps
     files[1].write_bytes(files[1].read_bytes()[:-10])
     assert prepared(videos, out, "--form", "jpeg") == recordings
-    assert "2 of 3 recordings are prepared already" in capsys.readouterr().out
+    assert "2 of 3 recordings are already prepared" in capsys.readouterr().out
     assert main(["prepare", str(videos), str(out), "--form", "jpeg", "--short-side", "32"]) == 2
     assert "other settings (short_side was 256, is 32)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_kill_leaves_nothing_half_written_and_the_rest_is_made_later(
+def test_a_killed_call_leaves_no_partial_file_and_can_be_resumed(
     videos: Path, tmp_path: Path, form: str
 ) -> None:
     out = tmp_path / "out"
     command = ["prepare", str(videos), str(out), "--form", form, "--processes", "1"]
-    whole = prepared(videos, tmp_path / "whole", "--form", form)
+    complete = prepared(videos, tmp_path / "complete", "--form", form)
     for _ in range(3):
         started = subprocess.Popen(
             [sys.executable, "-m", "video", *command],
@@ -200,14 +200,14 @@ def test_a_kill_leaves_nothing_half_written_and_the_rest_is_made_later(
             recorded = json.loads(note.read_text())["recording"]
             assert Path(recorded["path"]).stat().st_size == int(recorded["bytes"])
     again = prepared(videos, out, "--form", form)
-    assert [r.frames for r in again] == [r.frames for r in whole]
-    for one, other in zip(again, whole, strict=True):
+    assert [r.frames for r in again] == [r.frames for r in complete]
+    for one, other in zip(again, complete, strict=True):
         assert Path(one.path).read_bytes()[:1000] == Path(other.path).read_bytes()[:1000]
     assert not [path for path in out.rglob(".*")]
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_full_disk_is_one_line_and_the_rest_goes_on_later(
+def test_a_full_disk_is_one_line_and_the_call_can_be_resumed(
     videos: Path, tmp_path: Path, form: str
 ) -> None:
     def limit() -> None:
@@ -228,13 +228,13 @@ def test_a_full_disk_is_one_line_and_the_rest_goes_on_later(
     )
     assert done.returncode == 2, done.stderr
     line = done.stderr.strip().splitlines()[-1]
-    assert "File too large; make room and give the same command again; what is complete" in line
+    assert "File too large; free disk space and run the same command again; complete" in line
     assert not [path for path in out.rglob(".*")]
     assert not [path for path in out.rglob("*") if path.suffix in (".frames", ".mp4", ".csv")]
     assert len(prepared(videos, out, "--form", form)) == 3
 
 
-def test_what_cannot_be_read_is_told_and_the_others_are_prepared(
+def test_unreadable_recordings_are_reported_and_the_others_prepared(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw = tmp_path / "raw"
@@ -243,7 +243,10 @@ def test_what_cannot_be_read_is_told_and_the_others_are_prepared(
     write_sound(raw / "sound.mp4")
     assert main(["prepare", str(raw), str(tmp_path / "out"), "--form", "jpeg"]) == 1
     out = capsys.readouterr().out
-    assert f"1 cannot be read and are missing:\n  {raw}/sound.mp4: holds no moving" in out
+    assert (
+        f"1 recordings cannot be read and are missing:\n  {raw}/sound.mp4: contains no video stream"
+        in out
+    )
     assert len(read_manifest(tmp_path / "out/manifest.csv")) == 1
     (raw / "a.mp4").unlink()
     assert main(["prepare", str(raw), str(tmp_path / "none"), "--form", "jpeg"]) == 2
@@ -254,15 +257,15 @@ def test_what_cannot_be_read_is_told_and_the_others_are_prepared(
     ("text", "message"),
     [
         ("path,from,to\n", "1: column begin is missing"),
-        ("path,begin,end\nwest,0,1\n", "2: path 'west' names no recording"),
-        ("path,begin,end\nop 1,0,1\n", "2: path 'op 1' names several recordings"),
+        ("path,begin,end\nwest,0,1\n", "2: path 'west' matches no recording"),
+        ("path,begin,end\nop 1,0,1\n", "2: path 'op 1' matches several recordings"),
         ("path,begin,end\nlate,2,1\n", "2: end 1 is not after begin 2"),
-        ("path,begin,end\nlate,-2,1\n", "2: begin '-2' is no time"),
-        ("path,begin,end\nlate,0,soon\n", "2: end 'soon' is no time"),
-        ("path,begin,end\nlate,0,\n", "2: end '' is no time"),
+        ("path,begin,end\nlate,-2,1\n", "2: begin '-2' is not a time"),
+        ("path,begin,end\nlate,0,soon\n", "2: end 'soon' is not a time"),
+        ("path,begin,end\nlate,0,\n", "2: end '' is not a time"),
     ],
 )
-def test_spans_that_cannot_be_meant_let_nothing_through(
+def test_invalid_spans_are_refused(
     videos: Path, tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "spans.csv").write_text(text)

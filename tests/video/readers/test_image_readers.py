@@ -1,4 +1,4 @@
-"""Folders of numbered pictures and prepared recordings: by time, and damage by name."""
+"""Folders of numbered images and prepared recordings: frames by time, and errors."""
 
 import io
 from pathlib import Path
@@ -49,17 +49,17 @@ def test_a_folder_is_read_by_the_numbers_in_its_names(tmp_path: Path, name: str)
         read_frames(recording, [3.6], 48, 64)
 
 
-def test_long_gaps_between_pictures_are_holes(tmp_path: Path) -> None:
+def test_long_gaps_between_images_are_holes(tmp_path: Path) -> None:
     recording = probe(folder_of(tmp_path / "x", [0, 1, 5, 6, 40, 41]))
     assert recording.holes == ((7.0, 40.0),)  # for up to ten seconds the last one stands in
 
 
-def test_pictures_that_tell_no_order_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableVideo, match=r"mixes pictures called a_0 and b_0"):
+def test_ambiguous_image_order_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableVideo, match=r"mixes images named a_0 and b_0"):
         folder_of(tmp_path / "x", [1, 2], "a_{}.jpg")
         (tmp_path / "x/b_1.jpg").write_bytes(picture(1))
         probe(str(tmp_path / "x"))
-    with pytest.raises(UnreadableVideo, match=r"1.jpg and a_1.jpg have one number"):
+    with pytest.raises(UnreadableVideo, match=r"1.jpg and a_1.jpg have the same number"):
         folder_of(tmp_path / "y", [1, 2], "a_{}.jpg")
         (tmp_path / "y/a_01.jpg").write_bytes(picture(1))
         probe(str(tmp_path / "y"))
@@ -68,12 +68,12 @@ def test_pictures_that_tell_no_order_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda data: data[:-40], "img_00003.jpg: is no sound JPEG .Premature end"),
-        (lambda data: b"", "img_00003.jpg: is no sound JPEG"),
-        (lambda data: b"no picture" + data[-2:], "img_00003.jpg: is no sound JPEG"),
+        (lambda data: data[:-40], "img_00003.jpg: is not a valid JPEG .Premature end"),
+        (lambda data: b"", "img_00003.jpg: is not a valid JPEG"),
+        (lambda data: b"no picture" + data[-2:], "img_00003.jpg: is not a valid JPEG"),
     ],
 )
-def test_a_damaged_picture_is_named_and_the_others_are_read(
+def test_a_damaged_image_is_named_and_the_others_are_read(
     tmp_path: Path, damage, reason: str
 ) -> None:
     recording = probe(folder_of(tmp_path / "x", list(range(6))))
@@ -106,16 +106,16 @@ def test_a_pack_is_read_by_time(pack: Recording) -> None:
 
 def test_a_damaged_pack_is_named(pack: Recording) -> None:
     file = Path(pack.path)
-    whole = file.read_bytes()
+    content = file.read_bytes()
     with open_pack(pack.path) as prepared:
-        begin = whole.index(prepared.read_images([50])[50])
-    file.write_bytes(whole[: begin + 100] + b"\x00\x01" + whole[begin + 102 :])
+        begin = content.index(prepared.read_images([50])[50])
+    file.write_bytes(content[: begin + 100] + b"\x00\x01" + content[begin + 102 :])
     assert numbers(pack, [49 / 25, 51 / 25]) == [49, 51]
-    with pytest.raises(UnreadableVideo, match="picture 50 is damaged; prepare it again"):
+    with pytest.raises(UnreadableVideo, match="image 50 is damaged; prepare it again"):
         read_frames(pack, [2.0], 48, 64)
-    for broken in (whole[:-1], whole[: len(whole) // 2], whole + b"x", whole[1:], b""):
+    for broken in (content[:-1], content[: len(content) // 2], content + b"x", content[1:], b""):
         file.write_bytes(broken)
-        with pytest.raises(UnreadableVideo, match="is no prepared recording, or cut off"):
+        with pytest.raises(UnreadableVideo, match="is not a prepared recording, or truncated"):
             read_frames(pack, [2.0], 48, 64)
     file.unlink()
     with pytest.raises(UnreadableVideo, match=r"cannot be read .No such file"):
@@ -124,17 +124,17 @@ def test_a_damaged_pack_is_named(pack: Recording) -> None:
 
 def test_a_pack_never_trusts_an_offset(pack: Recording) -> None:
     file = Path(pack.path)
-    whole = bytearray(file.read_bytes())
+    content = bytearray(file.read_bytes())
     with open_pack(pack.path) as prepared:
         offsets = prepared.begin + 8 * prepared.images
-    whole[offsets + 8 : offsets + 16] = (2**62).to_bytes(8, "little")
-    file.write_bytes(whole)
+    content[offsets + 8 : offsets + 16] = (2**62).to_bytes(8, "little")
+    file.write_bytes(content)
     for time in (0.0, 0.04):
         with pytest.raises(UnreadableVideo, match="is damaged"):
             read_frames(pack, [time], 48, 64)
 
 
-def test_a_pack_that_cannot_be_finished_leaves_nothing_as_if_whole(tmp_path: Path) -> None:
+def test_an_interrupted_pack_leaves_no_file(tmp_path: Path) -> None:
     def pictures():
         yield 0.0, picture(0)
         raise RuntimeError("the decoder crashed")
@@ -144,7 +144,7 @@ def test_a_pack_that_cannot_be_finished_leaves_nothing_as_if_whole(tmp_path: Pat
     assert not (tmp_path / "x.frames").exists()
 
 
-def test_sizes_of_pictures_may_differ(tmp_path: Path) -> None:
+def test_sizes_of_images_may_differ(tmp_path: Path) -> None:
     recording = probe(folder_of(tmp_path / "x", [0, 1]))
     Image.fromarray(np.zeros((100, 30, 3), np.uint8)).save(tmp_path / "x/img_00001.jpg")
     assert read_frames(recording, [0.0, 1.0], 48, 64).shape == (2, 48, 64, 3)
@@ -152,7 +152,7 @@ def test_sizes_of_pictures_may_differ(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL_FOLDERS, reason="no real recordings at ../shared/videos")
 @pytest.mark.parametrize("folder", REAL_FOLDERS, ids=lambda path: path.name)
-def test_real_folders_show_the_picture_of_each_second(folder: Path) -> None:
+def test_real_folders_return_the_image_of_each_second(folder: Path) -> None:
     recording = probe(str(folder))
     names = sorted(folder.glob("*.jpg"))
     first = int(names[0].stem)

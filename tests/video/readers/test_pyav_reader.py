@@ -1,4 +1,4 @@
-"""Frames by time, in every container, equal to sequential decoding or refused by name."""
+"""Frames by time in every container: equal to sequential decoding, or an error."""
 
 import pickle
 from dataclasses import replace
@@ -35,7 +35,7 @@ def test_frames_come_by_number_from_any_place(tmp_path: Path, suffix: str) -> No
         assert numbers(recording, [n / 25 for n in wanted]) == wanted
 
 
-def test_a_frame_is_shown_until_the_next_one_comes(tmp_path: Path) -> None:
+def test_a_frame_is_displayed_until_the_next(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 1080, 1120, 1500, 2000]  # the recorder stopped for a second
     recording = probe(str(write(tmp_path / "x.mp4", stamps)))
     assert numbers(recording, [0.5, 0.9, 1.09, 1.3, 1.5, 1.99]) == [2, 2, 3, 4, 5, 6]
@@ -70,28 +70,28 @@ def test_a_file_without_its_end_or_content_is_named(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_cut_behind_its_index_is_named(tmp_path: Path) -> None:
-    whole = write(
-        tmp_path / "whole.mkv", [40 * n for n in range(200)], options={"g": "25", "crf": "10"}
+def test_a_file_truncated_after_its_index_is_refused(tmp_path: Path) -> None:
+    complete = write(
+        tmp_path / "complete.mkv", [40 * n for n in range(200)], options={"g": "25", "crf": "10"}
     )
     cut = tmp_path / "cut.mkv"
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(UnreadableVideo, match=r"is cut off: its header says 8.0 s, it ends at"):
+    cut.write_bytes(complete.read_bytes()[: complete.stat().st_size // 2])
+    with pytest.raises(UnreadableVideo, match=r"is truncated: its header says 8.0 s, it ends at"):
         probe(str(cut))
 
 
-def test_text_sound_and_nothing_are_named(tmp_path: Path) -> None:
+def test_text_audio_and_empty_files_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("not a video\n" * 1000)
     with pytest.raises(UnreadableVideo, match="cannot be decoded"):
         probe(str(text))
-    with pytest.raises(UnreadableVideo, match="holds no moving picture"):
+    with pytest.raises(UnreadableVideo, match="contains no video stream"):
         probe(str(write_sound(tmp_path / "sound.mp4")))
     with pytest.raises(UnreadableVideo, match=r"cannot be decoded .No such file"):
         probe(str(tmp_path / "gone.mp4"))
 
 
-def test_damage_is_named_where_it_is_and_the_rest_is_read_rightly(
+def test_damage_is_reported_with_its_time_and_other_frames_are_right(
     tmp_path: Path, steady: Path
 ) -> None:
     recording = probe(str(steady))

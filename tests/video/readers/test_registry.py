@@ -21,7 +21,7 @@ from video.readers.registry import (
     Reader,
     ReaderUnavailable,
     load_reader,
-    require_package,
+    require_reader,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ def read(recording, times, rows, columns):
 
 @pytest.mark.parametrize("name", [name for name in READERS if name != "torchcodec"])
 def test_every_row_names_a_function_with_its_package(name: str) -> None:
-    require_package(name)
+    require_reader(name)
     assert callable(load_reader(name))
 
 
@@ -63,12 +63,14 @@ def test_a_manifest_with_an_unknown_reader_is_refused_with_its_line(tmp_path: Pa
 def test_a_missing_package_is_one_line_with_the_cure(
     steady: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = replace(READERS["torchcodec"], package="no_such_package")
+    row = replace(READERS["torchcodec"], function="no_such_package:read")
     monkeypatch.setitem(READERS, "torchcodec", row)
-    with pytest.raises(ReaderUnavailable, match="reader torchcodec: package no_such_package") as it:
+    with pytest.raises(
+        ReaderUnavailable, match=r"reader torchcodec is not available .No module"
+    ) as it:
         open_paths([str(steady)], "torchcodec", 1.0, 60.0, show_progress)
     assert it.value.exit_status == 2
-    assert "pip install -r requirements-optional.txt" in str(it.value)
+    assert "; run `pip install torchcodec`" in str(it.value)
     assert "\n" not in str(it.value)
 
 
@@ -77,8 +79,9 @@ def test_a_manifest_that_needs_a_missing_package_is_refused(
 ) -> None:
     opened = open_paths([str(steady)], "pyav", 1.0, 60.0, show_progress).recordings
     write_manifest([replace(opened[0], reader="decord")], tmp_path / "m.csv")
-    monkeypatch.setitem(READERS, "decord", replace(READERS["decord"], package="no_such_package"))
-    with pytest.raises(ReaderUnavailable, match="reader decord: package no_such_package"):
+    row = replace(READERS["decord"], function="no_such_package:read")
+    monkeypatch.setitem(READERS, "decord", row)
+    with pytest.raises(ReaderUnavailable, match="reader decord is not available"):
         open_source(tmp_path / "m.csv", "pyav", 1.0, 60.0, show_progress)
 
 
@@ -93,7 +96,7 @@ def test_a_row_of_a_plugin_is_verified_and_used_in_worker_processes(
         assert TypeAdapter(PreferredReader).validate_python("mine") == "mine"
         opened = open_paths([str(steady)], "mine", 1.0, 60.0, show_progress)
         (recording,) = opened.recordings
-        assert (recording.reader, recording.verified) == ("mine", "4 places")
+        assert (recording.reader, recording.verified) == ("mine", "4 positions")
         frames = read_frames(recording, [1.0], 48, 64)
         assert number_of(np.asarray(frames[0])) == 25
     finally:

@@ -100,7 +100,7 @@ def test_the_last_frame_is_displayed_until_the_end_and_no_further(tmp_path: Path
         read_frames(recording, [end + 1], 48, 64)
 
 
-def test_it_names_what_it_cannot_read(tmp_path: Path) -> None:
+def test_it_fails_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_text("text")
     broken = Recording(str(tmp_path / "x.mp4"), "torchcodec", 25.0, 9, 9.0, 64, 48, 0.0)
     with pytest.raises(UnreadableVideo, match="torchcodec cannot read it"):
@@ -119,9 +119,9 @@ def test_a_forked_worker_opens_a_decoder_of_its_own(tmp_path: Path) -> None:
     assert number_of(read_frames(recording, [2.0], 48, 64)[0]) == 50
 
 
-def test_it_is_taken_where_it_is_preferred(steady: Path) -> None:
+def test_it_is_chosen_where_it_is_preferred(steady: Path) -> None:
     recording = chosen(probe(str(steady)), "torchcodec")
-    assert (recording.reader, recording.verified) == ("torchcodec", "7 places")
+    assert (recording.reader, recording.verified) == ("torchcodec", "7 positions")
 
 
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")

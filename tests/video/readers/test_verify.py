@@ -1,4 +1,4 @@
-"""Random access against sequential decoding: which reader is right, and whether it is noticed."""
+"""Random access against sequential decoding: wrong readers are noticed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,9 @@ def chosen(recording: Recording, preferred: str, places: int = 6) -> Recording:
 
 
 @pytest.mark.parametrize("preferred", ["pyav", "decord"])
-def test_the_preferred_reader_is_taken_where_it_is_right(steady: Path, preferred: str) -> None:
+def test_the_preferred_reader_is_chosen_where_it_is_right(steady: Path, preferred: str) -> None:
     recording = chosen(probe(str(steady)), preferred)
-    assert (recording.reader, recording.verified) == (preferred, "7 places")
+    assert (recording.reader, recording.verified) == (preferred, "7 positions")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_decord_returns_frames_by_time(tmp_path: Path, stamps: list[int]) -> Non
         read_frames(decord, [recording.seconds + 1], 48, 64)
 
 
-def test_decord_names_what_it_cannot_read(tmp_path: Path) -> None:
+def test_decord_fails_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_text("text")
     broken = Recording(str(tmp_path / "x.mp4"), "decord", 25.0, 9, 9.0, 64, 48, 0.0)
     with pytest.raises(UnreadableVideo, match="decord cannot read it"):
@@ -47,7 +47,7 @@ def test_decord_names_what_it_cannot_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shift", [-3, -1, 1])
-def test_a_reader_that_is_off_by_a_frame_is_not_taken(
+def test_a_reader_that_is_off_by_a_frame_is_not_chosen(
     steady: Path, monkeypatch: pytest.MonkeyPatch, shift: int
 ) -> None:
     def read(recording: Recording, times: list[float], rows: int, columns: int) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_a_reader_that_is_off_by_a_frame_is_not_taken(
     assert chosen(probe(str(steady)), "pyav").reader == "decord"
 
 
-def test_a_reader_that_fails_is_not_taken_and_without_any_the_file_is_refused(
+def test_a_reader_that_fails_is_not_chosen_and_without_any_the_file_is_refused(
     steady: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = {"sequential"}
@@ -74,13 +74,15 @@ def test_a_reader_that_fails_is_not_taken_and_without_any_the_file_is_refused(
     monkeypatch.setitem(READERS, "decord", strict)
     assert chosen(probe(str(steady)), "pyav").reader == "sequential"
     right.clear()
-    with pytest.raises(UnreadableVideo, match=r"no reader reads it rightly .pyav: returns altered"):
+    with pytest.raises(
+        UnreadableVideo, match=r"no reader returns the right frames .pyav: returns altered"
+    ):
         chosen(probe(str(steady)), "pyav")
 
 
 @pytest.mark.soak
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
-def test_decord_is_not_taken_where_it_is_known_to_be_wrong() -> None:
+def test_decord_is_not_chosen_where_it_is_known_to_be_wrong() -> None:
     file = VIDEOS / "open_suturing_pigleg/tests_pigleg_test2.mp4"
     assert chosen(probe(str(file)), "decord").reader != "decord"
 

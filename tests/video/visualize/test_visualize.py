@@ -40,7 +40,7 @@ def choice(*sources: Path, **other: object) -> ClipSelection:
     return ClipSelection(sources, **values)  # type: ignore[arg-type]
 
 
-def test_one_scale_holds_for_every_frame() -> None:
+def test_all_frames_have_the_same_scale() -> None:
     pixels = np.array([0.0, 0.25, 1.0, -3.0, 9.0]).reshape(5, 1, 1, 1) * np.ones((1, 2, 2, 3))
     assert to_uint8(pixels)[:, 0, 0, 0].tolist() == [0, 64, 255, 0, 255]
     assert to_uint8(np.array([[[[0.2, 0.4]]]])).tolist() == [[[[77, 77, 77]]]]
@@ -58,7 +58,7 @@ def test_a_sheet_has_a_column_a_frame_and_a_row_a_strip() -> None:
     assert stack_sheets([sheet, sheet[:, :40]]).shape == (2 * len(sheet), sheet.shape[1], 3)
 
 
-def test_long_captions_go_on_in_a_further_line() -> None:
+def test_long_captions_are_wrapped() -> None:
     short, long = draw_text("a b", 200), draw_text("many words " * 10, 200)
     assert long.shape[0] > short.shape[0] and long.shape[1] == short.shape[1] == 200
     assert (long[short.shape[0] :] < 255).any()
@@ -85,7 +85,7 @@ def test_clips_are_chosen_by_the_seed(folder: Path) -> None:
     assert len({str(times(seed)) for seed in range(6)}) > 3
 
 
-def test_a_clip_begins_where_it_is_told_to(folder: Path) -> None:
+def test_a_clip_begins_at_the_given_time(folder: Path) -> None:
     asked = choice(folder / "operation02.mp4", at=1.0)
     found = select_recordings(asked).recordings
     (shown,) = read_selected_clips(found, asked, Sampling(frame_rate=5), 4, (48, 72))
@@ -96,15 +96,18 @@ def test_a_clip_begins_where_it_is_told_to(folder: Path) -> None:
     assert np.array_equal(squeezed.clip.numpy(), direct)
 
 
-def test_what_is_not_there_is_told_with_the_cure(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(NoSuchClip, match="--recordings 9: there are 3; give fewer"):
+def test_clips_that_do_not_exist_are_refused_with_the_cure(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchClip, match="--recordings 9: there are only 3; give a smaller number"):
         select_recordings(choice(folder, recordings=9))
     with pytest.raises(NoSuchClip, match="no such file"):
         select_recordings(choice(tmp_path / "none.mp4"))
     found = select_recordings(choice(folder / "operation01.mp4")).recordings
-    with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s, give 0 to 3.\d\d"):
+    with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s; give 0 to 3.\d\d"):
         list(read_selected_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
-    with pytest.raises(NoSuchClip, match=r"it is 4.00 s, a clip is 16.*higher --frame-rate"):
+    with pytest.raises(
+        NoSuchClip,
+        match=r"no recording is long enough .4\.00 s in all.; a clip is 16.*higher --frame-rate",
+    ):
         list(read_selected_clips(found, choice(), Sampling(frame_rate=0.5), 9, (32, 32)))
 
 
@@ -115,7 +118,7 @@ def test_names_are_distinct_and_the_first_keeps_its_own(folder: Path) -> None:
     assert named == ["a", "b", "a_3", "a_2", "a_4"] and unique_names([]) == []
 
 
-def test_of_several_those_without_room_are_left_out_and_told(
+def test_recordings_that_are_too_short_are_skipped_and_reported(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     synthesize(tmp_path, 1, 1.0, 48, seed=0)
@@ -123,7 +126,10 @@ def test_of_several_those_without_room_are_left_out_and_told(
     found = select_recordings(asked).recordings
     shown = list(read_selected_clips(found, asked, Sampling(frame_rate=5), 8, (32, 32)))
     assert [each.name for each in shown] == ["operation02"]
-    assert f"left out: {tmp_path}/operation01.mp4: it is 1.00 s" in capsys.readouterr().out
+    assert (
+        f"skipped: {tmp_path}/operation01.mp4: no recording is long enough (1.00 s in all)"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_film_of_many_strips_has_several_lines(tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def test_a_film_of_many_strips_has_several_lines(tmp_path: Path) -> None:
     assert recording.width == 5 * (336 + 8) and recording.height > 2 * 224
 
 
-def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path) -> None:
+def test_unreadable_recordings_are_reported(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes((folder / "operation01.mp4").read_bytes()[:3000])
     with pytest.raises(UnreadableVideo, match=r"broken\.mp4"):

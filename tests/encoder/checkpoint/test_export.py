@@ -23,19 +23,19 @@ from tests.encoder.checkpoint.test_huggingface import moved
 
 VIDEO = EncoderConfig(embed_dim=48, depth=2, num_heads=3, num_frames=4, image_size=32, patch_size=8)
 IMAGE = replace(
-    VIDEO, frames=1, tubelet=1, positions="separable", class_token=True, pooling="first"
+    VIDEO, num_frames=1, tubelet_size=1, pos_embed="separable", class_token=True, pooling="first"
 )
-TOLD = CheckpointOverrides(3, 4, (32, 32))
+OVERRIDES = CheckpointOverrides(3, 4, (32, 32))
 
 
-@pytest.mark.parametrize("layout", ["own", "videomae", "hf", "unified"])
+@pytest.mark.parametrize("file_format", ["own", "videomae", "hf", "unified"])
 @pytest.mark.parametrize("norm", ["tokens", "pooled"])
-def test_a_written_encoder_reads_back_exactly(tmp_path: Path, layout: str, norm: str) -> None:
+def test_a_written_encoder_reads_back_exactly(tmp_path: Path, file_format: str, norm: str) -> None:
     config = replace(VIDEO, norm=norm)
     tensors = moved(VideoEncoder(config)).state_dict()
-    out = tmp_path / ("out.safetensors" if layout == "own" else "out.pth")
-    write_encoder(out, tensors, config, layout, {})
-    again = load_encoder(out, told=TOLD).encoder
+    out = tmp_path / ("out.safetensors" if file_format == "own" else "out.pth")
+    write_encoder(out, tensors, config, file_format, {})
+    again = load_encoder(out, overrides=OVERRIDES).encoder
     assert again.config == config
     torch.testing.assert_close(again.state_dict(), tensors, atol=0, rtol=0)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
@@ -47,15 +47,15 @@ def test_a_written_encoder_reads_back_exactly(tmp_path: Path, layout: str, norm:
         {},
         {"pre_norm": True, "activation": "quick_gelu", "norm_eps": 1e-5},
         {"layer_scale": 0.1},
-        {"class_token": False, "pooling": "mean", "norm": "pooled", "positions": "sincos3d"},
-        {"positions": "learned"},
+        {"class_token": False, "pooling": "mean", "norm": "pooled", "pos_embed": "sincos3d"},
+        {"pos_embed": "learned"},
     ],
     ids=["plain", "clip", "layer scale", "unified 2D of one frame", "learned"],
 )
 def test_timm_computes_the_same(tmp_path: Path, fields: dict) -> None:
     config = replace(IMAGE, **fields)
     encoder = moved(VideoEncoder(config))
-    if config.pre_norm:  # timm's has no bias of the patches then
+    if config.pre_norm:  # timm's has no patch bias then
         nn.init.zeros_(encoder.embed.bias)
     out = tmp_path / "out.safetensors"
     write_encoder(out, encoder.state_dict(), config, "timm", {})
@@ -70,25 +70,25 @@ def test_timm_computes_the_same(tmp_path: Path, fields: dict) -> None:
     torch.testing.assert_close(features_of(encoder, pixels).pooled, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_what_a_layout_cannot_hold_is_refused_with_those_that_can(tmp_path: Path) -> None:
+def test_an_unsupported_encoder_is_refused_with_the_formats_that_support_it(tmp_path: Path) -> None:
     cases = [
-        (VIDEO, "timm", "has frames 4, programs of that layout only 1"),
-        (IMAGE, "videomae", "has positions separable"),
+        (VIDEO, "timm", "has num_frames 4, programs of this format support only 1"),
+        (IMAGE, "videomae", "has pos_embed separable"),
         (
             replace(VIDEO, norm_eps=1e-5),
             "videomae",
-            "norm_eps 1e-05.*--to own or hf, or say norm_eps=1e-06",
+            "norm_eps 1e-05.*use --to own or hf, or override it with norm_eps=1e-06",
         ),
         (replace(VIDEO, mean=(0.5, 0.5, 0.5)), "videomae", "mean"),
     ]
-    for config, layout, message in cases:
+    for config, file_format, message in cases:
         tensors = VideoEncoder(config).state_dict()
         with pytest.raises(CheckpointMismatch, match=message):
-            write_encoder(tmp_path / "out", tensors, config, layout, {})
+            write_encoder(tmp_path / "out", tensors, config, file_format, {})
     assert not list(tmp_path.iterdir())
 
 
-def test_a_bias_that_timm_has_no_place_for_is_refused(tmp_path: Path) -> None:
+def test_a_patch_bias_with_pre_norm_is_refused_for_timm(tmp_path: Path) -> None:
     config = replace(IMAGE, pre_norm=True)
     with pytest.raises(CheckpointMismatch, match="no bias there"):
         write_encoder(

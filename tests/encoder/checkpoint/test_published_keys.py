@@ -1,4 +1,4 @@
-"""Published files at their real size, by names and shapes alone."""
+"""Published files at full size, by their tensor names and shapes."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from encoder.checkpoint.adapt import DEFAULTS, adapt
-from encoder.checkpoint.export_formats import to_unified
-from encoder.checkpoint.parse import SourceEncoder, find_source
+from encoder.checkpoint.formats.unified import to_unified
+from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.config import EncoderConfig
 from encoder.variants import variant_config
 from encoder.vit import VideoEncoder
@@ -20,42 +20,42 @@ SUMMARY = json.loads((KEYS / "summary.json").read_text())
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Callable[[dict[str, list[int]]], SourceEncoder]:
-    """Looks into a file of these tensors, which has the real size and holds zeros."""
-    return lambda shapes: find_source(hollow_file(tmp_path / "file.safetensors", shapes))
+def read(tmp_path: Path) -> Callable[[dict[str, list[int]]], SourceEncoder]:
+    """Reads a file of zeros with tensors of these shapes, of the real size."""
+    return lambda shapes: read_source(hollow_file(tmp_path / "file.safetensors", shapes))
 
 
 @pytest.mark.parametrize("file", sorted(KEYS.glob("vitb_*.json")), ids=lambda file: file.stem)
-def test_every_tensor_of_a_base_file_is_accounted_for(found, file: Path) -> None:
+def test_every_tensor_of_a_base_file_is_accounted_for(read, file: Path) -> None:
     shapes = json.loads(file.read_text())
-    encoder = found(shapes)
-    used = {source for part in encoder.parts.values() for source in part.sources}
-    assert used | encoder.dropped.keys() == shapes.keys()
+    encoder = read(shapes)
+    used = {name for recipe in encoder.recipes.values() for name in recipe.sources}
+    assert used | encoder.skipped.keys() == shapes.keys()
     assert (encoder.config.embed_dim, encoder.config.depth, encoder.config.num_heads) == (
         768,
         12,
         12,
     )
     assert encoder.config.image_size == (224, 224)
-    assert not adapt(encoder, encoder.config, DEFAULTS).fresh
+    assert not adapt(encoder, encoder.config, DEFAULTS).initialised
 
 
 @pytest.mark.parametrize(
     ("family", "variant"),
     [(family, variant) for family, row in SUMMARY.items() for variant in row["targets"]],
 )
-def test_as_many_tensors_as_upstream_loads_or_more(found, family: str, variant: str) -> None:
-    """CLIP's pre-norm is kept here; a class token's position is a tensor of its own."""
+def test_as_many_tensors_as_upstream_loads_or_more(read, family: str, variant: str) -> None:
+    """CLIP's pre-norm is loaded here; a class token's position is a separate tensor."""
     shapes = json.loads((KEYS / f"vitb_{family}.json").read_text())
-    encoder = found(shapes)
-    adapted = adapt(encoder, variant_config(variant, encoder.config), DEFAULTS)
-    sources = {source for part in adapted.parts.values() for source in part.sources}
+    encoder = read(shapes)
+    plan = adapt(encoder, variant_config(variant, encoder.config), DEFAULTS)
+    sources = {name for recipe in plan.recipes.values() for name in recipe.sources}
     recorded = SUMMARY[family]["targets"][variant]
     assert len(sources) >= recorded["loaded"]
     assert len(shapes) - len(sources) <= recorded["dropped"]
     lost = set(recorded["missing"]) - {"head.weight", "head.bias", "time_embed"}
     if family != "openclip_openai" and "patch_embed.proj.bias" not in lost:
-        assert bool(lost) == any(name.startswith("norm.") for name in adapted.fresh)
+        assert bool(lost) == any(name.startswith("norm.") for name in plan.initialised)
 
 
 @pytest.mark.parametrize("name", json.loads((KEYS / "target_unified_vitb.json").read_text()))
@@ -86,18 +86,18 @@ def test_variants_have_upstreams_tensors(name: str) -> None:
         ("giant_k710", (8, 16, 16), 16),
     ],
 )
-def test_every_size_of_videomae_is_known(found, size: str, grid: tuple, heads: int) -> None:
+def test_every_size_of_videomae_is_known(read, size: str, grid: tuple, heads: int) -> None:
     shapes = json.loads((KEYS / f"public_statedict_v2_finetune_{size}.json").read_text())["keys"]
-    encoder = found(shapes)
-    assert encoder.known.family.name == "videomae_finetuned"
+    encoder = read(shapes)
+    assert encoder.detected.name == "videomae_finetuned"
     assert encoder.config.grid == grid and encoder.config.num_heads == heads
     name = f"unified_{size.partition('_')[0]}"
-    adapted = adapt(encoder, variant_config(name, encoder.config), DEFAULTS)
-    assert not adapted.fresh and adapted.config.patch_size == encoder.config.patch
+    plan = adapt(encoder, variant_config(name, encoder.config), DEFAULTS)
+    assert not plan.initialised and plan.config.patch_size == encoder.config.patch_size
 
 
 @pytest.mark.parametrize("model", ["mae", "vit_none", "vit_700"])
-def test_a_vit_h_of_mae_st_is_read_whole(found, model: str) -> None:
+def test_a_vit_h_of_mae_st_is_read_completely(read, model: str) -> None:
     file = Path(__file__).parent / "fixtures/seeds/vith14_key_inventory.json"
     recorded = json.loads(file.read_text())[model]
     shapes = dict(recorded["non_block"])
@@ -106,9 +106,9 @@ def test_a_vit_h_of_mae_st_is_read_whole(found, model: str) -> None:
             for name, shape in recorded.get(key, {}).items():
                 shapes[name.replace(f"{blocks}.0.", f"{blocks}.{i}.")] = shape
     assert len(shapes) == recorded["n_keys"]
-    encoder = found(shapes)
-    assert encoder.known.family.name == "mae_st" and encoder.config.grid == (8, 16, 16)
-    assert (encoder.config.num_heads, encoder.config.patch) == (16, 14)
+    encoder = read(shapes)
+    assert encoder.detected.name == "mae_st" and encoder.config.grid == (8, 16, 16)
+    assert (encoder.config.num_heads, encoder.config.patch_size) == (16, 14)
     assert encoder.config.mean == (0.45, 0.45, 0.45)
-    used = {source for part in encoder.parts.values() for source in part.sources}
-    assert used | encoder.dropped.keys() == shapes.keys()
+    used = {name for recipe in encoder.recipes.values() for name in recipe.sources}
+    assert used | encoder.skipped.keys() == shapes.keys()

@@ -1,0 +1,4 @@
+"""The version of the project."""
+
+NAME = "surgmask"
+VERSION = "0.1.0"

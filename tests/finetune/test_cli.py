@@ -1,0 +1,37 @@
+"""The commands of `python -m finetune`: each is a row of one table."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from finetune.cli import main
+from finetune.cli_args import COMMANDS
+from tests.conftest import ROOT
+
+
+def test_the_help_lists_every_command(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert stopped.value.code == 0
+    for name, command in COMMANDS.items():
+        (line,) = [line for line in lines if line.startswith(f"  python -m finetune {name} ")]
+        assert line.endswith(command.summary) and len(line) <= 105
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_a_help_and_a_function(name: str, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: python -m finetune {name}" in capsys.readouterr().out
+    module, function = COMMANDS[name].function.split(":")
+    assert callable(getattr(import_module(module), function))
+
+
+def test_the_parser_of_commands_imports_nothing_heavy() -> None:
+    code = "import sys, finetune.cli; print({'torch', 'av', 'timm'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
