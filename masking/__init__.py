@@ -1,8 +1,9 @@
-"""What is hidden: masks over the tokens of a clip, as numpy arrays made in the loader's workers.
+"""Masks over the tokens of a clip, as numpy arrays that the workers of the data loader draw.
 
-A generator says which tokens are *hidden*; `DualMasking` turns this round, once, into indices of
-the tokens that the encoder sees (`visible`) and the decoder predicts (`decoded`). Tokens run over
-(frame, row, column). Axis letters: `b` clips, `n` tokens, `v` visible tokens, `k` decoded tokens.
+A generator says which tokens are *hidden*. `DualMasking` converts that once into the indices of the
+tokens that the encoder sees (`visible`) and of those that the decoder predicts (`decoded`). Tokens
+are ordered by (frame, row, column). Axis letters: `b` clips, `n` tokens, `v` visible tokens, `k`
+decoded tokens.
 
 A new mask is one file with a frozen dataclass (see `MaskGenerator`) and one line in `GENERATORS`.
 """

@@ -1,4 +1,4 @@
-"""Masks to look at or measure a trained model with: the same for every sample, nothing is drawn."""
+"""Deterministic masks, to inspect or evaluate a trained model: the same for every sample."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic.dataclasses import dataclass
 
-from masking.grid import STRICT, Grid, Ratio, require_both, token_count
+from masking.grid import STRICT, Grid, Ratio, require_hidden_and_visible, token_count
 
 
 @dataclass(frozen=True, config=STRICT)
 class Temporal:
-    """Keeps the first part of a clip and hides the rest: the model has to foretell.
+    """Keeps the first part of a clip and hides the rest: the model predicts the future.
 
-    Source: the completion masks of eminorhan/video-models, which cut inside a frame; `snap` rounds
-    to whole token frames, of which at least one is visible and one hidden.
+    Source: the completion masks of eminorhan/video-models, which may cut inside a frame. `snap`
+    rounds to whole token frames and keeps at least one visible and one hidden.
     """
 
     kind: Literal["temporal"] = field(default="temporal", kw_only=True)
@@ -35,10 +35,10 @@ class Temporal:
 
 @dataclass(frozen=True, config=STRICT)
 class Center:
-    """Keeps both ends of a clip and hides the middle: the model has to fill in.
+    """Keeps both ends of a clip and hides the middle: the model interpolates.
 
-    Source: as of `Temporal`. `snap` rounds to whole token frames, of which at least one at each
-    end is visible and one hidden. The start keeps the odd one.
+    Source: see `Temporal`. `snap` rounds to whole token frames and keeps at least one visible at
+    each end and one hidden. With an odd number of visible frames the start has one more.
     """
 
     kind: Literal["center"] = field(default="center", kw_only=True)
@@ -57,17 +57,17 @@ class Center:
         return _hidden_count(self.ratio, self.snap, 2, grid)
 
 
-def _hidden_count(ratio: float, snap: bool, least_visible_frames: int, grid: Grid) -> int:
+def _hidden_count(ratio: float, snap: bool, min_visible_frames: int, grid: Grid) -> int:
     tokens, frames = token_count(grid), grid[0]
     if not snap:
         hidden = tokens - int(tokens * (1 - ratio))
-        return require_both(hidden, ratio, tokens, "tokens", grid)
-    if frames <= least_visible_frames:
+        return require_hidden_and_visible(hidden, ratio, tokens, "tokens", grid)
+    if frames <= min_visible_frames:
         raise ValueError(
-            f"grid {grid} has {frames} token frames, and this mask needs "
-            f"{least_visible_frames + 1}; take a longer clip, or snap: false"
+            f"grid {grid} has {frames} token frames, but this mask needs "
+            f"{min_visible_frames + 1}; take a longer clip, or snap: false"
         )
-    visible_frames = max(int(frames * (1 - ratio) + 0.5), least_visible_frames)
+    visible_frames = max(int(frames * (1 - ratio) + 0.5), min_visible_frames)
     return (frames - min(visible_frames, frames - 1)) * (tokens // frames)
 
 

@@ -1,4 +1,4 @@
-"""Dual masking: what the encoder sees and what the decoder predicts, as indices."""
+"""Dual masking: indices of the tokens that the encoder sees and that the decoder predicts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from masking.uniform import Tube
 
 
 class Masks(NamedTuple):
-    """Token indices of a batch, ascending in each sample."""
+    """Token indices of a batch, ascending within each sample."""
 
     visible: Int64[np.ndarray, "b v"]  # the encoder sees these
     decoded: Int64[np.ndarray, "b k"]  # the decoder predicts these
 
 
 class Counts(NamedTuple):
-    """Tokens of every sample, whatever is drawn."""
+    """Numbers of tokens, which are the same for every sample and every draw."""
 
     tokens: int
     visible: int
@@ -35,8 +35,9 @@ class DualMasking:
     """One mask for the encoder and an independent one for the decoder.
 
     Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2. The decoder predicts the tokens that
-    its own generator does not hide; without a generator it predicts all that the encoder does not
-    see, the objective of VideoMAE. Only tokens hidden from the encoder count in the loss.
+    its own generator does not hide. Without a generator it predicts all tokens that the encoder
+    does not see, which is the objective of VideoMAE. Only tokens hidden from the encoder count in
+    the loss.
     """
 
     encoder: AnyGenerator = Tube(ratio=0.9)
@@ -47,9 +48,9 @@ class DualMasking:
     """Decode visible tokens too, as VideoMAE V2 does; they are not part of the loss."""
 
     def counts(self, grid: Grid) -> Counts:
-        """What every sample will have; the loss tokens are the decoder's share of the hidden ones.
+        """The counts of every sample; of the hidden tokens, the decoder's share is in the loss.
 
-        Raises ValueError for a ratio that this grid cannot have, or if no token is left to learn.
+        Raises ValueError if the grid does not allow a ratio, or if no token is left for the loss.
         """
         tokens, hidden = token_count(grid), self.encoder.hidden_count(grid)
         if self.decoder is None:
@@ -69,15 +70,15 @@ class DualMasking:
         rngs: Sequence[np.random.Generator],
         inside: Bool[np.ndarray, "b n"] | None = None,
     ) -> Masks:
-        """Masks of a batch, one random generator a sample.
+        """Masks of a batch, with one random generator per sample.
 
-        Each is used for the encoder's mask first, then the decoder's, then for flips, so the first
-        does not depend on the second. Flips bring the decoded tokens to their counts among hidden
-        and among visible tokens; none is needed where the two masks cross evenly, as tube and
-        running cell do if frames are a multiple of 4.
+        Each generator draws the encoder's mask first, then the decoder's, then flips, so the
+        encoder's mask does not depend on the decoder's. Flips bring the numbers of decoded tokens,
+        among the hidden and among the visible ones, to their exact counts. Tube and running cell
+        need no flips if the number of token frames is a multiple of 4.
 
-        Given the tokens `inside` the field of view, no other one is decoded; a share of
-        `least_inside` of each sample must be. Raises ValueError where it is not.
+        With `inside`, the tokens inside the field of view, no other token is decoded. Raises
+        ValueError if less than a share of `least_inside` of a sample is inside.
         """
         if inside is not None:
             return self._draw_inside(grid, rngs, inside)
@@ -91,16 +92,16 @@ class DualMasking:
             if self.decode_visible:
                 # never above the visible tokens: shown - floor(hidden * shown / tokens)
                 # = ceil(visible * shown / tokens)
-                wasted = counts.decoded - counts.loss
-                decoded = flip_to_count(decoded, wasted, rngs, visible)
+                decoded_visible = counts.decoded - counts.loss
+                decoded = flip_to_count(decoded, decoded_visible, rngs, visible)
             else:
                 decoded = decoded & hidden
         return Masks(indices_of(visible, counts.visible), indices_of(decoded, counts.decoded))
 
     def least_inside(self, grid: Grid) -> float:
-        """The share of tokens inside the field of view that is enough, whatever is drawn.
+        """The share of tokens inside the field of view that is enough for every draw.
 
-        Raises ValueError where all tokens of a kind must be decoded, inside or not.
+        Raises ValueError if the masks decode all hidden or all visible tokens, inside or not.
         """
         if self.decoder is None or self.decode_visible:
             raise ValueError(
@@ -113,11 +114,11 @@ class DualMasking:
     def _draw_inside(
         self, grid: Grid, rngs: Sequence[np.random.Generator], inside: Bool[np.ndarray, "b n"]
     ) -> Masks:
-        """The encoder's mask as ever, the decoder's as far as it is inside, filled up there."""
+        """As `draw`; decoded tokens outside the field of view are replaced by others inside it."""
         counts = self.counts(grid)
         assert self.decoder is not None
         hidden = self.encoder.hidden(grid, rngs)
-        askable = hidden & inside
-        shown = ~self.decoder.hidden(grid, rngs) & askable
-        decoded = flip_to_count(shown, counts.loss, rngs, askable) & askable
+        allowed = hidden & inside
+        shown = ~self.decoder.hidden(grid, rngs) & allowed
+        decoded = flip_to_count(shown, counts.loss, rngs, allowed) & allowed
         return Masks(indices_of(~hidden, counts.visible), indices_of(decoded, counts.loss))

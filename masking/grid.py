@@ -1,11 +1,11 @@
-"""The token grid of a clip, and the shares of it that may be hidden."""
+"""The token grid of a clip, and how many of its tokens a ratio hides."""
 
 from math import prod
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict
 
-# Unknown keys are refused, and a string below a field is its help text.
+# unknown keys are errors, and the string below a field is its help text
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 Grid = tuple[int, int, int]
@@ -23,23 +23,23 @@ Ratio = Annotated[float, AfterValidator(_refuse_all_or_nothing)]
 
 
 def token_count(grid: Grid) -> int:
-    """Tokens of a clip; raises ValueError where an axis of the grid is empty."""
+    """Number of tokens of a clip; raises ValueError if an axis of the grid is empty."""
     if min(grid) < 1:
         raise ValueError(f"grid {grid} must be three counts of at least 1: frames, rows, columns")
     return prod(grid)
 
 
 def units_hidden(ratio: float, units: int, name: str, grid: Grid) -> int:
-    """How many of a grid's `units` (tokens, positions, frames) a ratio hides.
+    """How many of a grid's `units` (tokens, positions or frames) a ratio hides.
 
-    Truncated, as by VideoMAE: 0.9 of 196 positions is 176. Raises ValueError where that leaves
-    nothing hidden or nothing visible.
+    Rounded down, as in VideoMAE: 0.9 of 196 positions is 176. Raises ValueError if nothing would be
+    hidden or nothing visible.
     """
-    return require_both(int(ratio * units), ratio, units, name, grid)
+    return require_hidden_and_visible(int(ratio * units), ratio, units, name, grid)
 
 
-def require_both(hidden: int, ratio: float, units: int, name: str, grid: Grid) -> int:
-    """Returns `hidden`; raises ValueError where nothing would be hidden or nothing visible."""
+def require_hidden_and_visible(hidden: int, ratio: float, units: int, name: str, grid: Grid) -> int:
+    """Returns `hidden`; raises ValueError if nothing would be hidden or nothing visible."""
     if not 0 < hidden < units:
         what = "hides" if hidden < 1 else "leaves visible"
         cure = f"choose one from 1/{units} to {units - 1}/{units}, or" if units > 1 else "take"

@@ -1,4 +1,4 @@
-"""The table of mask generators, and what each of them offers."""
+"""The table of mask generators, and their interface."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, runtime_checkable
@@ -18,12 +18,12 @@ from masking.uniform import Frame, Random, Tube
 class MaskGenerator(Protocol):
     """A frozen pydantic dataclass that hides a fixed number of a clip's tokens.
 
-    Both methods raise ValueError for a grid of which nothing would be hidden or nothing visible.
+    Both methods raise ValueError if nothing of a grid would be hidden, or nothing visible.
     """
 
     @property
     def kind(self) -> str:
-        """Its name in `GENERATORS` and in recipes."""
+        """The name in `GENERATORS` and in recipes."""
         ...
 
     @property
@@ -32,11 +32,11 @@ class MaskGenerator(Protocol):
         ...
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
-        """True where a token is hidden; a sample depends on its own generator alone."""
+        """True where a token is hidden; a sample depends only on its own generator."""
         ...
 
     def hidden_count(self, grid: Grid) -> int:
-        """Tokens that `hidden` hides in every sample, exactly."""
+        """The exact number of tokens that `hidden` hides in every sample."""
         ...
 
 
@@ -51,7 +51,7 @@ GENERATORS: dict[str, type[MaskGenerator]] = {
 
 
 class OneGenerator:
-    """Validates `{kind: NAME, ...}` with the row of a table, which is read at that moment."""
+    """Validates `{kind: NAME, ...}` with the row NAME of a table, also rows that plugins added."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.table = table
@@ -65,7 +65,7 @@ class OneGenerator:
         return core_schema.no_info_plain_validator_function(self.read, serialization=dump)
 
     def read(self, value: Any) -> Any:
-        """The generator of a mapping; a generator stays as it is."""
+        """Builds the generator that a mapping describes; returns a generator unchanged."""
         if isinstance(value, tuple(self.table.values())):
             return value
         kind = str(value.get("kind")) if isinstance(value, Mapping) else ""

@@ -1,4 +1,4 @@
-"""Running cell: cells of 2x2 tokens whose hidden part moves on by one token a frame."""
+"""Running cell: cells of 2x2 tokens whose hidden part moves by one token per frame."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from masking.exact_counts import flip_to_count
-from masking.grid import STRICT, Grid, require_both, token_count
+from masking.grid import STRICT, Grid, require_hidden_and_visible, token_count
 
 CELL_TOKENS = 4
 RATIOS = (0.25, 0.5, 0.75)
@@ -25,14 +25,14 @@ def _require_quarters(ratio: float) -> float:
 
 @dataclass(frozen=True, config=STRICT)
 class RunningCell:
-    """Hides a quarter, half or three quarters of every 2x2 cell, moving on in each token frame.
+    """Hides a quarter, half or three quarters of every 2x2 cell; the pattern moves in each frame.
 
-    Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2, where it says what is not decoded.
-    In any four frames that follow each other every location is shown 4 * (1 - ratio) times.
+    Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2, where it selects the tokens that are
+    not decoded. In any four consecutive frames every location is visible 4 * (1 - ratio) times.
 
-    Cells are cut at the border of an odd grid. `floor((1 - ratio) * tokens)` tokens stay visible:
-    where a cut pattern (odd rows or columns and frames not a multiple of 4) has more or fewer, the
-    fewest tokens, drawn at random, are flipped.
+    Cells are cut at the border of an odd grid. `floor((1 - ratio) * tokens)` tokens stay visible.
+    If a cut pattern (odd rows or columns, and frames not a multiple of 4) has more or fewer, random
+    tokens are flipped, as few as possible.
     """
 
     kind: Literal["running_cell"] = field(default="running_cell", kw_only=True)
@@ -50,20 +50,20 @@ class RunningCell:
     def hidden_count(self, grid: Grid) -> int:
         tokens = token_count(grid)
         hidden = tokens - int((1 - self.ratio) * tokens)
-        return require_both(hidden, self.ratio, tokens, "tokens", grid)
+        return require_hidden_and_visible(hidden, self.ratio, tokens, "tokens", grid)
 
 
 @lru_cache(maxsize=32)
 def cell_maps(grid: Grid, ratio: float, random_phase: bool) -> Bool[np.ndarray, "maps n"]:
-    """Every pattern of a grid, True where hidden: four starts, and with `random_phase` each twice.
+    """All patterns of a grid, True where hidden: 4, or 8 with `random_phase`.
 
-    Within a cell the tokens are numbered 0 1 / 2 3, and in frame t with start s token i is hidden
-    where (i + s + t + 1) mod 4 < 4 * ratio. A shift of the cells by one row is the same as a start
-    two later, so a shift by one column is the only other one: eight patterns hold every shift.
+    The tokens of a cell are numbered 0 1 / 2 3. In frame t of the pattern with start s, token i is
+    hidden if (i + s + t + 1) mod 4 < 4 * ratio. Shifting the cells by one row equals start s + 2,
+    so only a shift by one column gives new patterns, and 8 patterns contain every shift.
     """
     starts, shifts = np.arange(CELL_TOKENS), np.arange(2 if random_phase else 1)
     shift, start, frame, row, column = np.ix_(shifts, starts, *map(np.arange, grid))
     turn = 2 * (row % 2) + (column + shift) % 2 + start + frame + 1
     maps = (turn % CELL_TOKENS < CELL_TOKENS * ratio).reshape(-1, token_count(grid))
-    maps.setflags(write=False)  # shared by all who ask
+    maps.setflags(write=False)  # the cache returns the same array to every caller
     return maps

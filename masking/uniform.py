@@ -1,4 +1,4 @@
-"""Masks drawn uniformly: over positions (tube), over all tokens (random), over frames (frame)."""
+"""Uniform random masks: over positions (tube), over all tokens (random), over frames (frame)."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -9,15 +9,15 @@ from jaxtyping import Bool
 from pydantic.dataclasses import dataclass
 
 from masking.exact_counts import choose
-from masking.grid import STRICT, Grid, Ratio, require_both, token_count, units_hidden
+from masking.grid import STRICT, Grid, Ratio, require_hidden_and_visible, token_count, units_hidden
 
 
 @dataclass(frozen=True, config=STRICT)
 class Tube:
     """Hides the same random positions in every token frame.
 
-    Source: VideoMAE (Tong et al., NeurIPS 2022). A patch that hardly moves can then
-    not be copied from a neighbouring frame.
+    Source: VideoMAE (Tong et al., NeurIPS 2022). The model cannot copy a patch that hardly moves
+    from a neighbouring frame.
     """
 
     kind: Literal["tube"] = field(default="tube", kw_only=True)
@@ -41,8 +41,8 @@ class Random:
     """Hides tokens anywhere in space and time.
 
     Source: Masked Autoencoders As Spatiotemporal Learners (Feichtenhofer et al., NeurIPS 2022),
-    where it is called agnostic. A ratio that gives no whole number is cut down to one of hidden
-    tokens, as VideoMAE does, or of visible ones, as mae_st does: 0.9 of 2048 hides 1843 or 1844.
+    where it is called agnostic. `cut` says which count is rounded down: that of hidden tokens as in
+    VideoMAE, or that of visible tokens as in mae_st. 0.9 of 2048 hides 1843 or 1844.
     """
 
     kind: Literal["random"] = field(default="random", kw_only=True)
@@ -59,7 +59,7 @@ class Random:
         if self.cut == "hidden":
             return units_hidden(self.ratio, tokens, "tokens", grid)
         hidden = tokens - int(tokens * (1 - self.ratio))
-        return require_both(hidden, self.ratio, tokens, "tokens", grid)
+        return require_hidden_and_visible(hidden, self.ratio, tokens, "tokens", grid)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -81,5 +81,5 @@ class Frame:
         return self._frames_hidden(grid) * grid[1] * grid[2]
 
     def _frames_hidden(self, grid: Grid) -> int:
-        token_count(grid)  # refuses an empty axis
+        token_count(grid)  # raises if an axis is empty
         return units_hidden(self.ratio, grid[0], "frames", grid)

@@ -1,4 +1,4 @@
-"""Pictures of masks: a sample's token frames side by side, each token in the colour of its fate."""
+"""Images of masks: token frames side by side, coloured by what happens to each token."""
 
 from functools import cache
 from typing import NamedTuple
@@ -13,27 +13,27 @@ from masking.grid import Grid
 Colour = tuple[int, int, int]
 
 
-class Fate(NamedTuple):
-    """What happens to a token, and how the picture shows it."""
+class TokenState(NamedTuple):
+    """What happens to a token, and its colour in the image."""
 
     name: str
     colour: Colour
 
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-FATES = (
-    Fate("hidden, not decoded", (214, 218, 223)),
-    Fate("hidden and decoded: in the loss", (0, 114, 178)),
-    Fate("visible to the encoder", (240, 196, 25)),
-    Fate("visible and decoded: no loss, wasted", (213, 94, 0)),
+# colours of Okabe and Ito, which colour-blind readers can distinguish
+TOKEN_STATES = (
+    TokenState("hidden, not decoded", (214, 218, 223)),
+    TokenState("hidden and decoded: in the loss", (0, 114, 178)),
+    TokenState("visible to the encoder", (240, 196, 25)),
+    TokenState("visible and decoded: not in the loss", (213, 94, 0)),
 )
 INK, FAINT, PAPER = (33, 37, 41), (110, 117, 125), (255, 255, 255)
 MARGIN, GAP, WIDTH, FRAMES_A_LINE = 28, 12, 1600, 8
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 24, 18, 15
 
 
-def fates(masks: Masks, tokens: int) -> Int64[np.ndarray, "b n"]:
-    """Which row of FATES each token has: 2 if visible, plus 1 if decoded."""
+def token_states(masks: Masks, tokens: int) -> Int64[np.ndarray, "b n"]:
+    """The index in TOKEN_STATES of each token: 2 if visible, plus 1 if decoded."""
     codes = np.zeros((len(masks.visible), tokens), dtype=np.int64)
     np.put_along_axis(codes, masks.visible, 2, axis=1)
     decoded = np.take_along_axis(codes, masks.decoded, axis=1) + 1
@@ -42,8 +42,8 @@ def fates(masks: Masks, tokens: int) -> Int64[np.ndarray, "b n"]:
 
 
 def draw_masks(grid: Grid, masks: Masks, counts: Counts, title: str) -> Image.Image:
-    """The token frames of each sample in lines of eight, under a title, the counts and a legend."""
-    samples = fates(masks, counts.tokens).reshape(-1, *grid)
+    """The token frames of each sample, eight per line, below a title, the counts and a legend."""
+    samples = token_states(masks, counts.tokens).reshape(-1, *grid)
     parts = [_text(title, TITLE_SIZE, INK), _text(_caption(counts), TEXT_SIZE, FAINT)]
     parts.append(_legend(counts))
     for number, codes in enumerate(samples):
@@ -63,7 +63,7 @@ def draw_masks(grid: Grid, masks: Masks, counts: Counts, title: str) -> Image.Im
 
 
 def _line(codes: Int64[np.ndarray, "frames rows columns"], first: int) -> Image.Image:
-    """Token frames side by side, each under its number; `first` is that of the leftmost."""
+    """Token frames side by side, each below its number; `first` is the number of the leftmost."""
     _, rows, columns = codes.shape
     room = WIDTH - 2 * MARGIN - (FRAMES_A_LINE - 1) * GAP
     side = max(2, min(24, room // (FRAMES_A_LINE * columns)))
@@ -78,8 +78,8 @@ def _line(codes: Int64[np.ndarray, "frames rows columns"], first: int) -> Image.
 
 
 def _tiles(frame: Int64[np.ndarray, "rows columns"], side: int) -> UInt8[np.ndarray, "h w 3"]:
-    """One token frame in colours, a thin paper line between tokens where there is room for it."""
-    colours = np.array([fate.colour for fate in FATES], dtype=np.uint8)
+    """One token frame in colours; large tokens have a thin line between them."""
+    colours = np.array([state.colour for state in TOKEN_STATES], dtype=np.uint8)
     pixels = colours[frame].repeat(side, axis=0).repeat(side, axis=1)
     if side >= 5:
         pixels[side - 1 :: side] = PAPER
@@ -88,23 +88,25 @@ def _tiles(frame: Int64[np.ndarray, "rows columns"], side: int) -> UInt8[np.ndar
 
 
 def _legend(counts: Counts) -> Image.Image:
-    """A square, a name and a number of tokens for each fate that occurs."""
-    wasted = counts.decoded - counts.loss
+    """A square, a name and the number of tokens for each state that occurs."""
+    decoded_visible = counts.decoded - counts.loss
     tokens = (
         counts.tokens - counts.visible - counts.loss,
         counts.loss,
-        counts.visible - wasted,
-        wasted,
+        counts.visible - decoded_visible,
+        decoded_visible,
     )
-    entries = [(fate, number) for fate, number in zip(FATES, tokens, strict=True) if number]
-    labels = [_text(f"{fate.name} ({number})", TEXT_SIZE, INK) for fate, number in entries]
+    entries = [
+        (state, number) for state, number in zip(TOKEN_STATES, tokens, strict=True) if number
+    ]
+    labels = [_text(f"{state.name} ({number})", TEXT_SIZE, INK) for state, number in entries]
     box = TEXT_SIZE
     width = sum(box + GAP + label.width + 3 * GAP for label in labels)
     legend = Image.new("RGB", (width, labels[0].height + GAP), PAPER)
     pen = ImageDraw.Draw(legend)
     x = 0
-    for (fate, _), label in zip(entries, labels, strict=True):
-        pen.rectangle((x, 2, x + box, 2 + box), fill=fate.colour)
+    for (state, _), label in zip(entries, labels, strict=True):
+        pen.rectangle((x, 2, x + box, 2 + box), fill=state.colour)
         legend.paste(label, (x + box + GAP, 0))
         x += box + GAP + label.width + 3 * GAP
     return legend
@@ -112,7 +114,7 @@ def _legend(counts: Counts) -> Image.Image:
 
 def _caption(counts: Counts) -> str:
     return (
-        f"{counts.tokens} tokens a clip: {counts.visible} visible, {counts.decoded} decoded, "
+        f"{counts.tokens} tokens per clip: {counts.visible} visible, {counts.decoded} decoded, "
         f"{counts.loss} in the loss"
     )
 

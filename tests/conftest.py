@@ -1,5 +1,6 @@
 """Fixtures and helpers of all tests: runtime type checks, groups of processes, small recordings."""
 
+import io
 import os
 import shutil
 import socket
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,19 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")
 ROOT = Path(__file__).parent.parent
 HANG_LIMIT = 600  # seconds; only a hang takes so long, also on a machine with a high load
 Outcome = subprocess.CompletedProcess[str]
+
+
+def call_program(name: str, main: Callable[[], int | None]) -> Outcome:
+    """Runs a program in the process of the tests, which saves the import of torch."""
+    from launch.entrypoint import run_program  # after the import hook above
+
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = run_program(name, main)
+        except SystemExit as end:  # argparse
+            status = int(end.code or 0)
+    return Outcome([name], status, out.getvalue(), err.getvalue())
 
 
 def free_port() -> int:

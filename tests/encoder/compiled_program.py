@@ -1,13 +1,14 @@
 """Compares compiled blocks with uncompiled ones; run by test_block.
 
-    compiled_program.py DROP_PATH
+    compiled_program.py DROP_PATH BACKEND
 
-Prints a JSON object.
+BACKEND is one of torch.compile. Prints a JSON object.
 """
 
 import copy
 import json
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -31,6 +32,7 @@ def results(blocks: nn.ModuleList) -> list[Tensor]:
 
 
 def main() -> None:
+    nn.Module.compile = partialmethod(nn.Module.compile, backend=sys.argv[2])
     blocks = build_blocks(12, 32, 2, 4.0, drop_path=float(sys.argv[1]))
     compiled = copy.deepcopy(blocks)
     compile_blocks(compiled)

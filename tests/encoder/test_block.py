@@ -56,11 +56,21 @@ def test_bfloat16_on_a_cpu_is_not_computed_by_the_fused_kernel() -> None:
     assert seen["aten::baddbmm"] >= 1
 
 
-@pytest.mark.parametrize("rate", ["0", pytest.param("0.2", marks=pytest.mark.soak)])
-def test_compiled_blocks_compute_the_same_and_keep_their_names(rate: str) -> None:
+@pytest.mark.parametrize(
+    ("rate", "backend"),
+    [
+        ("0", "aot_eager"),  # the same graphs, without a C++ compiler
+        pytest.param("0", "inductor", marks=pytest.mark.soak),
+        pytest.param("0.2", "inductor", marks=pytest.mark.soak),
+    ],
+)
+def test_compiled_blocks_compute_the_same_and_keep_their_names(rate: str, backend: str) -> None:
     program = Path(__file__).parent / "compiled_program.py"  # without types checked in every call
     done = subprocess.run(
-        [sys.executable, program, rate], capture_output=True, text=True, timeout=HANG_LIMIT
+        [sys.executable, program, rate, backend],
+        capture_output=True,
+        text=True,
+        timeout=HANG_LIMIT,
     )
     assert done.returncode == 0, done.stderr
     actual = json.loads(done.stdout.splitlines()[-1])

@@ -13,7 +13,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_picture_and_the_counts(tmp_path: Path) -> None:
+def test_an_image_and_the_counts(tmp_path: Path) -> None:
     out = tmp_path / "masks.png"
     done = run("--grid", "8", "14", "14", "--random-phase", "--out", str(out))
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,9 +42,12 @@ def test_decoding_all_hidden_tokens(tmp_path: Path) -> None:
         ("--grid 8 14 0", "grid (8, 14, 0) must be three counts of at least 1"),
         ("--grid 8 14", "argument --grid: expected 3 arguments"),
         ("--grid 8 1 1", "ratio 0.9 hides none of the 1 positions of grid (8, 1, 1)"),
-        ("--grid 8 1000 1000", "too many for a picture"),
+        ("--grid 8 1000 1000", "too many for one image"),
         ("--grid 8 14 14 --decoder tubes", "argument --decoder: invalid choice: 'tubes'"),
-        ("--grid 8 14 14 --decoder random --random-phase", "--random-phase is of running_cell"),
+        (
+            "--grid 8 14 14 --decoder random --random-phase",
+            "--random-phase needs --decoder running_cell",
+        ),
         ("--grid 4 4 4 --out no/folder/masks.png", "--out no/folder/masks.png: cannot be written"),
         ("--grid 4 4 4 --out masks.txt", "--out masks.txt: cannot be written"),
     ],

@@ -33,8 +33,11 @@ def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[Pr
     plans = plans_of(config.data)
     sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
     sources = Sources(recordings, sampler, plans, "", 0)
-    found, _ = open_batches(config, sources, Processes(), range(4), 1)
+    found, _ = open_batches(config, sources, Processes(), range(STEPS), 1)
     return list(found)
+
+
+STEPS = 2
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.soak)])
@@ -53,13 +56,13 @@ def test_a_read_that_hangs_is_counted_and_replaced(
     monkeypatch.setattr(video.clip_reader, "read_frames", read)
     began = time.monotonic()
     batches = read_all(
-        operations, tmp_path / "hangs.mp4", f"data.workers={workers}", "data.read_timeout=1"
+        operations, tmp_path / "hangs.mp4", f"data.workers={workers}", "data.read_timeout=3"
     )
     assert time.monotonic() - began < HANG_LIMIT
     failures = [failure for batch in batches for failure in batch.failures]
     assert {failure.path for failure in failures} == {str(tmp_path / "hangs.mp4")}
     assert "took longer than data.read_timeout" in failures[0].reason
-    assert [len(batch.clip) for batch in batches] == [2] * 4
+    assert [len(batch.clip) for batch in batches] == [2] * STEPS
     whole = read_all(operations, None)
     unharmed = [
         (one.clip, other.clip)

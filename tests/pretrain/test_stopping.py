@@ -40,7 +40,8 @@ def go_on(command: list[str], together: Callable, world_size: int) -> str:
     return first.stdout
 
 
-@pytest.mark.parametrize("world_size", [pytest.param(1, marks=pytest.mark.soak), 2])
+@pytest.mark.soak
+@pytest.mark.parametrize("world_size", [1, 2])
 def test_a_killed_run_resumes_to_the_same_bits(
     operations: Path, tmp_path: Path, together: Callable, whole: Callable, world_size: int
 ) -> None:

@@ -10,12 +10,14 @@ from video.config import Sampling
 from video.recording import Recording
 
 
-def draws(recording: Recording, sampling: Sampling, frames: int = 4) -> list[tuple[float, ...]]:
+def draws(
+    recording: Recording, sampling: Sampling, frames: int = 4, seeds: int = 20
+) -> list[tuple[float, ...]]:
     sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
     return [
         sampler.draw(position, np.random.default_rng([position, seed])).times
         for position in range(sampler.reads_per_epoch)
-        for seed in range(20)
+        for seed in range(seeds)
     ]
 
 
@@ -69,11 +71,12 @@ def test_a_short_recording_is_refused_clamped_or_looped() -> None:
 
 def test_motion_draws_clips_to_where_something_moves() -> None:
     recording = made_up(1000.0, motion="0090")
-    times = np.array([t[0] for t in draws(recording, Sampling(stride=5, motion_weight=1.0))])
+    sampling = Sampling(stride=5, motion_weight=1.0)
+    times = np.array([t[0] for t in draws(recording, sampling, seeds=5)])
     counts = np.bincount((times // 250).astype(int), minlength=4) / len(times)
     expected = np.array([0.05, 0.05, 1.0, 0.05]) / 1.15
     np.testing.assert_allclose(counts, expected, atol=0.02)
-    even = np.array([t[0] for t in draws(recording, Sampling(stride=5))])
+    even = np.array([t[0] for t in draws(recording, Sampling(stride=5), seeds=5)])
     np.testing.assert_allclose(np.bincount((even // 250).astype(int)) / len(even), 0.25, atol=0.02)
 
 

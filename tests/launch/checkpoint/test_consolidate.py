@@ -1,8 +1,6 @@
 """One file of whole weights, from a run trained by two processes, without its code's world."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,14 +8,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from launch.cli import main
 from pretrain.checkpoint.formats import read_autoencoder
-from tests.conftest import HANG_LIMIT, ROOT
+from tests.conftest import Outcome, call_program
 from tests.pretrain.runs import run_alone, words
 
 
-def launch(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "launch", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
+def launch(*arguments: str) -> Outcome:
+    return call_program("launch", lambda: main(arguments))
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,11 @@ def test_an_error_made_for_users_is_one_line_with_its_status_on_all_processes() 
 
 
 @pytest.mark.parametrize(
-    ("rank", "says"), [(1, "rank 1 on .* has sent no heartbeat"), (0, "rank 0, .* is gone")]
+    ("rank", "says"),
+    [
+        (1, "rank 1 on .* has sent no heartbeat"),
+        pytest.param(0, "rank 0, .* is gone", marks=pytest.mark.soak),
+    ],
 )
 def test_a_killed_process_is_named_by_one_that_is_left(rank: int, says: str) -> None:
     outcomes = end_together("kill", rank)

@@ -8,7 +8,8 @@ import pytest
 
 PROGRAM = str(Path(__file__).parent / "waiting_program.py")
 QUIET = [("0", "fp32"), ("2", "bf16")]
-WAITING = [("1", "bf16"), ("2", "fp32")]  # DeepSpeed decides on the host
+# DeepSpeed decides on the host
+WAITING = [pytest.param("1", "bf16", marks=pytest.mark.soak), ("2", "fp32")]
 
 
 def found(together: Callable, *arguments: str, world_size: int = 1) -> list[dict]:

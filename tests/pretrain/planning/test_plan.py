@@ -1,22 +1,19 @@
 """Plans: what is counted without the hardware is what a run takes."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pretrain.cli import export_parser, plan_parser
-from tests.conftest import HANG_LIMIT, ROOT
+from pretrain.cli import export_parser, main, plan_parser
+from tests.conftest import Outcome, call_program
 from tests.pretrain.runs import log_of, run_alone
 
 SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size: 4}")
 
 
-def plan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pretrain", "plan", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
+def plan(*arguments: str) -> Outcome:
+    return call_program("pretrain", lambda: main(["plan", *arguments]))
 
 
 def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
@@ -73,7 +70,7 @@ def test_the_micro_batch_divides_the_clips_of_a_device(giant: str) -> None:
 
 def test_time_follows_from_operations_and_mfu(giant: str) -> None:
     numbers = re.search(
-        r"time: (\d+) steps = 100 epochs of 20 h, .* ([\d.]+) TFLOP per clip", giant
+        r"time: (\d+) steps = 100 epochs of 20 h; .* ([\d.]+) TFLOP per clip", giant
     )
     steps, flops = int(numbers[1]), float(numbers[2])
     per_step, hours = re.search(

@@ -80,6 +80,7 @@ def test_a_reader_that_fails_is_not_chosen_and_without_any_the_file_is_refused(
         chosen(probe(str(steady)), "pyav")
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
 def test_decord_is_not_chosen_where_it_is_known_to_be_wrong() -> None:
     file = VIDEOS / "open_suturing_pigleg/tests_pigleg_test2.mp4"
