@@ -1,7 +1,7 @@
-"""What is hidden: masks over the tokens of a clip, as numpy arrays made in the loader's workers.
+"""Masks over the tokens of a clip, as numpy arrays drawn in the dataloader's workers.
 
-A generator says which tokens are *hidden*; `DualMasking` turns this round, once, into indices of
-the tokens that the encoder sees (`visible`) and the decoder predicts (`decoded`). Tokens run over
+A generator returns which tokens are *hidden*; `DualMasking` converts this into indices of the
+tokens that the encoder sees (`visible`) and the decoder predicts (`decoded`). Tokens are ordered by
 (frame, row, column). Axis letters: `b` clips, `n` tokens, `v` visible tokens, `k` decoded tokens.
 
 A new mask is one file with a frozen dataclass (see `MaskGenerator`) and one line in `GENERATORS`.

@@ -1,4 +1,4 @@
-"""`python -m masking`: draws masks into a picture and prints how many tokens they leave."""
+"""`python -m masking`: draws masks as an image and prints the token counts."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ from masking.registry import GENERATORS
 from masking.running_cell import RunningCell
 from masking.visualize import draw_masks
 
-MOST_TOKENS = 100_000  # of all samples in one picture
+MAX_TOKENS = 100_000  # of all samples in one image
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Exits with status 2 and one line on stderr where an option cannot be used."""
+    """Exits with status 2 and one line on stderr if an option is invalid."""
     parser = _build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -56,30 +56,33 @@ def _build_parser() -> _Parser:
     )
     parser.add_argument("--encoder", choices=kinds, default="tube")
     parser.add_argument(
-        "--encoder-ratio", type=float, metavar="R", help="share hidden from the encoder"
+        "--encoder-ratio",
+        type=float,
+        metavar="R",
+        help="share of tokens hidden from the encoder",
     )
     parser.add_argument("--decoder", choices=[*kinds, "none"], default="running_cell")
     parser.add_argument(
-        "--decoder-ratio", type=float, metavar="R", help="share that is not decoded"
+        "--decoder-ratio", type=float, metavar="R", help="share of the tokens not decoded"
     )
     parser.add_argument("--random-phase", action="store_true", help="shift running cells in space")
     parser.add_argument(
         "--decode-visible",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="decode tokens that the encoder saw too (default: yes)",
+        help="also decode tokens that are visible to the encoder (default: yes)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument("--samples", type=int, default=2, metavar="N", help="default: 2")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .png file")
     return parser
 
 
 def _masking(options: argparse.Namespace) -> DualMasking:
     if options.random_phase and options.decoder != "running_cell":
-        raise ValueError(f"--random-phase is of running_cell; --decoder is {options.decoder}")
+        raise ValueError(f"--random-phase requires --decoder running_cell, not {options.decoder}")
     if options.decoder == "none" and options.decoder_ratio is not None:
-        raise ValueError("--decoder-ratio: drop it, --decoder none decodes all hidden tokens")
+        raise ValueError("--decoder-ratio: remove it; --decoder none decodes all hidden tokens")
     decoder = _settings(options.decoder, options.decoder_ratio)
     if options.random_phase:
         decoder["random_phase"] = True
@@ -97,11 +100,11 @@ def _settings(kind: str, ratio: float | None) -> dict[str, Any]:
 
 def _draw(masking: DualMasking, grid: Grid, counts: Counts, seed: int, samples: int) -> Image.Image:
     if samples < 1 or seed < 0:
-        raise ValueError(f"--samples {samples} --seed {seed}: at least 1 sample and seed 0")
-    if samples * token_count(grid) > MOST_TOKENS:
+        raise ValueError(f"--samples {samples} --seed {seed}: use samples >= 1 and seed >= 0")
+    if samples * token_count(grid) > MAX_TOKENS:
         raise ValueError(
-            f"--grid {grid}: {samples} samples of {token_count(grid)} tokens are too many for a "
-            f"picture; stay below {MOST_TOKENS}"
+            f"--grid {grid}: {samples} samples of {token_count(grid)} tokens are too many for "
+            f"one image; the limit is {MAX_TOKENS}"
         )
     rngs = [np.random.default_rng([seed, sample]) for sample in range(samples)]
     return draw_masks(grid, masking.draw(grid, rngs), counts, _title(masking, grid))
@@ -116,9 +119,9 @@ def _title(masking: DualMasking, grid: Grid) -> str:
     return ", ".join(["grid " + "x".join(map(str, grid)), *names])
 
 
-def _save(picture: Image.Image, out: Path) -> None:
+def _save(image: Image.Image, out: Path) -> None:
     try:
-        picture.save(out)
+        image.save(out)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ValueError(f"--out {out}: cannot be written ({reason}); give a .png file") from None

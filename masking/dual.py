@@ -22,7 +22,7 @@ class Masks(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Tokens of every sample, whatever is drawn."""
+    """Token counts, the same for every sample."""
 
     tokens: int
     visible: int
@@ -35,8 +35,8 @@ class DualMasking:
     """One mask for the encoder and an independent one for the decoder.
 
     Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2. The decoder predicts the tokens that
-    its own generator does not hide; without a generator it predicts all that the encoder does not
-    see, the objective of VideoMAE. Only tokens hidden from the encoder count in the loss.
+    its own generator does not hide; without a generator it predicts all tokens that are hidden
+    from the encoder, as in VideoMAE. Only tokens hidden from the encoder count in the loss.
     """
 
     encoder: AnyGenerator = Tube(ratio=0.9)
@@ -47,21 +47,21 @@ class DualMasking:
     """Decode visible tokens too, as VideoMAE V2 does; they are not part of the loss."""
 
     def counts(self, grid: Grid) -> Counts:
-        """What every sample will have; the loss tokens are the decoder's share of the hidden ones.
+        """Token counts of every sample; the loss has the decoder's share of the hidden tokens.
 
-        Raises ValueError for a ratio that this grid cannot have, or if no token is left to learn.
+        Raises ValueError if a ratio is impossible on this grid, or if the loss has no token.
         """
         tokens, hidden = token_count(grid), self.encoder.hidden_count(grid)
         if self.decoder is None:
             return Counts(tokens, tokens - hidden, hidden, hidden)
-        shown = tokens - self.decoder.hidden_count(grid)
-        loss = hidden * shown // tokens
+        decoded = tokens - self.decoder.hidden_count(grid)
+        loss = hidden * decoded // tokens
         if loss == 0:
             raise ValueError(
                 f"encoder ratio {self.encoder.ratio} and decoder ratio {self.decoder.ratio} leave "
                 f"no token of grid {grid} for the loss; raise the first or lower the second"
             )
-        return Counts(tokens, tokens - hidden, shown if self.decode_visible else loss, loss)
+        return Counts(tokens, tokens - hidden, decoded if self.decode_visible else loss, loss)
 
     def draw(
         self,
@@ -69,15 +69,15 @@ class DualMasking:
         rngs: Sequence[np.random.Generator],
         inside: Bool[np.ndarray, "b n"] | None = None,
     ) -> Masks:
-        """Masks of a batch, one random generator a sample.
+        """Draws the masks of a batch, with one random generator per sample.
 
-        Each is used for the encoder's mask first, then the decoder's, then for flips, so the first
-        does not depend on the second. Flips bring the decoded tokens to their counts among hidden
-        and among visible tokens; none is needed where the two masks cross evenly, as tube and
-        running cell do if frames are a multiple of 4.
+        It draws the encoder's mask, then the decoder's, then the flips, so the encoder's mask
+        does not depend on the decoder's. Flips make the number of decoded tokens exact, both
+        among hidden and among visible tokens. Tube with running cell needs no flips if the number
+        of frames is a multiple of 4.
 
-        Given the tokens `inside` the field of view, no other one is decoded; a share of
-        `least_inside` of each sample must be. Raises ValueError where it is not.
+        With `inside`, True for tokens inside the field of view, only those are decoded. Raises
+        ValueError if fewer than the share `least_inside` of a sample's tokens are inside.
         """
         if inside is not None:
             return self._draw_inside(grid, rngs, inside)
@@ -89,8 +89,8 @@ class DualMasking:
         else:
             decoded = flip_to_count(~self.decoder.hidden(grid, rngs), counts.loss, rngs, hidden)
             if self.decode_visible:
-                # never above the visible tokens: shown - floor(hidden * shown / tokens)
-                # = ceil(visible * shown / tokens)
+                # never above the visible tokens: decoded - floor(hidden * decoded / tokens)
+                # = ceil(visible * decoded / tokens)
                 wasted = counts.decoded - counts.loss
                 decoded = flip_to_count(decoded, wasted, rngs, visible)
             else:
@@ -98,13 +98,13 @@ class DualMasking:
         return Masks(indices_of(visible, counts.visible), indices_of(decoded, counts.decoded))
 
     def least_inside(self, grid: Grid) -> float:
-        """The share of tokens inside the field of view that is enough, whatever is drawn.
+        """The share of tokens inside the field of view that suffices for every draw.
 
-        Raises ValueError where all tokens of a kind must be decoded, inside or not.
+        Raises ValueError if this masking must also decode tokens outside of it.
         """
         if self.decoder is None or self.decode_visible:
             raise ValueError(
-                "tokens outside the field of view can be left out only with a decoder mask and "
+                "tokens outside the field of view can be excluded only with a decoder mask and "
                 "decode_visible: false"
             )
         counts = self.counts(grid)
@@ -113,11 +113,11 @@ class DualMasking:
     def _draw_inside(
         self, grid: Grid, rngs: Sequence[np.random.Generator], inside: Bool[np.ndarray, "b n"]
     ) -> Masks:
-        """The encoder's mask as ever, the decoder's as far as it is inside, filled up there."""
+        """The encoder's mask as without `inside`; the decoder's restricted to it and completed."""
         counts = self.counts(grid)
         assert self.decoder is not None
         hidden = self.encoder.hidden(grid, rngs)
-        askable = hidden & inside
-        shown = ~self.decoder.hidden(grid, rngs) & askable
-        decoded = flip_to_count(shown, counts.loss, rngs, askable) & askable
+        candidates = hidden & inside
+        drawn = ~self.decoder.hidden(grid, rngs) & candidates
+        decoded = flip_to_count(drawn, counts.loss, rngs, candidates) & candidates
         return Masks(indices_of(~hidden, counts.visible), indices_of(decoded, counts.loss))

@@ -1,4 +1,4 @@
-"""Random choices of an exact number of units, each sample by its own random generator."""
+"""Random subsets of an exact size, drawn for each sample by its own random generator."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from jaxtyping import Bool, Int
 def choose(
     units: int, count: int, rngs: Sequence[np.random.Generator]
 ) -> Bool[np.ndarray, "b units"]:
-    """True at `count` of `units` places of each sample, all subsets being equally likely."""
+    """True for `count` of the `units` of each sample; all subsets are equally likely."""
     noise = np.empty((len(rngs), units))
     for row, rng in zip(noise, rngs, strict=True):
         rng.random(out=row)
-    places = np.argpartition(noise, count - 1, axis=1)[:, :count]
+    indices = np.argpartition(noise, count - 1, axis=1)[:, :count]
     chosen = np.zeros((len(rngs), units), dtype=bool)
-    np.put_along_axis(chosen, places, True, axis=1)
+    np.put_along_axis(chosen, indices, True, axis=1)
     return chosen
 
 
@@ -25,10 +25,10 @@ def flip_to_count(
     rngs: Sequence[np.random.Generator],
     among: Bool[np.ndarray, "b n"] | None = None,
 ) -> Bool[np.ndarray, "b n"]:
-    """Brings every sample to `count` chosen tokens by flipping the fewest, drawn at random.
+    """Flips as few tokens as possible, drawn at random, until every sample has `count` chosen ones.
 
-    Counts and flips only the tokens that are True in `among` (default: all). A sample that has the
-    count already is left as it is and draws nothing. Raises ValueError where a sample has fewer
+    Counts and flips only the tokens that are True in `among` (default: all). A sample that already
+    has this count is unchanged and uses no random numbers. Raises ValueError if a sample has fewer
     than `count` tokens to choose from.
     """
     surplus = tokens_in(chosen if among is None else chosen & among) - count
@@ -44,15 +44,15 @@ def flip_to_count(
 
 
 def tokens_in(chosen: Bool[np.ndarray, "b n"]) -> Int[np.ndarray, " b"]:
-    """How many tokens are True in each sample."""
-    # adding up bytes takes half the time of adding up booleans
+    """Number of True tokens in each sample."""
+    # summing bytes takes half the time of summing booleans
     return chosen.view(np.uint8).sum(axis=1, dtype=np.int32)
 
 
 def indices_of(chosen: Bool[np.ndarray, "b n"], count: int) -> Int[np.ndarray, "b k"]:
     """Ascending indices of the True tokens, of which every sample has `count`."""
     samples, tokens = chosen.shape
-    # a flat search and a subtraction take a quarter of the time of a search by two axes
+    # flatnonzero and a subtraction take a quarter of the time of a two-dimensional nonzero
     indices = np.flatnonzero(chosen).reshape(samples, count)
     indices -= tokens * np.arange(samples)[:, None]
     return indices

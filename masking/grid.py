@@ -1,4 +1,4 @@
-"""The token grid of a clip, and the shares of it that may be hidden."""
+"""The token grid of a clip, and the valid masking ratios on it."""
 
 from math import prod
 from typing import Annotated
@@ -12,18 +12,18 @@ Grid = tuple[int, int, int]
 """Tokens of a clip: (frames, rows, columns)."""
 
 
-def _refuse_all_or_nothing(ratio: float) -> float:
+def _require_proper_fraction(ratio: float) -> float:
     if not 0 < ratio < 1:
         raise ValueError("ratio must be above 0 and below 1")
     return ratio
 
 
-Ratio = Annotated[float, AfterValidator(_refuse_all_or_nothing)]
+Ratio = Annotated[float, AfterValidator(_require_proper_fraction)]
 """Share of the tokens that is hidden."""
 
 
 def token_count(grid: Grid) -> int:
-    """Tokens of a clip; raises ValueError where an axis of the grid is empty."""
+    """Tokens of a clip; raises ValueError if an axis of the grid is empty."""
     if min(grid) < 1:
         raise ValueError(f"grid {grid} must be three counts of at least 1: frames, rows, columns")
     return prod(grid)
@@ -32,18 +32,18 @@ def token_count(grid: Grid) -> int:
 def units_hidden(ratio: float, units: int, name: str, grid: Grid) -> int:
     """How many of a grid's `units` (tokens, positions, frames) a ratio hides.
 
-    Truncated, as by VideoMAE: 0.9 of 196 positions is 176. Raises ValueError where that leaves
-    nothing hidden or nothing visible.
+    Truncated, as in VideoMAE: 0.9 of 196 positions is 176. Raises ValueError if nothing would be
+    hidden or nothing visible.
     """
     return require_both(int(ratio * units), ratio, units, name, grid)
 
 
 def require_both(hidden: int, ratio: float, units: int, name: str, grid: Grid) -> int:
-    """Returns `hidden`; raises ValueError where nothing would be hidden or nothing visible."""
+    """Returns `hidden`; raises ValueError if nothing would be hidden or nothing visible."""
     if not 0 < hidden < units:
         what = "hides" if hidden < 1 else "leaves visible"
-        cure = f"choose one from 1/{units} to {units - 1}/{units}, or" if units > 1 else "take"
+        hint = f"choose one from 1/{units} to {units - 1}/{units}, or" if units > 1 else "take"
         raise ValueError(
-            f"ratio {ratio} {what} none of the {units} {name} of grid {grid}; {cure} a larger grid"
+            f"ratio {ratio} {what} none of the {units} {name} of grid {grid}; {hint} a larger grid"
         )
     return hidden

@@ -1,4 +1,4 @@
-"""The table of mask generators, and what each of them offers."""
+"""The registry of mask generators and their interface."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ from masking.uniform import Frame, Random, Tube
 class MaskGenerator(Protocol):
     """A frozen pydantic dataclass that hides a fixed number of a clip's tokens.
 
-    Both methods raise ValueError for a grid of which nothing would be hidden or nothing visible.
+    Both methods raise ValueError if nothing of the grid would be hidden, or nothing visible.
     """
 
     @property
@@ -32,11 +32,11 @@ class MaskGenerator(Protocol):
         ...
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
-        """True where a token is hidden; a sample depends on its own generator alone."""
+        """True where a token is hidden; a sample depends only on its own random generator."""
         ...
 
     def hidden_count(self, grid: Grid) -> int:
-        """Tokens that `hidden` hides in every sample, exactly."""
+        """The exact number of tokens that `hidden` hides in every sample."""
         ...
 
 
@@ -51,7 +51,7 @@ GENERATORS: dict[str, type[MaskGenerator]] = {
 
 
 class OneGenerator:
-    """Validates `{kind: NAME, ...}` with the row of a table, which is read at that moment."""
+    """Validates `{kind: NAME, ...}` with a row of `table`, which is looked up at validation."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.table = table
@@ -62,10 +62,10 @@ class OneGenerator:
         dump = core_schema.plain_serializer_function_ser_schema(
             lambda value: TypeAdapter(type(value)).dump_python(value)
         )
-        return core_schema.no_info_plain_validator_function(self.read, serialization=dump)
+        return core_schema.no_info_plain_validator_function(self.validate, serialization=dump)
 
-    def read(self, value: Any) -> Any:
-        """The generator of a mapping; a generator stays as it is."""
+    def validate(self, value: Any) -> Any:
+        """Builds the generator of a mapping; returns a generator unchanged."""
         if isinstance(value, tuple(self.table.values())):
             return value
         kind = str(value.get("kind")) if isinstance(value, Mapping) else ""

@@ -1,4 +1,4 @@
-"""Running cell: cells of 2x2 tokens whose hidden part moves on by one token a frame."""
+"""Running cell: cells of 2x2 tokens whose hidden part moves by one token in each frame."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -19,27 +19,27 @@ RATIOS = (0.25, 0.5, 0.75)
 
 def _require_quarters(ratio: float) -> float:
     if ratio not in RATIOS:
-        raise ValueError("ratio must be 0.25, 0.5 or 0.75, a number of quarters of a 2x2 cell")
+        raise ValueError("ratio must be 0.25, 0.5 or 0.75: 1, 2 or 3 of the 4 tokens of a cell")
     return ratio
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunningCell:
-    """Hides a quarter, half or three quarters of every 2x2 cell, moving on in each token frame.
+    """Hides a quarter, half or three quarters of every 2x2 cell, moved by one token in each frame.
 
-    Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2, where it says what is not decoded.
-    In any four frames that follow each other every location is shown 4 * (1 - ratio) times.
+    Source: VideoMAE V2 (Wang et al., CVPR 2023), section 3.2, where the hidden tokens are not
+    decoded. In any four consecutive frames every location is visible 4 * (1 - ratio) times.
 
-    Cells are cut at the border of an odd grid. `floor((1 - ratio) * tokens)` tokens stay visible:
-    where a cut pattern (odd rows or columns and frames not a multiple of 4) has more or fewer, the
-    fewest tokens, drawn at random, are flipped.
+    Cells are cropped at the border of an odd grid. `floor((1 - ratio) * tokens)` tokens stay
+    visible: if a cropped pattern (odd rows or columns, and frames not a multiple of 4) has more or
+    fewer, as few tokens as possible, drawn at random, are flipped.
     """
 
     kind: Literal["running_cell"] = field(default="running_cell", kw_only=True)
     ratio: Annotated[float, AfterValidator(_require_quarters)] = 0.5
     """Share of each 2x2 cell that is hidden: 0.25, 0.5 or 0.75."""
     random_phase: bool = False
-    """Shift the cells in space as well; false: the four maps of VideoMAE V2."""
+    """Also shift the cells in space; false: the four maps of VideoMAE V2."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         count = self.hidden_count(grid)
@@ -55,15 +55,15 @@ class RunningCell:
 
 @lru_cache(maxsize=32)
 def cell_maps(grid: Grid, ratio: float, random_phase: bool) -> Bool[np.ndarray, "maps n"]:
-    """Every pattern of a grid, True where hidden: four starts, and with `random_phase` each twice.
+    """All patterns of a grid, True where hidden: 4 phases, and with `random_phase` 8.
 
-    Within a cell the tokens are numbered 0 1 / 2 3, and in frame t with start s token i is hidden
-    where (i + s + t + 1) mod 4 < 4 * ratio. A shift of the cells by one row is the same as a start
-    two later, so a shift by one column is the only other one: eight patterns hold every shift.
+    Within a cell the tokens are numbered 0 1 / 2 3, and in frame t with phase s token i is hidden
+    where (i + s + t + 1) mod 4 < 4 * ratio. A shift of the cells by one row equals a phase
+    increased by 2, so only a shift by one column is new: eight patterns cover all shifts.
     """
-    starts, shifts = np.arange(CELL_TOKENS), np.arange(2 if random_phase else 1)
-    shift, start, frame, row, column = np.ix_(shifts, starts, *map(np.arange, grid))
-    turn = 2 * (row % 2) + (column + shift) % 2 + start + frame + 1
-    maps = (turn % CELL_TOKENS < CELL_TOKENS * ratio).reshape(-1, token_count(grid))
-    maps.setflags(write=False)  # shared by all who ask
+    phases, shifts = np.arange(CELL_TOKENS), np.arange(2 if random_phase else 1)
+    shift, phase, frame, row, column = np.ix_(shifts, phases, *map(np.arange, grid))
+    position = 2 * (row % 2) + (column + shift) % 2 + phase + frame + 1
+    maps = (position % CELL_TOKENS < CELL_TOKENS * ratio).reshape(-1, token_count(grid))
+    maps.setflags(write=False)  # the cache shares it between callers
     return maps

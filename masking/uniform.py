@@ -1,4 +1,4 @@
-"""Masks drawn uniformly: over positions (tube), over all tokens (random), over frames (frame)."""
+"""Uniformly drawn masks: of positions (tube), of tokens (random) and of frames (frame)."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -16,8 +16,8 @@ from masking.grid import STRICT, Grid, Ratio, require_both, token_count, units_h
 class Tube:
     """Hides the same random positions in every token frame.
 
-    Source: VideoMAE (Tong et al., NeurIPS 2022). A patch that hardly moves can then
-    not be copied from a neighbouring frame.
+    Source: VideoMAE (Tong et al., NeurIPS 2022). A patch that hardly moves cannot be
+    copied from a neighbouring frame.
     """
 
     kind: Literal["tube"] = field(default="tube", kw_only=True)
@@ -41,15 +41,15 @@ class Random:
     """Hides tokens anywhere in space and time.
 
     Source: Masked Autoencoders As Spatiotemporal Learners (Feichtenhofer et al., NeurIPS 2022),
-    where it is called agnostic. A ratio that gives no whole number is cut down to one of hidden
-    tokens, as VideoMAE does, or of visible ones, as mae_st does: 0.9 of 2048 hides 1843 or 1844.
+    where it is called agnostic. Rounds down the number of hidden tokens, as VideoMAE does, or of
+    visible tokens, as mae_st does: 0.9 of 2048 hides 1843 or 1844.
     """
 
     kind: Literal["random"] = field(default="random", kw_only=True)
     ratio: Ratio = 0.9
     """Share of the tokens that is hidden."""
     cut: Literal["hidden", "visible"] = "hidden"
-    """Which count is rounded down where the ratio gives no whole number of tokens."""
+    """The count that is rounded down if the ratio gives no integer."""
 
     def hidden(self, grid: Grid, rngs: Sequence[np.random.Generator]) -> Bool[np.ndarray, "b n"]:
         return choose(token_count(grid), self.hidden_count(grid), rngs)
@@ -81,5 +81,5 @@ class Frame:
         return self._frames_hidden(grid) * grid[1] * grid[2]
 
     def _frames_hidden(self, grid: Grid) -> int:
-        token_count(grid)  # refuses an empty axis
+        token_count(grid)  # raises for an empty axis
         return units_hidden(self.ratio, grid[0], "frames", grid)

@@ -78,5 +78,5 @@ def test_snapped_masks_hide_whole_frames(ratio: float, temporal: str, center: st
 
 @pytest.mark.parametrize(("mask", "grid"), [(Temporal(), (1, 4, 4)), (Center(), (2, 4, 4))])
 def test_a_clip_too_short_to_snap_is_refused(mask: Temporal | Center, grid: Grid) -> None:
-    with pytest.raises(ValueError, match=r"take a longer clip, or snap: false"):
+    with pytest.raises(ValueError, match=r"use a longer clip or snap: false"):
         mask.hidden(grid, rngs(1))

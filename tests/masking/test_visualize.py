@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 
 from masking import DualMasking, Grid, Tube
-from masking.visualize import FATES, draw_masks, fates
+from masking.visualize import TOKEN_STATES, draw_masks, token_states
 
 GRID = (4, 4, 6)
 
 
-def test_fates_count_as_the_masks_do() -> None:
+def test_token_states_count_as_the_masks_do() -> None:
     masking, generators = DualMasking(encoder=Tube(ratio=0.75)), [np.random.default_rng(0)] * 3
     counts = masking.counts(GRID)
-    for codes in fates(masking.draw(GRID, generators), counts.tokens):
-        neither, loss, seen, wasted = np.bincount(codes, minlength=len(FATES))
+    for codes in token_states(masking.draw(GRID, generators), counts.tokens):
+        neither, loss, seen, wasted = np.bincount(codes, minlength=len(TOKEN_STATES))
         assert loss == counts.loss
         assert seen + wasted == counts.visible
         assert loss + wasted == counts.decoded
@@ -19,9 +19,9 @@ def test_fates_count_as_the_masks_do() -> None:
 
 
 @pytest.mark.parametrize("grid", [GRID, (20, 3, 3), (4, 5, 400)])
-def test_a_picture_shows_the_colours_of_the_fates(grid: Grid) -> None:
+def test_an_image_shows_the_colours_of_the_token_states(grid: Grid) -> None:
     masking = DualMasking(encoder=Tube(ratio=0.75))
     masks = masking.draw(grid, [np.random.default_rng(0)])
     picture = draw_masks(grid, masks, masking.counts(grid), "title")
     colours = {tuple(colour) for colour in np.unique(np.asarray(picture).reshape(-1, 3), axis=0)}
-    assert {fate.colour for fate in FATES} <= colours
+    assert {state.colour for state in TOKEN_STATES} <= colours
