@@ -120,7 +120,7 @@ def _ratio(sent: BytesSent, theory: BytesSent) -> str:
 
 
 def shares(stage: int, values: int, world_size: int, precision: str) -> tuple[float, ...]:
-    """Bytes of weights, gradients and optimizer by ZeRO, section 5; the optimizer includes master weights.
+    """Bytes of weights, gradients and optimizer with master weights (ZeRO, section 5).
 
     At stage 0 in float32 there are no separate master weights.
     """

@@ -23,8 +23,8 @@ def test_a_picture_and_the_counts(tmp_path: Path) -> None:
         ["784", "50.0%"],
         ["704", "44.9%"],
     ]
-    with Image.open(out) as picture:
-        assert picture.width > picture.height > 300
+    with Image.open(out) as image:
+        assert image.width > image.height > 300
 
 
 def test_decoding_all_hidden_tokens(tmp_path: Path) -> None:

@@ -22,6 +22,6 @@ def test_token_states_count_as_the_masks_do() -> None:
 def test_an_image_shows_the_colours_of_the_token_states(grid: Grid) -> None:
     masking = DualMasking(encoder=Tube(ratio=0.75))
     masks = masking.draw(grid, [np.random.default_rng(0)])
-    picture = draw_masks(grid, masks, masking.counts(grid), "title")
-    colours = {tuple(colour) for colour in np.unique(np.asarray(picture).reshape(-1, 3), axis=0)}
+    image = draw_masks(grid, masks, masking.counts(grid), "title")
+    colours = {tuple(colour) for colour in np.unique(np.asarray(image).reshape(-1, 3), axis=0)}
     assert {state.colour for state in TOKEN_STATES} <= colours
