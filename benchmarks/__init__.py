@@ -1,1 +1,1 @@
-"""One command for each claim about speed or memory: `python -m benchmarks.NAME`."""
+"""Benchmarks: one command per claim about speed or memory, `python -m benchmarks.NAME`."""

@@ -1,8 +1,8 @@
-"""The recipe that published programs have in common, written for the comparison.
+"""Baseline: a masked autoencoder implemented as in published code, for comparison.
 
-Every token is embedded and given its position, then most are dropped by a boolean index; attention
-is a product, a softmax and a product; targets are built for all tokens; the host reads the loss at
-every step. With the same weights its loss is that of `pretrain`.
+All tokens are embedded with their positions before a boolean index drops the masked ones; attention
+materialises its matrix; targets are built for all tokens; the host reads the loss at every step.
+With the same weights its loss equals that of `pretrain`.
 """
 
 from typing import NamedTuple
@@ -20,9 +20,9 @@ from pretrain.targets.pixels import NormalisedPixels, pixel_width
 
 
 class Tokens(NamedTuple):
-    """Of every clip as many."""
+    """Boolean masks with the same count in every clip."""
 
-    hidden: Bool[Tensor, "b n"]  # from the encoder
+    hidden: Bool[Tensor, "b n"]  # hidden from the encoder
     decoded: Bool[Tensor, "b n"]
 
 
@@ -94,20 +94,20 @@ class Decoder(nn.Module):
         self.positions = sinusoid_table(encoder.tokens, width)
 
     def forward(self, latent: Float[Tensor, "b v d"], tokens: Tokens) -> Float[Tensor, "b k p"]:
-        seen = self.embed(latent)
-        positions = self.positions.to(seen).expand(len(seen), -1, -1).clone()
-        placed = [
-            positions[chosen].reshape(len(seen), -1, seen.shape[-1])
-            for chosen in (~tokens.hidden, tokens.decoded)
+        visible = self.embed(latent)
+        positions = self.positions.to(visible).expand(len(visible), -1, -1).clone()
+        token_positions = [
+            positions[selected].reshape(len(visible), -1, visible.shape[-1])
+            for selected in (~tokens.hidden, tokens.decoded)
         ]
-        x = torch.cat((seen + placed[0], self.mask_token + placed[1]), dim=1)
+        x = torch.cat((visible + token_positions[0], self.mask_token + token_positions[1]), dim=1)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x[:, -placed[1].shape[1] :]))
+        return self.head(self.norm(x[:, -token_positions[1].shape[1] :]))
 
 
-class ReferenceAutoencoder(nn.Module):
-    """Parameters have the names of `pretrain.autoencoder`'s; the embedding is a convolution."""
+class BaselineAutoencoder(nn.Module):
+    """The parameters are named as in `pretrain.autoencoder`; the embedding is a convolution."""
 
     def __init__(self, encoder: EncoderConfig, decoder: DecoderConfig) -> None:
         super().__init__()
@@ -118,18 +118,18 @@ class ReferenceAutoencoder(nn.Module):
         return self.decoder(self.encoder(clip, tokens.hidden), tokens)
 
     def loss(self, clip: Float[Tensor, "b c t h w"], tokens: Tokens) -> Float[Tensor, ""]:
-        """Of a clip less mean, over deviation; where decoded and hidden from the encoder."""
+        """The loss of a normalised clip, over tokens decoded and hidden from the encoder."""
         prediction = self(clip, tokens)
         target = self._targets(clip)[tokens.decoded].reshape(prediction.shape)
-        counts = tokens.hidden[tokens.decoded].reshape(prediction.shape[:2])
+        in_loss = tokens.hidden[tokens.decoded].reshape(prediction.shape[:2])
         error = (prediction - target).square().mean(dim=-1)
-        return (error * counts).sum() / counts.sum()
+        return (error * in_loss).sum() / in_loss.sum()
 
     @torch.no_grad()
     def _targets(self, clip: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b n p"]:
         mean, std = (
-            torch.tensor(numbers, device=clip.device)[:, None, None, None]
-            for numbers in (self.config.mean, self.config.std)
+            torch.tensor(values, device=clip.device)[:, None, None, None]
+            for values in (self.config.mean, self.config.std)
         )
         t, h, w = self.config.tubelet_shape
         tubelets = rearrange(

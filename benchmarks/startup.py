@@ -1,12 +1,12 @@
-"""From the command to the end of the first step: where the seconds go.
+"""Time from the command to the end of the first step, by phase.
 
     python -m benchmarks.startup [--recordings 10000] [--cold 1000] [--rounds 5]
 
-Starts the small recipe with a manifest of links to one recording, in a process of its own: a step
-of two clips at 16x224x224, every step logged, as many loader workers as cores. Every other round
-runs the program itself, by the clock of who starts it; the others run it with stamps. Cold is a
-folder of recordings of different content that no manifest tells of: opened and compared with
-sequential decoding, and again when that is known from the time before.
+Runs the small recipe with a manifest of links to one recording, in its own process: steps of two
+clips at 16x224x224, every step logged, as many dataloader workers as cores. Each round runs the
+program alone, timed from outside, and once with `benchmarks.startup_trace`. `--cold` is a folder of
+different recordings without a manifest: they are opened and verified against sequential decoding,
+then opened again with the results in the cache.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from video.readers.probe import probe
 from video.synthetic import synthesize
 
 ROOT = Path(__file__).parent.parent
-FREE_BOX = b"\0\0\0\x10free"  # of MP4: 16 bytes, of which 8 are anything
+FREE_BOX = b"\0\0\0\x10free"  # MP4 box of 16 bytes, 8 of them arbitrary
 
 
 def make_manifest(folder: Path, recording: Path, number: int) -> None:
-    """Links to a recording, in a few folders, with a manifest as `check` writes it."""
+    """Links to a recording in several folders, with a manifest as `check` writes it."""
     recording = recording.resolve()
-    known = replace(
+    checked = replace(
         probe(str(recording)),
         bytes=recording.stat().st_size,
         content=content_digest(str(recording)),
@@ -45,11 +45,11 @@ def make_manifest(folder: Path, recording: Path, number: int) -> None:
     for link in links:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(recording)
-    write_manifest([replace(known, path=str(link)) for link in links], folder / "manifest.csv")
+    write_manifest([replace(checked, path=str(link)) for link in links], folder / "manifest.csv")
 
 
 def make_copies(folder: Path, recording: Path, number: int) -> None:
-    """Recordings of which no two have the same content."""
+    """Copies of a recording, each with different content."""
     folder.mkdir()
     content = recording.read_bytes()
     for n in range(number):
@@ -58,9 +58,9 @@ def make_copies(folder: Path, recording: Path, number: int) -> None:
 
 
 def start(module: str, source: Path, folder: Path, *before: str) -> float:
-    """Seconds until the line of the first step; `before` are words before those of pretrain."""
+    """Seconds until the line of the first step; `before` are arguments before those of pretrain."""
     shutil.rmtree(folder / "run", ignore_errors=True)
-    words = [
+    arguments = [
         "small",
         f"data.source={source}",
         f"run={folder / 'run'}",
@@ -68,9 +68,9 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
         f"data.workers={len(os.sched_getaffinity(0))}",
         "batch={global_batch_size: 2, micro_batch_size: 2}",
     ]
-    began = time.monotonic()
+    start_time = time.monotonic()
     program = subprocess.Popen(
-        [sys.executable, "-m", module, *before, *words],
+        [sys.executable, "-m", module, *before, *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -78,45 +78,45 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
     )
     for line in program.stdout or ():
         if line.startswith("step 1/"):
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start_time
             program.kill()
             program.wait()
             return seconds
-    raise SystemExit(f"{module} ended with status {program.wait()} before its first step")
+    raise SystemExit(f"{module} failed with status {program.wait()} before its first step")
 
 
 class Phase(NamedTuple):
-    """Seconds."""
+    """The end and the cost of a startup phase, in seconds."""
 
     took: float
     until: float  # since the command
-    cpu: float  # of the process, all threads
+    cpu: float  # CPU time of all threads of the process
 
 
 def phases(source: Path, folder: Path) -> dict[str, Phase]:
-    """Each phase by its name, in their order."""
-    stamps = folder / "stamps"
-    stamps.unlink(missing_ok=True)
-    began = before = time.monotonic()
-    start("benchmarks.startup_trace", source, folder, str(stamps))
-    found, spent = {}, 0.0
-    for line in stamps.read_text().splitlines():
-        phase, at, cpu = json.loads(line)
-        found[phase] = Phase(at - before, at - began, cpu - spent)
-        before, spent = at, cpu
-    return found
+    """Phases by name, in order."""
+    trace = folder / "trace"
+    trace.unlink(missing_ok=True)
+    start_time = before = time.monotonic()
+    start("benchmarks.startup_trace", source, folder, str(trace))
+    result, previous_cpu = {}, 0.0
+    for line in trace.read_text().splitlines():
+        phase, end, cpu = json.loads(line)
+        result[phase] = Phase(end - before, end - start_time, cpu - previous_cpu)
+        before, previous_cpu = end, cpu
+    return result
 
 
 def compare(source: Path, folder: Path, rounds: int) -> None:
-    plain, stamped = [], []
+    plain, traced = [], []
     for _ in range(rounds):
         plain.append(start("pretrain", source, folder))
-        stamped.append(phases(source, folder))
-        whole = stamped[-1]["first step"].until
-        print(f"{plain[-1]:.1f} s, with stamps {whole:.1f} s", flush=True)
-    print(f"{'seconds, medians':32}{'took':>8}{'least':>8}{'CPU':>8}{'so far':>8}")
-    for name in stamped[0]:
-        took, until, cpu = zip(*(one[name] for one in stamped), strict=True)
+        traced.append(phases(source, folder))
+        total = traced[-1]["first step"].until
+        print(f"{plain[-1]:.1f} s, with tracing {total:.1f} s", flush=True)
+    print(f"{'seconds, medians':32}{'took':>8}{'min':>8}{'CPU':>8}{'until':>8}")
+    for name in traced[0]:
+        took, until, cpu = zip(*(one[name] for one in traced), strict=True)
         columns = (
             statistics.median(took),
             min(took),
@@ -126,7 +126,7 @@ def compare(source: Path, folder: Path, rounds: int) -> None:
         print(f"{name:32}" + "".join(f"{seconds:8.2f}" for seconds in columns))
     print(
         f"to the line of the first step: {statistics.median(plain):.1f} s, "
-        f"least {min(plain):.1f} s ({rounds} rounds)"
+        f"min {min(plain):.1f} s ({rounds} rounds)"
     )
 
 
@@ -135,7 +135,11 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=10_000)
     parser.add_argument("--cold", type=int, default=1000, help="recordings without a manifest")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--recording", type=Path, help="MP4; else an operation, or a rendered one")
+    parser.add_argument(
+        "--recording",
+        type=Path,
+        help="an MP4 file (default: a real one if available, else synthetic)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,7 +151,7 @@ def main() -> None:
             compare(folder / "listed", folder, options.rounds)
         if options.cold:
             make_copies(folder / "copies", rendered, options.cold)
-            for what in ("seen for the first time", "known from the time before"):
+            for what in ("first time", "verified before"):
                 seconds = phases(folder / "copies", folder)["recordings"].took
                 print(
                     f"{options.cold} recordings of 4 s, {what}: {seconds:.1f} s, "
