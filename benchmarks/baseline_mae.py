@@ -16,7 +16,7 @@ from encoder.block import NORM_EPS
 from encoder.config import EncoderConfig
 from encoder.pos_embed import sinusoid_table
 from pretrain.config import DecoderConfig
-from pretrain.targets.pixels import NormalisedPixels, pixel_width
+from pretrain.targets.pixel_targets import NormalisedPixels, pixel_width
 
 
 class Tokens(NamedTuple):

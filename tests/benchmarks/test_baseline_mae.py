@@ -13,7 +13,7 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import DecoderConfig
 from pretrain.loss import hidden_tokens, token_errors
 from pretrain.targets.built import build_target
-from pretrain.targets.pixels import NormalisedPixels
+from pretrain.targets.pixel_targets import NormalisedPixels
 
 ENCODER = EncoderConfig(
     embed_dim=32, depth=2, num_heads=2, patch_size=16, num_frames=4, image_size=64
