@@ -229,6 +229,11 @@ def _checked(path: Path, card: ModelCard) -> Path:
 
 
 def models_folder() -> Path:
-    """Folder for files downloaded by hand: `ENCODER_MODELS`, or a folder in the cache."""
+    """Folder for files downloaded by hand: `ENCODER_MODELS`, or a folder in the cache.
+
+    A folder that a former version of this program asked for stays in use.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("ENCODER_MODELS") or cache / "surgical-video" / "models")
+    present, former = cache / "surgmask" / "models", cache / "surgical-video" / "models"
+    default = former if former.is_dir() and not present.is_dir() else present
+    return Path(os.environ.get("ENCODER_MODELS") or default)

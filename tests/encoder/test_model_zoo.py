@@ -9,7 +9,15 @@ import torch
 
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
-from encoder.model_zoo import CARDS, ModelCard, available_models, find_card, find_model, load_model
+from encoder.model_zoo import (
+    CARDS,
+    ModelCard,
+    available_models,
+    find_card,
+    find_model,
+    load_model,
+    models_folder,
+)
 from encoder.variants import find_variant
 
 CKPT = Path(__file__).parent / "checkpoint/fixtures/ckpt"
@@ -95,3 +103,15 @@ def test_a_file_of_another_content_is_refused(
     (models / "a.pth").write_bytes(content + b"!")
     with pytest.raises(CheckpointMismatch, match=r"is not the published a\.pth"):
         find_model("a")
+
+
+def test_the_folder_of_a_former_version_stays_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENCODER_MODELS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert models_folder() == tmp_path / "surgmask/models"
+    (tmp_path / "surgical-video/models").mkdir(parents=True)
+    assert models_folder() == tmp_path / "surgical-video/models"
+    (tmp_path / "surgmask/models").mkdir(parents=True)
+    assert models_folder() == tmp_path / "surgmask/models"
