@@ -30,14 +30,14 @@ VALUE_BYTES = {"fp32": 4, "bf16": 2}
 SENT_HEADER = (
     "processes",
     "ZeRO",
-    "accumulated",
+    "accumulation",
     "gradients MB",
     "weights MB",
     "collectives",
     "paper MB",
-    "of paper",
+    "ratio to paper",
     "model MB",
-    "of model",
+    "ratio to model",
     "loss error",
 )
 MEMORY_HEADER = (
@@ -190,7 +190,7 @@ def main() -> None:
     assert first
     print(
         f"{options.size}, {first.values / 1e6:.2f} M parameters, {options.image} x "
-        f"{options.image}, {options.clips} clips a step, micro-batches of "
+        f"{options.image}, {options.clips} clips per step, micro-batches of "
         f"{options.micro_batch}, {options.precision}; step {options.steps}, per process"
     )
     print("\nsent", *format_table(sent), sep="\n")

@@ -118,7 +118,7 @@ def compare(names: list[str], task: Task, rounds: int, steps: int) -> None:
         ) from None
     peak = statistics.median(timing.peak for each in timings.values() for timing in each)
     print(
-        f"\n{task.size}, {task.clips} clips a step, {task.precision}; "
+        f"\n{task.size}, {task.clips} clips per step, {task.precision}; "
         f"matrix product {peak / 1e12:.3g} TFLOP/s"
     )
     print(LAYOUT.format(*HEAD))
