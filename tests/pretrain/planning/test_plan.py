@@ -73,7 +73,7 @@ def test_the_micro_batch_divides_the_clips_of_a_device(giant: str) -> None:
 
 def test_time_follows_from_operations_and_mfu(giant: str) -> None:
     numbers = re.search(
-        r"time: (\d+) steps = 100 epochs of 20 h, .* ([\d.]+) TFLOP per clip", giant
+        r"time: (\d+) steps = 100 epochs of 20 h; .* ([\d.]+) TFLOP per clip", giant
     )
     steps, flops = int(numbers[1]), float(numbers[2])
     per_step, hours = re.search(
