@@ -82,6 +82,9 @@ def _read(
     """The background process: sends the share, or a traceback as text."""
     receiver.close()
     end_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() != parent.pid:
+        return  # the run ended before the call above took effect
     ignore_interrupts()
     torch.set_num_threads(1)  # a forked process has none of its parent's threads
     try:
