@@ -1,1 +1,1 @@
-"""One command for each claim about speed or memory: `python -m benchmarks.NAME`."""
+"""Benchmarks: each claim about speed or memory has a command, `python -m benchmarks.NAME`."""

@@ -1,8 +1,8 @@
-"""The recipe that published programs have in common, written for the comparison.
+"""Baseline: a masked autoencoder as published programs have it in common, written for comparison.
 
-Every token is embedded and given its position, then most are dropped by a boolean index; attention
-is a product, a softmax and a product; targets are built for all tokens; the host reads the loss at
-every step. With the same weights its loss is that of `pretrain`.
+All tokens are embedded and get positions, then a boolean index drops most of them. Attention is a
+product, a softmax and a product. Targets are computed for all tokens, and the host reads the loss
+after each step. With the same weights it computes the same loss as `pretrain`.
 """
 
 from typing import NamedTuple
@@ -20,9 +20,9 @@ from pretrain.targets.pixels import NormalisedPixels, pixel_width
 
 
 class Tokens(NamedTuple):
-    """Of every clip as many."""
+    """Boolean masks of a batch; every clip has the same counts."""
 
-    hidden: Bool[Tensor, "b n"]  # from the encoder
+    hidden: Bool[Tensor, "b n"]  # hidden from the encoder
     decoded: Bool[Tensor, "b n"]
 
 
@@ -65,7 +65,7 @@ class Encoder(nn.Module):
             Block(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.positions = sinusoid_table(config.tokens, width)  # not a buffer: moved at each step
+        self.positions = sinusoid_table(config.tokens, width)  # no buffer: copied in each step
 
     def forward(
         self, clip: Float[Tensor, "b c t h w"], hidden: Bool[Tensor, "b n"]
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
 
 
 class ReferenceAutoencoder(nn.Module):
-    """Parameters have the names of `pretrain.autoencoder`'s; the embedding is a convolution."""
+    """Has the parameter names of `pretrain.autoencoder`; its embedding is a convolution."""
 
     def __init__(self, encoder: EncoderConfig, decoder: DecoderConfig) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class ReferenceAutoencoder(nn.Module):
         return self.decoder(self.encoder(clip, tokens.hidden), tokens)
 
     def loss(self, clip: Float[Tensor, "b c t h w"], tokens: Tokens) -> Float[Tensor, ""]:
-        """Of a clip less mean, over deviation; where decoded and hidden from the encoder."""
+        """Loss of a standardised clip, over tokens that are decoded and hidden from the encoder."""
         prediction = self(clip, tokens)
         target = self._targets(clip)[tokens.decoded].reshape(prediction.shape)
         counts = tokens.hidden[tokens.decoded].reshape(prediction.shape[:2])

@@ -1,4 +1,4 @@
-"""What a process really tells the others: every collective that it starts, by kind and bytes."""
+"""Counts the collectives that a process starts, by kind and bytes."""
 
 from typing import Any, NamedTuple
 
@@ -9,14 +9,14 @@ from torch.utils._pytree import tree_leaves
 
 
 class Kind(NamedTuple):
-    """One operation of torch.distributed, below all libraries that call it."""
+    """An operation of torch.distributed, as all libraries call it in the end."""
 
     name: str
-    whole: int  # argument that holds what is reduced, or the result of all that is gathered
-    passes: int  # of (n - 1) / n of these bytes that each of n processes sends in a ring
+    tensors: int  # index of the argument with what is reduced, or with all that is gathered
+    passes: int  # in a ring, each of n processes sends passes * (n - 1) / n of these bytes
 
 
-# A ring that reduces to one process, or spreads from one, has n - 1 of n processes send all bytes.
+# in a ring that reduces to one process or broadcasts from one, n - 1 processes send all bytes
 KINDS = {
     "allreduce_": Kind("all_reduce", 0, 2),
     "allreduce_coalesced_": Kind("all_reduce", 0, 2),
@@ -31,48 +31,48 @@ KINDS = {
     "alltoall_": Kind("all_to_all", 1, 1),
     "alltoall_base_": Kind("all_to_all", 1, 1),
 }
-SILENT = {"barrier", "monitored_barrier_"}  # move no tensors
+WITHOUT_TENSORS = {"barrier", "monitored_barrier_"}
 
 
 class Collective(NamedTuple):
-    """One call."""
+    """One call of an operation."""
 
     kind: str
-    bytes: int  # of the whole: what is reduced, or what all have gathered
-    sent: float  # bytes that a process sends, on average over the processes, in a ring
+    bytes: int  # of what is reduced, or of all that is gathered
+    sent: float  # bytes that a process sends in a ring, on average over the processes
 
 
 class CountedCollectives(TorchDispatchMode):
-    """Lists the collectives of this process while it is entered; all processes take part in each.
+    """A context that lists the collectives of this process; all processes take part in each.
 
-    A backend may send otherwise than in a ring; the ring sends the fewest bytes that are possible
-    (Patarasu and Yuan, 2009).
+    Bytes are those of a ring, which sends the fewest that are possible (Patarasu and Yuan, 2009). A
+    backend may use another algorithm.
     """
 
     def __init__(self, world_size: int) -> None:
         super().__init__()
         self._share = (world_size - 1) / world_size
-        self.seen: list[Collective] = []
+        self.calls: list[Collective] = []
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if isinstance(function, torch._ops.OpOverload) and function.namespace == "c10d":
-            self._see(function._schema.name.partition("::")[2], args)
+            self._count(function._schema.name.partition("::")[2], args)
         return function(*args, **(kwargs or {}))
 
-    def _see(self, operation: str, args: tuple[Any, ...]) -> None:
-        """Raises KeyError for an operation that is not known: what is not counted is not small."""
-        if operation in SILENT:
+    def _count(self, operation: str, args: tuple[Any, ...]) -> None:
+        """Raises KeyError for an unknown operation, which could send many bytes."""
+        if operation in WITHOUT_TENSORS:
             return
         kind = KINDS[operation]
-        tensors = [leaf for leaf in tree_leaves(args[kind.whole]) if isinstance(leaf, Tensor)]
+        tensors = [leaf for leaf in tree_leaves(args[kind.tensors]) if isinstance(leaf, Tensor)]
         size = sum(tensor.nbytes for tensor in tensors)
-        self.seen.append(Collective(kind.name, size, kind.passes * size * self._share))
+        self.calls.append(Collective(kind.name, size, kind.passes * size * self._share))
 
     def sent_by_kind(self) -> dict[str, float]:
-        """Bytes that a process sent, by the kind of collective."""
+        """Bytes that a process sent, by kind of collective."""
         sent: dict[str, float] = {}
-        for each in self.seen:
+        for each in self.calls:
             sent[each.kind] = sent.get(each.kind, 0) + each.sent
         return sent

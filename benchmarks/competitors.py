@@ -1,4 +1,4 @@
-"""Ways of making a training step, to be compared: this project's, and what else is there."""
+"""Training steps to compare: those of this project and of other programs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -25,12 +25,12 @@ from pretrain.config import DecoderConfig
 from pretrain.flops import forward_cost
 from pretrain.loss import build_objective, hidden_tokens
 
-INPUTS = 3  # batches, taken in turn
+INPUTS = 3  # batches, used in turn
 DUAL, ALL = DualMasking(), DualMasking(decoder=None)
 
 
 class Task(NamedTuple):
-    """What a contestant trains on; the same for all of a table."""
+    """What a competitor trains on; the same for all rows of a table."""
 
     size: Any
     precision: Literal["fp32", "bf16"]
@@ -43,14 +43,14 @@ class Task(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Random clips, and masks of one drawing."""
+    """Random clips, and masks that were drawn once."""
 
-    clips: list[Tensor]  # bytes [b t h w c]
+    clips: list[Tensor]  # uint8 [b t h w c]
     visible: Tensor
     decoded: Tensor
 
 
-Step = Callable[[int], None]  # by the number of the step, which picks the clips
+Step = Callable[[int], None]  # the number of the step selects the clips
 
 
 def inputs(task: Task, masking: DualMasking) -> Inputs:
@@ -80,20 +80,20 @@ def _our_loss(model: Callable[..., Tensor], task: Task, data: Inputs) -> Callabl
 
 
 def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
-    """A bare loop. In bfloat16 weights are kept in float32 as well, as DeepSpeed does it."""
-    keeps_memory(task)
+    """A plain loop. In bfloat16 there are float32 master weights, as in DeepSpeed."""
+    disable_trim_on_cpu(task)
     model = MaskedAutoencoder(*task.configs).to(task.device).train()
     if compiled:
         compile_blocks(model)
-    low = task.precision == "bf16"
+    in_bf16 = task.precision == "bf16"
     masters: list[Tensor] = list(model.parameters())
-    if low:
+    if in_bf16:
         masters = [weight.detach().clone() for weight in masters]
         model.to(torch.bfloat16)
     weights: list[Tensor] = list(model.parameters())
-    held = dict(zip(weights, masters, strict=True))
+    master_of = dict(zip(weights, masters, strict=True))
     groups = [
-        {"params": [held[p] for p in group["params"]], "weight_decay": 0.05 * group["decays"]}
+        {"params": [master_of[p] for p in group["params"]], "weight_decay": 0.05 * group["decays"]}
         for group in parameter_groups(model)
     ]
     optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
@@ -102,12 +102,12 @@ def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
     def step(number: int) -> None:
         loss(number).backward()
         for weight, master in zip(weights, masters, strict=True):
-            if low:
+            if in_bf16:
                 master.grad = None if weight.grad is None else weight.grad.float()
                 weight.grad = None
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if low:
+        if in_bf16:
             torch._foreach_copy_([weight.data for weight in weights], masters)
 
     return step
@@ -118,7 +118,7 @@ def ours_compiled(task: Task, masking: DualMasking) -> Step:
 
 
 def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) -> Step:
-    """As a run does it: ZeRO 2 in bfloat16, 0 in float32, where no `stage` is given."""
+    """As in a run; without `stage`, ZeRO 2 in bfloat16 and ZeRO 0 in float32."""
     stage = 2 * (task.precision == "bf16") if stage is None else stage
     processes = Processes()
     init_process_group(processes, 600)
@@ -136,7 +136,7 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
 
 
 def reference(task: Task, masking: DualMasking) -> Step:
-    """The common recipe; its clips come standardised, which is not timed."""
+    """The baseline; its clips are standardised before, which is not timed."""
     data, (encoder, _) = inputs(task, masking), task.configs
     hidden = hidden_tokens(data.visible, encoder.tokens)
     decoded = torch.zeros_like(hidden).scatter_(1, data.decoded, True)
@@ -148,7 +148,7 @@ def reference(task: Task, masking: DualMasking) -> Step:
 
 
 def transformers(task: Task, masking: DualMasking) -> Step:
-    """Hugging Face's model decodes every hidden token, and knows no other way."""
+    """The model of Hugging Face, which always decodes all hidden tokens."""
     from transformers import VideoMAEConfig, VideoMAEForPreTraining
 
     data, (encoder, decoder) = inputs(task, masking), task.configs
@@ -172,7 +172,7 @@ def _standardised(data: Inputs, encoder: EncoderConfig) -> list[Tensor]:
 
 
 def _common_step(model: nn.Module, task: Task, loss: Callable[[int], Tensor]) -> Step:
-    """Autocast, AdamW as it comes, and the loss read by the host."""
+    """Autocast and AdamW with default settings; the host reads the loss."""
     model.to(task.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05)
 
@@ -193,13 +193,13 @@ def _autocast(task: Task) -> AbstractContextManager[Any]:
     return torch.autocast(task.device.type, torch.bfloat16)
 
 
-def keeps_memory(task: Task) -> None:
-    """As a run on CPU cores begins."""
+def disable_trim_on_cpu(task: Task) -> None:
+    """As a run on CPU cores does at its start."""
     if task.device.type == "cpu":
         disable_malloc_trim()
 
 
-class Contestant(NamedTuple):
+class Competitor(NamedTuple):
     """A row of the table."""
 
     label: str
@@ -207,23 +207,23 @@ class Contestant(NamedTuple):
     make: Callable[[Task, DualMasking], Step]
 
     def flops(self, task: Task) -> int:
-        """That its objective needs for a step, whatever it computes beside."""
+        """Operations that its objective needs for a step; the step may compute more."""
         encoder, decoder = task.configs
         cost = forward_cost(encoder, decoder, self.masking.counts(encoder.grid))
         return cost.training_flops * task.clips
 
 
-CONTESTANTS = {
-    "ours": Contestant("dual masking: this project", DUAL, ours),
-    "ours-compiled": Contestant("  its blocks compiled", DUAL, ours_compiled),
-    "ours-deepspeed": Contestant("  under DeepSpeed", DUAL, under_deepspeed),
-    "reference": Contestant("  the common recipe", DUAL, reference),
-    "ours-all": Contestant("all hidden tokens: this project", ALL, ours),
-    "reference-all": Contestant("  the common recipe", ALL, reference),
-    "transformers": Contestant("  transformers", ALL, transformers),
+COMPETITORS = {
+    "ours": Competitor("dual masking: this project", DUAL, ours),
+    "ours-compiled": Competitor("  compiled blocks", DUAL, ours_compiled),
+    "ours-deepspeed": Competitor("  under DeepSpeed", DUAL, under_deepspeed),
+    "reference": Competitor("  baseline", DUAL, reference),
+    "ours-all": Competitor("all hidden tokens: this project", ALL, ours),
+    "reference-all": Competitor("  baseline", ALL, reference),
+    "transformers": Competitor("  transformers", ALL, transformers),
 }
-USUAL = [name for name in CONTESTANTS if name != "ours-compiled"]
+USUAL = [name for name in COMPETITORS if name != "ours-compiled"]
 for _stage in (0, 1, 2):
-    CONTESTANTS[f"ours-zero-{_stage}"] = Contestant(
+    COMPETITORS[f"ours-zero-{_stage}"] = Competitor(
         f"  under DeepSpeed, ZeRO {_stage}", DUAL, partial(under_deepspeed, stage=_stage)
     )

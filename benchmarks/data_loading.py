@@ -1,11 +1,11 @@
-"""CPU time of a clip, from the disk to the network's input, and clips a second of the loader.
+"""CPU time per clip from the disk to the input of the network, and the rate of the loader.
 
     python -m benchmarks.data_loading [--rounds 15] [--folder /tmp/feed]
 
-A clip is 16 frames at 6.25 a second, cropped at random and scaled to 224x224. The contestants take
-turns: the forerunners' way (decord at full size, PIL per frame, normalised floats), and this
-project on the same recordings and on prepared ones, with 1 and 4 clips a read. CPU time of all
-threads is the figure, medians are shown; another tenant of the machine meets all alike.
+A clip is 16 frames at 6.25 per second, cropped at random and scaled to 224x224. The competitors
+take turns: the baseline (decord at full size, PIL for each frame, normalised floats), and this
+project on the same recordings and on prepared ones, with 1 and 4 clips per read. The times are
+medians of the CPU time of all threads; in turns, other load on the machine affects all alike.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.data_pipeline import print_chain
+from benchmarks.data_pipeline import print_pipeline
 from benchmarks.recordings import prepared, raw_recordings
 from launch.rng import sample_rng
 from video.clip_reader import ClipReader
@@ -32,8 +32,8 @@ from video.recording import Recording
 FRAMES, SIDE, STEP = 16, 224, 0.16
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENTATION = Augmentation()
-PEER = "forerunners' way"
-# Ratios to the forerunners' way that the project asks of itself, by source and contestant.
+BASELINE = "baseline"
+# wanted ratios to the baseline, by competitor, for each source
 WANTED = {
     "raw": (1.15, 1.15, 1.15),
     "raw, 4 clips": (3, 3, 3),
@@ -44,16 +44,16 @@ WANTED = {
 }
 
 
-class Contestant(NamedTuple):
-    """One way of reading; `read(round)` delivers `clips` clips."""
+class Competitor(NamedTuple):
+    """A method of reading; `read(round)` returns `clips` clips."""
 
     name: str
     clips: int
     read: Callable[[int], object]
 
 
-def forerunners(recording: Recording) -> Callable[[int], object]:
-    """Decodes at full size by decord, crops and resizes every frame by PIL, normalises floats."""
+def baseline(recording: Recording) -> Callable[[int], object]:
+    """Decodes at full size with decord, crops and resizes with PIL, normalises floats."""
     import decord
 
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (MEAN, STD))
@@ -70,18 +70,18 @@ def forerunners(recording: Recording) -> Callable[[int], object]:
         corners = crop_corners(height, width, box_height, box_width)
         top, left = corners[rng.integers(len(corners))]
         box = (left, top, left + box_width, top + box_height)
-        pictures = [
+        images = [
             Image.fromarray(frame).crop(box).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
             for frame in frames
         ]
-        clip = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
+        clip = torch.from_numpy(np.stack([np.asarray(image) for image in images]))
         return (clip.permute(3, 0, 1, 2).float().div(255) - mean) / std
 
     return read
 
 
 def ours(recording: Recording, clips: int) -> Callable[[int], object]:
-    """This project's reader, as a loader's worker calls it."""
+    """The reader of this project, as a worker of the loader calls it."""
     sampler = ClipSampler([recording], FRAMES, {"": SamplingPlan(Sampling(frame_rate=1 / STEP))})
     reader = ClipReader([recording], sampler, AUGMENTATION, SIDE, SIDE, clips)
 
@@ -94,21 +94,21 @@ def ours(recording: Recording, clips: int) -> Callable[[int], object]:
     return read
 
 
-def contestants(raw: Recording, folder: Path) -> Iterator[Contestant]:
-    yield Contestant(PEER, 1, forerunners(raw))
-    forms = {"raw": raw}
+def competitors(raw: Recording, folder: Path) -> Iterator[Competitor]:
+    yield Competitor(BASELINE, 1, baseline(raw))
+    recordings = {"raw": raw}
     for form in ("h264", "jpeg"):
-        forms[form] = prepared(raw, folder, form, None)
-        forms[f"{form} at 6.25/s"] = prepared(raw, folder, form, 6.25)
-    for name, recording in forms.items():
+        recordings[form] = prepared(raw, folder, form, None)
+        recordings[f"{form} at 6.25/s"] = prepared(raw, folder, form, 6.25)
+    for name, recording in recordings.items():
         size = (recording.bytes or 0) / recording.seconds * 3.6e-6
         label = f"{name}" + (f" ({size:.2f} GB/h)" if name != "raw" else "")
-        yield Contestant(label, 1, ours(recording, 1))
-        yield Contestant(f"{label}, 4 clips", 4, ours(recording, 4))
+        yield Competitor(label, 1, ours(recording, 1))
+        yield Competitor(f"{label}, 4 clips", 4, ours(recording, 4))
 
 
-def measure(entries: list[Contestant], rounds: int) -> dict[str, float]:
-    """Milliseconds of CPU for a clip: the median of rounds in which all take turns."""
+def measure(entries: list[Competitor], rounds: int) -> dict[str, float]:
+    """Milliseconds of CPU time per clip: medians of rounds in which all take turns."""
     spent: dict[str, list[float]] = {entry.name: [] for entry in entries}
     for number in range(rounds + 1):
         for entry in entries:
@@ -126,18 +126,18 @@ def main() -> None:
     torch.set_num_threads(1)
     fastest: dict[str, dict[str, float]] = {}
     for place, (source, raw) in enumerate(raw_recordings(options.folder).items()):
-        entries = list(contestants(raw, options.folder))
+        entries = list(competitors(raw, options.folder))
         raw_bits = 8 * Path(raw.path).stat().st_size
         spent = measure(entries, options.rounds)
         rate = raw_bits / raw.seconds / 1e6
-        print(f"\n{source}, {rate:.1f} Mbit/s\n{'':36}ms a clip    ratio   wanted")
+        print(f"\n{source}, {rate:.1f} Mbit/s\n{'':36}ms per clip  ratio   wanted")
         for name, value in spent.items():
             key = name.split(" (")[0] + (", 4 clips" if "4 clips" in name else "")
             wanted = WANTED.get(key.replace(", 4 clips, 4 clips", ", 4 clips"))
             goal = f"{wanted[place]:9.4g}" if wanted else ""
-            print(f"{name:36}{value:9.2f}{spent[PEER] / value:9.1f}{goal}", flush=True)
+            print(f"{name:36}{value:9.2f}{spent[BASELINE] / value:9.1f}{goal}", flush=True)
         fastest[source] = spent
-    print_chain(options.folder, fastest)
+    print_pipeline(options.folder, fastest)
 
 
 if __name__ == "__main__":

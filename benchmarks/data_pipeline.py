@@ -1,4 +1,4 @@
-"""Parts of `benchmarks.data_loading`: the loader, and the cores that a GPU needs."""
+"""More of `benchmarks.data_loading`: parts of a clip, the loader, cores that a GPU needs."""
 
 import statistics
 import time
@@ -25,19 +25,19 @@ from video.readers.random_access import read_frames
 from video.recording import Recording
 
 CLIPS, MICRO_BATCHES = 16, 60
-GPU_FLOPS = 300e12  # that a bf16 training step reaches on an H100 or H200: an assumption
+GPU_FLOPS = 300e12  # assumed rate of a bf16 training step on an H100 or H200
 
 
-def print_chain(folder: Path, spent: dict[str, dict[str, float]]) -> None:
-    """Parts, loader with 1 and 2 workers, and cores for each model size."""
+def print_pipeline(folder: Path, spent: dict[str, dict[str, float]]) -> None:
+    """Prints the parts of a clip, the loader with 1 and 2 workers, and the cores by model size."""
     raw = raw_recordings(folder)["480p, GOP 250"]
     pack = prepared(raw, folder, "jpeg", None)
-    _print_standing(raw_recordings(folder), folder)
+    _print_fixed_costs(raw_recordings(folder), folder)
     _print_parts(pack)
     for workers in (1, 2):
         for clips_per_read in (1, 4):
             rate = _loader_rate(pack, workers, clips_per_read)
-            what = f"{workers} workers, {clips_per_read} clips a read"
+            what = f"{workers} workers, {clips_per_read} clips per read"
             print(f"loader, jpeg 480p, {what}: {rate:.0f} clips/s", flush=True)
     _print_cores(spent["1080p, GOP 250"])
 
@@ -64,8 +64,8 @@ def _print_parts(pack: Recording) -> None:
     )
 
 
-def _print_standing(recordings: dict[str, Recording], folder: Path) -> None:
-    """What a recording costs before its first frame, and what a worker costs that waits."""
+def _print_fixed_costs(recordings: dict[str, Recording], folder: Path) -> None:
+    """Costs of opening a recording and reading its first frame, and of an idle worker."""
     import decord
 
     for source, raw in recordings.items():
@@ -76,7 +76,7 @@ def _print_standing(recordings: dict[str, Recording], folder: Path) -> None:
             name: _cpu_ms(partial(read_frames, recording, [0.0], 8, 8))
             for name, recording in forms.items()
         }
-        costs["decord"] = _cpu_ms(partial(_first_by_decord, raw.path))
+        costs["decord"] = _cpu_ms(partial(_first_frame_by_decord, raw.path))
         text = ", ".join(f"{name} {cost:.1f}" for name, cost in costs.items())
         print(f"opening and first frame, {source}, {raw.seconds / 60:.0f} min, ms: {text}")
     raw = next(iter(recordings.values()))
@@ -84,10 +84,10 @@ def _print_standing(recordings: dict[str, Recording], folder: Path) -> None:
     ours = _idle_share()
     reader = decord.VideoReader(raw.path, num_threads=1)
     reader[0]
-    print(f"a worker that waits: {ours:.1%} of a core, with decord open {_idle_share():.1%}")
+    print(f"an idle worker: {ours:.1%} of a core, with decord open {_idle_share():.1%}")
 
 
-def _first_by_decord(path: str) -> object:
+def _first_frame_by_decord(path: str) -> object:
     import decord
 
     return decord.VideoReader(path, num_threads=1)[0]
@@ -100,7 +100,7 @@ def _idle_share(seconds: float = 3.0) -> float:
 
 
 def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
-    """The mean over all rounds but the first few."""
+    """Mean CPU time without the first three rounds, in milliseconds."""
     spent = []
     for _ in range(rounds):
         began = time.process_time()
@@ -110,7 +110,7 @@ def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
 
 
 def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
-    """Clips a second by the clock, after the first batches."""
+    """Clips per second of wall-clock time, after the first batch."""
     data = PretrainDataConfig(
         source="unused",
         sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
@@ -128,12 +128,12 @@ def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
 
 
 def _print_cores(spent: dict[str, float]) -> None:
-    """Cores that keep one GPU busy: the model's clips a second, times the CPU time of a clip."""
+    """Cores that keep a GPU busy: clips per second of the model times the CPU time per clip."""
     print(f"\ncores for one GPU at {GPU_FLOPS / 1e12:.0f} TFLOP/s, recordings of 1080p")
     rows = {
         name: value
         for name, value in spent.items()
-        if name.startswith(("forerunners", "raw", "h264 (", "jpeg ("))
+        if name.startswith(("baseline", "raw", "h264 (", "jpeg ("))
     }
     print(f"{'':10}{'clips/s':>9}" + "".join(f"{name.split(' (')[0]:>20}" for name in rows))
     print(

@@ -1,10 +1,10 @@
-"""Ten thousand recordings of an hour each: time until ready, memory, and the cost of a draw.
+"""Ten thousand recordings of one hour: time until ready, memory, and time per sampled clip.
 
     python -m benchmarks.many_recordings [--recordings 10000]
 
-The files are made up (sparse, of the sizes in the manifest); everything that a run does with a
-manifest before its first read is done: checked, read, written into the run folder, read again by
-every rank, sampled, an epoch shuffled.
+The files are sparse, with the sizes in the manifest. The benchmark does all that a run does with a
+manifest before its first read: it reads and checks it, writes it into the run folder, reads it
+again as each rank does, builds the sampler and shuffles an epoch.
 """
 
 import argparse
@@ -86,14 +86,14 @@ def main() -> None:
         order = sampler.order(np.random.default_rng(0))
         ready = time.perf_counter() - began
         print(
-            f"{len(recordings)} recordings, {len(order)} reads an epoch: ready in {ready:.1f} s, "
-            f"{memory_mb() - before:.0f} MB more than before"
+            f"{len(recordings)} recordings, {len(order)} reads per epoch: ready in {ready:.1f} s, "
+            f"{memory_mb() - before:.0f} MB more memory"
         )
         pairs = [
             (draw_microseconds(recordings[:10]), draw_microseconds(recordings)) for _ in range(7)
         ]
         few, many = (statistics.median(values) for values in zip(*pairs, strict=True))
-        print(f"a draw: {few:.0f} microseconds among 10, {many:.0f} among {len(recordings)}")
+        print(f"a clip: {few:.0f} microseconds of 10 recordings, {many:.0f} of {len(recordings)}")
 
 
 if __name__ == "__main__":

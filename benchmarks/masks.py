@@ -1,8 +1,8 @@
-"""Time to draw the masks of a batch, against Python loops in the manner of the forerunners.
+"""Time to draw the masks of a batch, compared with Python loops as in other programs.
 
 `python -m benchmarks.masks` times tube 0.9 with running cell 0.5 at batch 32 on a grid of 8x14x14,
-everything included that a loader's worker does: one random generator a clip, the masks, and their
-indices. Each repetition runs every way once, in turn; medians are compared.
+with all that a worker of the loader does: a random generator per clip, the masks, and their
+indices. Each repetition runs all methods in turn; the table has medians.
 """
 
 import statistics
@@ -24,7 +24,7 @@ Rngs = Sequence[np.random.Generator]
 
 
 def shuffle_tube(rng: np.random.Generator) -> np.ndarray:
-    """One clip's tube: 1 where hidden."""
+    """The tube of a clip: 1 where hidden."""
     frames, rows, columns = GRID
     hidden_count = int(TUBE_RATIO * rows * columns)
     position = np.hstack([np.zeros(rows * columns - hidden_count), np.ones(hidden_count)])
@@ -33,7 +33,7 @@ def shuffle_tube(rng: np.random.Generator) -> np.ndarray:
 
 
 def roll_cells(start: int) -> np.ndarray:
-    """One clip's running cell: 1 where not decoded."""
+    """The running cell of a clip: 1 where not decoded."""
     frames, rows, columns = GRID
     hidden_count = int(4 * CELL_RATIO)
     queue = np.hstack([np.ones(hidden_count), np.zeros(4 - hidden_count)])
@@ -53,12 +53,12 @@ def draw_by_loops(rngs: Rngs) -> Masks:
 
 
 def draw_by_clip(rngs: Rngs) -> Masks:
-    """Clip by clip, the four maps of the running cell being made beforehand."""
+    """Clip by clip, with the four maps of the running cell computed before."""
     return _stack([(shuffle_tube(rng), CELL_MAPS[rng.integers(4)].copy()) for rng in rngs])
 
 
 def draw_batch(rngs: Rngs) -> Masks:
-    """This project's way."""
+    """As this project does it."""
     return MASKING.draw(GRID, rngs)
 
 
@@ -71,11 +71,11 @@ def make_rngs(epoch: int) -> list[np.random.Generator]:
     return [sample_rng(0, epoch, sample, "mask") for sample in range(BATCH)]
 
 
-def measure(ways: dict[str, Callable[[Rngs], object]]) -> dict[str, list[float]]:
-    """Microseconds a clip of every way, a number for each repetition."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
+def measure(methods: dict[str, Callable[[Rngs], object]]) -> dict[str, list[float]]:
+    """Microseconds per clip of each method, for each repetition."""
+    times: dict[str, list[float]] = {name: [] for name in methods}
     for repetition in range(WARM_UP + REPETITIONS):
-        for name, draw in ways.items():
+        for name, draw in methods.items():
             begin = time.perf_counter()
             draw(make_rngs(repetition))
             times[name].append((time.perf_counter() - begin) / BATCH * 1e6)
@@ -85,17 +85,17 @@ def measure(ways: dict[str, Callable[[Rngs], object]]) -> dict[str, list[float]]
 def main() -> None:
     rngs = make_rngs(0)
     shapes = [[part.shape for part in draw(rngs)] for draw in (draw_batch, draw_by_loops)]
-    assert shapes[0] == shapes[1], f"the ways do not draw the same counts: {shapes}"
+    assert shapes[0] == shapes[1], f"the methods do not draw the same counts: {shapes}"
     times = measure(
         {
             PROJECT: draw_batch,
             "loop over clips and frames": draw_by_loops,
-            "loop over clips, maps made beforehand": draw_by_clip,
-            "of each: the generators alone": lambda rngs: None,
+            "loop over clips, maps computed before": draw_by_clip,
+            "the random generators alone": lambda rngs: None,
         }
     )
     project = statistics.median(times[PROJECT])
-    print(f"grid {GRID}, batch {BATCH}, {REPETITIONS} repetitions, microseconds a clip")
+    print(f"grid {GRID}, batch {BATCH}, {REPETITIONS} repetitions, microseconds per clip")
     print(f"{'':<40}{'median':>8}{'quartiles':>16}{'ratio':>8}")
     for name, each in times.items():
         low, median, high = statistics.quantiles(each, n=4)

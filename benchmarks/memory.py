@@ -1,9 +1,9 @@
-"""Memory of one reading process over ten thousand reads, for each form of storage.
+"""Memory of one reading process over ten thousand reads, for each storage format.
 
     python -m benchmarks.memory [--reads 10000] [--folder /tmp/feed]
 
-Each form is read in a process of its own, clips of 16 frames at random places; the memory is what
-the process holds now, after so many reads.
+Each format is read in a process of its own: clips of 16 frames at random times. The table shows the
+resident memory of the process after so many reads.
 """
 
 import argparse
@@ -19,23 +19,23 @@ from video.recording import Recording
 
 
 def resident_mb() -> float:
-    """What this process holds in memory now."""
+    """Resident memory of this process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1e3
-    raise RuntimeError("/proc/self/status does not tell VmRSS")
+    raise RuntimeError("/proc/self/status has no VmRSS")
 
 
 def read_many(name: str, recording: Recording, reads: int) -> None:
     rng = np.random.default_rng(0)
     marks = {max(reads * n // 100, 1): f"{reads * n // 100}" for n in (1, 10, 50, 100)}
-    held = []
+    measured = []
     for number in range(1, reads + 1):
         begin = float(rng.uniform(0, recording.seconds - 2.5))
         read_frames(recording, [begin + 0.16 * n for n in range(16)], *recording.shape)
         if number in marks:
-            held.append(f"{resident_mb():.0f} MB after {marks[number]}")
-    print(f"{name:28}" + ", ".join(held), flush=True)
+            measured.append(f"{resident_mb():.0f} MB after {marks[number]}")
+    print(f"{name:28}" + ", ".join(measured), flush=True)
 
 
 def main() -> None:
@@ -45,10 +45,10 @@ def main() -> None:
     options = parser.parse_args()
     raw = list(raw_recordings(options.folder).items())
     source, smallest = raw[-1]
-    forms = {f"{source}, raw": smallest}
+    formats = {f"{source}, raw": smallest}
     for form in ("h264", "jpeg"):
-        forms[f"{source}, {form}"] = prepared(smallest, options.folder, form, None)
-    for name, recording in forms.items():
+        formats[f"{source}, {form}"] = prepared(smallest, options.folder, form, None)
+    for name, recording in formats.items():
         process = multiprocessing.get_context("spawn").Process(
             target=read_many, args=(name, recording, options.reads)
         )

@@ -1,10 +1,10 @@
-"""What looking at a run costs it: training with pictures, features and probe, and without.
+"""Cost of monitoring: training with and without images, features and the k-NN probe.
 
-`python -m benchmarks.monitoring_cost [--steps 400] [--every 200] [--rounds 3]` trains the
-demo recipe on recordings that it renders, in two processes, in turns with looks so
-often and with none between the first step and the last. The
-time is that from the line of the first step to that of the last one,
-where the picture of the last is not painted yet; the run's own account of it is told beside.
+`python -m benchmarks.monitoring_cost [--steps 400] [--every 200] [--rounds 3]` trains the demo
+recipe on synthetic recordings in two processes, in turns with monitoring every so many steps and
+with none between the first and the last step. The time is that from the line of the first step to
+that of the last one, before the last images are drawn. The run's own `time/monitoring` is printed
+too.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def seconds(recordings: Path, run: Path, steps: int, every: int | None) -> float:
-    """From the first step to the last of a run of two processes."""
+    """Seconds from the first step to the last of a run of two processes."""
     log = f"log={{every_steps: {steps}, images_every_steps: {every or 10 * steps}, "
     log += f"features_every_steps: {every or 10 * steps}}}"
     words = ["demo", f"data.source={recordings}", f"run={run}", f"schedule.steps={steps}", log]
@@ -58,19 +58,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         recordings = Path(folder) / "recordings"
         synthesize(recordings, 6, 20.0, 96, seed=0)
-        ratios, own = [], []
+        ratios, logged = [], []
         for number in range(options.rounds):
             plain = seconds(recordings, Path(folder) / f"plain{number}", options.steps, None)
-            run = Path(folder) / f"looked{number}"
-            looked = seconds(recordings, run, options.steps, options.every)
-            ratios.append(looked / plain)
+            run = Path(folder) / f"monitored{number}"
+            monitored = seconds(recordings, run, options.steps, options.every)
+            ratios.append(monitored / plain)
             lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-            own.append([line["time/monitoring"] for line in lines if "time/monitoring" in line][-1])
-            print(f"without {plain:.1f} s, with {looked:.1f} s: {looked / plain:.3f}", flush=True)
+            shares = [line["time/monitoring"] for line in lines if "time/monitoring" in line]
+            logged.append(shares[-1])
+            print(f"without {plain:.1f} s, with {monitored:.1f} s: {ratios[-1]:.3f}", flush=True)
     print(
-        f"looks every {options.every} of {options.steps} steps: {statistics.median(ratios):.3f} "
-        f"times the time (median of {options.rounds}); by the run's own account "
-        f"{statistics.median(own):.1%}"
+        f"every {options.every} of {options.steps} steps: {statistics.median(ratios):.3f} "
+        f"times the time (median of {options.rounds}); time/monitoring of the run: "
+        f"{statistics.median(logged):.1%}"
     )
 
 

@@ -1,9 +1,8 @@
-"""`python -m benchmarks.profiled_pretrain STEPS ARGUMENTS`: `python -m pretrain ARGUMENTS` on
-random clips in memory; prints where the time of each step went, as a line of JSON, and
-ends after so many steps.
+"""`python -m benchmarks.profiled_pretrain STEPS ARGUMENTS` runs `python -m pretrain ARGUMENTS` for
+STEPS steps on random clips in memory and prints the time of each part of each step, as JSON lines.
 
-A call inside another one that is timed belongs to the outer one, and is told again where it stands
-in WITHIN.
+The time of a call inside another timed call belongs to the outer one; calls in WITHIN are also
+listed by themselves.
 """
 
 import functools
@@ -59,7 +58,7 @@ WITHIN: list[tuple[Any, str, str]] = [
 ]
 
 
-class Clock:
+class StepTimer:
     """Sums the seconds of a step by part."""
 
     def __init__(self, steps: int) -> None:
@@ -90,11 +89,11 @@ class Clock:
         self._done += 1
         if self._done == self._steps:
             os._exit(0)
-        self._began = time.perf_counter()  # what the clock itself does is nobody's
+        self._began = time.perf_counter()  # the time for printing is not counted
 
 
 def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
-    """Always the same one."""
+    """Yields the same batch again and again."""
     encoder, clips = config.encoder, config.batch.micro_batch_size
     masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
     shape = (clips, encoder.num_frames, *encoder.image_size, encoder.channels)
@@ -106,24 +105,24 @@ def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
 
 
 def main() -> None:
-    clock = Clock(int(sys.argv[1]))
+    timer = StepTimer(int(sys.argv[1]))
     for owner, name, part in TIMED:
-        setattr(owner, name, clock.timed(getattr(owner, name), part))
+        setattr(owner, name, timer.timed(getattr(owner, name), part))
     for owner, name, part in WITHIN:
-        setattr(owner, name, clock.timed(getattr(owner, name), part, within=True))
-    ends = clock.timed(GracefulStop.end_step, "stopping, saving")
+        setattr(owner, name, timer.timed(getattr(owner, name), part, within=True))
+    ends = timer.timed(GracefulStop.end_step, "stopping, saving")
 
     def end_step(*arguments: Any) -> None:
         ends(*arguments)
-        clock.end_step()
+        timer.end_step()
 
-    def clocked(run: PretrainRun) -> None:
+    def timed_train(run: PretrainRun) -> None:
         batches = random_batches(run.config)
-        waits = clock.timed(lambda: next(batches), "data")
+        waits = timer.timed(lambda: next(batches), "data")
         train(run._replace(batches=iter(waits, None)))
 
     GracefulStop.end_step = end_step  # type: ignore[assignment, method-assign]
-    pretrain.run.train = clocked
+    pretrain.run.train = timed_train
     exit_process(run_program("pretrain", lambda: command(sys.argv[2:])))
 
 

@@ -1,4 +1,4 @@
-"""Recordings to measure with: made once, and the real ones where they are there."""
+"""Recordings for benchmarks: synthetic ones, made once, and a real one if it is available."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -14,14 +14,14 @@ from video.recording import Recording
 from video.synthetic import Scene, draw_phases
 
 REAL = Path(__file__).parents[1] / "../shared/videos/cholec80_video01/video01_256_25fps.mp4"
-FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # noise in grey levels
+FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # the noise is in grey levels
 AS_RECORDED = {
     "preset": "veryfast",
     "g": "250",
     "keyint_min": "250",
     "x264-params": "scenecut=0",
 }
-# Rows, columns, bits a second: less than most recorders write, which spares the peer
+# rows, columns, bits per second: less than of most recorders, which favours the baseline
 SIZES = {"1080p": (1080, 1920, 5_000_000), "480p": (480, 854, 2_000_000)}
 
 
@@ -32,7 +32,7 @@ def raw_recordings(folder: Path) -> dict[str, Recording]:
     for name, (rows, columns, bits) in SIZES.items():
         file = folder / f"{name}.mp4"
         if not file.exists():
-            print(f"making {file}", flush=True)
+            print(f"rendering {file}", flush=True)
             frames = ((n / FPS, pixels) for n, pixels in enumerate(_noisy_loop(rows, columns)))
             write_h264(file, frames, FPS, AS_RECORDED | {"b": str(bits)})
         found[f"{name}, GOP 250"] = probe(str(file))
@@ -42,7 +42,7 @@ def raw_recordings(folder: Path) -> dict[str, Recording]:
 
 
 def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
-    """A scene to and fro, under noise that does not repeat as fast as the scene does."""
+    """A scene forwards and backwards, with noise of a longer period."""
     rng = np.random.default_rng(0)
     scene = list(Scene(rows, columns, rng).render(draw_phases(LOOP_SECONDS * FPS, rng)))
     loop = scene + scene[::-1]
@@ -56,7 +56,7 @@ def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
 def prepared(
     raw: Recording, folder: Path, form: PreparedFormat, frame_rate: float | None
 ) -> Recording:
-    """A recording in a prepared form, short side 256."""
+    """The recording in a prepared format, with a short side of 256 pixels."""
     settings = PrepareSettings(form, 256, frame_rate, DEFAULT_QUALITY[form], False)
     name = f"{Path(raw.path).stem}-{form}-{frame_rate or raw.fps:g}{PREPARED_SUFFIX[form]}"
     print(f"preparing {name}", flush=True)

@@ -1,10 +1,10 @@
-"""How long a training loop waits for a checkpoint, against a copy of the same bytes in memory.
+"""How long training waits for a checkpoint, compared with a copy of the same bytes in memory.
 
 `python -m benchmarks.saving [--parameters 24] [--rounds 9] [--folder F]` saves a real DeepSpeed
-engine (ZeRO stage 2, float32) with that many million parameters into F, a temporary folder if it is
-not given: in turns the bare copy, `torch.save` with fsync as the forerunners' programs block on it,
-our save, and our save with checkpoint.async_save. The wait of the latter is that of the call;
-what the disk takes meanwhile, and what a matrix product is slowed down by it, is told beside.
+engine (ZeRO stage 2, float32) with that many million parameters into F (default: a temporary
+folder), in turns: the plain copy, `torch.save` with fsync, which blocks other programs, our save,
+and our save with checkpoint.async_save. The wait of the last one is the time of the call; the time
+of the disk in the background and the slowdown of a matrix product are printed too.
 """
 
 import argparse
@@ -36,14 +36,14 @@ def build(millions: float) -> Engine:
     return Engine(model, batch, AdamWConfig(), config, Processes())
 
 
-def seconds(does: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
-    does()
+    work()
     return time.perf_counter() - began
 
 
-class Ways:
-    """The ways to save, each of which returns how long the loop would wait."""
+class SaveMethods:
+    """Methods of saving; each returns how long training would wait."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
@@ -82,7 +82,7 @@ class Ways:
         undisturbed = seconds(_work)
         wait = seconds(lambda: self._background.save(self._step, self._engine, {}))
         began, works = time.perf_counter(), []
-        for _ in range(2):  # its files are written, then made a checkpoint
+        for _ in range(2):  # first its files are written, then the checkpoint is committed
             while self._background.is_busy:
                 works.append(seconds(_work))
             wait += seconds(lambda: self._background.poll(busy=False))
@@ -108,27 +108,27 @@ def main() -> None:
     options = parser.parse_args()
     init_process_group(Processes(), 600)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        ways = Ways(build(options.parameters), Path(folder))
+        methods = SaveMethods(build(options.parameters), Path(folder))
         named = {
-            "a copy in memory": ways.copy,
-            "torch.save with fsync": ways.torch_save,
-            "checkpoint": ways.blocking,
-            "checkpoint.async_save": ways.background,
+            "a copy in memory": methods.copy,
+            "torch.save with fsync": methods.torch_save,
+            "checkpoint": methods.blocking,
+            "checkpoint.async_save": methods.background,
         }
         waits: dict[str, list[float]] = {name: [] for name in named}
-        for number in range(options.rounds + 1):  # the first round makes buffers
-            for name, way in named.items():
-                wait = way()
+        for number in range(options.rounds + 1):  # the first round allocates buffers
+            for name, method in named.items():
+                wait = method()
                 if number:
                     waits[name].append(wait)
-    print(f"{ways.gibibytes:.2f} GiB of state; medians of {options.rounds} rounds, ms of waiting")
+    print(f"{methods.gibibytes:.2f} GiB of state; medians of {options.rounds} rounds, ms of wait")
     copy = statistics.median(waits["a copy in memory"])
     for name, values in waits.items():
         median = statistics.median(values)
         print(f"  {name:24} {1e3 * median:8.0f}  {median / copy:6.1f} x the copy")
-    disk, slow = statistics.median(ways.disk_seconds), statistics.median(ways.slow_downs)
+    disk, slow = statistics.median(methods.disk_seconds), statistics.median(methods.slow_downs)
     print(
-        f"  the disk took {1e3 * disk:.0f} ms meanwhile; matrix products took {slow:.2f} x as long"
+        f"  in the background: disk {1e3 * disk:.0f} ms; matrix products took {slow:.2f} x as long"
     )
 
 

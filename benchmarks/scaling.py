@@ -1,12 +1,12 @@
-"""Bytes sent and memory held by each process of one training step, against what theory says.
+"""Bytes sent and memory held by each process in a training step, compared with theory.
 
     python -m benchmarks.scaling [--worlds 1 2 4] [--stages 0 1 2 3] [--precision fp32]
 
-Starts the engine on 1, 2 and 4 processes that talk by gloo, at ZeRO 0 to 3, with the same clips,
-masks and weights. The collectives are counted where torch.distributed hands them to the backend,
-and turned into bytes by what a ring sends (gloo itself may send otherwise). `paper` is ZeRO's own
-count (Rajbhandari et al., SC 2020), `known` what launch/capacity/comm_cost.py knows of DeepSpeed.
-Time is not measured: the processes share the cores of one machine.
+Runs the engine with gloo on 1, 2 and 4 processes at ZeRO 0 to 3, with the same clips, masks and
+weights. Collectives are counted where torch.distributed passes them to the backend, and converted
+to the bytes that a ring sends (gloo may use another algorithm). `paper` is the count of the ZeRO
+paper (Rajbhandari et al., SC 2020), `known` that of launch/capacity/comm_cost.py for DeepSpeed.
+Time is not measured, because the processes share the cores of one machine.
 """
 
 import argparse
@@ -57,7 +57,7 @@ HELD_HEAD = (
 
 
 def run(setting: Setting, world_size: int) -> Measured:
-    """Starts the processes, as a launcher would, and waits for them."""
+    """Starts the processes as a launcher would, and waits for them."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -65,8 +65,8 @@ def run(setting: Setting, world_size: int) -> Measured:
     started = []
     for rank in range(world_size):
         ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size}
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": world_size}
-        environment = {key: str(value) for key, value in {**ranks, **meeting}.items()}
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": world_size}
+        environment = {key: str(value) for key, value in {**ranks, **address}.items()}
         started.append(
             subprocess.Popen(
                 command,
@@ -79,12 +79,12 @@ def run(setting: Setting, world_size: int) -> Measured:
     outcomes = [process.communicate() for process in started]
     for process, (_, error) in zip(started, outcomes, strict=True):
         if process.returncode:
-            raise RuntimeError(f"a process of {world_size} ended: {error}")
+            raise RuntimeError(f"one of {world_size} processes failed: {error}")
     return Measured(**json.loads(outcomes[0][0].splitlines()[-1]))
 
 
 def sent_row(setting: Setting, world_size: int, measured: Measured, first: Measured) -> list[str]:
-    """What was sent, against both counts; the loss against that of the first row."""
+    """Bytes sent, compared with both counts; the loss, compared with that of the first row."""
     accumulation = setting.clips // setting.micro_batch_size // world_size
     size = VALUE_BYTES[setting.precision]
     step = setting.stage, measured.values, world_size, size, accumulation
@@ -114,9 +114,10 @@ def _ratio(sent: BytesSent, theory: BytesSent) -> str:
 
 
 def shares(stage: int, values: int, world_size: int, precision: str) -> tuple[float, ...]:
-    """Bytes of weights, gradients and optimizer by ZeRO's section 5; float32 weights as AdamW's.
+    """Bytes of weights, gradients and optimizer states by section 5 of the ZeRO paper.
 
-    At stage 0 in float32 the weights that are trained are those that compute.
+    Float32 weights count as states of AdamW, except at stage 0 in float32, where the model computes
+    with them.
     """
     size, part = VALUE_BYTES[precision], values / world_size
     return (
@@ -129,7 +130,7 @@ def shares(stage: int, values: int, world_size: int, precision: str) -> tuple[fl
 def held_row(
     setting: Setting, world_size: int, measured: Measured, needs: ModelMemory
 ) -> list[str]:
-    """What is held between backward pass and update, and peaks against those of the plan."""
+    """Bytes between backward pass and update; peaks, compared with those of the plan."""
     held = [measured.held[name] for name in ("weights", "gradients", "optimizer")]
     expected = shares(setting.stage, measured.values, world_size, setting.precision)
     plan = device_memory(
@@ -153,10 +154,10 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", type=int, default=[0, 1, 2, 3])
     parser.add_argument("--precision", choices=VALUE_BYTES, default="fp32")
     parser.add_argument("--size", default="small")
-    parser.add_argument("--image", type=int, default=80, help="pixels of a side (80)")
-    parser.add_argument("--clips", type=int, default=8, help="of a step, all processes (8)")
+    parser.add_argument("--image", type=int, default=80, help="height and width in pixels (80)")
+    parser.add_argument("--clips", type=int, default=8, help="clips per step, all processes (8)")
     parser.add_argument("--micro-batch", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=4, help="3 or more (4)")
+    parser.add_argument("--steps", type=int, default=4, help="steps, at least 3 (4)")
     parser.add_argument("--recompute", action="store_true")
     options = parser.parse_args()
     sent, held, first = [list(SENT_HEAD)], [list(HELD_HEAD)], None
@@ -182,14 +183,14 @@ def main() -> None:
     assert first
     print(
         f"{options.size}, {first.values / 1e6:.2f} M parameters, {options.image} x "
-        f"{options.image}, {options.clips} clips a step, micro-batches of "
-        f"{options.micro_batch}, {options.precision}; of step {options.steps}, by each process"
+        f"{options.image}, {options.clips} clips per step, micro-batches of "
+        f"{options.micro_batch}, {options.precision}; step {options.steps}, of each process"
     )
     print("\nsent", *format_table(sent), sep="\n")
     bucket = VALUE_BYTES[options.precision] * min(REDUCE_BUCKET, first.values)
     print(
-        "\nMiB held between backward pass and update, gradients from ZeRO 1 on with DeepSpeed's "
-        f"bucket of {bucket / MIB:.1f}; share is ZeRO's; then peaks of tensors and of the process"
+        "\nMiB between backward pass and update; from ZeRO 1 on, gradients include DeepSpeed's "
+        f"bucket of {bucket / MIB:.1f}; share: by the ZeRO paper; then peaks of tensors and process"
     )
     print(*format_table(held), sep="\n")
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.scaling` asks of its processes, and what they answer."""
+"""The setting that `benchmarks.scaling` gives to its processes, and the results they return."""
 
 from typing import Any, NamedTuple
 
@@ -8,12 +8,12 @@ from pretrain.config import PretrainConfig
 
 
 class Setting(NamedTuple):
-    """A training step that is the same on any number of processes."""
+    """A training step that is the same for any number of processes."""
 
     stage: int
     precision: str
     size: str
-    image: int  # pixels of a side
+    image: int  # height and width in pixels
     clips: int  # of a step
     micro_batch_size: int
     steps: int
@@ -40,13 +40,13 @@ class Setting(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Of one process, or the mean over all of them; of the last step where there are several."""
+    """Results of one process, or their mean over all; of the last step if there are several."""
 
     values: int  # parameters
-    resident: int  # of them in parameters that ZeRO 3 keeps whole
-    sent: dict[str, float]  # bytes by the kind of collective
+    resident: int  # of the parameters that ZeRO 3 does not shard
+    sent: dict[str, float]  # bytes by kind of collective
     collectives: int
     held: dict[str, int]  # bytes between the backward pass and the update
-    peak: int  # bytes of all tensors that are alive at once
-    process: int  # bytes that the whole process has held at most
-    losses: list[float]  # of each step, the mean over its clips
+    peak: int  # most bytes of all live tensors at one time
+    process: int  # most bytes of the whole process
+    losses: list[float]  # mean loss of each step

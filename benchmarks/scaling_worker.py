@@ -1,8 +1,8 @@
-"""One process of `benchmarks.scaling`: real steps of the engine, what they send and what is held.
+"""One process of `benchmarks.scaling`: real training steps, what they send and what they hold.
 
     RANK=0 LOCAL_RANK=0 WORLD_SIZE=1 python -m benchmarks.scaling_worker SETTING_AS_JSON
 
-Prints one line of JSON, gathered from all processes, on the first of them.
+Rank 0 prints one line of JSON, gathered from all processes.
 """
 
 import gc
@@ -39,9 +39,8 @@ class Rank:
 
     def __init__(self, config: PretrainConfig, processes: Processes) -> None:
         self.config, self.processes = config, processes
-        self.strange = {
-            id(tensor): tensor for tensor in _tensors()
-        }  # ids of the living stay theirs
+        # kept alive, so that no other tensor gets their id
+        self.foreign = {id(tensor): tensor for tensor in _tensors()}
         torch.manual_seed(config.seed)
         model = MaskedAutoencoder(
             config.encoder, config.decoder, recompute=config.engine.activation_checkpointing is True
@@ -54,7 +53,7 @@ class Rank:
         self.held: dict[str, int] = {}
 
     def step(self, number: int) -> float:
-        """Trains on the clips of a step; returns their mean loss, that of all processes."""
+        """Trains on the clips of a step; returns their mean loss over all processes."""
         micro_batch = self.config.batch.micro_batch_size
         total = torch.zeros(())
         for part in range(self.engine.accumulation):
@@ -67,23 +66,23 @@ class Rank:
             total += loss.detach()
             del clip, visible, decoded, prediction, target, loss
             if part == self.engine.accumulation - 1:
-                self.held = self._hold()
+                self.held = self._held_bytes()
             self.engine.step(1e-3, 0.05)
         micro_batches = self.engine.accumulation * self.processes.world_size
         return float(all_reduce_sum(total)) / micro_batches
 
-    def _hold(self) -> dict[str, int]:
-        """Bytes of the storages that are held between the backward pass and the update."""
+    def _held_bytes(self) -> dict[str, int]:
+        """Bytes of the storages between the backward pass and the update, by what they hold."""
         model = self.engine.model
         weights = [(each, getattr(each, "ds_tensor", None)) for each in model.parameters()]
         fragments = [piece for each in self.engine.fragments() for piece in each.tensors.values()]
-        mine = [each for each in _tensors() if id(each) not in self.strange]
+        own = [each for each in _tensors() if id(each) not in self.foreign]
         gradients = [each.grad for each in model.parameters()]
         parts: dict[str, list[Any]] = {
             "weights": [tensor for pair in weights for tensor in pair],
             "buffers": list(model.buffers()),
             "optimizer": fragments,
-            "gradients": [*gradients, *mine],  # and all else that the engine keeps
+            "gradients": [*gradients, *own],  # and whatever else the engine keeps
         }
         held, seen = dict[str, int](), set[int]()
         for name, tensors in parts.items():
@@ -100,7 +99,7 @@ def _tensors() -> list[Tensor]:
 
 
 def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Clips of a step from a number on, the same whichever process takes them."""
+    """Consecutive clips of a step from number `first` on; the process does not matter."""
     encoder = config.encoder
     numbers = range(first, first + config.batch.micro_batch_size)
     shape = (encoder.num_frames, *encoder.image_size, encoder.channels)
@@ -114,7 +113,7 @@ def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tenso
 
 
 def measure(config: PretrainConfig, processes: Processes, steps: int) -> Measured:
-    """Real steps of all processes; the first ones only find buffers and the order of layers."""
+    """Measures real steps; the first two only allocate buffers and record the order of layers."""
     with LiveBytes() as live:
         rank = Rank(config, processes)
         losses = [rank.step(0), rank.step(1)]
@@ -125,7 +124,7 @@ def measure(config: PretrainConfig, processes: Processes, steps: int) -> Measure
         rank.values,
         rank.resident,
         counted.sent_by_kind(),
-        len(counted.seen),
+        len(counted.calls),
         rank.held,
         live.peak,
         round(memory_gib(processes.device) * 2**30),
@@ -134,7 +133,7 @@ def measure(config: PretrainConfig, processes: Processes, steps: int) -> Measure
 
 
 def _over_processes(parts: list[Measured]) -> Measured:
-    """Means over the processes, of what differs between them."""
+    """Averages over the processes what differs between them."""
     first = parts[0]
 
     def average(mappings: list[dict[str, Any]]) -> dict[str, Any]:
@@ -157,7 +156,7 @@ def main() -> None:
     if processes.is_rank0:
         print(json.dumps(_over_processes(parts)._asdict()), flush=True)
     torch.distributed.barrier()
-    os._exit(0)  # gloo may abort in the interpreter's exit after ZeRO 3
+    os._exit(0)  # after ZeRO 3, gloo may abort at the exit of the interpreter
 
 
 if __name__ == "__main__":

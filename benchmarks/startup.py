@@ -1,12 +1,12 @@
-"""From the command to the end of the first step: where the seconds go.
+"""Time from the command to the end of the first step, by phase.
 
     python -m benchmarks.startup [--recordings 10000] [--cold 1000] [--rounds 5]
 
-Starts the small recipe with a manifest of links to one recording, in a process of its own: a step
-of two clips at 16x224x224, every step logged, as many loader workers as cores. Every other round
-runs the program itself, by the clock of who starts it; the others run it with stamps. Cold is a
-folder of recordings of different content that no manifest tells of: opened and compared with
-sequential decoding, and again when that is known from the time before.
+Runs the small recipe in a process of its own, with a manifest of links to one recording: steps of
+two clips at 16x224x224, each step logged, as many loader workers as cores. Each round measures the
+program itself from outside, then with a trace of its phases. `--cold` measures a folder of
+recordings with different content and without a manifest: the first time they are opened and
+compared with sequential decoding, the second time the results are cached.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from video.readers.probe import probe
 from video.synthetic import synthesize
 
 ROOT = Path(__file__).parent.parent
-FREE_BOX = b"\0\0\0\x10free"  # of MP4: 16 bytes, of which 8 are anything
+FREE_BOX = b"\0\0\0\x10free"  # an MP4 box of 16 bytes; the last 8 are free
 
 
 def make_manifest(folder: Path, recording: Path, number: int) -> None:
-    """Links to a recording, in a few folders, with a manifest as `check` writes it."""
+    """Links to a recording, in several folders, with a manifest as `check` writes it."""
     recording = recording.resolve()
     known = replace(
         probe(str(recording)),
@@ -49,7 +49,7 @@ def make_manifest(folder: Path, recording: Path, number: int) -> None:
 
 
 def make_copies(folder: Path, recording: Path, number: int) -> None:
-    """Recordings of which no two have the same content."""
+    """Copies of a recording, all with different content."""
     folder.mkdir()
     content = recording.read_bytes()
     for n in range(number):
@@ -58,7 +58,7 @@ def make_copies(folder: Path, recording: Path, number: int) -> None:
 
 
 def start(module: str, source: Path, folder: Path, *before: str) -> float:
-    """Seconds until the line of the first step; `before` are words before those of pretrain."""
+    """Seconds until the line of the first step; `before` are arguments before those of pretrain."""
     shutil.rmtree(folder / "run", ignore_errors=True)
     words = [
         "small",
@@ -86,21 +86,21 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
 
 
 class Phase(NamedTuple):
-    """Seconds."""
+    """Seconds of one phase of the start."""
 
     took: float
-    until: float  # since the command
-    cpu: float  # of the process, all threads
+    until: float  # from the command to the end of the phase
+    cpu: float  # CPU time of the process, all threads
 
 
 def phases(source: Path, folder: Path) -> dict[str, Phase]:
-    """Each phase by its name, in their order."""
-    stamps = folder / "stamps"
-    stamps.unlink(missing_ok=True)
+    """The phases in their order."""
+    trace = folder / "trace"
+    trace.unlink(missing_ok=True)
     began = before = time.monotonic()
-    start("benchmarks.startup_trace", source, folder, str(stamps))
+    start("benchmarks.startup_trace", source, folder, str(trace))
     found, spent = {}, 0.0
-    for line in stamps.read_text().splitlines():
+    for line in trace.read_text().splitlines():
         phase, at, cpu = json.loads(line)
         found[phase] = Phase(at - before, at - began, cpu - spent)
         before, spent = at, cpu
@@ -108,15 +108,15 @@ def phases(source: Path, folder: Path) -> dict[str, Phase]:
 
 
 def compare(source: Path, folder: Path, rounds: int) -> None:
-    plain, stamped = [], []
+    plain, traced = [], []
     for _ in range(rounds):
         plain.append(start("pretrain", source, folder))
-        stamped.append(phases(source, folder))
-        whole = stamped[-1]["first step"].until
-        print(f"{plain[-1]:.1f} s, with stamps {whole:.1f} s", flush=True)
-    print(f"{'seconds, medians':32}{'took':>8}{'least':>8}{'CPU':>8}{'so far':>8}")
-    for name in stamped[0]:
-        took, until, cpu = zip(*(one[name] for one in stamped), strict=True)
+        traced.append(phases(source, folder))
+        whole = traced[-1]["first step"].until
+        print(f"{plain[-1]:.1f} s, with the trace {whole:.1f} s", flush=True)
+    print(f"{'seconds, medians':32}{'took':>8}{'min':>8}{'CPU':>8}{'until':>8}")
+    for name in traced[0]:
+        took, until, cpu = zip(*(one[name] for one in traced), strict=True)
         columns = (
             statistics.median(took),
             min(took),
@@ -126,7 +126,7 @@ def compare(source: Path, folder: Path, rounds: int) -> None:
         print(f"{name:32}" + "".join(f"{seconds:8.2f}" for seconds in columns))
     print(
         f"to the line of the first step: {statistics.median(plain):.1f} s, "
-        f"least {min(plain):.1f} s ({rounds} rounds)"
+        f"min {min(plain):.1f} s ({rounds} rounds)"
     )
 
 
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=10_000)
     parser.add_argument("--cold", type=int, default=1000, help="recordings without a manifest")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--recording", type=Path, help="MP4; else an operation, or a rendered one")
+    parser.add_argument("--recording", type=Path, help="MP4 to link to; default: an operation")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,7 +147,7 @@ def main() -> None:
             compare(folder / "listed", folder, options.rounds)
         if options.cold:
             make_copies(folder / "copies", rendered, options.cold)
-            for what in ("seen for the first time", "known from the time before"):
+            for what in ("first time", "cached"):
                 seconds = phases(folder / "copies", folder)["recordings"].took
                 print(
                     f"{options.cold} recordings of 4 s, {what}: {seconds:.1f} s, "

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.startup_trace FILE ARGUMENTS`: `python -m pretrain ARGUMENTS`, with
-the time at which each phase of its start ends, and the CPU time until then, appended to FILE.
+"""`python -m benchmarks.startup_trace FILE ARGUMENTS` runs `python -m pretrain ARGUMENTS` and
+appends to FILE, for each phase of the start, when it ends and the CPU time until then.
 
-Imports nothing heavy, for that would be counted as the program's.
+Imports nothing heavy, because that would be counted as part of the program.
 """
 
 import functools
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 
-class Stamps:
-    """Writes down when a phase ends, by the system's clock and by this process's CPU time."""
+class PhaseTrace:
+    """Records when phases end, in wall-clock time and in CPU time of this process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -24,11 +24,11 @@ class Stamps:
             opened.write(json.dumps([phase, time.monotonic(), time.process_time()]) + "\n")
 
     def around(self, owner: Any, name: str, before: str | None, after: str | None) -> None:
-        """Makes calls of a function say that a phase ends when they begin, and when they end."""
+        """Patches a function: its call ends phase `before`, its return ends phase `after`."""
         function: Callable[..., Any] = getattr(owner, name)
 
         @functools.wraps(function)
-        def stamped(*arguments: Any, **named: Any) -> Any:
+        def traced(*arguments: Any, **named: Any) -> Any:
             if before:
                 self.add(before)
             outcome = function(*arguments, **named)
@@ -36,10 +36,10 @@ class Stamps:
                 self.add(after)
             return outcome
 
-        setattr(owner, name, stamped)
+        setattr(owner, name, traced)
 
-    def watch_imports(self) -> None:
-        """Names the phases of `pretrain.run`, which is imported here."""
+    def trace_imports(self) -> None:
+        """Imports `pretrain.run` and records its phases."""
         self.add("interpreter and recipe")
         import launch.training.engine
         import pretrain.run as run
@@ -48,34 +48,34 @@ class Stamps:
 
         self.add("imports of the program")
         self.around(run, "open_sources", "process group, folder", "recordings")
-        self.around(launch.training.engine, "_import_deepspeed", "model", "import of DeepSpeed")
+        self.around(launch.training.engine, "import_deepspeed", "model", "import of DeepSpeed")
         self.around(run, "build_engine", None, "engine")
-        self.around(run, "open_batches", "log, description", "pictures' clips")
-        self.around(run, "Watch", None, "choice of the features' clips")
+        self.around(run, "open_batches", "log, description", "clips of images")
+        self.around(run, "FeatureProbe", None, "choice of the probe's clips")
         self.around(StepMeter, "end_step", None, "first step")
-        at = Watchdog.set_status
+        set_status = Watchdog.set_status
 
-        def where(monitor: Watchdog, place: str) -> float:
-            if place == "step 1, computing":
+        def traced_status(watchdog: Watchdog, status: str) -> float:
+            if status == "step 1, computing":
                 self.add("first batch")
-            return at(monitor, place)
+            return set_status(watchdog, status)
 
-        Watchdog.set_status = where  # type: ignore[assignment, method-assign]
+        Watchdog.set_status = traced_status  # type: ignore[assignment, method-assign]
 
 
 def main() -> None:
-    stamps = Stamps(Path(sys.argv[1]))
+    trace = PhaseTrace(Path(sys.argv[1]))
     from launch.entrypoint import exit_process, run_program
     from pretrain import cli
 
-    asked = cli.parse_recipe_command
+    parse = cli.parse_recipe_command
 
-    def then_imports(*arguments: Any) -> Any:
-        config = asked(*arguments)
-        stamps.watch_imports()
+    def parse_then_trace(*arguments: Any) -> Any:
+        config = parse(*arguments)
+        trace.trace_imports()
         return config
 
-    cli.parse_recipe_command = then_imports  # type: ignore[assignment]
+    cli.parse_recipe_command = parse_then_trace  # type: ignore[assignment]
     exit_process(run_program("pretrain", lambda: cli.main(sys.argv[2:])))
 
 

@@ -1,8 +1,8 @@
-"""Overlapping windows of one recording: read in stretches, against one read a window.
+"""Overlapping windows of one recording: batched reads, compared with one read per window.
 
 `python -m benchmarks.window_reading [RECORDING] [--seconds 1024] [--rounds 3]` takes a window of 16
-frames, 4 s apart, at every second of the middle of a recording (a synthetic one if none is given),
-in turns; frames that the reader was asked for, and seconds.
+frames, 4 s apart, at each second in the middle of a recording (default: a synthetic one), with both
+methods in turn, and prints the frames that were read and the seconds.
 """
 
 import argparse
@@ -26,29 +26,29 @@ from video.synthetic import synthesize
 FRAMES, SIZE, WINDOW = 16, (224, 224), WindowSampling("causal", 4.0)
 
 
-def together(recording: Recording, moments: np.ndarray) -> int:
-    """Returns how many frames were asked for."""
-    track = LabelTrack(recording, moments, np.zeros(len(moments), dtype=np.int64), 0, 0)
-    sampled, viewing = (
+def batched(recording: Recording, timestamps: np.ndarray) -> int:
+    """Returns the number of frames that were read."""
+    track = LabelTrack(recording, timestamps, np.zeros(len(timestamps), dtype=np.int64), 0, 0)
+    sampled, reader = (
         SampledTrack(track, WINDOW),
         MultiViewReader(EvalCrop(SIZE, "resize"), FRAMES),
     )
-    asked = 0
-    for question in sample_batches([sampled], labelled_only=False):
-        views = viewing.read(sampled, question, 0)
-        for moment in range(len(moments)):
-            views.clips(moment, moment + 1)
-        asked += len(views.frames)
-    return asked
+    frames_read = 0
+    for batch in sample_batches([sampled], labelled_only=False):
+        views = reader.read(sampled, batch, 0)
+        for timestamp in range(len(timestamps)):
+            views.clips(timestamp, timestamp + 1)
+        frames_read += len(views.frames)
+    return frames_read
 
 
-def one_by_one(recording: Recording, moments: np.ndarray) -> int:
-    """As the forerunners evaluate: every window for itself."""
-    asked = 0
-    for moment in moments:
-        times = np.unique(WINDOW.times(float(moment), FRAMES, recording.seconds - 1))
-        asked += len(read_frames(recording, times.tolist(), *SIZE))
-    return asked
+def one_by_one(recording: Recording, timestamps: np.ndarray) -> int:
+    """As other programs evaluate: reads each window separately."""
+    frames_read = 0
+    for timestamp in timestamps:
+        times = np.unique(WINDOW.times(float(timestamp), FRAMES, recording.seconds - 1))
+        frames_read += len(read_frames(recording, times.tolist(), *SIZE))
+    return frames_read
 
 
 def main() -> None:
@@ -57,24 +57,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         path = options.recording or synthesize(folder, 1, options.seconds + 120, 240, 0)[0]
         recording = open_verified(str(path), "pyav", 1.0, folder / "cache", lambda *_: None)
         first = max(60.0, (recording.seconds - options.seconds) / 2)
-        moments = np.arange(first, first + options.seconds)
+        timestamps = np.arange(first, first + options.seconds)
         took: dict[str, list[float]] = {}
-        asked: dict[str, int] = {}
+        frames_read: dict[str, int] = {}
         for _ in range(options.rounds):
-            for way in (together, one_by_one):
+            for method in (batched, one_by_one):
                 began = time.perf_counter()
-                asked[way.__name__] = way(recording, moments)
-                took.setdefault(way.__name__, []).append(time.perf_counter() - began)
-    print(f"{len(moments)} windows of {FRAMES} frames, {recording.path}")
-    for way_name, seconds in took.items():
-        print(f"{way_name:<12}{asked[way_name]:7} frames {statistics.median(seconds):8.2f} s")
-    fewer = asked["one_by_one"] / asked["together"]
-    faster = statistics.median(took["one_by_one"]) / statistics.median(took["together"])
+                frames_read[method.__name__] = method(recording, timestamps)
+                took.setdefault(method.__name__, []).append(time.perf_counter() - began)
+    print(f"{len(timestamps)} windows of {FRAMES} frames, {recording.path}")
+    for name, seconds in took.items():
+        print(f"{name:<12}{frames_read[name]:7} frames {statistics.median(seconds):8.2f} s")
+    fewer = frames_read["one_by_one"] / frames_read["batched"]
+    faster = statistics.median(took["one_by_one"]) / statistics.median(took["batched"])
     print(f"{fewer:.1f} times fewer frames, {faster:.1f} times faster")
 
 
