@@ -1,1 +1,1 @@
-"""Benchmarks: each claim about speed or memory has a command, `python -m benchmarks.NAME`."""
+"""Benchmarks: one command per claim about speed or memory, `python -m benchmarks.NAME`."""

@@ -1,8 +1,8 @@
-"""Baseline: a masked autoencoder as published programs have it in common, written for comparison.
+"""Baseline: a masked autoencoder implemented as in published code, for comparison.
 
-All tokens are embedded and get positions, then a boolean index drops most of them. Attention is a
-product, a softmax and a product. Targets are computed for all tokens, and the host reads the loss
-after each step. With the same weights it computes the same loss as `pretrain`.
+All tokens are embedded with their positions before a boolean index drops the masked ones; attention
+materialises its matrix; targets are built for all tokens; the host reads the loss at every step.
+With the same weights its loss equals that of `pretrain`.
 """
 
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from encoder.block import NORM_EPS
 from encoder.config import EncoderConfig
 from encoder.pos_embed import sinusoid_table
 from pretrain.config import DecoderConfig
-from pretrain.targets.pixels import NormalisedPixels, pixel_width
+from pretrain.targets.pixel_targets import NormalisedPixels, pixel_width
 
 
 class Tokens(NamedTuple):
-    """Boolean masks of a batch; every clip has the same counts."""
+    """Boolean masks with the same count in every clip."""
 
     hidden: Bool[Tensor, "b n"]  # hidden from the encoder
     decoded: Bool[Tensor, "b n"]
@@ -65,7 +65,7 @@ class Encoder(nn.Module):
             Block(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
-        self.positions = sinusoid_table(config.tokens, width)  # no buffer: copied in each step
+        self.positions = sinusoid_table(config.tokens, width)  # not a buffer: moved at each step
 
     def forward(
         self, clip: Float[Tensor, "b c t h w"], hidden: Bool[Tensor, "b n"]
@@ -94,20 +94,20 @@ class Decoder(nn.Module):
         self.positions = sinusoid_table(encoder.tokens, width)
 
     def forward(self, latent: Float[Tensor, "b v d"], tokens: Tokens) -> Float[Tensor, "b k p"]:
-        seen = self.embed(latent)
-        positions = self.positions.to(seen).expand(len(seen), -1, -1).clone()
-        placed = [
-            positions[chosen].reshape(len(seen), -1, seen.shape[-1])
-            for chosen in (~tokens.hidden, tokens.decoded)
+        visible = self.embed(latent)
+        positions = self.positions.to(visible).expand(len(visible), -1, -1).clone()
+        token_positions = [
+            positions[selected].reshape(len(visible), -1, visible.shape[-1])
+            for selected in (~tokens.hidden, tokens.decoded)
         ]
-        x = torch.cat((seen + placed[0], self.mask_token + placed[1]), dim=1)
+        x = torch.cat((visible + token_positions[0], self.mask_token + token_positions[1]), dim=1)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x[:, -placed[1].shape[1] :]))
+        return self.head(self.norm(x[:, -token_positions[1].shape[1] :]))
 
 
-class ReferenceAutoencoder(nn.Module):
-    """Has the parameter names of `pretrain.autoencoder`; its embedding is a convolution."""
+class BaselineAutoencoder(nn.Module):
+    """The parameters are named as in `pretrain.autoencoder`; the embedding is a convolution."""
 
     def __init__(self, encoder: EncoderConfig, decoder: DecoderConfig) -> None:
         super().__init__()
@@ -118,18 +118,18 @@ class ReferenceAutoencoder(nn.Module):
         return self.decoder(self.encoder(clip, tokens.hidden), tokens)
 
     def loss(self, clip: Float[Tensor, "b c t h w"], tokens: Tokens) -> Float[Tensor, ""]:
-        """Loss of a standardised clip, over tokens that are decoded and hidden from the encoder."""
+        """The loss of a normalised clip, over tokens decoded and hidden from the encoder."""
         prediction = self(clip, tokens)
         target = self._targets(clip)[tokens.decoded].reshape(prediction.shape)
-        counts = tokens.hidden[tokens.decoded].reshape(prediction.shape[:2])
+        in_loss = tokens.hidden[tokens.decoded].reshape(prediction.shape[:2])
         error = (prediction - target).square().mean(dim=-1)
-        return (error * counts).sum() / counts.sum()
+        return (error * in_loss).sum() / in_loss.sum()
 
     @torch.no_grad()
     def _targets(self, clip: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b n p"]:
         mean, std = (
-            torch.tensor(numbers, device=clip.device)[:, None, None, None]
-            for numbers in (self.config.mean, self.config.std)
+            torch.tensor(values, device=clip.device)[:, None, None, None]
+            for values in (self.config.mean, self.config.std)
         )
         t, h, w = self.config.tubelet_shape
         tubelets = rearrange(

@@ -1,4 +1,4 @@
-"""Counts the collectives that a process starts, by kind and bytes."""
+"""Records every collective that a process starts, with its kind and its bytes."""
 
 from typing import Any, NamedTuple
 
@@ -9,14 +9,14 @@ from torch.utils._pytree import tree_leaves
 
 
 class Kind(NamedTuple):
-    """An operation of torch.distributed, as all libraries call it in the end."""
+    """An operation of torch.distributed, below all libraries that call it."""
 
     name: str
-    tensors: int  # index of the argument with what is reduced, or with all that is gathered
-    passes: int  # in a ring, each of n processes sends passes * (n - 1) / n of these bytes
+    buffer: int  # argument with the full tensor: input of a reduction, result of a gather
+    passes: int  # each sends (n - 1) / n of the bytes per process, in a ring of n processes
 
 
-# in a ring that reduces to one process or broadcasts from one, n - 1 processes send all bytes
+# To reduce to one process, or broadcast from one, n - 1 of n processes of a ring send all bytes.
 KINDS = {
     "allreduce_": Kind("all_reduce", 0, 2),
     "allreduce_coalesced_": Kind("all_reduce", 0, 2),
@@ -31,48 +31,48 @@ KINDS = {
     "alltoall_": Kind("all_to_all", 1, 1),
     "alltoall_base_": Kind("all_to_all", 1, 1),
 }
-WITHOUT_TENSORS = {"barrier", "monitored_barrier_"}
+WITHOUT_TENSORS = {"barrier", "monitored_barrier_"}  # transfer no tensors
 
 
 class Collective(NamedTuple):
-    """One call of an operation."""
+    """One call of a collective."""
 
     kind: str
-    bytes: int  # of what is reduced, or of all that is gathered
-    sent: float  # bytes that a process sends in a ring, on average over the processes
+    bytes: int  # of the full tensor: input of a reduction, result of a gather
+    sent: float  # bytes sent per process in a ring, averaged over the processes
 
 
 class CountedCollectives(TorchDispatchMode):
-    """A context that lists the collectives of this process; all processes take part in each.
+    """Records the collectives of this process in its context; all processes take part in each.
 
-    Bytes are those of a ring, which sends the fewest that are possible (Patarasu and Yuan, 2009). A
-    backend may use another algorithm.
+    A backend may use another algorithm than a ring; a ring sends the fewest bytes possible
+    (Patarasu and Yuan, 2009).
     """
 
     def __init__(self, world_size: int) -> None:
         super().__init__()
         self._share = (world_size - 1) / world_size
-        self.calls: list[Collective] = []
+        self.collectives: list[Collective] = []
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if isinstance(function, torch._ops.OpOverload) and function.namespace == "c10d":
-            self._count(function._schema.name.partition("::")[2], args)
+            self._record(function._schema.name.partition("::")[2], args)
         return function(*args, **(kwargs or {}))
 
-    def _count(self, operation: str, args: tuple[Any, ...]) -> None:
-        """Raises KeyError for an unknown operation, which could send many bytes."""
+    def _record(self, operation: str, args: tuple[Any, ...]) -> None:
+        """Raises KeyError for an unknown operation, so that no bytes are missed."""
         if operation in WITHOUT_TENSORS:
             return
         kind = KINDS[operation]
-        tensors = [leaf for leaf in tree_leaves(args[kind.tensors]) if isinstance(leaf, Tensor)]
+        tensors = [leaf for leaf in tree_leaves(args[kind.buffer]) if isinstance(leaf, Tensor)]
         size = sum(tensor.nbytes for tensor in tensors)
-        self.calls.append(Collective(kind.name, size, kind.passes * size * self._share))
+        self.collectives.append(Collective(kind.name, size, kind.passes * size * self._share))
 
     def sent_by_kind(self) -> dict[str, float]:
-        """Bytes that a process sent, by kind of collective."""
+        """Bytes sent by each process, by kind of collective."""
         sent: dict[str, float] = {}
-        for each in self.calls:
+        for each in self.collectives:
             sent[each.kind] = sent.get(each.kind, 0) + each.sent
         return sent

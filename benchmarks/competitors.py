@@ -1,4 +1,4 @@
-"""Training steps to compare: those of this project and of other programs."""
+"""Implementations of a training step to compare: this project's and its competitors."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from benchmarks.baseline_mae import ReferenceAutoencoder, Tokens
+from benchmarks.baseline_mae import BaselineAutoencoder, Tokens
 from encoder.block import compile_blocks
 from encoder.config import EncoderConfig
 from launch.config import BatchConfig, EngineConfig
@@ -25,12 +25,12 @@ from pretrain.config import DecoderConfig
 from pretrain.flops import forward_cost
 from pretrain.loss import build_objective, hidden_tokens
 
-INPUTS = 3  # batches, used in turn
+INPUTS = 3  # batches, used cyclically
 DUAL, ALL = DualMasking(), DualMasking(decoder=None)
 
 
 class Task(NamedTuple):
-    """What a competitor trains on; the same for all rows of a table."""
+    """The task of a training step, the same for all competitors of a table."""
 
     size: Any
     precision: Literal["fp32", "bf16"]
@@ -43,14 +43,14 @@ class Task(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Random clips, and masks that were drawn once."""
+    """Random clips, and masks drawn once."""
 
-    clips: list[Tensor]  # uint8 [b t h w c]
+    clips: list[Tensor]  # bytes [b t h w c]
     visible: Tensor
     decoded: Tensor
 
 
-Step = Callable[[int], None]  # the number of the step selects the clips
+Step = Callable[[int], None]  # takes the step number, which selects the clips
 
 
 def inputs(task: Task, masking: DualMasking) -> Inputs:
@@ -80,14 +80,14 @@ def _our_loss(model: Callable[..., Tensor], task: Task, data: Inputs) -> Callabl
 
 
 def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
-    """A plain loop. In bfloat16 there are float32 master weights, as in DeepSpeed."""
-    disable_trim_on_cpu(task)
+    """A loop without DeepSpeed. In bfloat16, with float32 master weights as DeepSpeed has."""
+    configure_malloc(task)
     model = MaskedAutoencoder(*task.configs).to(task.device).train()
     if compiled:
         compile_blocks(model)
-    in_bf16 = task.precision == "bf16"
+    is_bf16 = task.precision == "bf16"
     masters: list[Tensor] = list(model.parameters())
-    if in_bf16:
+    if is_bf16:
         masters = [weight.detach().clone() for weight in masters]
         model.to(torch.bfloat16)
     weights: list[Tensor] = list(model.parameters())
@@ -102,12 +102,12 @@ def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
     def step(number: int) -> None:
         loss(number).backward()
         for weight, master in zip(weights, masters, strict=True):
-            if in_bf16:
+            if is_bf16:
                 master.grad = None if weight.grad is None else weight.grad.float()
                 weight.grad = None
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if in_bf16:
+        if is_bf16:
             torch._foreach_copy_([weight.data for weight in weights], masters)
 
     return step
@@ -118,7 +118,7 @@ def ours_compiled(task: Task, masking: DualMasking) -> Step:
 
 
 def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) -> Step:
-    """As in a run; without `stage`, ZeRO 2 in bfloat16 and ZeRO 0 in float32."""
+    """With the engine of a run; the default `stage` is ZeRO 2 in bfloat16 and 0 in float32."""
     stage = 2 * (task.precision == "bf16") if stage is None else stage
     processes = Processes()
     init_process_group(processes, 600)
@@ -135,35 +135,35 @@ def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) 
     return step
 
 
-def reference(task: Task, masking: DualMasking) -> Step:
-    """The baseline; its clips are standardised before, which is not timed."""
+def baseline(task: Task, masking: DualMasking) -> Step:
+    """The baseline; its clips are normalised beforehand, which is not timed."""
     data, (encoder, _) = inputs(task, masking), task.configs
     hidden = hidden_tokens(data.visible, encoder.tokens)
     decoded = torch.zeros_like(hidden).scatter_(1, data.decoded, True)
-    clips = _standardised(data, encoder)
-    model = ReferenceAutoencoder(*task.configs)
-    return _common_step(
+    clips = _normalised(data, encoder)
+    model = BaselineAutoencoder(*task.configs)
+    return _autocast_step(
         model, task, lambda number: model.loss(clips[number % INPUTS], Tokens(hidden, decoded))
     )
 
 
 def transformers(task: Task, masking: DualMasking) -> Step:
-    """The model of Hugging Face, which always decodes all hidden tokens."""
+    """Hugging Face's model, which always decodes all hidden tokens."""
     from transformers import VideoMAEConfig, VideoMAEForPreTraining
 
     data, (encoder, decoder) = inputs(task, masking), task.configs
     settings = huggingface_config(encoder, decoder)
     model = VideoMAEForPreTraining(VideoMAEConfig(**settings, attn_implementation="sdpa"))
     hidden = hidden_tokens(data.visible, encoder.tokens)
-    clips = [rearrange(clip, "b c t h w -> b t c h w") for clip in _standardised(data, encoder)]
-    return _common_step(
+    clips = [rearrange(clip, "b c t h w -> b t c h w") for clip in _normalised(data, encoder)]
+    return _autocast_step(
         model,
         task,
         lambda number: model(clips[number % INPUTS], bool_masked_pos=hidden).loss,
     )
 
 
-def _standardised(data: Inputs, encoder: EncoderConfig) -> list[Tensor]:
+def _normalised(data: Inputs, encoder: EncoderConfig) -> list[Tensor]:
     mean, std = torch.tensor(encoder.mean), torch.tensor(encoder.std)
     return [
         rearrange(((clip.cpu() / 255 - mean) / std), "b t h w c -> b c t h w").to(clip.device)
@@ -171,8 +171,8 @@ def _standardised(data: Inputs, encoder: EncoderConfig) -> list[Tensor]:
     ]
 
 
-def _common_step(model: nn.Module, task: Task, loss: Callable[[int], Tensor]) -> Step:
-    """Autocast and AdamW with default settings; the host reads the loss."""
+def _autocast_step(model: nn.Module, task: Task, loss: Callable[[int], Tensor]) -> Step:
+    """Autocast, AdamW with its defaults, and the loss read by the host at every step."""
     model.to(task.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05)
 
@@ -193,21 +193,21 @@ def _autocast(task: Task) -> AbstractContextManager[Any]:
     return torch.autocast(task.device.type, torch.bfloat16)
 
 
-def disable_trim_on_cpu(task: Task) -> None:
-    """As a run on CPU cores does at its start."""
+def configure_malloc(task: Task) -> None:
+    """Configures malloc on a CPU as a run does."""
     if task.device.type == "cpu":
         disable_malloc_trim()
 
 
 class Competitor(NamedTuple):
-    """A row of the table."""
+    """A row of the table of results."""
 
     label: str
     masking: DualMasking
     make: Callable[[Task, DualMasking], Step]
 
     def flops(self, task: Task) -> int:
-        """Operations that its objective needs for a step; the step may compute more."""
+        """Operations of a step that its objective needs; redundant ones are not counted."""
         encoder, decoder = task.configs
         cost = forward_cost(encoder, decoder, self.masking.counts(encoder.grid))
         return cost.training_flops * task.clips
@@ -217,12 +217,12 @@ COMPETITORS = {
     "ours": Competitor("dual masking: this project", DUAL, ours),
     "ours-compiled": Competitor("  compiled blocks", DUAL, ours_compiled),
     "ours-deepspeed": Competitor("  under DeepSpeed", DUAL, under_deepspeed),
-    "reference": Competitor("  baseline", DUAL, reference),
+    "baseline": Competitor("  baseline", DUAL, baseline),
     "ours-all": Competitor("all hidden tokens: this project", ALL, ours),
-    "reference-all": Competitor("  baseline", ALL, reference),
+    "baseline-all": Competitor("  baseline", ALL, baseline),
     "transformers": Competitor("  transformers", ALL, transformers),
 }
-USUAL = [name for name in COMPETITORS if name != "ours-compiled"]
+DEFAULT_COMPETITORS = [name for name in COMPETITORS if name != "ours-compiled"]
 for _stage in (0, 1, 2):
     COMPETITORS[f"ours-zero-{_stage}"] = Competitor(
         f"  under DeepSpeed, ZeRO {_stage}", DUAL, partial(under_deepspeed, stage=_stage)

@@ -1,4 +1,4 @@
-"""More of `benchmarks.data_loading`: parts of a clip, the loader, cores that a GPU needs."""
+"""Parts of `benchmarks.data_loading`: the dataloader, and the CPU cores that one GPU needs."""
 
 import statistics
 import time
@@ -25,20 +25,20 @@ from video.readers.random_access import read_frames
 from video.recording import Recording
 
 CLIPS, MICRO_BATCHES = 16, 60
-GPU_FLOPS = 300e12  # assumed rate of a bf16 training step on an H100 or H200
+GPU_FLOPS = 300e12  # assumed for a bf16 training step on an H100 or H200
 
 
 def print_pipeline(folder: Path, spent: dict[str, dict[str, float]]) -> None:
-    """Prints the parts of a clip, the loader with 1 and 2 workers, and the cores by model size."""
+    """Prints the parts, the dataloader with 1 and 2 workers, and the cores for each model size."""
     raw = raw_recordings(folder)["480p, GOP 250"]
     pack = prepared(raw, folder, "jpeg", None)
-    _print_fixed_costs(raw_recordings(folder), folder)
+    _print_opening_cost(raw_recordings(folder), folder)
     _print_parts(pack)
     for workers in (1, 2):
         for clips_per_read in (1, 4):
             rate = _loader_rate(pack, workers, clips_per_read)
             what = f"{workers} workers, {clips_per_read} clips per read"
-            print(f"loader, jpeg 480p, {what}: {rate:.0f} clips/s", flush=True)
+            print(f"dataloader, jpeg 480p, {what}: {rate:.0f} clips/s", flush=True)
     _print_cores(spent["1080p, GOP 250"])
 
 
@@ -64,8 +64,8 @@ def _print_parts(pack: Recording) -> None:
     )
 
 
-def _print_fixed_costs(recordings: dict[str, Recording], folder: Path) -> None:
-    """Costs of opening a recording and reading its first frame, and of an idle worker."""
+def _print_opening_cost(recordings: dict[str, Recording], folder: Path) -> None:
+    """CPU time until the first frame of a recording, and of an idle worker."""
     import decord
 
     for source, raw in recordings.items():
@@ -84,7 +84,7 @@ def _print_fixed_costs(recordings: dict[str, Recording], folder: Path) -> None:
     ours = _idle_share()
     reader = decord.VideoReader(raw.path, num_threads=1)
     reader[0]
-    print(f"an idle worker: {ours:.1%} of a core, with decord open {_idle_share():.1%}")
+    print(f"an idle worker: {ours:.1%} of a core, with an open decord reader {_idle_share():.1%}")
 
 
 def _first_frame_by_decord(path: str) -> object:
@@ -94,23 +94,23 @@ def _first_frame_by_decord(path: str) -> object:
 
 
 def _idle_share(seconds: float = 3.0) -> float:
-    began = time.process_time()
+    start = time.process_time()
     time.sleep(seconds)
-    return (time.process_time() - began) / seconds
+    return (time.process_time() - start) / seconds
 
 
 def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
-    """Mean CPU time without the first three rounds, in milliseconds."""
+    """Mean over the rounds, without the first three."""
     spent = []
     for _ in range(rounds):
-        began = time.process_time()
+        start = time.process_time()
         work()
-        spent.append(time.process_time() - began)
+        spent.append(time.process_time() - start)
     return 1e3 * statistics.mean(spent[3:])
 
 
 def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
-    """Clips per second of wall-clock time, after the first batch."""
+    """Clips/s in wall-clock time, after the first batch."""
     data = PretrainDataConfig(
         source="unused",
         sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
@@ -122,14 +122,14 @@ def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
     sources = Sources([pack], ClipSampler([pack], 16, plans), plans, "", 0)
     batches, _ = open_batches(config, sources, Processes(), range(MICRO_BATCHES), 1)
     next(batches)
-    began = time.perf_counter()
+    start = time.perf_counter()
     clips = sum(len(batch.clip) for batch in batches)
-    return clips / (time.perf_counter() - began)
+    return clips / (time.perf_counter() - start)
 
 
 def _print_cores(spent: dict[str, float]) -> None:
-    """Cores that keep a GPU busy: clips per second of the model times the CPU time per clip."""
-    print(f"\ncores for one GPU at {GPU_FLOPS / 1e12:.0f} TFLOP/s, recordings of 1080p")
+    """Cores that saturate one GPU: clips/s of the model times the CPU time of a clip."""
+    print(f"\nCPU cores per GPU at {GPU_FLOPS / 1e12:.0f} TFLOP/s, 1080p recordings")
     rows = {
         name: value
         for name, value in spent.items()

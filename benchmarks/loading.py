@@ -1,10 +1,10 @@
-"""Time and memory of loading weights, compared with the usual way of other programs.
+"""Time and memory of loading a weights file, compared with the method of published code.
 
 `python -m benchmarks.loading [--size base] [--rounds 5] [--folder F]` writes a pretraining file
 with AdamW's moments, as VideoMAE publishes them, and a safetensors file of the same encoder. Each
-method then loads in a process of its own, in turns. `common` is torch.load of the whole file, a
-model with random weights, and load_state_dict. The peak is the increase of resident memory divided
-by the bytes of the encoder's weights; it includes pages of mapped files.
+method loads in its own process; rounds are interleaved. `common` is torch.load of the entire file,
+a model with random weights, and load_state_dict. Peak memory is the increase of the resident set,
+divided by the bytes of the encoder's weights; pages of a mapped file count.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def write_files(size: str, folder: Path) -> int:
 
 
 def common(file: Path, size: str) -> None:
-    """As other programs load: reads all into memory, then copies it over random weights."""
+    """As published code loads: the entire file, then into a randomly initialised model."""
     tensors = torch.load(file, map_location="cpu", weights_only=True)["model"]
     model = VideoEncoder(EncoderConfig(size=size))  # type: ignore[arg-type]
     model.load_state_dict(
@@ -50,7 +50,7 @@ def common(file: Path, size: str) -> None:
 
 
 def resident(field: str) -> int:
-    """Bytes of this process, by a field of /proc/self/status: VmRSS now, VmHWM at the peak."""
+    """Resident bytes of this process: VmRSS is the present value, VmHWM the peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
@@ -58,33 +58,25 @@ def resident(field: str) -> int:
 def measure(method: str, folder: Path, size: str) -> dict[str, float]:
     """Runs one method in this process."""
     file = folder / f"file{method.split()[1]}"
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the present value
-    before, began = resident("VmRSS"), time.perf_counter()
-    known = 0.0
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM to VmRSS
+    before, start = resident("VmRSS"), time.perf_counter()
+    detected = 0.0
     if method.startswith("ours"):
         read_source(file)
-        known = time.perf_counter() - began
+        detected = time.perf_counter() - start
         load_encoder(file)
     else:
         common(file, size)
-    seconds = time.perf_counter() - began - known
-    return {"seconds": seconds, "recognised": known, "peak": resident("VmHWM") - before}
+    seconds = time.perf_counter() - start - detected
+    return {"seconds": seconds, "detected": detected, "peak": resident("VmHWM") - before}
 
 
 def child(method: str, folder: Path, size: str) -> dict[str, float]:
-    """Runs one method in a process of its own."""
-    words = [
-        "-m",
-        "benchmarks.loading",
-        "--size",
-        size,
-        "--folder",
-        str(folder),
-        "--method",
-        method,
-    ]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    """Runs one method in its own process."""
+    arguments = ["--size", size, "--folder", str(folder), "--method", method]
+    command = [sys.executable, "-m", "benchmarks.loading", *arguments]
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(completed.stdout.splitlines()[-1]))
 
 
 def main() -> None:
@@ -108,11 +100,14 @@ def main() -> None:
     for method in METHODS:
         medians = {
             key: statistics.median(one[method][key] for one in rounds)
-            for key in ("seconds", "recognised", "peak")
+            for key in ("seconds", "detected", "peak")
         }
         print(
             f"{method:<20}{medians['seconds']:7.2f} s   peak {medians['peak'] / bytes_:5.2f} x "
-            + (f"  recognised in {medians['recognised'] * 1e3:.0f} ms" * method.startswith("ours"))
+            + (
+                f"  family detected in {medians['detected'] * 1e3:.0f} ms"
+                * method.startswith("ours")
+            )
         )
 
 

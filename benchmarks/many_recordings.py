@@ -1,10 +1,10 @@
-"""Ten thousand recordings of one hour: time until ready, memory, and time per sampled clip.
+"""10,000 recordings of one hour each: time until ready, memory, and time to draw a clip.
 
     python -m benchmarks.many_recordings [--recordings 10000]
 
-The files are sparse, with the sizes in the manifest. The benchmark does all that a run does with a
-manifest before its first read: it reads and checks it, writes it into the run folder, reads it
-again as each rank does, builds the sampler and shuffles an epoch.
+The files are sparse, with the sizes of the manifest. Does all that a run does with a manifest
+before its first read: checks and reads it, writes it into the run folder, reads it on every rank,
+builds the sampler, and shuffles an epoch.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def make_manifest(folder: Path, number: int) -> Path:
     for n in range(number):
         file = folder / f"hospital {n % 7}" / f"operation{n:05}.mp4"
         file.parent.mkdir(exist_ok=True)
-        with file.open("wb") as opened:
-            opened.truncate(HOUR.bytes or 0)
+        with file.open("wb") as stream:
+            stream.truncate(HOUR.bytes or 0)
         recordings.append(replace(HOUR, path=str(file)))
     write_manifest(recordings, folder / "manifest.csv")
     return folder / "manifest.csv"
@@ -65,10 +65,10 @@ def draw_microseconds(recordings: list[Recording]) -> float:
     sampler = ClipSampler(recordings, 16, {"": SamplingPlan(Sampling(motion_weight=1.0))})
     positions = np.random.default_rng(0).integers(0, sampler.reads_per_epoch, DRAWS).tolist()
     rngs = [sample_rng(0, 0, position, "clip") for position in positions]
-    began = time.process_time()
+    start = time.process_time()
     for position, rng in zip(positions, rngs, strict=True):
         sampler.draw(position, rng)
-    return 1e6 * (time.process_time() - began) / DRAWS
+    return 1e6 * (time.process_time() - start) / DRAWS
 
 
 def main() -> None:
@@ -77,23 +77,25 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         manifest = make_manifest(Path(folder), options.recordings)
-        before, began = memory_mb(), time.perf_counter()
+        before, start = memory_mb(), time.perf_counter()
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
         write_manifest(recordings, manifest.with_name("run.csv"))
         recordings = read_manifest(manifest.with_name("run.csv"))
         sampler = ClipSampler(recordings, 16, {"": SamplingPlan(Sampling())})
         order = sampler.order(np.random.default_rng(0))
-        ready = time.perf_counter() - began
+        ready = time.perf_counter() - start
         print(
             f"{len(recordings)} recordings, {len(order)} reads per epoch: ready in {ready:.1f} s, "
-            f"{memory_mb() - before:.0f} MB more memory"
+            f"{memory_mb() - before:.0f} MB of additional memory"
         )
         pairs = [
             (draw_microseconds(recordings[:10]), draw_microseconds(recordings)) for _ in range(7)
         ]
         few, many = (statistics.median(values) for values in zip(*pairs, strict=True))
-        print(f"a clip: {few:.0f} microseconds of 10 recordings, {many:.0f} of {len(recordings)}")
+        print(
+            f"drawing a clip: {few:.0f} microseconds among 10, {many:.0f} among {len(recordings)}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Time to draw the masks of a batch, compared with Python loops as in other programs.
+"""Time to draw the masks of a batch, compared with Python loops as in published code.
 
 `python -m benchmarks.masks` times tube 0.9 with running cell 0.5 at batch 32 on a grid of 8x14x14,
-with all that a worker of the loader does: a random generator per clip, the masks, and their
-indices. Each repetition runs all methods in turn; the table has medians.
+including all that a dataloader worker does: one random generator per clip, the masks, and their
+indices. Each repetition runs every method once; medians are compared.
 """
 
 import statistics
@@ -24,7 +24,7 @@ Rngs = Sequence[np.random.Generator]
 
 
 def shuffle_tube(rng: np.random.Generator) -> np.ndarray:
-    """The tube of a clip: 1 where hidden."""
+    """The tube mask of one clip: 1 where hidden."""
     frames, rows, columns = GRID
     hidden_count = int(TUBE_RATIO * rows * columns)
     position = np.hstack([np.zeros(rows * columns - hidden_count), np.ones(hidden_count)])
@@ -33,7 +33,7 @@ def shuffle_tube(rng: np.random.Generator) -> np.ndarray:
 
 
 def roll_cells(start: int) -> np.ndarray:
-    """The running cell of a clip: 1 where not decoded."""
+    """The running cell of one clip: 1 where not decoded."""
     frames, rows, columns = GRID
     hidden_count = int(4 * CELL_RATIO)
     queue = np.hstack([np.ones(hidden_count), np.zeros(4 - hidden_count)])
@@ -48,17 +48,17 @@ CELL_MAPS = [roll_cells(start) for start in range(4)]
 
 
 def draw_by_loops(rngs: Rngs) -> Masks:
-    """Clip by clip, and the running cell frame by frame."""
+    """Loops over clips, and over frames for the running cell."""
     return _stack([(shuffle_tube(rng), roll_cells(int(rng.integers(4)))) for rng in rngs])
 
 
 def draw_by_clip(rngs: Rngs) -> Masks:
-    """Clip by clip, with the four maps of the running cell computed before."""
+    """Loops over clips, with precomputed maps of the running cell."""
     return _stack([(shuffle_tube(rng), CELL_MAPS[rng.integers(4)].copy()) for rng in rngs])
 
 
 def draw_batch(rngs: Rngs) -> Masks:
-    """As this project does it."""
+    """This project's method."""
     return MASKING.draw(GRID, rngs)
 
 
@@ -72,26 +72,26 @@ def make_rngs(epoch: int) -> list[np.random.Generator]:
 
 
 def measure(methods: dict[str, Callable[[Rngs], object]]) -> dict[str, list[float]]:
-    """Microseconds per clip of each method, for each repetition."""
+    """Microseconds per clip of every method, one value per repetition."""
     times: dict[str, list[float]] = {name: [] for name in methods}
     for repetition in range(WARM_UP + REPETITIONS):
         for name, draw in methods.items():
-            begin = time.perf_counter()
+            start = time.perf_counter()
             draw(make_rngs(repetition))
-            times[name].append((time.perf_counter() - begin) / BATCH * 1e6)
+            times[name].append((time.perf_counter() - start) / BATCH * 1e6)
     return {name: each[WARM_UP:] for name, each in times.items()}
 
 
 def main() -> None:
     rngs = make_rngs(0)
     shapes = [[part.shape for part in draw(rngs)] for draw in (draw_batch, draw_by_loops)]
-    assert shapes[0] == shapes[1], f"the methods do not draw the same counts: {shapes}"
+    assert shapes[0] == shapes[1], f"the methods draw different counts: {shapes}"
     times = measure(
         {
             PROJECT: draw_batch,
             "loop over clips and frames": draw_by_loops,
-            "loop over clips, maps computed before": draw_by_clip,
-            "the random generators alone": lambda rngs: None,
+            "loop over clips, precomputed maps": draw_by_clip,
+            "random generators alone (in each)": lambda rngs: None,
         }
     )
     project = statistics.median(times[PROJECT])

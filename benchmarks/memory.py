@@ -1,9 +1,9 @@
-"""Memory of one reading process over ten thousand reads, for each storage format.
+"""Memory of a process over 10,000 reads, for each storage format.
 
-    python -m benchmarks.memory [--reads 10000] [--folder /tmp/feed]
+    python -m benchmarks.memory [--reads 10000] [--folder DIR]
 
-Each format is read in a process of its own: clips of 16 frames at random times. The table shows the
-resident memory of the process after so many reads.
+Each format is read in its own process, in clips of 16 frames at random times. Reported is the
+resident memory after a number of reads.
 """
 
 import argparse
@@ -28,27 +28,29 @@ def resident_mb() -> float:
 
 def read_many(name: str, recording: Recording, reads: int) -> None:
     rng = np.random.default_rng(0)
-    marks = {max(reads * n // 100, 1): f"{reads * n // 100}" for n in (1, 10, 50, 100)}
-    measured = []
+    checkpoints = {max(reads * n // 100, 1): f"{reads * n // 100}" for n in (1, 10, 50, 100)}
+    reports = []
     for number in range(1, reads + 1):
-        begin = float(rng.uniform(0, recording.seconds - 2.5))
-        read_frames(recording, [begin + 0.16 * n for n in range(16)], *recording.shape)
-        if number in marks:
-            measured.append(f"{resident_mb():.0f} MB after {marks[number]}")
-    print(f"{name:28}" + ", ".join(measured), flush=True)
+        start = float(rng.uniform(0, recording.seconds - 2.5))
+        read_frames(recording, [start + 0.16 * n for n in range(16)], *recording.shape)
+        if number in checkpoints:
+            reports.append(f"{resident_mb():.0f} MB after {checkpoints[number]}")
+    print(f"{name:28}" + ", ".join(reports), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reads", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "feed")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "benchmark_recordings"
+    )
     options = parser.parse_args()
     raw = list(raw_recordings(options.folder).items())
     source, smallest = raw[-1]
-    formats = {f"{source}, raw": smallest}
+    forms = {f"{source}, raw": smallest}
     for form in ("h264", "jpeg"):
-        formats[f"{source}, {form}"] = prepared(smallest, options.folder, form, None)
-    for name, recording in formats.items():
+        forms[f"{source}, {form}"] = prepared(smallest, options.folder, form, None)
+    for name, recording in forms.items():
         process = multiprocessing.get_context("spawn").Process(
             target=read_many, args=(name, recording, options.reads)
         )

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.profiled_pretrain STEPS ARGUMENTS` runs `python -m pretrain ARGUMENTS` for
-STEPS steps on random clips in memory and prints the time of each part of each step, as JSON lines.
+"""`python -m benchmarks.profiled_pretrain STEPS ARGUMENTS`: profiles the steps of a run.
 
-The time of a call inside another timed call belongs to the outer one; calls in WITHIN are also
-listed by themselves.
+Runs `python -m pretrain ARGUMENTS` on random clips in memory, prints the seconds of each part of a
+step as one line of JSON, and exits after STEPS steps. A call inside another timed call counts for
+the outer one; the calls in NESTED are reported in addition.
 """
 
 import functools
@@ -42,15 +42,15 @@ TIMED: list[tuple[Any, str, str]] = [
     (Engine, "backward", "backward"),
     (Engine, "step", "optimizer"),
     (torch, "manual_seed", "seed"),
-    (Watchdog, "set_status", "monitor"),
+    (Watchdog, "set_status", "watchdog"),
     (StepMeter, "add", "meter"),
     (StepMeter, "end_step", "meter"),
     (RunLogger, "update_progress", "progress"),
-    (GracefulStop, "poll", "stopping, saving"),
+    (GracefulStop, "poll", "stop signal, saving"),
     (PretrainReporter, "report", "report"),
-    (TrainingMonitor, "after_step", "looks"),
+    (TrainingMonitor, "after_step", "monitoring"),
 ]
-WITHIN: list[tuple[Any, str, str]] = [
+NESTED: list[tuple[Any, str, str]] = [
     (StepMeter, "close_interval", "report: interval"),
     (PretrainReporter, "_loss_parts", "report: loss parts"),
     (RunLogger, "optimizer_metrics", "report: optimizer"),
@@ -58,42 +58,42 @@ WITHIN: list[tuple[Any, str, str]] = [
 ]
 
 
-class StepTimer:
-    """Sums the seconds of a step by part."""
+class StepProfiler:
+    """Sums the seconds of each part of a step."""
 
     def __init__(self, steps: int) -> None:
         self._steps, self._done, self._is_timing = steps, 0, False
         self._seconds: dict[str, float] = defaultdict(float)
-        self._began = time.perf_counter()
+        self._start = time.perf_counter()
 
     def timed(
-        self, function: Callable[..., Any], part: str, within: bool = False
+        self, function: Callable[..., Any], part: str, nested: bool = False
     ) -> Callable[..., Any]:
         @functools.wraps(function)
-        def inner(*arguments: Any, **named: Any) -> Any:
-            if self._is_timing and not within:
+        def wrapper(*arguments: Any, **named: Any) -> Any:
+            if self._is_timing and not nested:
                 return function(*arguments, **named)
-            before, self._is_timing, began = self._is_timing, True, time.perf_counter()
+            outer, self._is_timing, start = self._is_timing, True, time.perf_counter()
             try:
                 return function(*arguments, **named)
             finally:
-                self._seconds[part] += time.perf_counter() - began
-                self._is_timing = before
+                self._seconds[part] += time.perf_counter() - start
+                self._is_timing = outer
 
-        return inner
+        return wrapper
 
     def end_step(self) -> None:
         now = time.perf_counter()
-        print(json.dumps({"whole": now - self._began, **self._seconds}), flush=True)
+        print(json.dumps({"total": now - self._start, **self._seconds}), flush=True)
         self._seconds.clear()
         self._done += 1
         if self._done == self._steps:
             os._exit(0)
-        self._began = time.perf_counter()  # the time for printing is not counted
+        self._start = time.perf_counter()  # the profiler's own time is not counted
 
 
 def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
-    """Yields the same batch again and again."""
+    """The same micro-batch again and again."""
     encoder, clips = config.encoder, config.batch.micro_batch_size
     masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
     shape = (clips, encoder.num_frames, *encoder.image_size, encoder.channels)
@@ -105,24 +105,24 @@ def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
 
 
 def main() -> None:
-    timer = StepTimer(int(sys.argv[1]))
+    profiler = StepProfiler(int(sys.argv[1]))
     for owner, name, part in TIMED:
-        setattr(owner, name, timer.timed(getattr(owner, name), part))
-    for owner, name, part in WITHIN:
-        setattr(owner, name, timer.timed(getattr(owner, name), part, within=True))
-    ends = timer.timed(GracefulStop.end_step, "stopping, saving")
+        setattr(owner, name, profiler.timed(getattr(owner, name), part))
+    for owner, name, part in NESTED:
+        setattr(owner, name, profiler.timed(getattr(owner, name), part, nested=True))
+    end = profiler.timed(GracefulStop.end_step, "stop signal, saving")
 
     def end_step(*arguments: Any) -> None:
-        ends(*arguments)
-        timer.end_step()
+        end(*arguments)
+        profiler.end_step()
 
-    def timed_train(run: PretrainRun) -> None:
+    def profiled_train(run: PretrainRun) -> None:
         batches = random_batches(run.config)
-        waits = timer.timed(lambda: next(batches), "data")
-        train(run._replace(batches=iter(waits, None)))
+        next_batch = profiler.timed(lambda: next(batches), "data")
+        train(run._replace(batches=iter(next_batch, None)))
 
     GracefulStop.end_step = end_step  # type: ignore[assignment, method-assign]
-    pretrain.run.train = timed_train
+    pretrain.run.train = profiled_train
     exit_process(run_program("pretrain", lambda: command(sys.argv[2:])))
 
 

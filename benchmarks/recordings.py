@@ -1,4 +1,4 @@
-"""Recordings for benchmarks: synthetic ones, made once, and a real one if it is available."""
+"""Recordings for the benchmarks: synthetic ones, rendered once, and a real one if available."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -14,35 +14,35 @@ from video.recording import Recording
 from video.synthetic import Scene, draw_phases
 
 REAL = Path(__file__).parents[1] / "../shared/videos/cholec80_video01/video01_256_25fps.mp4"
-FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # the noise is in grey levels
+FPS, SECONDS, LOOP_SECONDS, NOISE = 25, 60, 3, 4.0  # noise in grey levels
 AS_RECORDED = {
     "preset": "veryfast",
     "g": "250",
     "keyint_min": "250",
     "x264-params": "scenecut=0",
 }
-# rows, columns, bits per second: less than of most recorders, which favours the baseline
+# Rows, columns, bits/s: below the bit rate of most recorders, which favours the baseline
 SIZES = {"1080p": (1080, 1920, 5_000_000), "480p": (480, 854, 2_000_000)}
 
 
 def raw_recordings(folder: Path) -> dict[str, Recording]:
-    """A minute at 1080p and at 480p with a key frame every ten seconds, and a real operation."""
+    """One minute at 1080p and at 480p, with a key frame every ten seconds, and a real operation."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    recordings = {}
     for name, (rows, columns, bits) in SIZES.items():
         file = folder / f"{name}.mp4"
         if not file.exists():
             print(f"rendering {file}", flush=True)
             frames = ((n / FPS, pixels) for n, pixels in enumerate(_noisy_loop(rows, columns)))
             write_h264(file, frames, FPS, AS_RECORDED | {"b": str(bits)})
-        found[f"{name}, GOP 250"] = probe(str(file))
+        recordings[f"{name}, GOP 250"] = probe(str(file))
     if REAL.exists():
-        found["operation, 256x256"] = probe(str(REAL))
-    return found
+        recordings["operation, 256x256"] = probe(str(REAL))
+    return recordings
 
 
 def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
-    """A scene forwards and backwards, with noise of a longer period."""
+    """A scene played forwards and backwards, with noise of another period."""
     rng = np.random.default_rng(0)
     scene = list(Scene(rows, columns, rng).render(draw_phases(LOOP_SECONDS * FPS, rng)))
     loop = scene + scene[::-1]
@@ -56,7 +56,7 @@ def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
 def prepared(
     raw: Recording, folder: Path, form: PreparedFormat, frame_rate: float | None
 ) -> Recording:
-    """The recording in a prepared format, with a short side of 256 pixels."""
+    """The recording prepared in this format, with short side 256."""
     settings = PrepareSettings(form, 256, frame_rate, DEFAULT_QUALITY[form], False)
     name = f"{Path(raw.path).stem}-{form}-{frame_rate or raw.fps:g}{PREPARED_SUFFIX[form]}"
     print(f"preparing {name}", flush=True)

@@ -1,10 +1,10 @@
-"""How long training waits for a checkpoint, compared with a copy of the same bytes in memory.
+"""Time that training waits for a checkpoint, compared with a copy of the same bytes in memory.
 
 `python -m benchmarks.saving [--parameters 24] [--rounds 9] [--folder F]` saves a real DeepSpeed
 engine (ZeRO stage 2, float32) with that many million parameters into F (default: a temporary
-folder), in turns: the plain copy, `torch.save` with fsync, which blocks other programs, our save,
-and our save with checkpoint.async_save. The wait of the last one is the time of the call; the time
-of the disk in the background and the slowdown of a matrix product are printed too.
+folder). Interleaved: a copy in memory, `torch.save` with fsync as in published code, our save, and
+our save with checkpoint.async_save. For the last one only the blocking time counts; the time of the
+background write and its slow-down of matrix products are reported separately.
 """
 
 import argparse
@@ -29,21 +29,19 @@ WIDTH = 1024
 def build(millions: float) -> Engine:
     layers = max(1, round(millions * 1e6 / WIDTH**2))
     model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(layers)))
-    batch, config = (
-        BatchConfig(global_batch_size=4, micro_batch_size=4),
-        EngineConfig(precision="fp32"),
-    )
+    batch = BatchConfig(global_batch_size=4, micro_batch_size=4)
+    config = EngineConfig(precision="fp32")
     return Engine(model, batch, AdamWConfig(), config, Processes())
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 class SaveMethods:
-    """Methods of saving; each returns how long training would wait."""
+    """The methods of saving; each returns the seconds that a training loop would wait."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
@@ -53,10 +51,8 @@ class SaveMethods:
         self.gibibytes = sum(tensor.nbytes for tensor in self._tensors) / 2**30
         self._copies = [torch.empty_like(tensor) for tensor in self._tensors]
         self._step = 0
-        blocking, background = (
-            CheckpointConfig(keep_last=1),
-            CheckpointConfig(keep_last=1, async_save=True),
-        )
+        blocking = CheckpointConfig(keep_last=1)
+        background = CheckpointConfig(keep_last=1, async_save=True)
         self._blocking = Saver(folder / "blocking", Processes(), blocking, print)
         self._background = Saver(folder / "background", Processes(), background, print)
         self.disk_seconds: list[float] = []
@@ -67,7 +63,7 @@ class SaveMethods:
 
     def torch_save(self) -> float:
         def save() -> None:
-            with (self._folder / "peer.pth").open("wb") as file:
+            with (self._folder / "torch_save.pth").open("wb") as file:
                 torch.save(self._tensors, file)
                 os.fsync(file.fileno())
 
@@ -81,13 +77,13 @@ class SaveMethods:
         self._step += 1
         undisturbed = seconds(_work)
         wait = seconds(lambda: self._background.save(self._step, self._engine, {}))
-        began, works = time.perf_counter(), []
-        for _ in range(2):  # first its files are written, then the checkpoint is committed
+        start, work_seconds = time.perf_counter(), []
+        for _ in range(2):  # write the files, then commit the checkpoint
             while self._background.is_busy:
-                works.append(seconds(_work))
+                work_seconds.append(seconds(_work))
             wait += seconds(lambda: self._background.poll(busy=False))
-        self.disk_seconds.append(time.perf_counter() - began)
-        self.slow_downs += [work / undisturbed for work in works]
+        self.disk_seconds.append(time.perf_counter() - start)
+        self.slow_downs += [work / undisturbed for work in work_seconds]
         return wait
 
     def _pairs(self) -> zip:
@@ -109,26 +105,29 @@ def main() -> None:
     init_process_group(Processes(), 600)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         methods = SaveMethods(build(options.parameters), Path(folder))
-        named = {
+        by_name = {
             "a copy in memory": methods.copy,
             "torch.save with fsync": methods.torch_save,
             "checkpoint": methods.blocking,
             "checkpoint.async_save": methods.background,
         }
-        waits: dict[str, list[float]] = {name: [] for name in named}
+        waits: dict[str, list[float]] = {name: [] for name in by_name}
         for number in range(options.rounds + 1):  # the first round allocates buffers
-            for name, method in named.items():
+            for name, method in by_name.items():
                 wait = method()
                 if number:
                     waits[name].append(wait)
-    print(f"{methods.gibibytes:.2f} GiB of state; medians of {options.rounds} rounds, ms of wait")
+    print(
+        f"{methods.gibibytes:.2f} GiB of state; blocking time, medians of {options.rounds} rounds"
+    )
     copy = statistics.median(waits["a copy in memory"])
     for name, values in waits.items():
         median = statistics.median(values)
-        print(f"  {name:24} {1e3 * median:8.0f}  {median / copy:6.1f} x the copy")
+        print(f"  {name:24} {1e3 * median:8.0f} ms  {median / copy:6.1f} x the copy")
     disk, slow = statistics.median(methods.disk_seconds), statistics.median(methods.slow_downs)
     print(
-        f"  in the background: disk {1e3 * disk:.0f} ms; matrix products took {slow:.2f} x as long"
+        f"  the background write took {1e3 * disk:.0f} ms; matrix products took "
+        f"{slow:.2f} x as long meanwhile"
     )
 
 

@@ -1,4 +1,4 @@
-"""The setting that `benchmarks.scaling` gives to its processes, and the results they return."""
+"""Settings that `benchmarks.scaling` sends to its processes, and the measurements they return."""
 
 from typing import Any, NamedTuple
 
@@ -7,17 +7,17 @@ from pydantic import TypeAdapter
 from pretrain.config import PretrainConfig
 
 
-class Setting(NamedTuple):
-    """A training step that is the same for any number of processes."""
+class StepSetting(NamedTuple):
+    """A training step, the same on any number of processes."""
 
     stage: int
     precision: str
     size: str
-    image: int  # height and width in pixels
-    clips: int  # of a step
+    image: int  # side in pixels
+    clips: int  # per step
     micro_batch_size: int
     steps: int
-    recompute: bool
+    activation_checkpointing: bool
 
     def config(self) -> PretrainConfig:
         values: dict[str, Any] = {
@@ -33,20 +33,20 @@ class Setting(NamedTuple):
                 "zero_stage": self.stage,
                 "precision": self.precision,
                 "clip_grad_norm": 1.0,
-                "activation_checkpointing": self.recompute,
+                "activation_checkpointing": self.activation_checkpointing,
             },
         }
         return TypeAdapter(PretrainConfig).validate_python(values)
 
 
-class Measured(NamedTuple):
-    """Results of one process, or their mean over all; of the last step if there are several."""
+class RankMeasurement(NamedTuple):
+    """Measurements of one process, or means over all; `sent`, `memory`: of the last step."""
 
     values: int  # parameters
-    resident: int  # of the parameters that ZeRO 3 does not shard
+    resident: int  # parameters that ZeRO 3 does not partition
     sent: dict[str, float]  # bytes by kind of collective
     collectives: int
-    held: dict[str, int]  # bytes between the backward pass and the update
-    peak: int  # most bytes of all live tensors at one time
-    process: int  # most bytes of the whole process
-    losses: list[float]  # mean loss of each step
+    memory: dict[str, int]  # bytes between the backward pass and the update
+    peak: int  # peak bytes of all live tensors
+    process: int  # peak bytes of the process
+    losses: list[float]  # mean over the clips, for each step

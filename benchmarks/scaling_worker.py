@@ -1,8 +1,8 @@
-"""One process of `benchmarks.scaling`: real training steps, what they send and what they hold.
+"""One process of `benchmarks.scaling`: measures communication and memory of real steps.
 
     RANK=0 LOCAL_RANK=0 WORLD_SIZE=1 python -m benchmarks.scaling_worker SETTING_AS_JSON
 
-Rank 0 prints one line of JSON, gathered from all processes.
+Rank 0 prints one line of JSON, averaged over all processes.
 """
 
 import gc
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.comm_trace import CountedCollectives
-from benchmarks.scaling_config import Measured, Setting
+from benchmarks.scaling_config import RankMeasurement, StepSetting
 from launch.capacity.comm_cost import RESIDENT_BELOW
 from launch.capacity.model_memory import LiveBytes
 from launch.distributed.process_group import (
@@ -34,13 +34,13 @@ from pretrain.config import PretrainConfig
 from pretrain.loss import build_objective
 
 
-class Rank:
-    """A process with its engine and its share of the clips."""
+class MeasuredRank:
+    """The engine of a process, and its share of the clips."""
 
     def __init__(self, config: PretrainConfig, processes: Processes) -> None:
         self.config, self.processes = config, processes
-        # kept alive, so that no other tensor gets their id
-        self.foreign = {id(tensor): tensor for tensor in _tensors()}
+        # keeps references, so that no id is reused
+        self.earlier_tensors = {id(tensor): tensor for tensor in _tensors()}
         torch.manual_seed(config.seed)
         model = MaskedAutoencoder(
             config.encoder, config.decoder, recompute=config.engine.activation_checkpointing is True
@@ -50,10 +50,10 @@ class Rank:
         self.resident = sum(size for size in sizes if size < RESIDENT_BELOW)
         self.engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
         self.objective = build_objective(config.encoder, config.target, config.loss)
-        self.held: dict[str, int] = {}
+        self.memory: dict[str, int] = {}
 
     def step(self, number: int) -> float:
-        """Trains on the clips of a step; returns their mean loss over all processes."""
+        """Trains on the clips of a step; returns the mean loss over all processes."""
         micro_batch = self.config.batch.micro_batch_size
         total = torch.zeros(())
         for part in range(self.engine.accumulation):
@@ -66,31 +66,31 @@ class Rank:
             total += loss.detach()
             del clip, visible, decoded, prediction, target, loss
             if part == self.engine.accumulation - 1:
-                self.held = self._held_bytes()
+                self.memory = self._memory()
             self.engine.step(1e-3, 0.05)
         micro_batches = self.engine.accumulation * self.processes.world_size
         return float(all_reduce_sum(total)) / micro_batches
 
-    def _held_bytes(self) -> dict[str, int]:
-        """Bytes of the storages between the backward pass and the update, by what they hold."""
+    def _memory(self) -> dict[str, int]:
+        """Bytes of the storages between the backward pass and the update."""
         model = self.engine.model
         weights = [(each, getattr(each, "ds_tensor", None)) for each in model.parameters()]
         fragments = [piece for each in self.engine.fragments() for piece in each.tensors.values()]
-        own = [each for each in _tensors() if id(each) not in self.foreign]
+        new_tensors = [each for each in _tensors() if id(each) not in self.earlier_tensors]
         gradients = [each.grad for each in model.parameters()]
         parts: dict[str, list[Any]] = {
             "weights": [tensor for pair in weights for tensor in pair],
             "buffers": list(model.buffers()),
             "optimizer": fragments,
-            "gradients": [*gradients, *own],  # and whatever else the engine keeps
+            "gradients": [*gradients, *new_tensors],  # and all other tensors of the engine
         }
-        held, seen = dict[str, int](), set[int]()
+        memory, counted = dict[str, int](), set[int]()
         for name, tensors in parts.items():
-            kept = [tensor.untyped_storage() for tensor in tensors if tensor is not None]
-            storages = {storage._cdata: storage.nbytes() for storage in kept}
-            held[name] = sum(size for key, size in storages.items() if key not in seen)
-            seen |= set(storages)
-        return held
+            storages = [tensor.untyped_storage() for tensor in tensors if tensor is not None]
+            sizes = {storage._cdata: storage.nbytes() for storage in storages}
+            memory[name] = sum(size for key, size in sizes.items() if key not in counted)
+            counted |= set(sizes)
+        return memory
 
 
 def _tensors() -> list[Tensor]:
@@ -99,7 +99,7 @@ def _tensors() -> list[Tensor]:
 
 
 def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Consecutive clips of a step from number `first` on; the process does not matter."""
+    """Clips of a step from number `first` on; they do not depend on the process."""
     encoder = config.encoder
     numbers = range(first, first + config.batch.micro_batch_size)
     shape = (encoder.num_frames, *encoder.image_size, encoder.channels)
@@ -112,28 +112,28 @@ def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tenso
     return torch.from_numpy(np.stack(clips)), visible, decoded
 
 
-def measure(config: PretrainConfig, processes: Processes, steps: int) -> Measured:
-    """Measures real steps; the first two only allocate buffers and record the order of layers."""
+def measure(config: PretrainConfig, processes: Processes, steps: int) -> RankMeasurement:
+    """Measures real steps; the first two let DeepSpeed allocate buffers and trace the layers."""
     with LiveBytes() as live:
-        rank = Rank(config, processes)
+        rank = MeasuredRank(config, processes)
         losses = [rank.step(0), rank.step(1)]
     for number in range(2, steps):
         with CountedCollectives(processes.world_size) as counted:
             losses.append(rank.step(number))
-    return Measured(
+    return RankMeasurement(
         rank.values,
         rank.resident,
         counted.sent_by_kind(),
-        len(counted.calls),
-        rank.held,
+        len(counted.collectives),
+        rank.memory,
         live.peak,
         round(memory_gib(processes.device) * 2**30),
         losses,
     )
 
 
-def _over_processes(parts: list[Measured]) -> Measured:
-    """Averages over the processes what differs between them."""
+def _over_processes(parts: list[RankMeasurement]) -> RankMeasurement:
+    """Means over the processes of all values that may differ."""
     first = parts[0]
 
     def average(mappings: list[dict[str, Any]]) -> dict[str, Any]:
@@ -141,14 +141,14 @@ def _over_processes(parts: list[Measured]) -> Measured:
 
     return first._replace(
         sent=average([part.sent for part in parts]),
-        held=average([part.held for part in parts]),
+        memory=average([part.memory for part in parts]),
         peak=round(mean(part.peak for part in parts)),
         process=round(mean(part.process for part in parts)),
     )
 
 
 def main() -> None:
-    setting = Setting(**json.loads(sys.argv[1]))
+    setting = StepSetting(**json.loads(sys.argv[1]))
     processes = detect_processes(os.environ)
     init_process_group(processes, 600)
     measured = measure(setting.config(), processes, setting.steps)
@@ -156,7 +156,7 @@ def main() -> None:
     if processes.is_rank0:
         print(json.dumps(_over_processes(parts)._asdict()), flush=True)
     torch.distributed.barrier()
-    os._exit(0)  # after ZeRO 3, gloo may abort at the exit of the interpreter
+    os._exit(0)  # after ZeRO 3, gloo may abort at interpreter exit
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
     python -m benchmarks.startup [--recordings 10000] [--cold 1000] [--rounds 5]
 
-Runs the small recipe in a process of its own, with a manifest of links to one recording: steps of
-two clips at 16x224x224, each step logged, as many loader workers as cores. Each round measures the
-program itself from outside, then with a trace of its phases. `--cold` measures a folder of
-recordings with different content and without a manifest: the first time they are opened and
-compared with sequential decoding, the second time the results are cached.
+Runs the small recipe with a manifest of links to one recording, in its own process: steps of two
+clips at 16x224x224, every step logged, as many dataloader workers as cores. Each round runs the
+program alone, timed from outside, and once with `benchmarks.startup_trace`. `--cold` is a folder of
+different recordings without a manifest: they are opened and verified against sequential decoding,
+then opened again with the results in the cache.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from video.readers.probe import probe
 from video.synthetic import synthesize
 
 ROOT = Path(__file__).parent.parent
-FREE_BOX = b"\0\0\0\x10free"  # an MP4 box of 16 bytes; the last 8 are free
+FREE_BOX = b"\0\0\0\x10free"  # MP4 box of 16 bytes, 8 of them arbitrary
 
 
 def make_manifest(folder: Path, recording: Path, number: int) -> None:
-    """Links to a recording, in several folders, with a manifest as `check` writes it."""
+    """Links to a recording in several folders, with a manifest as `check` writes it."""
     recording = recording.resolve()
-    known = replace(
+    checked = replace(
         probe(str(recording)),
         bytes=recording.stat().st_size,
         content=content_digest(str(recording)),
@@ -45,11 +45,11 @@ def make_manifest(folder: Path, recording: Path, number: int) -> None:
     for link in links:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(recording)
-    write_manifest([replace(known, path=str(link)) for link in links], folder / "manifest.csv")
+    write_manifest([replace(checked, path=str(link)) for link in links], folder / "manifest.csv")
 
 
 def make_copies(folder: Path, recording: Path, number: int) -> None:
-    """Copies of a recording, all with different content."""
+    """Copies of a recording, each with different content."""
     folder.mkdir()
     content = recording.read_bytes()
     for n in range(number):
@@ -60,7 +60,7 @@ def make_copies(folder: Path, recording: Path, number: int) -> None:
 def start(module: str, source: Path, folder: Path, *before: str) -> float:
     """Seconds until the line of the first step; `before` are arguments before those of pretrain."""
     shutil.rmtree(folder / "run", ignore_errors=True)
-    words = [
+    arguments = [
         "small",
         f"data.source={source}",
         f"run={folder / 'run'}",
@@ -68,9 +68,9 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
         f"data.workers={len(os.sched_getaffinity(0))}",
         "batch={global_batch_size: 2, micro_batch_size: 2}",
     ]
-    began = time.monotonic()
+    start_time = time.monotonic()
     program = subprocess.Popen(
-        [sys.executable, "-m", module, *before, *words],
+        [sys.executable, "-m", module, *before, *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -78,33 +78,33 @@ def start(module: str, source: Path, folder: Path, *before: str) -> float:
     )
     for line in program.stdout or ():
         if line.startswith("step 1/"):
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start_time
             program.kill()
             program.wait()
             return seconds
-    raise SystemExit(f"{module} ended with status {program.wait()} before its first step")
+    raise SystemExit(f"{module} failed with status {program.wait()} before its first step")
 
 
 class Phase(NamedTuple):
-    """Seconds of one phase of the start."""
+    """The end and the cost of a startup phase, in seconds."""
 
     took: float
-    until: float  # from the command to the end of the phase
-    cpu: float  # CPU time of the process, all threads
+    until: float  # since the command
+    cpu: float  # CPU time of all threads of the process
 
 
 def phases(source: Path, folder: Path) -> dict[str, Phase]:
-    """The phases in their order."""
+    """Phases by name, in order."""
     trace = folder / "trace"
     trace.unlink(missing_ok=True)
-    began = before = time.monotonic()
+    start_time = before = time.monotonic()
     start("benchmarks.startup_trace", source, folder, str(trace))
-    found, spent = {}, 0.0
+    result, previous_cpu = {}, 0.0
     for line in trace.read_text().splitlines():
-        phase, at, cpu = json.loads(line)
-        found[phase] = Phase(at - before, at - began, cpu - spent)
-        before, spent = at, cpu
-    return found
+        phase, end, cpu = json.loads(line)
+        result[phase] = Phase(end - before, end - start_time, cpu - previous_cpu)
+        before, previous_cpu = end, cpu
+    return result
 
 
 def compare(source: Path, folder: Path, rounds: int) -> None:
@@ -112,8 +112,8 @@ def compare(source: Path, folder: Path, rounds: int) -> None:
     for _ in range(rounds):
         plain.append(start("pretrain", source, folder))
         traced.append(phases(source, folder))
-        whole = traced[-1]["first step"].until
-        print(f"{plain[-1]:.1f} s, with the trace {whole:.1f} s", flush=True)
+        total = traced[-1]["first step"].until
+        print(f"{plain[-1]:.1f} s, with tracing {total:.1f} s", flush=True)
     print(f"{'seconds, medians':32}{'took':>8}{'min':>8}{'CPU':>8}{'until':>8}")
     for name in traced[0]:
         took, until, cpu = zip(*(one[name] for one in traced), strict=True)
@@ -135,7 +135,11 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=10_000)
     parser.add_argument("--cold", type=int, default=1000, help="recordings without a manifest")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--recording", type=Path, help="MP4 to link to; default: an operation")
+    parser.add_argument(
+        "--recording",
+        type=Path,
+        help="an MP4 file (default: a real one if available, else synthetic)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,7 +151,7 @@ def main() -> None:
             compare(folder / "listed", folder, options.rounds)
         if options.cold:
             make_copies(folder / "copies", rendered, options.cold)
-            for what in ("first time", "cached"):
+            for what in ("first time", "verified before"):
                 seconds = phases(folder / "copies", folder)["recordings"].took
                 print(
                     f"{options.cold} recordings of 4 s, {what}: {seconds:.1f} s, "

@@ -55,7 +55,7 @@ def _description(key: Key) -> Iterator[str]:
 def summary(key: Key) -> str:
     """What a key means, in one line."""
     text = key.info.description
-    if key.kind and key.path.endswith(".kind"):
+    if key.chooses_kind:
         text = (inspect.getdoc(key.owner) or "").partition("\n\n")[0]
     return " ".join((text or "").split())
 
@@ -66,7 +66,7 @@ def type_text(key: Key) -> str:
     for mark in key.info.metadata:
         for name, words in BOUNDS.items():
             if (bound := getattr(mark, name, None)) is not None:
-                bounds.append(words.format(f"{bound:g}"))
+                bounds.append(words.format(bound if isinstance(bound, int) else f"{bound:g}"))
     return ", ".join((_name_of(key.hint), *dict.fromkeys(bounds)))
 
 
@@ -98,11 +98,13 @@ def default_text(key: Key) -> str:
     """The default of a key as it would stand in a recipe."""
     if key.info.is_required():
         return "none, must be given"
-    if key.parts:
-        return "null" if key.info.default is None else "its keys' defaults"
-    value = key.info.get_default(call_default_factory=True)
+    value = key.default
     if value is None:
         return "null"
+    if key.is_list:
+        return f"[{', '.join(each.kind for each in value)}]"
+    if key.parts:
+        return getattr(value, "kind", None) or "its keys' defaults"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):

@@ -38,7 +38,7 @@ def reference_lines(program: str, cls: type) -> Iterator[str]:
 def _table(title: str, keys: list[Key]) -> Iterator[str]:
     yield from ("", f"### {title}", "", "| key | type | default | meaning |", "|---|---|---|---|")
     for key in keys:
-        if key.path.endswith(".kind") and key.kind:
+        if key.chooses_kind:
             name, kind, default = f"`{key.path}: {key.kind}`", "", ""
         else:
             name = f"`{key.path}`" + (f" ({key.kind})" if key.kind else "")

@@ -129,9 +129,13 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
         unknown = f"{group}.{details['loc'][-1]}".removeprefix(".")
         names = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == pattern]
         siblings = [f"{group}.{name}".removeprefix(".") for name in names]
+        if unknown in siblings:
+            return f"{unknown}: is a key of another kind; remove it, or change {group}.kind"
         return f"{unknown}: no such key{nearest(unknown, siblings)}"
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."
+    if details["type"] in ("tuple_type", "list_type"):
+        return f"{path}: needs a list, such as [a, b]; it is {value!r}"
     if isinstance(value, str | int | float | list | None):
         return f"{path}: {value!r} is refused; {message[0].lower()}{message[1:]}"
     return f"{path}: {message}".removeprefix(": ")
@@ -144,9 +148,9 @@ def _locate(location: tuple[str | int, ...], known: list[str]) -> tuple[str, str
     """
     path = pattern = ""
     for part in map(str, location):
-        for name in (part, "NAME"):
-            longer = f"{pattern}.{name}".removeprefix(".")
-            if any(key == longer or key.startswith(f"{longer}.") for key in known):
+        for name in (f".{part}", ".NAME", "[]"):
+            longer = f"{pattern}{name}".removeprefix(".")
+            if any(key == longer or key.startswith((f"{longer}.", f"{longer}[")) for key in known):
                 path, pattern = f"{path}.{part}".removeprefix("."), longer
                 break
     return path, pattern

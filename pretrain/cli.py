@@ -21,8 +21,7 @@ Pretrains a video encoder on unlabeled recordings, as a masked autoencoder.
   torchrun --nproc_per_node 8 -m pretrain surgery_base data.source=/videos
   python -m pretrain plan surgery_base --gpus 8       memory, steps and time of a recipe
   python -m pretrain reconstruct runs/first VIDEO     images of reconstructed masked clips
-  python -m pretrain export runs/first FILE --to hf   the autoencoder for other programs
-  python -m pretrain reference                        all keys of a recipe, as Markdown"""
+  python -m pretrain export runs/first FILE --to hf   the autoencoder for other programs"""
 
 
 def export_parser() -> argparse.ArgumentParser:

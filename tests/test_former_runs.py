@@ -112,7 +112,7 @@ def test_former_files_load(folder: Path) -> None:
     classifier, metadata = load_classifier(folder / "finetune")
     assert metadata.eval_crop == "center" and metadata.multi_label is False
     clip = torch.zeros(1, 4, 32, 32, 3, dtype=torch.uint8)
-    assert classifier(clip).shape == (1, len(metadata.classes))
+    assert classifier(clip)["logits"].shape == (1, len(metadata.classes))
     predictions = load_predictions(folder / "finetune/predictions_test.npz")
     assert len(predictions.classes) == 6 and np.isfinite(predictions.scores).all()
 

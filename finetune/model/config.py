@@ -56,11 +56,11 @@ class BackboneConfig:
     pos_embed: Annotated[Annotated[str, NameIn(POS_EMBEDS)] | None, former("positions")] = None
     """Position embedding."""
     qkv_bias: bool | None = None
-    """Write attention with separate query, key and value, as upstream's flag."""
+    """Write attention with one fused weight and one fused bias, as SurgVISTA's flag."""
     qkv_divided_bias: bool | None = None
-    """Write attention with a bias of query and of value, as upstream's flag."""
+    """Write attention with a bias of query and of value, as SurgVISTA's flag."""
     qkv_divided: bool | None = None
-    """Write attention with separate query, key and value, as upstream's flag."""
+    """Write attention with separate query, key and value, as SurgVISTA's flag."""
     patch_embed_2d: bool | None = None
     """Embed single frames, as an image model does."""
     inflation: Literal["average", "center"] = "average"
@@ -76,6 +76,11 @@ class BackboneConfig:
 
     @model_validator(mode="after")
     def _fits(self) -> "BackboneConfig":
+        if self.learned_positions and self.pos_embed not in (None, "learned"):
+            raise ValueError(
+                f"learned_positions trains a learned pos_embed, and pos_embed is {self.pos_embed}; "
+                "drop one"
+            )
         if self.weights is not None and self.custom_sizes():
             names = ", ".join(self.custom_sizes())
             raise ValueError(f"{names}: the checkpoint determines them; drop them")

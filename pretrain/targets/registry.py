@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from launch.nearest import nearest
-from pretrain.targets.pixels import (
+from pretrain.targets.pixel_targets import (
     NormalisedPatches,
     NormalisedPixels,
     Pixels,

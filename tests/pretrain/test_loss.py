@@ -4,7 +4,7 @@ import torch
 from encoder.config import EncoderConfig
 from pretrain.loss import constant_baseline_error, outside_view, token_errors
 from pretrain.targets.built import build_target
-from pretrain.targets.pixels import NormalisedPixels, Pixels
+from pretrain.targets.pixel_targets import NormalisedPixels, Pixels
 from pretrain.targets.registry import TARGETS
 from pretrain.targets.spec import PretrainingTarget
 

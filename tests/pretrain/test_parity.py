@@ -12,7 +12,7 @@ from launch.training.optimizer import parameter_groups
 from pretrain.checkpoint.decoder_names import to_layout
 from pretrain.loss import token_errors
 from pretrain.targets.built import build_target
-from pretrain.targets.pixels import NormalisedPixels, Pixels
+from pretrain.targets.pixel_targets import NormalisedPixels, Pixels
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -16,7 +16,7 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.formats import FORMATS, read_autoencoder, write_autoencoder
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
-from pretrain.targets.pixels import StandardisedPixels
+from pretrain.targets.pixel_targets import StandardisedPixels
 
 CONFIG = PretrainConfig(
     run="r",

@@ -20,7 +20,7 @@ from pretrain.checkpoint.infer_config import (
 )
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
-from pretrain.targets.pixels import NormalisedPatches, NormalisedPixels
+from pretrain.targets.pixel_targets import NormalisedPatches, NormalisedPixels
 from pretrain.targets.registry import TARGETS
 from pretrain.targets.spec import PretrainingTarget
 

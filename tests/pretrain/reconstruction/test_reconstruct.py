@@ -15,7 +15,7 @@ from pretrain.reconstruction.reconstruct import (
 )
 from pretrain.reconstruction.render import classic_sheet, reconstruction_sheet, strips_of
 from pretrain.targets.built import PixelStatistics, build_target
-from pretrain.targets.pixels import NormalisedPixels, Pixels
+from pretrain.targets.pixel_targets import NormalisedPixels, Pixels
 from pretrain.targets.registry import TARGETS
 from pretrain.targets.spec import PretrainingTarget
 

@@ -16,7 +16,7 @@ from launch.recipe import load_recipe
 from pretrain.checkpoint.infer_config import metadata_of
 from pretrain.cli import RECIPES
 from pretrain.config import DecoderConfig, PretrainConfig
-from pretrain.targets.pixels import NormalisedPixels, Pixels
+from pretrain.targets.pixel_targets import NormalisedPixels, Pixels
 from pretrain.targets.registry import TARGETS, infer_target, read_target
 from pretrain.targets.spec import TargetSpec, values_per_token
 
