@@ -1,4 +1,4 @@
-# The two commands of a fresh machine are `make demo` and `make test`.
+# On a new machine: `make demo` runs the demo, `make test` the checks and the test suite.
 PYTHON ?= python3
 VENV ?= .venv
 LOWEST ?= .venv-lowest
@@ -12,10 +12,11 @@ demo: $(VENV)/.installed
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The suite with the lowest versions that requirements.txt admits, in an environment of its own.
+# The suite with the lowest versions that requirements.txt allows, in a separate environment.
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
 
+# Tests that take minutes.
 soak: check
 	$(BIN)/python -m pytest -m soak
 
@@ -24,6 +25,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# docs/config-reference.md, from the fields of the configuration classes.
 docs: $(VENV)/.installed
 	PYTHONPATH=. $(BIN)/python docs/make_reference.py
 
