@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, free_port
+from tests.conftest import HANG_LIMIT, ROOT, free_port
 
-HANG_SECONDS = 900  # only against a test that never ends: machines may be slow
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIGURATION = """
 ClusterName=test
@@ -104,7 +103,7 @@ class Cluster:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=HANG_SECONDS,
+            timeout=HANG_LIMIT,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -118,8 +117,8 @@ class Cluster:
         self.wait_for(lambda: self.state(job)["JobState"] in states)
         return self.state(job)
 
-    def wait_for(self, condition: Callable[[], Any]) -> None:
-        ends = time.monotonic() + HANG_SECONDS
+    def wait_for(self, condition: Callable[[], Any], seconds: float = HANG_LIMIT) -> None:
+        ends = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > ends:
                 logs = [self.run("squeue"), *map(_tail, sorted(self.folder.glob("*.out")))]

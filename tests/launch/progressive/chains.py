@@ -4,17 +4,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
 
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 from tests.pretrain.runs import SMALL
-
-HANG_SECONDS = 900  # only against a test that never ends: machines may be slow
 
 
 def write(path: Path, text: str) -> Path:
@@ -62,7 +60,7 @@ def run(chain: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         env=environment(),
         text=True,
         capture_output=True,
-        timeout=HANG_SECONDS,
+        timeout=HANG_LIMIT,
     )
 
 
@@ -77,19 +75,9 @@ def start(words: Sequence[str]) -> "subprocess.Popen[str]":
     )
 
 
-def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    """Fails if the process ends before the condition is true."""
-    ends = time.monotonic() + HANG_SECONDS
-    while not condition():
-        if process.poll() is not None or time.monotonic() > ends:
-            process.kill()
-            raise AssertionError("\n".join(process.communicate()))
-        time.sleep(0.02)
-
-
 def wait_until_ended(processes: Sequence[psutil.Process]) -> None:
     """Fails if one stays alive; a zombie has ended, and waits for its parent."""
-    ends = time.monotonic() + HANG_SECONDS
+    ends = time.monotonic() + HANG_LIMIT
     while alive := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
         assert time.monotonic() < ends, alive
         time.sleep(0.05)

@@ -7,15 +7,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import HANG_LIMIT, wait_until
 from tests.launch.progressive.chains import (
-    HANG_SECONDS,
     chain_lines,
     command,
     record_of,
     run,
     start,
     two_pretrainings,
-    wait_until,
     wait_until_ended,
     write,
 )
@@ -74,7 +73,7 @@ def test_a_chain_that_was_stopped_and_killed_equals_the_uninterrupted_one(
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(signal.SIGTERM)
-    out, err = started.communicate(timeout=HANG_SECONDS)
+    out, err = started.communicate(timeout=HANG_LIMIT)
     assert started.returncode == 75
     assert err.startswith("launch: first has saved and stopped after ") and err.count("\n") == 1
     assert "pretrain: stopped by SIGTERM after step " in out
@@ -182,7 +181,7 @@ def test_several_processes_of_a_stage_are_stopped_and_resume(
     started = start(command(chain))
     wait_until((folder / "first" / STEP).is_dir, started)
     started.send_signal(sent)
-    out, err = started.communicate(timeout=HANG_SECONDS)
+    out, err = started.communicate(timeout=HANG_LIMIT)
     assert started.returncode == 75, out + err
     assert f"pretrain: stopped by {sent.name} after step " in out
     assert "on: 2 processes (deepspeed)" in out
