@@ -68,6 +68,8 @@ def test_a_rotated_recording_is_turned_upright(tmp_path: Path, rotation: int) ->
     with av.open(str(file), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "10"})
         stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 48
+        if not hasattr(stream.codec_context, "set_display_rotation"):
+            pytest.skip("this version of PyAV writes no rotation")
         stream.set_display_rotation(-rotation)
         for number in range(60):
             upright = numbered_frame(number, 64, 48) if rotation % 180 else numbered_frame(number)
