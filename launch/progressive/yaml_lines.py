@@ -1,11 +1,14 @@
-"""YAML with line numbers in errors; duplicate keys are refused, merge keys (`<<`) are resolved."""
+"""YAML 1.2 with line numbers; duplicate keys are refused, merge keys (`<<`) are resolved."""
 
 import math
 from collections.abc import Callable, Iterable
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from launch.nearest import nearest
 
@@ -24,7 +27,7 @@ class ChainError(ValueError):
 class YamlEntry(NamedTuple):
     """A value, and the line of its key, from 1."""
 
-    node: yaml.Node
+    node: Node
     line: int
 
 
@@ -34,13 +37,13 @@ class YamlFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def root(self) -> yaml.Node:
+    def root(self) -> Node:
         try:
             text = self.path.read_text(encoding="utf-8")
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = _yaml().compose(text)
         except (OSError, UnicodeDecodeError) as error:
             raise ChainError(f"{self.path}: cannot be read ({error})") from None
-        except (yaml.YAMLError, RecursionError) as error:
+        except (YAMLError, RecursionError) as error:
             raise ChainError(self._not_yaml(error)) from None
         if node is None:
             raise ChainError(f"{self.path}:1: is empty; a chain needs the key stages")
@@ -57,27 +60,25 @@ class YamlFile:
     def error(self, line: int, message: str) -> ChainError:
         return ChainError(f"{self.path}:{line}: {message}")
 
-    def entries(
-        self, node: yaml.Node, what: str, known: Iterable[str] = ()
-    ) -> dict[str, YamlEntry]:
+    def entries(self, node: Node, what: str, known: Iterable[str] = ()) -> dict[str, YamlEntry]:
         """The keys of a mapping, in order; if `known` is given, other keys are refused."""
         return self._entries(node, what, tuple(known), ())
 
     def _entries(
-        self, node: yaml.Node, what: str, known: tuple[str, ...], parents: tuple[yaml.Node, ...]
+        self, node: Node, what: str, known: tuple[str, ...], parents: tuple[Node, ...]
     ) -> dict[str, YamlEntry]:
         line = line_of(node)
-        if not isinstance(node, yaml.MappingNode) or node in parents:
+        if not isinstance(node, MappingNode) or node in parents:
             raise self.error(line, f"{what} must be a mapping of keys, not {_kind(node)}")
         own, merged = dict[str, YamlEntry](), dict[str, YamlEntry]()
         for key, value in node.value:
             line = line_of(key)
             if key.tag == MERGE:
-                parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                parts = value.value if isinstance(value, SequenceNode) else [value]
                 for part in reversed(parts):
                     merged |= self._entries(part, what, known, (*parents, node))
                 continue
-            if not isinstance(key, yaml.ScalarNode) or not key.value:
+            if not isinstance(key, ScalarNode) or not key.value:
                 raise self.error(line, f"a key of {what} must be a word, not {_kind(key)}")
             if key.value in own:
                 raise self.error(
@@ -92,14 +93,14 @@ class YamlFile:
 
     def text(self, entry: YamlEntry, what: str) -> str:
         """A scalar as it is written in the file."""
-        if not isinstance(entry.node, yaml.ScalarNode) or entry.node.tag == NULL:
+        if not isinstance(entry.node, ScalarNode) or entry.node.tag == NULL:
             raise self.error(entry.line, f"{what} must be text, not {_kind(entry.node)}")
         if "\0" in entry.node.value:
             raise self.error(entry.line, f"{what} has a null character; remove it")
         return str(entry.node.value)
 
     def items(self, entry: YamlEntry, what: str) -> list[YamlEntry]:
-        if not isinstance(entry.node, yaml.SequenceNode):
+        if not isinstance(entry.node, SequenceNode):
             raise self.error(entry.line, f"{what} must be a list, not {_kind(entry.node)}")
         return [YamlEntry(item, line_of(item)) for item in entry.node.value]
 
@@ -107,40 +108,55 @@ class YamlFile:
         self,
         entry: YamlEntry,
         resolve: Callable[[str, int], str],
-        parents: tuple[yaml.Node, ...] = (),
+        parents: tuple[Node, ...] = (),
     ) -> Any:
         """The Python value of a node; `resolve(text, line)` replaces each string in it."""
         node, line = entry
         if node in parents:
             raise self.error(line, "an anchor refers to itself; remove the reference")
-        if not node.tag.startswith(STANDARD):
+        if not str(node.tag).startswith(STANDARD):
             raise self.error(line, f"{node.tag} is a tag, and tags are not supported; remove it")
-        if isinstance(node, yaml.ScalarNode):
+        if isinstance(node, ScalarNode):
             try:
-                value = yaml.constructor.SafeConstructor().construct_object(node)
-            except (yaml.YAMLError, ValueError) as error:
+                value = _yaml().constructor.construct_object(node)
+            except (YAMLError, ValueError) as error:
                 raise self.error(line, f"{node.value!r}: {' '.join(str(error).split())}") from None
             return resolve(self.text(entry, "a value"), line) if isinstance(value, str) else value
         inside = (*parents, node)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, SequenceNode):
             return [self.value(item, resolve, inside) for item in self.items(entry, "a value")]
         entries = self.entries(node, "a value")
         return {key: self.value(entry, resolve, inside) for key, entry in entries.items()}
 
 
-def line_of(node: yaml.Node) -> int:
+def line_of(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
 def as_override(value: Any) -> str:
     """A value as the right side of `key=value`; reading it back gives the same value."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
+    yaml, out = _yaml(), StringIO()
+    yaml.default_flow_style = True
+    yaml.width = 2**30  # in one line
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.representer.add_representer(float, _represent_float)
+    yaml.dump(value, out)
+    return out.getvalue().removesuffix("\n").removesuffix("\n...")
 
 
-def _kind(node: yaml.Node) -> str:
-    if isinstance(node, yaml.ScalarNode):
+def _represent_float(_: Any, value: float) -> ScalarNode:
+    """With a point before the exponent (1.0e-05), as in the chain.json of former versions."""
+    text = repr(value) if math.isfinite(value) else f"{value}".replace("inf", ".inf")
+    text = text.replace("nan", ".nan")
+    text = text.replace("e", ".0e") if "e" in text and "." not in text else text
+    return ScalarNode("tag:yaml.org,2002:float", text)
+
+
+def _yaml() -> Any:
+    return YAML(typ="safe", pure=True)
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, ScalarNode):
         return "nothing" if node.tag == NULL else repr(node.value)
-    return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+    return "a list" if isinstance(node, SequenceNode) else "a mapping"

@@ -113,7 +113,7 @@ def test_rows_that_do_not_fit_each_other_are_refused_in_one_line() -> None:
         ),
         (["head={kind: tubelet}", "tuning={kind: attentive_probe}"], "take attentive"),
         (["head={kind: i3d}", "tuning={kind: linear_probe}"], "take linear or tubelet"),
-        (["head={kind: tubelet, dropout: 0.5}"], "head.dropout: no such key"),
+        (["head={kind: tubelet, dropout: 0.5}"], "head.dropout: is a key of another kind"),
     ):
         with pytest.raises(ConfigError) as caught:
             load(*overrides)

@@ -72,7 +72,7 @@ class Cluster:
         for daemon in ("slurmctld -c", "slurmd -c -N n1", "slurmd -c -N n2"):
             self.run(*daemon.split())
         idle = ("sinfo", "-h", "-p", "debug", "-t", "idle", "-o", "%D")
-        self.wait_for(lambda: self.run(*idle) == "2", seconds=120)
+        self.wait_for(lambda: self.run(*idle) == "2")
 
     def _start_munge(self) -> bool:
         """Whether it had to be started."""

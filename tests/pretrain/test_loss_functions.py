@@ -78,7 +78,7 @@ def test_a_recipe_chooses_the_loss() -> None:
     [
         ("loss.kind=smoothl1", "kind 'smoothl1' is none of mse, smooth_l1, l1"),
         ("loss={kind: smooth_l1, beta: 0}", "loss.beta: 0 is refused; input should be greater"),
-        ("loss={kind: mse, beta: 1}", "loss.beta: no such key"),
+        ("loss={kind: mse, beta: 1}", "loss.beta: is a key of another kind"),
     ],
 )
 def test_a_wrong_loss_is_refused(override: str, message: str) -> None:

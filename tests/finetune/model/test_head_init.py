@@ -61,7 +61,7 @@ def test_rows_by_name_of_a_merged_space(tmp_path: Path) -> None:
         initialised(config_of(f"head_init.label_space={space}"), ["class a", "unheard"])
     start = f"head_init={{label_space: {space}, allow_fresh: true}}"
     head, lines = initialised(config_of(start), ["class a", "unheard"])
-    assert torch.equal(head.weight[0], whole.weight[0]) and "head: fresh: unheard" in lines
+    assert torch.equal(head.weight[0], whole.weight[0]) and "head: random rows: unheard" in lines
     assert head.weight[1].abs().max() < whole.weight[0].abs().max()
 
 

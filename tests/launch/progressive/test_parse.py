@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from launch.progressive.chain import Chain
 from launch.progressive.parse import read_chain
 from launch.progressive.yaml_lines import ChainError
 from launch.recipe import load_recipe
+from launch.yaml_file import dump_yaml
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from tests.launch.progressive.chains import write
@@ -86,7 +86,7 @@ def test_settings_mean_the_same_on_the_command_line(tmp_path: Path) -> None:
     for text in odd:
         folder = str(tmp_path / text)
         stage = {"program": "pretrain", "recipe": "demo", "set": {"data.source": text}}
-        chain = read(tmp_path, yaml.safe_dump({"folder": folder, "stages": {"first": stage}}))
+        chain = read(tmp_path, dump_yaml({"folder": folder, "stages": {"first": stage}}))
         (only,) = chain.stages
         config = load_recipe(PretrainConfig, only.command[1], only.command[2:], RECIPES)
         assert (config.data.source, config.run) == (text, f"{folder}/first")

@@ -102,10 +102,14 @@ def test_nothing_is_started_when_a_later_stage_is_refused(tmp_path: Path) -> Non
 
 def test_a_mistyped_last_stage_is_refused_before_the_first_is_started(tmp_path: Path) -> None:
     """Even if it reads files that no stage has written yet."""
-    wrong = '{program: pretrain, recipe: demo, set: {init_from: "${one}/m.png", batch.clip: 8}}'
+    wrong = (
+        '{program: pretrain, recipe: demo, set: {init_from: "${one}/m.png", batch.global_batch: 8}}'
+    )
     done = run(drawings(tmp_path, two=wrong))
     assert done.returncode == 2 and not (tmp_path / "chain/one").exists()
-    assert "two: pretrain: batch.clip: no such key; did you mean batch.clips?" in done.stderr
+    assert (
+        "two: pretrain: batch.global_batch: no such key; did you mean batch.global_batch_size?"
+    ) in done.stderr
 
 
 def test_a_second_chain_in_the_folder_is_refused(tmp_path: Path) -> None:

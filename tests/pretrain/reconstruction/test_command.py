@@ -133,7 +133,7 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(
         (("{file}", "{video}", *OVERRIDES, "--ratio", "1.5"), "ratio 1.5: .*above 0 and below 1"),
         (
             ("{file}", "{video}", *OVERRIDES, "--mask", "center"),
-            "2 token frames, and this mask needs 3",
+            "2 token frames, but this mask needs 3",
         ),
         (("{file}", "{broken}", *OVERRIDES), r"broken\.mp4: "),
         (

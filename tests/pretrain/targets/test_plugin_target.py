@@ -179,5 +179,5 @@ def test_the_plan_counts_a_teacher_as_frozen(row: type) -> None:
 
 
 def test_a_setting_of_another_target_is_refused(row: type) -> None:
-    with pytest.raises(ConfigError, match=r"target\.teacher: no such key"):
+    with pytest.raises(ConfigError, match=r"target\.teacher: is a key of another kind"):
         config_of("target={kind: pixels, teacher: true}")

@@ -73,6 +73,8 @@ def test_rotated_recordings_are_turned_upright_once(tmp_path: Path, degrees: int
     with av.open(str(tmp_path / "x.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25, options=CLOSED_GOP)
         stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 48
+        if not hasattr(stream.codec_context, "set_display_rotation"):
+            pytest.skip("this version of PyAV writes no rotation")
         stream.set_display_rotation(-degrees)
         for number in range(50):
             frame = av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")
