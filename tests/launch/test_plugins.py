@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,13 +42,6 @@ GENERATORS["checker"] = Checker
 '''
 
 
-@pytest.fixture
-def plugin(tmp_path: Path) -> Path:
-    file = tmp_path / "my_masks.py"
-    file.write_text(PLUGIN)
-    return file
-
-
 def pretrain(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pretrain", *arguments],
@@ -58,30 +52,43 @@ def pretrain(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def command(operations: Path, folder: Path) -> list[str]:
+    return words(operations, folder / "run", "masking.encoder={kind: checker}")
+
+
+@pytest.fixture(scope="module")
+def trained(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the plugin, and a run of three steps that uses it."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "my_masks.py").write_text(PLUGIN)
+    plugins = ("plugins=[my_masks]", "schedule.steps=3")
+    done = pretrain(folder, *command(operations, folder), *plugins)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 def test_a_mask_of_a_plugin_trains_is_recorded_and_resumes(
-    operations: Path, plugin: Path, tmp_path: Path
+    operations: Path, trained: Path, tmp_path: Path
 ) -> None:
-    command = words(operations, tmp_path / "run", "masking.encoder={kind: checker}")
-    short = pretrain(tmp_path, *command, "plugins=[my_masks]", "schedule.steps=3")
-    assert short.returncode == 0, short.stderr
-    (start,) = json.loads((tmp_path / "run/environment.json").read_text())
-    assert start["plugins"] == {"my_masks": hashlib.sha256(plugin.read_bytes()).hexdigest()}
-    longer = pretrain(tmp_path, *command, "--plugins", "my_masks", "schedule.steps=4")
-    assert longer.returncode == 0, longer.stderr
-    assert "step-0000003" in longer.stdout
+    start = json.loads((trained / "run/environment.json").read_text())[0]
+    digest = hashlib.sha256((trained / "my_masks.py").read_bytes()).hexdigest()
+    assert start["plugins"] == {"my_masks": digest}
+    longer = ("--plugins", "my_masks", "schedule.steps=4")
+    shutil.copytree(trained / "run", tmp_path / "run")  # other tests read the first one
+    done = pretrain(trained, *command(operations, tmp_path), *longer)
+    assert done.returncode == 0, done.stderr
+    assert "step-0000003" in done.stdout
 
 
-def test_a_run_says_which_plugin_it_needs(operations: Path, plugin: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    command = words(operations, run, "masking.encoder={kind: checker}", "schedule.steps=3")
-    assert pretrain(tmp_path, *command, "plugins=[my_masks]").returncode == 0
-    missing = pretrain(tmp_path, "export", str(run), str(tmp_path / "out.safetensors"))
+def test_a_run_says_which_plugin_it_needs(trained: Path, tmp_path: Path) -> None:
+    run = trained / "run"
+    missing = pretrain(trained, "export", str(run), str(tmp_path / "out.safetensors"))
     assert missing.returncode == 2
     assert missing.stderr == (
         f"pretrain: {run / 'config.yaml'}: needs the plugins my_masks; give --plugins my_masks\n"
     )
     given = pretrain(
-        tmp_path, "export", str(run), str(tmp_path / "out.safetensors"), "--plugins=my_masks"
+        trained, "export", str(run), str(tmp_path / "out.safetensors"), "--plugins=my_masks"
     )
     assert given.returncode == 0, given.stderr
 

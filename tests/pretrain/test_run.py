@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import parse_metadata
 from launch.recipe import dump_recipe, validate
 from pretrain.checkpoint.formats import read_autoencoder
+from pretrain.cli import main
 from pretrain.config import PretrainConfig
+from tests.conftest import call_program
 from tests.pretrain.runs import log_of, losses, run_alone, words
 
 
@@ -77,10 +80,13 @@ def test_weights_are_exported(finished: Path, tmp_path: Path, layout: str) -> No
     out = tmp_path / (
         "out" if layout == "hf" else "out.pth" if layout == "videomae" else "out.safetensors"
     )
-    done = run_alone(["export", str(finished), str(out), "--to", layout])
-    assert done.returncode == 0, done.stderr
     own = tmp_path / "own.safetensors"
-    run_alone(["export", str(finished), str(own)])
+    for arguments in (
+        ["export", str(finished), str(out), "--to", layout],
+        ["export", str(finished), str(own)],
+    ):
+        done = call_program("pretrain", partial(main, arguments))
+        assert done.returncode == 0, done.stderr
     file = out / "model.safetensors" if layout == "hf" else out
     told = CheckpointOverrides(
         load_encoder(finished / "encoder.safetensors").encoder.config.num_heads
