@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_updates_nothing_on_any_process(
         assert met[name] == without[name], name  # to the last bit
 
 
-@pytest.mark.parametrize("kind", ["adamw", "lion"])
+@pytest.mark.parametrize("kind", ["adamw", pytest.param("lion", marks=pytest.mark.soak)])
 def test_overflows_of_fp16_are_skipped_and_its_scaler_is_restored(
     tmp_path: Path, together: Callable, kind: str
 ) -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 PROGRAM = str(Path(__file__).parent / "waiting_program.py")
-QUIET = [("0", "fp32"), ("2", "bf16")]
+QUIET = [
+    ("0", "fp32", "adamw"),
+    ("2", "bf16", "adamw"),
+    ("0", "fp32", "lion"),
+    pytest.param("2", "bf16", "lion", marks=pytest.mark.soak),
+]
 # DeepSpeed decides on the host
 WAITING = [pytest.param("1", "bf16", marks=pytest.mark.soak), ("2", "fp32")]
 
@@ -29,8 +34,7 @@ def left_out(each: dict) -> bool:
     )
 
 
-@pytest.mark.parametrize("kind", ["adamw", "lion"])
-@pytest.mark.parametrize(("stage", "precision"), QUIET)
+@pytest.mark.parametrize(("stage", "precision", "kind"), QUIET)
 def test_a_step_never_waits_and_a_bad_one_changes_nothing(
     together: Callable, stage: str, precision: str, kind: str
 ) -> None:

@@ -16,6 +16,12 @@ from video.recording import Recording, UnreadableVideo
 
 VIDEOS = Path(__file__).parents[3] / "../shared/videos"
 REAL = sorted(p for p in VIDEOS.rglob("*") if p.suffix in VIDEO_SUFFIXES)
+# the first of each source in the fast suite, the others in the soak
+FIRST = {path.relative_to(VIDEOS).parts[0]: path for path in reversed(REAL)}.values()
+REAL_CASES = [
+    pytest.param(path, id=path.stem, marks=() if path in FIRST else pytest.mark.soak)
+    for path in REAL
+]
 
 
 def numbers(recording: Recording, times: list[float]) -> list[int]:
@@ -127,7 +133,7 @@ def test_a_failure_passes_between_processes() -> None:
 
 
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
-@pytest.mark.parametrize("file", REAL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", REAL_CASES)
 def test_real_recordings_are_read_as_by_sequential_decoding(file: Path) -> None:
     recording = probe(str(file))
     rng = np.random.default_rng(0)

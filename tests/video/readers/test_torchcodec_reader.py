@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.video.conftest import number_of, numbered_frame, write
-from tests.video.readers.test_pyav_reader import REAL
+from tests.video.readers.test_pyav_reader import REAL, REAL_CASES
 from tests.video.readers.test_verify import chosen
 from video.readers.probe import probe
 from video.readers.random_access import read_frames
@@ -127,7 +127,7 @@ def test_it_is_chosen_where_it_is_preferred(steady: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
-@pytest.mark.parametrize("file", REAL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", REAL_CASES)
 def test_real_recordings_are_read_as_by_pyav_or_by_another_reader(file: Path) -> None:
     recording = chosen(probe(str(file)), "torchcodec", places=2)
     assert recording.reader in ("torchcodec", "pyav", "sequential")

@@ -8,7 +8,7 @@ import pytest
 
 import video.readers.verify as verify
 from tests.video.conftest import number_of, write
-from tests.video.readers.test_pyav_reader import REAL, VIDEOS
+from tests.video.readers.test_pyav_reader import REAL, REAL_CASES, VIDEOS
 from video.readers.probe import probe
 from video.readers.random_access import read_frames
 from video.readers.registry import READERS
@@ -88,6 +88,6 @@ def test_decord_is_not_chosen_where_it_is_known_to_be_wrong() -> None:
 
 
 @pytest.mark.skipif(not REAL, reason="no real recordings at ../shared/videos")
-@pytest.mark.parametrize("file", REAL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", REAL_CASES)
 def test_a_reader_is_found_for_every_real_recording(file: Path) -> None:
     assert chosen(probe(str(file)), "pyav", places=2).reader in ("pyav", "sequential")
