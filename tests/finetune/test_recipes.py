@@ -7,7 +7,6 @@ import yaml
 from finetune.cli import RECIPES
 from finetune.config import FinetuneConfig
 from finetune.model.backbone import build_backbone
-from finetune.model.heads import build_head
 from launch.recipe import dump_recipe, load_recipe, validate
 from launch.training.lr_schedule import peak_learning_rate
 
@@ -25,7 +24,7 @@ def test_a_recipe_builds_and_its_resolved_form_is_the_same(name: str) -> None:
     if config.backbone.weights is None:
         with torch.device("meta"):
             encoder = build_backbone(config.backbone).encoder
-            build_head(config.head, encoder.config, 10)
+            config.head.build(encoder.config, 10)
         assert encoder.config.drop_path == config.backbone.drop_path
 
 
