@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
 from launch.training.dataloader import (
+    ReadDataset,
     ReadIndex,
     ReadSampler,
     iterate_batches,
@@ -28,13 +29,6 @@ TENSORS = ("clip", "visible", "decoded")  # the fields of a batch that go to the
 FIXED_CLIPS = 3  # whose reconstructions are logged
 
 
-class ReadClips(NamedTuple):
-    """The clips of one read, with the failures on the way."""
-
-    read: ReadIndex
-    clips: ClipRead
-
-
 class PretrainBatch(NamedTuple):
     """A micro-batch: only bytes and indices, which are small to transfer."""
 
@@ -43,20 +37,6 @@ class PretrainBatch(NamedTuple):
     decoded: Int64[Tensor, "b k"]
     recordings: tuple[str, ...]  # path per read
     failures: tuple[UnreadableVideo, ...]
-
-
-class ClipDataset(Dataset[ReadClips]):
-    """Decodes and crops one read. Its random numbers depend on the read, not on the worker."""
-
-    def __init__(self, reader: ClipReader, seed: int, timeout: ReadTimeout) -> None:
-        self._reader, self._seed, self._timeout = reader, seed, timeout
-
-    def __getitem__(self, read: ReadIndex) -> ReadClips:
-        def rng(sample: int, stream: str) -> np.random.Generator:
-            return sample_rng(self._seed, read.epoch, sample, stream)
-
-        timed_out, limited = self._timeout.timed_out_tries(*read), self._timeout.limit_tries(*read)
-        return ReadClips(read, self._reader.read(read.position, rng, timed_out, limited))
 
 
 class Collate:
@@ -69,8 +49,8 @@ class Collate:
             config.data.mask_inside_fov,
         )
 
-    def __call__(self, items: Sequence[ReadClips]) -> PretrainBatch:
-        clip = _joined([item.clips.clips for item in items])
+    def __call__(self, items: Sequence[tuple[ReadIndex, ClipRead]]) -> PretrainBatch:
+        clip = _joined([clips.clips for _, clips in items])
         samples = [
             (read.epoch, read.position * self._per_read + i)
             for read, clips in items
@@ -82,15 +62,17 @@ class Collate:
             clip,
             torch.from_numpy(masks.visible),
             torch.from_numpy(masks.decoded),
-            tuple(item.clips.path for item in items),
-            tuple(failure for item in items for failure in item.clips.failures),
+            tuple(clips.path for _, clips in items),
+            tuple(failure for _, clips in items for failure in clips.failures),
         )
 
-    def _inside_fov(self, items: Sequence[ReadClips]) -> Bool[np.ndarray, "b n"] | None:
+    def _inside_fov(
+        self, items: Sequence[tuple[ReadIndex, ClipRead]]
+    ) -> Bool[np.ndarray, "b n"] | None:
         """True at the tokens of each clip that touch the field of view, the same in all frames."""
         if not self._mask_inside_fov:
             return None
-        cells = np.concatenate([item.clips.inside for item in items])
+        cells = np.concatenate([clips.inside for _, clips in items])
         return np.tile(cells.reshape(len(cells), -1), self._grid[0])
 
 
@@ -110,7 +92,7 @@ def open_batches(
         config.min_fov_share,
     )
     timeout = ReadTimeout(config.data.workers, config.data.read_timeout)
-    dataset = ClipDataset(reader, config.seed, timeout)
+    dataset = ReadDataset(reader.read, config.seed, timeout)
     collate = Collate(config)
     reads = config.batch.micro_batch_size // config.data.clips_per_read
     reads_per_epoch = sources.sampler.reads_per_epoch
@@ -123,7 +105,7 @@ def open_batches(
         return ReadSampler(reads_per_epoch, order, micro_batches, reads, processes)
 
     positions = range(0, reads_per_epoch, -(-reads_per_epoch // FIXED_CLIPS))
-    fixed = collate([_first_clip(dataset[ReadIndex(0, position)]) for position in positions])
+    fixed = collate([_first_clip(*dataset[ReadIndex(0, position)]) for position in positions])
     (fixed,) = to_device([fixed], processes.device, TENSORS)
     batches = iterate_batches(
         dataset, schedule, collate, config.data.workers, processes, timeout.collect_timeouts
@@ -139,7 +121,5 @@ def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h
     return default_collate(list(clips)).flatten(0, 1)
 
 
-def _first_clip(item: ReadClips) -> ReadClips:
-    return item._replace(
-        clips=item.clips._replace(clips=item.clips.clips[:1], inside=item.clips.inside[:1])
-    )
+def _first_clip(read: ReadIndex, clips: ClipRead) -> tuple[ReadIndex, ClipRead]:
+    return read, clips._replace(clips=clips.clips[:1], inside=clips.inside[:1])

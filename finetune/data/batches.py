@@ -8,13 +8,14 @@ import torch
 from einops import rearrange
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from finetune.config import FinetuneConfig
 from finetune.data.samples import LabelledClip, LabelledSamples
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
 from launch.training.dataloader import (
+    ReadDataset,
     ReadIndex,
     ReadSampler,
     iterate_batches,
@@ -23,13 +24,6 @@ from launch.training.dataloader import (
 )
 from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
-
-
-class ReadClip(NamedTuple):
-    """The clips of one read, with the failures before it succeeded."""
-
-    read: ReadIndex
-    clip: LabelledClip
 
 
 class FinetuneBatch(NamedTuple):
@@ -42,44 +36,30 @@ class FinetuneBatch(NamedTuple):
     failures: tuple[UnreadableVideo, ...]
 
 
-class SampleDataset(Dataset[ReadClip]):
-    """Decodes and augments one read; the randomness depends on the read, not on the worker."""
-
-    def __init__(self, samples: LabelledSamples, seed: int, timeout: ReadTimeout) -> None:
-        self._samples, self._seed, self._timeout = samples, seed, timeout
-
-    def __getitem__(self, read: ReadIndex) -> ReadClip:
-        def rng(sample: int, stream: str) -> np.random.Generator:
-            return sample_rng(self._seed, read.epoch, sample, stream)
-
-        hung, watched = self._timeout.timed_out_tries(*read), self._timeout.limit_tries(*read)
-        return ReadClip(read, self._samples.read(read.position, rng, hung, watched))
-
-
 class Collate:
     """Stacks the clips of several reads; with `in_pairs`, clips of two reads alternate."""
 
     def __init__(self, in_pairs: bool) -> None:
         self._group = 2 if in_pairs else 1
 
-    def __call__(self, items: Sequence[ReadClip]) -> FinetuneBatch:
-        if all(len(item.clip.clips) for item in items):
-            clips = default_collate([item.clip.clips for item in items])
+    def __call__(self, items: Sequence[tuple[ReadIndex, LabelledClip]]) -> FinetuneBatch:
+        if all(len(clip.clips) for _, clip in items):
+            clips = default_collate([clip.clips for _, clip in items])
             clips = rearrange(clips, "(p two) r ... -> (p r two) ...", two=self._group)
         else:  # a read failed; require_full_batches refuses the short batch
-            clips = torch.cat([item.clip.clips for item in items])
+            clips = torch.cat([clip.clips for _, clip in items])
         if clips.shape[1] == 1:
             clips = clips.squeeze(1)
-        labels = torch.from_numpy(np.stack([item.clip.label for item in items]))
-        copies = max(len(item.clip.clips) for item in items)
+        labels = torch.from_numpy(np.stack([clip.label for _, clip in items]))
+        copies = max(len(clip.clips) for _, clip in items)
         labels = labels.unsqueeze(1).repeat_interleave(copies, 1)
         labels = rearrange(labels, "(p two) r ... -> (p r two) ...", two=self._group)
         return FinetuneBatch(
             clips,
             labels,
-            tuple(item.read for item in items),
-            tuple(item.clip.path for item in items),
-            tuple(failure for item in items for failure in item.clip.failures),
+            tuple(read for read, _ in items),
+            tuple(clip.path for _, clip in items),
+            tuple(failure for _, clip in items for failure in clip.failures),
         )
 
 
@@ -111,7 +91,7 @@ def open_batches(
         )
 
     batches = iterate_batches(
-        SampleDataset(samples, config.seed, timeout),
+        ReadDataset(samples.read, config.seed, timeout),
         sampler_after,
         Collate(config.mixup.on),
         data.workers,

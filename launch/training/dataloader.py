@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from launch.distributed.process_group import Processes
 from launch.distributed.signals import ignore_interrupts
+from launch.rng import sample_rng
 
 Batch = TypeVar("Batch")
+Read = TypeVar("Read")
 
 
 class NothingReadable(OSError):
@@ -43,6 +45,32 @@ class ReadIndex(NamedTuple):
 
     epoch: int
     position: int
+
+
+class AttemptLimits(Protocol):
+    """The attempts of a read that timed out, and the time limit of further ones."""
+
+    def timed_out_tries(self, epoch: int, position: int) -> list[int]: ...
+
+    def limit_tries(self, epoch: int, position: int) -> Callable[[int], Any]: ...
+
+
+class ReadDataset(Dataset[tuple[ReadIndex, Read]]):
+    """Decodes one read; its random numbers depend on the read, not on the worker.
+
+    `read(position, rng, timed_out, limit)` decodes the read; `rng(sample, stream)` is the generator
+    of a sample in its epoch.
+    """
+
+    def __init__(self, read: Callable[..., Read], seed: int, limits: AttemptLimits) -> None:
+        self._read, self._seed, self._limits = read, seed, limits
+
+    def __getitem__(self, index: ReadIndex) -> tuple[ReadIndex, Read]:
+        def rng(sample: int, stream: str) -> np.random.Generator:
+            return sample_rng(self._seed, index.epoch, sample, stream)
+
+        timed_out, limit = self._limits.timed_out_tries(*index), self._limits.limit_tries(*index)
+        return index, self._read(index.position, rng, timed_out, limit)
 
 
 class ReadSampler(Sampler[list[ReadIndex]]):
