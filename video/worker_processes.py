@@ -121,24 +121,28 @@ def run_isolated(
 def _start(number: int, job: Job, start: StartMethod) -> _Worker:
     context = CONTEXTS[start]
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run_job, args=(sender, job), daemon=True)
+    forked_by = os.getpid() if start == "fork" else None  # else the fork server forks it
+    process = context.Process(target=_run_job, args=(sender, job, forked_by), daemon=True)
     process.start()
     sender.close()
     return _Worker(number, process, receiver, time.monotonic())
 
 
-def end_with_parent() -> None:
+def end_with_parent(forked_by: int | None = None) -> None:
     """Makes the kernel kill this process when its parent ends, however that happens (Linux only).
 
     Otherwise it could block forever on a full pipe, because it holds a copy of the reading end.
+    `forked_by`: the parent's process ID; where it has ended already, this process ends at once.
     """
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if forked_by is not None and os.getppid() != forked_by:
+        raise SystemExit  # it ended before the kernel was told
 
 
-def _run_job(connection: Connection, job: Job) -> None:
-    end_with_parent()
+def _run_job(connection: Connection, job: Job, forked_by: int | None) -> None:
+    end_with_parent(forked_by)
 
     def report_progress(progress: float) -> None:
         connection.send(("progress", progress))

@@ -1,6 +1,5 @@
 """YAML 1.2 with line numbers; duplicate keys are refused, merge keys (`<<`) are resolved."""
 
-import math
 from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from launch.nearest import nearest
 
@@ -144,12 +144,12 @@ def as_override(value: Any) -> str:
     return out.getvalue().removesuffix("\n").removesuffix("\n...")
 
 
-def _represent_float(_: Any, value: float) -> ScalarNode:
+def _represent_float(representer: SafeRepresenter, value: float) -> ScalarNode:
     """With a point before the exponent (1.0e-05), as in the chain.json of former versions."""
-    text = repr(value) if math.isfinite(value) else f"{value}".replace("inf", ".inf")
-    text = text.replace("nan", ".nan")
-    text = text.replace("e", ".0e") if "e" in text and "." not in text else text
-    return ScalarNode("tag:yaml.org,2002:float", text)
+    node: ScalarNode = representer.represent_float(value)
+    if "." not in node.value:
+        node.value = node.value.replace("e", ".0e")
+    return node
 
 
 def _yaml() -> Any:

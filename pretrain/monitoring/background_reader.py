@@ -41,7 +41,7 @@ class BackgroundReader:
         self._is_urgent = mmap(-1, 1)  # one byte, shared with the forked processes
         request = (clips, processes, size, workers, timeout)
         self._process = FORK.Process(
-            target=_read, args=(sender, self._connection, self._is_urgent, *request)
+            target=_read, args=(os.getpid(), sender, self._connection, self._is_urgent, *request)
         )
         self._process.start()
         sender.close()
@@ -70,6 +70,7 @@ class BackgroundReader:
 
 
 def _read(
+    forked_by: int,
     connection: Connection,
     receiver: Connection,
     is_urgent: mmap,
@@ -81,10 +82,7 @@ def _read(
 ) -> None:
     """The background process: sends the share, or a traceback as text."""
     receiver.close()
-    end_with_parent()
-    parent = multiprocessing.parent_process()
-    if parent is None or os.getppid() != parent.pid:
-        return  # the run ended before the call above took effect
+    end_with_parent(forked_by)
     ignore_interrupts()
     torch.set_num_threads(1)  # a forked process has none of its parent's threads
     try:

@@ -105,7 +105,8 @@ def test_reading_ends_with_the_program(operations: Path, end: str) -> None:
 
 LATE = """
 end_with_parent = pretrain.monitoring.background_reader.end_with_parent
-pretrain.monitoring.background_reader.end_with_parent = lambda: time.sleep(1) or end_with_parent()
+late = lambda parent: time.sleep(1) or end_with_parent(parent)
+pretrain.monitoring.background_reader.end_with_parent = late
 """
 
 
@@ -113,7 +114,7 @@ def test_reading_ends_where_the_program_ended_before_the_reader_was_ready(
     operations: Path,
 ) -> None:
     program = PROGRAM.replace("\nclips = ", f"{LATE}\nclips = ") + "os._exit(0)"
-    assert "lambda: time.sleep(1)" in program
+    assert "lambda parent: time.sleep(1)" in program
     command = [sys.executable, "-c", program, find_recordings(operations)[0]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
     assert done.returncode == 0, done.stderr
