@@ -47,6 +47,7 @@ class ReadIndex(NamedTuple):
     position: int
 
 
+@runtime_checkable
 class AttemptLimits(Protocol):
     """The attempts of a read that timed out, and the time limit of further ones."""
 

@@ -1,5 +1,6 @@
 """Recordings of all kinds, sound and broken."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,17 @@ def made_up(seconds: float, fps: float = FPS, **known: Any) -> Recording:
     return Recording(
         **facts | {"fps": float(fps), "seconds": seconds, "width": 64, "height": 48} | known
     )
+
+
+def turn(file: Path, degrees: int) -> None:
+    """Writes the rotation of an MP4 as phones do, into the matrix of the track's header (tkhd)."""
+    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    content = bytearray(file.read_bytes())
+    place = content.index(b"tkhd") + 44  # the matrix of version 0 of the box
+    one = 1 << 16
+    turned = (cosine * one, sine * one, 0, -sine * one, cosine * one, 0, 0, 0, 1 << 30)
+    struct.pack_into(">9i", content, place, *turned)
+    file.write_bytes(content)
 
 
 def numbered_frame(number: int, rows: int = 48, columns: int = 64) -> np.ndarray:

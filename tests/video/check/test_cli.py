@@ -1,14 +1,13 @@
 """`check` on sound and broken recordings: a manifest, a report, an exit status."""
 
 import shutil
-import struct
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from tests.video.conftest import number_of, numbered_frame, write, write_sound
+from tests.video.conftest import number_of, numbered_frame, turn, write, write_sound
 from tests.video.readers.test_image_readers import folder_of
 from tests.video.readers.test_pyav_reader import REAL, VIDEOS
 from video.check.examine import ExaminedRecording, examine
@@ -61,17 +60,6 @@ def test_damage_becomes_a_hole_and_other_frames_are_right(tmp_path: Path, steady
     for number in (0, 30, 105, 199):
         frame = read_frames(recording, [number / 25], 48, 64)[0]
         assert number_of(frame) == number
-
-
-def turn(file: Path, degrees: int) -> None:
-    """Writes the rotation of an MP4 as phones do, into the matrix of the track's header (tkhd)."""
-    cosine, sine = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    content = bytearray(file.read_bytes())
-    place = content.index(b"tkhd") + 44  # the matrix of version 0 of the box
-    one = 1 << 16
-    turned = (cosine * one, sine * one, 0, -sine * one, cosine * one, 0, 0, 0, 1 << 30)
-    struct.pack_into(">9i", content, place, *turned)
-    file.write_bytes(content)
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
