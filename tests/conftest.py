@@ -57,6 +57,20 @@ def launcher_free_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
+def run_python(*words: str) -> list[str]:
+    """Runs a Python program that must succeed, in a process of its own; the lines it prints."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env=launcher_free_environment(),
+        capture_output=True,
+        text=True,
+        timeout=HANG_LIMIT,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 def start_together(command: Sequence[str], world_size: int) -> list["subprocess.Popen[str]"]:
     """Starts a command once for each rank, with the environment that a launcher would set."""
     port = str(free_port())

@@ -1,11 +1,9 @@
 """The training loop: when the host waits for the device."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
+from tests.conftest import run_python
 from tests.pretrain.runs import words
 
 PROGRAM = str(Path(__file__).parent / "loop_program.py")
@@ -21,16 +19,8 @@ def test_the_host_waits_for_the_device_at_logged_steps_only(
         "engine={zero_stage: 2, precision: bf16, clip_grad_norm: 0.1}",
     )
     given = words(operations, tmp_path / "run", *quiet)
-    done = subprocess.run(
-        [sys.executable, PROGRAM, *given],
-        cwd=ROOT,
-        env=launcher_free_environment(),
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-    )
-    assert done.returncode == 0, done.stderr
-    marks = json.loads(done.stdout.splitlines()[-1])
+    lines = run_python(PROGRAM, *given)
+    marks = json.loads(lines[-1])
     assert len(marks) == 24, "4 micro-batches of each of 6 steps"
     logged = [4, 20]  # the first micro-batches after step 1 and step 5
     for number in range(1, 24):

@@ -1,14 +1,12 @@
 """Starting DeepSpeed: the compiler is not imported, and can be used afterwards."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from launch.training.deepspeed_config import compiler_disabled
-from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
+from tests.conftest import run_python
 
 PROGRAM = """
 import sys
@@ -31,16 +29,8 @@ engine.close()
 
 @pytest.mark.parametrize("stage", ["2", pytest.param("3", marks=pytest.mark.soak)])
 def test_an_engine_starts_without_the_compiler(stage: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, stage],
-        cwd=ROOT,
-        env=launcher_free_environment(),
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "False"
+    lines = run_python("-c", PROGRAM, stage)
+    assert lines[-1] == "False"
 
 
 @pytest.mark.parametrize("before", [None, "0"])

@@ -1,15 +1,13 @@
 """Parameter groups, rows of the table, and offloading; steps are tested with checkpoints."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from launch.config import EngineConfig
 from launch.training.optimizer import OPTIMIZERS, build_optimizer, parameter_groups, state_bytes
-from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
+from tests.conftest import run_python
 from tests.launch.training.optimizers import KINDS
 
 OFFLOADED = """
@@ -109,16 +107,8 @@ def test_a_kernel_clips_and_skips_by_what_the_engine_sets(kind: str) -> None:
 
 
 def test_lion_can_be_offloaded_and_trains_alike() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", OFFLOADED],
-        cwd=ROOT,
-        env=launcher_free_environment(),
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-    )
-    assert done.returncode == 0, done.stderr
-    losses = json.loads(done.stdout.splitlines()[-1])
+    lines = run_python("-c", OFFLOADED)
+    losses = json.loads(lines[-1])
     assert losses["True"] == pytest.approx(losses["False"], rel=1e-6)
     assert losses["True"][-1] < losses["True"][0]
 
