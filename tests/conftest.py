@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")
 
 ROOT = Path(__file__).parent.parent
+UMASK = 0o002  # of runs: a group works in their folders
 HANG_LIMIT = 600  # seconds; only a hang takes so long, also on a machine with a high load
 Outcome = subprocess.CompletedProcess[str]
 
@@ -43,6 +45,16 @@ def call_program(name: str, main: Callable[[], int | None]) -> Outcome:
         except SystemExit as end:  # argparse
             status = int(end.code or 0)
     return Outcome([name], status, out.getvalue(), err.getvalue())
+
+
+def modes_against_umask(folder: Path) -> dict[str, str]:
+    """The modes of all files and folders that do not follow UMASK, in octal digits."""
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+    return {
+        str(path.relative_to(folder)): f"{mode:o}"
+        for path, mode in found.items()
+        if mode != (0o777 if path.is_dir() else 0o666) & ~UMASK
+    }
 
 
 def free_port() -> int:

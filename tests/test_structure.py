@@ -29,6 +29,10 @@ DOORS = {
     "torchcodec": {"video/readers/torchcodec_reader.py"},
     "tensorboard": {"launch/metrics/tensorboard_log.py"},
     "torch.utils.tensorboard": {"launch/metrics/tensorboard_log.py"},
+    "safetensors.torch.save_file": {
+        "encoder/checkpoint/save_tensors.py",
+        "launch/checkpoint/save_tensors.py",
+    },
     "wandb": {"launch/metrics/wandb_log.py"},
 }
 # Inside launch, a folder imports only from those named here and from launch's own files.

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from encoder.checkpoint.formats.file_format import FileFormat
 from encoder.checkpoint.key_map import KeyMap
 from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
 
 
@@ -50,7 +50,7 @@ def save_encoder(
     entries = {"encoder": config.as_dict(), **metadata}
     text = {key: json.dumps(value) for key, value in entries.items()}
     temporary = path.with_name(path.name + ".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, text)
+    save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, text)
     temporary.replace(path)
 
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from encoder.checkpoint.save_tensors import save_tensors
 from encoder.checkpoint.tensor_file import find_file
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
@@ -119,7 +120,7 @@ def _write(folder: Path, spec: ModelSpec, model: Classifier) -> None:
     (folder / FROZEN_FILE).unlink(missing_ok=True)  # of an interrupted start
     if frozen:
         temporary = folder / f"{FROZEN_FILE}.tmp"
-        save_file(frozen, temporary)
+        save_tensors(frozen, temporary)
         temporary.replace(folder / FROZEN_FILE)
     values = {**spec._asdict(), "encoder": spec.encoder.as_dict()}
     write_atomic(folder / NETWORK_FILE, json.dumps(values, indent=1) + "\n")

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import yaml
-from safetensors.torch import save_file
 
 from launch.checkpoint.loader import read_weights
+from launch.checkpoint.save_tensors import save_tensors
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.errors import ConfigError
 
@@ -26,7 +26,7 @@ def consolidate(run: Path, out: Path, step: int | None) -> str:
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     metadata = {"step": json.dumps(checkpoint.step), "config": json.dumps(config)}
     unfinished = out.with_name(out.name + ".tmp")
-    save_file(weights, unfinished, metadata)
+    save_tensors(weights, unfinished, metadata)
     unfinished.replace(out)
     values = sum(weight.numel() for weight in weights.values())
     return f"{out}: {len(weights)} tensors, {values:,} values of {checkpoint.folder.name}"

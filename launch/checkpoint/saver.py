@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from launch.atomic_io import fsync_folder, sha256_file, write_atomic
+from launch.checkpoint.save_tensors import save_tensors
 from launch.checkpoint.store import (
     LATEST,
     UNFINISHED,
@@ -190,7 +190,7 @@ def _make_empty(folder: Path) -> str | None:
 
 
 def _write(file: Path, tensors: dict[str, Tensor], positions: str) -> dict[str, Any]:
-    save_file(tensors, file, {"fragments": positions})
+    save_tensors(tensors, file, {"fragments": positions})
     with file.open("rb") as written:
         os.fsync(written.fileno())
     return {file.name: {"bytes": file.stat().st_size, "sha256": sha256_file(file)}}

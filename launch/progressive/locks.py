@@ -58,7 +58,7 @@ def lock_conflict(folder: Path) -> str:
 def _lock(folder: Path, name: str, flags: int) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise ChainError(
             f"{folder} cannot be written ({error.strerror}); give the chain another folder"

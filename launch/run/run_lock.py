@@ -32,7 +32,7 @@ def run_lock(folder: Path, processes: Processes) -> Iterator[None]:
 def _lock(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise ConfigError(
             f"run: {folder} cannot be written ({error.strerror}); give another run=FOLDER"

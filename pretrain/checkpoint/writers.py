@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from encoder.checkpoint.common_tensors import contiguous
 from encoder.checkpoint.formats import huggingface
 from encoder.checkpoint.formats.huggingface import WEIGHTS_FILE, write_json
+from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
 from pretrain.checkpoint.decoder_names import to_layout
 from pretrain.checkpoint.infer_config import metadata_of
@@ -21,7 +21,7 @@ from pretrain.targets.spec import PretrainingTarget
 def write_own(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
     """One `.safetensors` file with encoder, decoder and target in its metadata."""
     metadata = metadata_of(config.encoder, config.decoder, config.target)
-    save_file(contiguous(tensors), path, metadata)
+    save_tensors(contiguous(tensors), path, metadata)
 
 
 def write_videomae(path: Path, tensors: dict[str, Tensor], config: PretrainConfig) -> None:
@@ -36,7 +36,7 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
     """
     path.mkdir(parents=True, exist_ok=True)
     weights = contiguous(to_layout(tensors, "hf", config.encoder))
-    save_file(weights, path / WEIGHTS_FILE, {"format": "pt"})
+    save_tensors(weights, path / WEIGHTS_FILE, {"format": "pt"})
     settings = huggingface_config(config.encoder, config.decoder, config.target)
     write_json(path / "config.json", settings)
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
+from tests.conftest import HANG_LIMIT, ROOT, UMASK, launcher_free_environment
 
 SMALL = (
     "backbone={variant: unified_small, embed_dim: 32, depth: 2, num_heads: 2, num_frames: 4, "
@@ -42,6 +42,7 @@ def finetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=HANG_LIMIT,
+        umask=UMASK,
     )
 
 

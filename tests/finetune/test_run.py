@@ -13,7 +13,13 @@ from safetensors.torch import load_file
 from encoder.checkpoint.load import load_encoder
 from finetune.evaluation.predictions import load_predictions
 from finetune.model.classifier_file import load_classifier, read_classifier_metadata
-from tests.conftest import HANG_LIMIT, kill_all, start_together, wait_until
+from tests.conftest import (
+    HANG_LIMIT,
+    kill_all,
+    modes_against_umask,
+    start_together,
+    wait_until,
+)
 from tests.finetune.runs import finetune, log_of, losses, words
 
 
@@ -36,6 +42,11 @@ def test_a_run_writes_classifier_predictions_and_evaluation(finished: Path) -> N
     again, _ = load_encoder(finished)  # as from any other checkpoint
     clip = torch.zeros(1, 4, 32, 32, 3, dtype=torch.uint8)
     torch.testing.assert_close(again.eval()(clip).pooled, model.encoder(clip).pooled)
+
+
+def test_all_files_of_a_run_follow_the_umask(finished: Path) -> None:
+    wrong = modes_against_umask(finished)
+    assert wrong.keys() <= {"output.txt"}, wrong  # the fixture's own file
 
 
 def test_the_classifier_is_that_of_the_best_step_by_val(finished: Path) -> None:

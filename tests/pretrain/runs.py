@@ -9,6 +9,7 @@ from typing import Any
 from tests.conftest import (
     HANG_LIMIT,
     ROOT,
+    UMASK,
     launcher_free_environment,
     start_together,
     wait_until,
@@ -58,6 +59,7 @@ def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         timeout=HANG_LIMIT,
+        umask=UMASK,
     )
 
 

@@ -19,7 +19,7 @@ from launch.recipe import dump_recipe, validate
 from pretrain.checkpoint.formats import read_autoencoder
 from pretrain.cli import main
 from pretrain.config import PretrainConfig
-from tests.conftest import call_program
+from tests.conftest import call_program, modes_against_umask
 from tests.pretrain.runs import log_of, losses, run_alone, words
 
 
@@ -44,6 +44,13 @@ def test_a_run_writes_all_its_files(finished: Path) -> None:
     assert not list(finished.rglob("*.tmp"))
     sheet = np.asarray(Image.open(finished / "reconstruction.png"))
     assert sheet.std() > 20
+
+
+def test_all_files_of_a_run_follow_the_umask(finished: Path) -> None:
+    """Of the group that shares the folder, another one can resume the run."""
+    assert (finished / ".lock").is_file()
+    wrong = modes_against_umask(finished)
+    assert wrong.keys() <= {"output.txt"}, wrong  # the fixture's own file
 
 
 def test_the_encoder_of_a_run_can_be_used(finished: Path) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from encoder.checkpoint.common_tensors import common_tensors, contiguous
 from encoder.checkpoint.formats.file_format import FileFormat
 from encoder.checkpoint.formats.videomae import VIDEOMAE_MODEL
 from encoder.checkpoint.key_map import KeyMap, rename_tensors
+from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
 
 WEIGHTS_FILE = "model.safetensors"
@@ -64,7 +64,7 @@ def write_huggingface(
     root = "videomae." if pooled else ""
     path.mkdir()
     weights = contiguous(to_huggingface(tensors, config, root))
-    save_file(weights, path / WEIGHTS_FILE, {"format": "pt"})
+    save_tensors(weights, path / WEIGHTS_FILE, {"format": "pt"})
     name = "VideoMAEForVideoClassification" if pooled else "VideoMAEModel"
     write_json(path / "config.json", {"architectures": [name], **huggingface_config(config)})
     write_json(path / "preprocessor_config.json", preprocessor_config(config))

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from encoder.checkpoint.common_tensors import common_tensors, contiguous
 from encoder.checkpoint.formats.file_format import FileFormat
 from encoder.checkpoint.key_map import KeyMap, rename_tensors
 from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
 from encoder.pos_embed import computed_positions
 
@@ -58,7 +58,7 @@ def write_timm(
 ) -> None:
     """A safetensors file; the arguments of timm's VisionTransformer are its metadata."""
     metadata = {"timm": json.dumps(timm_arguments(config))}
-    save_file(contiguous(to_timm(tensors, config)), path, metadata)
+    save_tensors(contiguous(to_timm(tensors, config)), path, metadata)
 
 
 def timm_arguments(config: EncoderConfig) -> dict[str, Any]:

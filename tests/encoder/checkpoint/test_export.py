@@ -1,6 +1,7 @@
 """Encoders for VideoMAE's and timm's programs, and this project's own file."""
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
+from tests.conftest import UMASK, modes_against_umask
 from tests.encoder.checkpoint.recorded import features_of
 from tests.encoder.checkpoint.test_huggingface import moved
 
@@ -39,6 +41,18 @@ def test_a_written_encoder_reads_back_exactly(tmp_path: Path, file_format: str, 
     assert again.config == config
     torch.testing.assert_close(again.state_dict(), tensors, atol=0, rtol=0)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize("file_format", ["own", "videomae", "hf", "unified", "timm"])
+def test_a_written_encoder_follows_the_umask(tmp_path: Path, file_format: str) -> None:
+    config = IMAGE if file_format == "timm" else VIDEO
+    out = tmp_path / ("out.safetensors" if file_format in ("own", "timm") else "out.pth")
+    before = os.umask(UMASK)
+    try:
+        write_encoder(out, VideoEncoder(config).state_dict(), config, file_format, {})
+    finally:
+        os.umask(before)
+    assert out.exists() and not modes_against_umask(tmp_path)
 
 
 @pytest.mark.parametrize(
