@@ -13,7 +13,7 @@ from launch.errors import ConfigError
 from launch.former_keys import translate, translate_path
 from launch.keys import key_paths
 from launch.nearest import nearest
-from launch.plugins import import_plugins, require_plugins
+from launch.plugins import import_plugins, imported_plugins, require_plugins
 from launch.yaml_file import dump_yaml, parse_yaml
 
 Config = TypeVar("Config")
@@ -38,6 +38,8 @@ def load_recipe(
     values, renamed = translate(cls, values)
     for path, value in given:
         renamed += _apply(cls, values, path, value)
+    if "plugins" in key_paths(cls) and isinstance(values.get("plugins", []), list):
+        values["plugins"] = list(imported_plugins())  # those of the option --plugins as well
     if renamed:
         (warn or _print_warning)(
             f"warning: renamed keys: {', '.join(dict.fromkeys(renamed))}; the old names still work"

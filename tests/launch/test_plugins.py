@@ -78,6 +78,7 @@ def test_a_mask_of_a_plugin_trains_is_recorded_and_resumes(
     done = pretrain(trained, *command(operations, tmp_path), *longer)
     assert done.returncode == 0, done.stderr
     assert "step-0000003" in done.stdout
+    assert "plugins:\n- my_masks\n" in (tmp_path / "run/config.yaml").read_text()
 
 
 def test_a_run_says_which_plugin_it_needs(trained: Path, tmp_path: Path) -> None:
