@@ -35,6 +35,7 @@ from launch.training.lr_schedule import LR_SCHEDULES, CosineSchedule
 from launch.training.optimizer import OPTIMIZERS, AdamWConfig
 
 PositiveFloat = Annotated[float, Field(gt=0)]
+DEFAULT_OPTIMIZER = AdamWConfig(base_lr=5e-4, min_lr=1e-6, betas=(0.9, 0.999))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -84,9 +85,9 @@ class FinetuneConfig:
         default_factory=HeadInitConfig
     )
     """Initial weights of the classifier."""
-    tuning: Annotated[Any, one_of(TUNINGS, "full"), former("mode")] = Full()
+    tuning: Annotated[Any, one_of(TUNINGS, Full()), former("mode")] = Full()
     """Which part of the network is trained."""
-    loss: Annotated[Any, one_of(LOSSES, "cross_entropy")] = CrossEntropy()
+    loss: Annotated[Any, one_of(LOSSES, CrossEntropy())] = CrossEntropy()
     """The loss."""
     mixup: Annotated[MixupConfig, former("mixing")] = field(default_factory=MixupConfig)
     """Mixup and CutMix."""
@@ -98,11 +99,9 @@ class FinetuneConfig:
     """Selection of the best step."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, CosineSchedule())] = CosineSchedule()
     """Length of the run and course of the learning rate."""
-    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(
-        default_factory=lambda: AdamWConfig(base_lr=5e-4, min_lr=1e-6, betas=(0.9, 0.999))
-    )
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, DEFAULT_OPTIMIZER)] = DEFAULT_OPTIMIZER
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """DeepSpeed, precision and memory."""

@@ -1,7 +1,7 @@
 """Choices of a recipe, `{kind: NAME, ...}`, whose classes are the rows of a table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, TypeAdapter
@@ -15,11 +15,12 @@ class OneOf:
     """Validates a mapping with the class that its `kind` names in a table.
 
     The table is read when a value is validated, so a user's module may add rows to it. Each row is
-    a frozen pydantic dataclass with a field `kind`. Without `kind`, `default` is taken.
+    a frozen pydantic dataclass with a field `kind`. Without `kind`, the kind of `default` is taken;
+    a mapping of that kind keeps the values of `default` for the keys that it does not name.
     """
 
     table: Mapping[str, type]
-    default: str | None = None
+    default: Any = None
 
     def __hash__(self) -> int:
         return id(self.table)
@@ -38,7 +39,8 @@ class OneOf:
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError("mapping", "Input should be a mapping with a kind")
-        kind = value.get("kind", self.default)
+        standing = _values(self.default)
+        kind = value.get("kind", standing.get("kind"))
         if kind not in self.table:
             names = ", ".join(self.table)
             raise PydanticCustomError(
@@ -46,13 +48,24 @@ class OneOf:
                 "{message}",
                 {"message": f"kind {kind!r} is none of {names}{nearest(str(kind), self.table)}"},
             )
+        if kind == standing.get("kind"):
+            value = {**standing, **value}
         return TypeAdapter(self.table[kind]).validate_python(dict(value))
+
+
+def _values(config: Any) -> dict[str, Any]:
+    return (
+        {} if config is None else {each.name: getattr(config, each.name) for each in fields(config)}
+    )
 
 
 def _dump(value: Any, info: Any) -> Any:  # info: pydantic's SerializationInfo
     return TypeAdapter(type(value)).dump_python(value, mode=info.mode)
 
 
-def one_of(table: Mapping[str, type], default: str | None = None) -> OneOf:
-    """A field whose value is one of the configuration classes in `table`."""
+def one_of(table: Mapping[str, type], default: Any = None) -> OneOf:
+    """A field whose value is one of the configuration classes in `table`.
+
+    `default`: the configuration that the field has where a recipe does not name it.
+    """
     return OneOf(table, default)

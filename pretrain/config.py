@@ -137,17 +137,17 @@ class PretrainConfig:
     """The decoder."""
     masking: DualMasking = field(default_factory=DualMasking)
     """Masks of encoder and decoder."""
-    target: Annotated[PretrainingTarget, one_of(TARGETS, DEFAULT_TARGET.kind)] = DEFAULT_TARGET
+    target: Annotated[PretrainingTarget, one_of(TARGETS, DEFAULT_TARGET)] = DEFAULT_TARGET
     """What the decoder predicts."""
-    loss: Annotated[LossFunction, one_of(LOSSES, DEFAULT_LOSS.kind)] = DEFAULT_LOSS
+    loss: Annotated[LossFunction, one_of(LOSSES, DEFAULT_LOSS)] = DEFAULT_LOSS
     """Loss between predictions and target."""
     init_from: Path | None = None
     """Weights to start from: an autoencoder in any known format; null: random."""
     batch: BatchConfig = field(default_factory=BatchConfig)
     """Clips per step."""
-    schedule: Annotated[Any, one_of(LR_SCHEDULES, "cosine")] = field(default_factory=CosineSchedule)
+    schedule: Annotated[Any, one_of(LR_SCHEDULES, CosineSchedule())] = CosineSchedule()
     """Length of the run and course of the learning rate."""
-    optimizer: Annotated[Any, one_of(OPTIMIZERS, "adamw")] = field(default_factory=AdamWConfig)
+    optimizer: Annotated[Any, one_of(OPTIMIZERS, AdamWConfig())] = AdamWConfig()
     """The optimizer."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """DeepSpeed, precision and memory."""

@@ -144,7 +144,7 @@ def _without_null(value: Any) -> Any:
     return value
 
 
-Head = Annotated[Any, one_of(HEADS, "linear"), BeforeValidator(_without_null)]
+Head = Annotated[Any, one_of(HEADS, LinearHead()), BeforeValidator(_without_null)]
 
 
 def probe_heads(tuning: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 import torch
+import yaml
 from pydantic.dataclasses import dataclass
 from torch import nn
 
@@ -22,7 +23,7 @@ from finetune.model.losses import LOSSES, LossSpec
 from finetune.tuning import TUNINGS, TuningSpec
 from launch.config import STRICT
 from launch.errors import ConfigError
-from launch.recipe import dump_recipe, load_recipe, read_resolved
+from launch.recipe import dump_recipe, load_recipe, read_resolved, validate
 
 TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, patch_size=8, num_frames=4, image_size=16)
 
@@ -118,6 +119,13 @@ def test_rows_that_do_not_fit_each_other_are_refused_in_one_line() -> None:
         with pytest.raises(ConfigError) as caught:
             load(*overrides)
         assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_optimizer_key_given_alone_keeps_the_other_defaults_of_finetuning() -> None:
+    recipe = yaml.safe_load((RECIPES / "demo.yaml").read_text())
+    values = {**recipe, "run": "r", "optimizer": {"base_lr": 1e-3}}
+    optimizer = validate(FinetuneConfig, values).optimizer
+    assert (optimizer.base_lr, optimizer.min_lr, optimizer.betas) == (1e-3, 1e-6, (0.9, 0.999))
 
 
 @pytest.mark.usefixtures("rows")

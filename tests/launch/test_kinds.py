@@ -17,6 +17,7 @@ class Round:
 
     kind: Literal["round"] = "round"
     radius: float = 1.0
+    color: str = "blue"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,6 +28,7 @@ class Square:
     sides: tuple[int, int] = (1, 1)
 
 
+RED = Round(radius=2, color="red")
 SHAPES: dict[str, type] = {"round": Round}
 
 
@@ -34,14 +36,19 @@ SHAPES: dict[str, type] = {"round": Round}
 class Config:
     """A configuration with a choice."""
 
-    shape: Annotated[Any, one_of(SHAPES, "round")] = Round()
+    shape: Annotated[Any, one_of(SHAPES, RED)] = RED
     other: Annotated[Any, one_of(SHAPES)] | None = None
 
 
 def test_the_kind_chooses_the_class_and_may_be_left_to_the_default() -> None:
-    assert validate(Config, {"shape": {"radius": 2}}) == Config(Round(radius=2))
+    assert validate(Config, {"shape": {"radius": 3}}).shape == Round(radius=3, color="red")
     assert validate(Config, {"other": {"kind": "round"}}).other == Round()
     assert validate(Config, {}).other is None
+
+
+def test_keys_that_a_mapping_leaves_out_keep_the_fields_default_not_the_classs() -> None:
+    assert validate(Config, {"shape": {"kind": "round"}}).shape == RED
+    assert validate(Config, {"other": {"kind": "round"}}).other == Round()
 
 
 def test_a_row_that_is_added_later_counts(monkeypatch: pytest.MonkeyPatch) -> None:
