@@ -19,7 +19,7 @@ import launch.report.cli
 import masking.__main__
 import pretrain.cli
 import pretrain.reconstruction.cli_args
-import video.cli
+import video.cli_args
 from finetune.config import FinetuneConfig
 from launch.recipe import load_recipe
 from pretrain.config import PretrainConfig
@@ -131,7 +131,7 @@ CHECKS: dict[str, Callable[[list[str]], object]] = {
     "pretrain": check_pretrain,
     "finetune": check_finetune,
     "launch": check_launch,
-    "video": lambda words: video.cli.parser().parse_args(words),
+    "video": lambda words: video.cli_args.parser().parse_args(words),
     "encoder": encoder.cli.parse,
     "masking": lambda words: masking.__main__._build_parser(),
 }

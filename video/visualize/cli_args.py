@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from video.cli import at_least
+from video.cli_args import at_least
 from video.config import Sampling
 
 
