@@ -1,5 +1,6 @@
 """The frame of every command-line program: `--version`, errors and exit status."""
 
+import io
 import json
 import os
 import platform
@@ -23,6 +24,9 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
     if sys.argv[1:] == ["--version"]:
         print(f"{NAME} {VERSION}")
         return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
         return main() or 0
     except KeyboardInterrupt:

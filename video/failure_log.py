@@ -49,7 +49,7 @@ class FailureLog:
         if not failures:
             return
         if self._file:
-            with self._file.open("a", encoding="utf-8") as file:
+            with self._file.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 for failure in failures:
                     entry = {"path": failure.path, "reason": failure.reason, "during": what}
                     file.write(json.dumps(entry, ensure_ascii=False) + "\n")

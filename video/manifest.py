@@ -3,6 +3,7 @@
 import csv
 import difflib
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from video.atomic_write import atomic_writer
-from video.recording import Recording, format_spans
+from video.recording import Recording, UnreadableVideo, format_spans
+
+# A damaged recording may have more holes than the 128 KiB that a cell may have by default.
+csv.field_size_limit(sys.maxsize)
+MAX_HEADER_BYTES = 65_536  # of a manifest's first line; a video has no lines
+NAMES = "surrogateescape"  # file names need not be UTF-8; their bytes are written as they are
 
 COLUMNS = {field.name: field for field in fields(Recording)}
 MEASURED = [name for name, field in COLUMNS.items() if field.default is MISSING and name != "path"]
@@ -29,7 +35,10 @@ def write_manifest(recordings: Sequence[Recording], file: Path) -> None:
 
     Paths below the manifest's folder are written relative to it, so both can be moved together.
     """
-    with atomic_writer(file) as draft, draft.open("w", encoding="utf-8", newline="") as out:
+    with (
+        atomic_writer(file) as draft,
+        draft.open("w", encoding="utf-8", errors=NAMES, newline="") as out,
+    ):
         writer = csv.DictWriter(out, list(COLUMNS))
         writer.writeheader()
         writer.writerows(
@@ -59,10 +68,13 @@ def _text(value: Any) -> str:
 def is_manifest(file: Path) -> bool:
     """Whether a file has the columns of `write_manifest`, and not only paths."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            header = next(csv.reader(text), [])
-    except (OSError, UnicodeDecodeError):
+        if not file.is_file():
+            return False
+        with file.open("rb") as opened:
+            text = opened.read(MAX_HEADER_BYTES).decode("utf-8-sig", NAMES)
+    except OSError:
         return False
+    header = next(csv.reader(io.StringIO(text.replace("\0", ""), newline="")), [])
     return "path" in header and not set(MEASURED).isdisjoint(header)
 
 
@@ -73,7 +85,18 @@ def read_manifest(file: Path) -> list[Recording]:
     """
     if not file.is_file():
         raise ManifestError(f"{file}: is missing; restore it, or set another run=FOLDER")
-    rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig")))
+    text = file.read_bytes().decode("utf-8-sig", NAMES)
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        return _read_rows(rows, file)
+    except csv.Error as error:
+        raise ManifestError(
+            f"{file}:{rows.reader.line_num}: is not CSV ({error}); let `python -m video check` "
+            "write the file"
+        ) from None
+
+
+def _read_rows(rows: "csv.DictReader[str]", file: Path) -> list[Recording]:
     header = list(rows.fieldnames or [])
     for name in ("path", *MEASURED):
         if name not in header:
@@ -103,6 +126,26 @@ def read_manifest(file: Path) -> list[Recording]:
 
 def recording_from(row: Mapping[str, str | None], location: str) -> Recording:
     """The inverse of `row_from`. Raises ManifestError, which names the location."""
+    try:
+        return _parsed(row)
+    except ValueError as error:
+        raise ManifestError(
+            f"{location}: {error}; correct the row, or let `python -m video check` write the file"
+        ) from None
+
+
+def as_listed(recording: Recording) -> Recording:
+    """The recording as it is read from a manifest. Raises UnreadableVideo where it cannot be."""
+    try:
+        return _parsed(row_from(recording))
+    except ValueError as error:
+        raise UnreadableVideo(
+            recording.path, f"was measured wrongly, {error}; please report this with the file"
+        ) from None
+
+
+def _parsed(row: Mapping[str, str | None]) -> Recording:
+    """A row as a recording. Raises ValueError, which names the column."""
     given = {name: row[name] for name in COLUMNS if row.get(name)}
     try:
         return ROW.validate_python(given)
@@ -110,10 +153,7 @@ def recording_from(row: Mapping[str, str | None], location: str) -> Recording:
         first = error.errors()[0]
         column = str(first["loc"][0])
         what = "is empty" if first["type"] == "missing" else f"is {row.get(column)!r}"
-        raise ManifestError(
-            f"{location}: {column} {what}: {first['msg'].lower()}; correct the row, or let "
-            "`python -m video check` write the file"
-        ) from None
+        raise ValueError(f"{column} {what}: {first['msg'].lower()}") from None
 
 
 def require_unchanged(recordings: Sequence[Recording], file: Path) -> None:

@@ -12,6 +12,7 @@ from video.discover import find_recordings
 from video.fingerprint import content_digest
 from video.manifest import (
     ManifestError,
+    as_listed,
     is_manifest,
     read_manifest,
     recording_from,
@@ -88,7 +89,7 @@ def open_verified(
     if (cached := _load_cached(file)) is not None:
         return replace(cached, path=path)
     verified = verify_recording(path, reader, folder_fps, report_progress)
-    recording = replace(verified, content=content)
+    recording = as_listed(replace(verified, content=content))
     _store(file, recording)
     return recording
 

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from video.readers.registry import READERS, ReaderName
 
 IDENTITY = ("path", "content", "original", "original_content")
+MERGED_SECONDS = 1e-3  # spans with a smaller gap between them become one
 Span = tuple[float, float]  # begin and end, in seconds from the recording's time 0
 
 
@@ -44,19 +45,28 @@ def parse_spans(text: object) -> object:
     return tuple(spans)
 
 
-def merge_spans(spans: Iterable[Span], max_gap: float = 0.0) -> list[Span]:
-    """The spans in ascending order; those with gaps of at most `max_gap` seconds are merged."""
+def spans_within(spans: Iterable[Span], seconds: float) -> tuple[Span, ...]:
+    """The parts of the spans inside a recording of `seconds`, as a manifest can hold them.
+
+    They are merged, rounded to a tenth of a millisecond, and none is empty.
+    """
     merged: list[Span] = []
-    for begin, end in sorted(spans):
-        if merged and begin <= merged[-1][1] + max_gap:
+    for begin, end in sorted((max(0.0, begin), min(end, seconds)) for begin, end in spans):
+        if merged and begin <= merged[-1][1] + MERGED_SECONDS:
             merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
+        elif begin < end:
             merged.append((begin, end))
-    return merged
+    rounded = [(round(begin, 4), round(end, 4)) for begin, end in merged]
+    return tuple(span for span in rounded if span[0] < span[1])
+
+
+def _format_number(number: float) -> str:
+    """The shortest text that reads as the same number, without an exponent."""
+    return str(np.format_float_positional(number, trim="-"))
 
 
 def format_spans(spans: tuple[Span, ...]) -> str:
-    return ";".join(f"{begin:.9g}-{end:.9g}" for begin, end in spans)
+    return ";".join(f"{_format_number(begin)}-{_format_number(end)}" for begin, end in spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class FieldOfView:
     numbers: tuple[float, ...]
 
     def __str__(self) -> str:
-        return f"{self.kind}:" + ",".join(f"{number:.4f}" for number in self.numbers)
+        return f"{self.kind}:" + ",".join(map(_format_number, self.numbers))
 
     def contains(
         self, rows: Float[np.ndarray, "y x"], columns: Float[np.ndarray, "y x"]
@@ -99,6 +109,8 @@ def parse_view(text: object) -> object:
         return text
     kind, _, numbers = text.partition(":")
     values = tuple(float(number) for number in numbers.split(","))
+    if not all(map(math.isfinite, values)):
+        raise ValueError(f"{text}: all numbers must be finite")
     if kind == "circle" and len(values) == 3 and values[2] > 0:
         return FieldOfView("circle", values)
     if kind == "ellipse" and len(values) == 4 and min(values[2:]) > 0:

@@ -43,7 +43,7 @@ def check(
     write_manifest(recordings, manifest)
     text = manifest.with_suffix(".txt")
     full_report = report(recordings, problems)
-    text.write_text(full_report + "\n", encoding="utf-8")
+    text.write_text(full_report + "\n", encoding="utf-8", errors="backslashreplace")
     print(full_report if len(paths) <= MAX_PRINTED else summary(recordings, problems))
     print(f"manifest: {manifest}\nreport: {text}")
     return 1 if unusable else 0

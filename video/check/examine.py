@@ -9,6 +9,7 @@ import numpy as np
 from video.check.frame_statistics import FrameStatistics
 from video.check.problems import Kind, Problem
 from video.fingerprint import content_digest
+from video.manifest import as_listed
 from video.readers import verify
 from video.readers.probe import holes_between, probe
 from video.readers.sequential import SequentialDecoder
@@ -46,7 +47,7 @@ def examine(
     verified = verify.choose_reader(
         measured, reader, intact, lambda times: truth[tuple(times)], report_progress
     )
-    recording = replace(verified, verified=f"all frames, {verified.verified}")
+    recording = as_listed(replace(verified, verified=f"all frames, {verified.verified}"))
     problems = _problems(probed, recording, decoder, statistics, reader)
     return ExaminedRecording(recording, problems)
 
@@ -61,9 +62,8 @@ def _problems(
     """The problems that the report lists for a recording."""
     steps = np.diff(statistics.times)
     gaps = holes_between(statistics.times, recording.fps)
-    damage = "; ".join(f"{begin:.2f}-{end:.2f} s" for begin, end in recording.holes[:5])
     findings: list[tuple[bool, Kind, str]] = [
-        (bool(decoder.lost or decoder.errors), "damaged", f"{len(decoder.lost)} frames, {damage}"),
+        (bool(decoder.lost or decoder.errors), "damaged", _damage(recording, decoder)),
         (
             decoder.header_frames not in (0, recording.frames),
             "count",
@@ -97,6 +97,14 @@ def _problems(
         (probed.rotation != 0, "rotated", f"by {probed.rotation} degrees"),
     ]
     return [Problem(kind, recording.path, detail) for found, kind, detail in findings if found]
+
+
+def _damage(recording: Recording, decoder: SequentialDecoder) -> str:
+    """The number of frames that cannot be decoded, and where they are."""
+    before = sum(time < 0 for time in decoder.lost)
+    spans = "; ".join(f"{begin:.2f}-{end:.2f} s" for begin, end in recording.holes[:5])
+    places = [f"{before} before the first that can be decoded" if before else "", spans]
+    return ", ".join([f"{len(decoder.lost)} frames", *filter(None, places)])
 
 
 def _describe(spans: Sequence[Span]) -> str:

@@ -1,6 +1,7 @@
 """Estimates the field of view of an endoscope from many frames of a recording."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -34,7 +35,7 @@ def estimate_view(frames: Sequence[UInt8[np.ndarray, "y x"]]) -> FieldOfView | N
         shape for shape, score in zip(shapes, scores, strict=True) if score > max(scores) - SIMPLER
     )
     fits = max(scores) > MIN_IOU and rasterize(best, *inside.shape).mean() < FULL_SHARE
-    return best if fits else None
+    return replace(best, numbers=tuple(round(n, 4) for n in best.numbers)) if fits else None
 
 
 def _connected_to_centre(bright: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:

@@ -13,7 +13,7 @@ from video.readers import verify
 from video.readers.container import timestamp_tolerance
 from video.readers.probe import holes_between
 from video.readers.sequential import DecodedFrame, SequentialDecoder
-from video.recording import Recording, Span, merge_spans
+from video.recording import Recording, spans_within
 
 UNSTEADY = 0.1  # of the median time between frames
 
@@ -62,9 +62,9 @@ class FrameStatistics:
             probed,
             frames=len(times),
             seconds=end,
-            holes=_rounded([*holes_between(times, probed.fps), *damaged]),
-            black=self.thumbnails.black(end),
-            frozen=self.thumbnails.frozen(end),
+            holes=spans_within([*holes_between(times, probed.fps), *damaged], end),
+            black=spans_within(self.thumbnails.black(end), end),
+            frozen=spans_within(self.thumbnails.frozen(end), end),
             view=estimate_view(self.thumbnails.stored),
             motion=self.thumbnails.motion(end),
             key_frame_seconds=None
@@ -96,7 +96,3 @@ class FrameStatistics:
                 groups.append(times)
                 images.append(np.stack([image for _, image in shown]))
         return groups, images
-
-
-def _rounded(spans: Sequence[Span]) -> tuple[Span, ...]:
-    return tuple((round(begin, 4), round(end, 4)) for begin, end in merge_spans(spans, 1e-3))

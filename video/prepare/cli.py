@@ -74,7 +74,7 @@ def prepare(
     results = [done[original.path] for original in originals if original.path in done]
     write_manifest([result.recording for result in results], out / MANIFEST_FILE)
     text = report(results, failures, settings, out)
-    (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    (out / REPORT_FILE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     print(text if len(originals) <= MAX_PRINTED else summary(results, settings))
     print(f"manifest: {out / MANIFEST_FILE}\nreport: {out / REPORT_FILE}")
     return 1 if failures else 0

@@ -70,7 +70,7 @@ def _crop_view(
     coordinates = 4 if view.kind == "box" else 2  # the other numbers are radii
     offsets = (top / rows, left / rows) * 2
     numbers = tuple(
-        (number - (offsets[n] if n < coordinates else 0.0)) * scale
+        round((number - (offsets[n] if n < coordinates else 0.0)) * scale, 4)
         for n, number in enumerate(view.numbers)
     )
     return replace(view, numbers=numbers)

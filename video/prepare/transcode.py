@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from video.atomic_write import atomic_writer
 from video.encode import FAST_TO_READ, encode_jpeg, write_h264
 from video.fingerprint import total_bytes
-from video.manifest import row_from
+from video.manifest import as_listed, row_from
 from video.prepare.settings import PREPARED_SUFFIX, Geometry, PrepareSettings, geometry
 from video.readers import verify
 from video.readers.container import timestamp_tolerance
@@ -21,7 +21,7 @@ from video.readers.jpeg_pack import write_pack
 from video.readers.probe import holes_between
 from video.readers.random_access import read_frames
 from video.readers.sequential import DecodedFrame, SequentialDecoder
-from video.recording import Recording, Span, UnreadableVideo, merge_spans
+from video.recording import Recording, Span, UnreadableVideo, spans_within
 from video.worker_processes import ReportProgress
 
 COMPARED = 32  # frames of a recording for which PSNR is measured
@@ -64,7 +64,7 @@ def transcode(
         options = FAST_TO_READ | {"crf": str(settings.quality)}
         write_h264(file, frame_filter.frames(), fps, options)
     prepared = replace(_prepared_row(original, file, fps, frame_filter), bytes=file.stat().st_size)
-    prepared = _verify(prepared, report_progress)
+    prepared = as_listed(_verify(prepared, report_progress))
     result = TranscodeResult(
         prepared,
         original.bytes or total_bytes(original.path),
@@ -163,7 +163,7 @@ def _prepared_row(
     """The row of the prepared recording, on the time axis of its original."""
     times = frame_filter.times
     end = min(times[-1] + 1 / fps, max(original.seconds, times[-1] + 1 / original.fps))
-    holes = merge_spans([*original.holes, *frame_filter.left_out, *holes_between(times, fps)])
+    holes = [*original.holes, *frame_filter.left_out, *holes_between(times, fps)]
     return replace(
         original,
         path=str(file),
@@ -175,7 +175,9 @@ def _prepared_row(
         height=frame_filter.geometry.height,
         first=0.0,
         rotation=0,
-        holes=tuple((begin, min(finish, end)) for begin, finish in holes if begin < end),
+        holes=spans_within(holes, end),
+        black=spans_within(original.black, end),
+        frozen=spans_within(original.frozen, end),
         view=frame_filter.geometry.view,
         motion=original.motion[: math.ceil(len(original.motion) * end / original.seconds)],
         key_frame_seconds=None,

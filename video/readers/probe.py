@@ -14,7 +14,7 @@ from video.manifest import ManifestError, recording_from
 from video.readers import jpeg_pack
 from video.readers.container import has_timestamps, open_container
 from video.readers.frame_folder import image_size, list_images
-from video.recording import Recording, Span, UnreadableVideo
+from video.recording import Recording, Span, UnreadableVideo, spans_within
 
 END_SECONDS = 2  # searched for the last frame, which need not be the last packet
 MAX_MISSING_SECONDS = 2.0  # by which a file may end before the duration in its header
@@ -41,7 +41,7 @@ def holes_between(times: list[float], fps: float) -> tuple[Span, ...]:
     for before, after in pairwise(times):
         if after - before > longest:
             holes.append((before + 1 / fps, after))
-    return tuple(holes)
+    return spans_within(holes, times[-1] if times else 0.0)
 
 
 def _probe_pack(path: str) -> Recording:

@@ -1,5 +1,6 @@
 """Verifies that a reader returns the frames of sequential decoding at random positions."""
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,7 +32,7 @@ def sequential_truth(recording: Recording) -> Truth:
 
 def rng_for(path: str) -> np.random.Generator:
     """A generator for the positions in a recording; it depends on the file name alone."""
-    return np.random.default_rng(zlib.crc32(Path(path).name.encode()))
+    return np.random.default_rng(zlib.crc32(os.fsencode(Path(path).name)))
 
 
 def draw_times(recording: Recording, positions: int, rng: np.random.Generator) -> list[list[float]]:

@@ -1,5 +1,6 @@
 """`check` on sound and broken recordings: a manifest, a report, an exit status."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -163,6 +164,18 @@ def test_the_command_writes_a_manifest_and_a_report(
         (mixed / name).unlink()
     assert main(["check", str(mixed), "--out", str(out)]) == 0
     assert read_manifest(out) == recordings
+
+
+def test_names_may_have_any_bytes(
+    tmp_path: Path, steady: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (b"caf\xe9.mp4", b'two\nlines, "quoted".mp4', b"carriage\r.mp4"):
+        shutil.copy(steady, Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)))
+    out = tmp_path / "manifest.csv"
+    assert main(["check", str(tmp_path), "--out", str(out)]) == 0
+    assert r"caf\udce9.mp4" in capsys.readouterr().out
+    assert all(Path(recording.path).is_file() for recording in read_manifest(out))
+    assert len(read_manifest(out)) == 3
 
 
 @pytest.mark.parametrize(
