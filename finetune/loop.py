@@ -36,12 +36,12 @@ def train(run: FinetuneRun, validate: Callable[[int], None]) -> None:
     """
     engine = run.training.engine
 
-    def loss(batch: FinetuneBatch) -> tuple[Tensor, None]:
+    def loss(batch: FinetuneBatch) -> Tensor:
         clips, targets = clips_and_targets(run, batch)
         outputs = {name: value.float() for name, value in engine.forward(clips).items()}
-        return run.loss(outputs, targets), None
+        return run.loss(outputs, targets)
 
-    def report(step: LoggedStep[FinetuneBatch, None]) -> None:
+    def report(step: LoggedStep) -> None:
         run.reporter.report(step.number, step.meter, engine, step.rates)
 
     def validate_and_continue(step: int) -> None:

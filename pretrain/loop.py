@@ -8,10 +8,9 @@ from torch import Tensor
 from launch.run.train_loop import Callbacks, LoggedStep, TrainingRun, train_steps
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.loss import Objective, TokenErrors
+from pretrain.loss import Objective
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
-from pretrain.targets.built import Target
 
 
 class PretrainRun(NamedTuple):
@@ -36,14 +35,15 @@ def train(run: PretrainRun) -> None:
     """
     engine, objective = run.training.engine, run.objective
 
-    def loss(batch: PretrainBatch) -> tuple[Tensor, tuple[Target, TokenErrors]]:
+    def loss(batch: PretrainBatch) -> Tensor:
         prediction = engine.forward(batch.clip, batch.visible, batch.decoded)
         target = objective.target.compute(batch.clip, batch.decoded)
         errors = objective.token_errors(prediction, target, batch.visible, batch.decoded)
-        return errors.loss(), (target, errors)
+        run.reporter.loss_parts.add(batch, target, errors)
+        return errors.loss()
 
-    def report(step: LoggedStep[PretrainBatch, tuple[Target, TokenErrors]]) -> None:
-        run.reporter.report(step.number, step.meter, engine, step.rates, step.batch, *step.details)
+    def report(step: LoggedStep) -> None:
+        run.reporter.report(step.number, step.meter, engine, step.rates)
 
     def monitor(step: int) -> None:
         run.monitor.after_step(step, engine)

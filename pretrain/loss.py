@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from encoder.config import EncoderConfig
-from encoder.patchify import unit_pixels
 from pretrain.loss_functions import DEFAULT_LOSS, LossFunction
 from pretrain.targets.built import BuiltTarget, Target, build_target
 from pretrain.targets.registry import DEFAULT_TARGET
@@ -96,14 +95,16 @@ def mean_where(values: Float[Tensor, "b k"], chosen: Bool[Tensor, "b k"]) -> Flo
 def constant_baseline_error(
     target: Float[Tensor, "b k p"], channels: int, loss: LossFunction = DEFAULT_LOSS
 ) -> Float[Tensor, "b k"]:
-    """The loss of predicting the best constant per channel: no model that ignores its input does
-    better.
+    """The loss of predicting the best constant per channel of each clip: no model that ignores its
+    input does better.
 
+    A constant for each clip makes the baseline of a step the same for every size of micro-batch.
     For squared error and normalised pixels without a variance floor it is close to 1.
     """
-    split = rearrange(target, "b k (x c) -> b k x c", c=channels)
-    constant = loss.best_constant(split)
-    return loss.errors(constant.expand_as(split), split).mean(dim=(2, 3))
+    clips, tokens, _ = target.shape
+    split = rearrange(target, "b k (x c) -> (k x) (b c)", c=channels)
+    error = loss.errors(loss.best_constant(split).expand_as(split), split)
+    return reduce(error, "(k x) (b c) -> b k", "mean", b=clips, k=tokens)
 
 
 def outside_view(
@@ -118,7 +119,11 @@ def outside_view(
     the clip. The brightest frame decides, so that a passing shadow does not count as border.
     """
     frames, rows, columns = encoder.grid
-    pixels = unit_pixels(clip)
-    mean = reduce(pixels, "b t (y h) (x w) c -> b t (y x)", "mean", y=rows, x=columns)
-    dark = mean.amax(dim=1) < darkness
+    mean = reduce(clip, "b t (y h) (x w) c -> b t (y x)", _float_mean, y=rows, x=columns)
+    dark = mean.amax(dim=1) < darkness * (255 if clip.dtype == torch.uint8 else 1)
     return dark.repeat(1, frames).gather(1, decoded)
+
+
+def _float_mean(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Without a copy of the clip in float32."""
+    return values.mean(dim=axes, dtype=torch.float32)

@@ -6,9 +6,9 @@ images are embedded, and text from files is always escaped. Several runs are sho
 with the configuration keys in which they differ.
 
 For a pretraining the page answers whether the loss is normal. It compares the loss with the
-constant baseline, the loss of predicting the best constant per channel, and with the reference
-runs in `references/`, which `python -m launch report RUN --as-reference FILE` writes. Losses of
-different targets are not comparable; their ratios to the constant baseline are.
+constant baseline, the loss of predicting the best constant per channel of each clip, and with the
+reference runs in `references/`, which `python -m launch report RUN --as-reference FILE` writes.
+Losses of different targets are not comparable; their ratios to the constant baseline are.
 
 If a file is missing, damaged or incomplete, only its part of the page is affected, and the page
 says so. Runs of older versions are read: `renamed.py` has the old names of keys and logged values.

@@ -88,7 +88,7 @@ def _loss(run: RunData, curve: Curve) -> Finding:
     text = (
         f"The mean loss of steps {first:,} to {last:,} is {loss:.3g}, "
         f"{format_difference(loss / baseline)} the constant baseline of {baseline:.3g}: the loss "
-        "of predicting the best constant per channel."
+        "of predicting the best constant per channel of each clip."
     )
     if not has_learned:
         text += " A model that has learned nothing reaches this loss too."

@@ -71,7 +71,7 @@ def _loss(run: RunData) -> KeyValue | None:
     if loss is None:
         return None
     note = ""
-    if baseline is not None and baseline.last:
+    if baseline is not None and baseline.last and baseline.steps[-1] == loss.steps[-1]:
         difference = format_difference(loss.last / baseline.last)
         note = f"{difference} the constant baseline ({baseline.last:.4g})"
     return KeyValue("Training loss", f"{loss.last:.4g}", note)

@@ -21,7 +21,7 @@ class Panel(NamedTuple):
     baseline_caption: str = ""  # if there are baselines
 
 
-CONSTANT_BASELINE = "Dashed: the loss of predicting the best constant per channel."
+CONSTANT_BASELINE = "Dashed: the loss of predicting the best constant per channel of each clip."
 NO_INPUT = "Dashed: reached without looking at the video."
 VALIDATION_BASELINES = ("val/majority_class", "val/chance", "val/share_of_positives")
 SAMPLE_METRICS = ("top-1", "mean_class_accuracy", "mAP", "F1_macro", "F1_micro", "top-5")
@@ -188,7 +188,8 @@ def ratio_chart(runs: Sequence[RunData], references: Sequence[ReferenceRun]) -> 
         "Loss / constant baseline",
         tuple(lines),
         "plain",
-        "1 (grey line) is the loss of predicting the best constant per channel; lower is better.",
+        "1 (grey line) is the loss of predicting the best constant per channel of each clip; lower "
+        "is better.",
         is_wide=True,
         baseline=1.0,
     )

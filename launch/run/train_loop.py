@@ -17,7 +17,6 @@ from launch.training.dataloader import MicroBatch
 from launch.training.engine import Engine
 
 Batch = TypeVar("Batch", bound=MicroBatch)
-Details = TypeVar("Details")  # of a loss, for the report
 
 
 @runtime_checkable
@@ -45,24 +44,21 @@ class TrainingRun(NamedTuple):
     signals: SignalState
 
 
-@dataclass(frozen=True)
-class LoggedStep(Generic[Batch, Details]):
-    """A step that is reported, with its last micro-batch."""
+class LoggedStep(NamedTuple):
+    """A step that is reported."""
 
     number: int  # counted from 1
     meter: StepMeter
     rates: tuple[float, float]  # learning rate and weight decay
-    batch: Batch
-    details: Details
 
 
 @dataclass(frozen=True)
-class Callbacks(Generic[Batch, Details]):
+class Callbacks(Generic[Batch]):
     """What a stage does in the loop; every process makes the same calls."""
 
-    loss: Callable[[Batch], tuple[Tensor, Details]]
-    """The loss of a micro-batch, and what the report needs of it."""
-    report: Callable[[LoggedStep[Batch, Details]], None]
+    loss: Callable[[Batch], Tensor]
+    """The loss of a micro-batch."""
+    report: Callable[[LoggedStep], None]
     """Called at steps that are logged or saved."""
     after_step: Callable[[int], None] = lambda step: None
     """Called after every step, before a checkpoint is saved."""
@@ -75,7 +71,7 @@ class Callbacks(Generic[Batch, Details]):
 def train_steps(
     run: TrainingRun,
     batches: Iterator[Batch],
-    callbacks: Callbacks[Batch, Details],
+    callbacks: Callbacks[Batch],
 ) -> None:
     """Trains through the remaining steps of a run.
 
@@ -95,7 +91,7 @@ def train_steps(
             run.watchdog.set_status(f"step {done}, waiting for data")
             batch = next(batches)
             waited = run.watchdog.set_status(f"step {done}, computing")
-            loss, details = callbacks.loss(batch)
+            loss = callbacks.loss(batch)
             engine.backward(loss)
             engine.step(*rates)
             meter.add(loss, batch.recordings, batch.failures, waited)
@@ -105,7 +101,7 @@ def train_steps(
         stops, validates = stop.poll(done), done in callbacks.validation_steps
         saves = stops or validates or logger.should_save(done)
         if saves or logger.should_log(done):
-            callbacks.report(LoggedStep(done, meter, rates, batch, details))
+            callbacks.report(LoggedStep(done, meter, rates))
         callbacks.after_step(done)
         saves = saves and not logger.is_suspect(done)
         stop.end_step(done, engine, run.reporter.counters, saves)

@@ -34,7 +34,7 @@ class Reconstruction(NamedTuple):
     with_true_statistics: Float[Tensor, "b t h w c"] | None
     target: Float[Tensor, "b t h w c"] | None  # None: the original
     error: Float[Tensor, " b"]  # mean loss of hidden tubelets
-    baseline: Float[Tensor, " b"]  # of the best constant per channel
+    baseline: Float[Tensor, " b"]  # of its best constant per channel
 
     @property
     def difference(self) -> Float[Tensor, "b t h w 1"]:

@@ -51,6 +51,12 @@ def losses(run: Path) -> list[float]:
     return [line["loss/train"] for line in log_of(run)]
 
 
+def loss_figures(run: Path) -> dict[str, list[float]]:
+    """All logged losses of a run, by name: of training, of the baseline and of the parts."""
+    names = [name for name in log_of(run)[0] if name.startswith("loss/")]
+    return {name: [line[name] for line in log_of(run)] for name in names}
+
+
 def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pretrain", *arguments],
