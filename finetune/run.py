@@ -1,5 +1,6 @@
 """A finetuning run from its configuration to its classifier and its predictions."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from finetune.inference.evaluator import Evaluator
 from finetune.loop import FinetuneRun, train
 from finetune.model.build import BuiltModel, build, rebuild
 from finetune.model.classifier import Classifier, learning_rate_scale
-from finetune.model.memory import classifier_memory
+from finetune.model.memory import classifier_memory, rough_classifier_memory
 from finetune.reporter import FinetuneReporter
 from finetune.startup_summary import describe_end, describe_run
-from launch.capacity.activation_checkpointing import use_activation_checkpointing
+from launch.capacity.memory_check import Loading, MemoryCheck
 from launch.capacity.model_memory import ModelMemory
 from launch.checkpoint.loader import load_checkpoint
 from launch.checkpoint.saver import Saver
@@ -141,12 +142,23 @@ def build_engine(
     def scale(name: str) -> float:
         return learning_rate_scale(name, depth, tuning.layer_decay, tuning.backbone_lr_scale)
 
-    def measure(precision: str, on_gpu: bool) -> ModelMemory:
-        return classifier_memory(model, config.segments, precision, on_gpu)
+    def measure(precision: str, recompute: bool, on_gpu: bool) -> ModelMemory:
+        return classifier_memory(model, config.segments, precision, on_gpu, recompute)
 
-    model.encoder.activation_checkpointing = use_activation_checkpointing(
-        config.engine, config.optimizer, config.batch, processes, measure, log
+    encoder, data = model.encoder.config, config.data
+    frame_bytes = math.prod(encoder.image_size) * encoder.channels
+    memory = MemoryCheck(
+        config.engine,
+        config.optimizer,
+        config.batch,
+        processes,
+        Loading(
+            config.segments * encoder.num_frames * frame_bytes, data.clips_per_read, data.workers
+        ),
+        rough_classifier_memory(model, config.segments),
+        measure,
     )
+    model.encoder.activation_checkpointing = memory.choose_recompute(log)
     if config.engine.compile:
         compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes, scale)

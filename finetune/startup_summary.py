@@ -12,6 +12,7 @@ from launch.checkpoint.store import Checkpoint
 from launch.distributed.process_group import device_name
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.run.session import Session
+from launch.training.dataloader import oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 
@@ -35,6 +36,7 @@ def describe_run(
         f"{', '.join(dict.fromkeys(hosts))}; {device_name(engine.device)}, ZeRO stage "
         f"{config.engine.zero_stage}, {engine.precision}",
         _step(config, samples, engine, steps, session.processes.world_size),
+        *oversized_batch(config.batch.global_batch_size, len(samples) * config.data.clips_per_read),
     ]
     if "val" not in sets.parts:
         lines.append(

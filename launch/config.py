@@ -61,6 +61,8 @@ class EngineConfig:
         False
     )
     """Recompute the activations of every block; auto: only if they would not fit in memory."""
+    memory_check: Annotated[bool, MAY_CHANGE] = True
+    """Refuse a run whose estimated memory exceeds what is free on the GPU or the machine."""
     compile: Annotated[bool, MAY_CHANGE] = False
     """Compile every block with torch.compile: minutes at the start, faster steps on a GPU."""
     collective_timeout: Annotated[Positive, former("timeout_seconds"), MAY_CHANGE] = 1800

@@ -1,14 +1,15 @@
 """A pretraining run from its configuration to its encoder file."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from encoder.block import compile_blocks
 from encoder.checkpoint.native_format import load_strictly, save_encoder
-from launch.capacity.activation_checkpointing import use_activation_checkpointing
-from launch.capacity.model_memory import ModelMemory
+from launch.capacity.memory_check import Loading, MemoryCheck
 from launch.checkpoint.loader import load_checkpoint, read_weights
 from launch.checkpoint.saver import WRITE_ERRORS, Saver
 from launch.checkpoint.store import (
@@ -34,7 +35,7 @@ from pretrain.loop import PretrainRun, train
 from pretrain.loss import build_objective
 from pretrain.monitoring.features import FeatureProbe
 from pretrain.monitoring.monitor import TrainingMonitor
-from pretrain.planning.memory import autoencoder_memory
+from pretrain.planning.memory import autoencoder_memory, rough_autoencoder_memory
 from pretrain.reporter import PretrainReporter
 from pretrain.sources import FAILURE_LOG_FILE, Sources, open_sources
 from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
@@ -67,12 +68,18 @@ def build_engine(
 ) -> Engine:
     """The autoencoder with its initial weights, under DeepSpeed. `report` takes lines to print."""
 
-    def count(precision: str, on_gpu: bool) -> ModelMemory:
-        return autoencoder_memory(config, precision, False, on_gpu)
-
-    recompute = use_activation_checkpointing(
-        config.engine, config.optimizer, config.batch, processes, count, report
+    encoder, data = config.encoder, config.data
+    clip_bytes = encoder.num_frames * math.prod(encoder.image_size) * encoder.channels
+    memory = MemoryCheck(
+        config.engine,
+        config.optimizer,
+        config.batch,
+        processes,
+        Loading(clip_bytes, data.clips_per_read, data.workers),
+        rough_autoencoder_memory(config),
+        partial(autoencoder_memory, config),
     )
+    recompute = memory.choose_recompute(report)
     torch.manual_seed(config.seed)
     model = MaskedAutoencoder(config.encoder, config.decoder, config.target, recompute)
     if initial.weights is not None and config.init_from is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from launch.distributed.process_group import Processes, device_name
 from launch.metrics.jsonl_log import read_log
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
+from launch.training.dataloader import oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
@@ -35,6 +36,10 @@ def describe_run(
         _hardware(config, processes, engine, hosts),
         *_data(config, sources),
         _batch(config, processes, engine, sources, steps),
+        *oversized_batch(
+            config.batch.global_batch_size,
+            sources.sampler.reads_per_epoch * config.data.clips_per_read,
+        ),
         _start(initial, steps),
     ]
     if sources.unusable:

@@ -110,6 +110,17 @@ class ReadSampler(Sampler[list[ReadIndex]]):
             yield indices
 
 
+def oversized_batch(clips: int, clips_per_epoch: int) -> list[str]:
+    """A warning where one step has more clips than the data; else nothing."""
+    if clips <= clips_per_epoch:
+        return []
+    times = f"{clips / clips_per_epoch:.3g}"
+    return [
+        f"warning: batch.global_batch_size: {clips} clips of a step are {times} times the data, "
+        f"which has {clips_per_epoch} clips an epoch; lower it, or add recordings"
+    ]
+
+
 def iterate_batches(
     dataset: Dataset[Any],
     schedule: Callable[[int], Iterable[list[ReadIndex]]],

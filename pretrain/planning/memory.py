@@ -4,13 +4,44 @@ import torch
 from torch import Tensor, nn
 
 from encoder.patchify import per_channel
+from encoder.rough_memory import rough_memory
 from launch.capacity.model_memory import ModelMemory, measure_model_memory
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.loss import build_objective
 
 VALUE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+PIXEL_VALUES = 6  # of a clip, as bytes, floats and targets: each at most twice
 MEASURED_CLIPS = 2  # from two clips on, memory grows linearly with their number
+
+
+def rough_autoencoder_memory(config: PretrainConfig) -> ModelMemory | None:
+    """An estimate from above, in no time; None where the target has a network of its own."""
+    encoder, decoder = config.encoder, config.decoder
+    counts = config.masking.counts(encoder.grid)
+    if config.target.spec.macs(config.target, encoder, counts):
+        return None
+    frames, (height, width) = encoder.num_frames, encoder.image_size
+    pixels = VALUE_BYTES["fp32"] * PIXEL_VALUES * frames * height * width * encoder.channels
+    parts = [
+        rough_memory(
+            counts.visible,
+            encoder.embed_dim,
+            encoder.num_heads,
+            encoder.mlp_ratio,
+            encoder.depth,
+        ),
+        rough_memory(
+            counts.visible + counts.decoded,
+            decoder.embed_dim,
+            decoder.num_heads,
+            decoder.mlp_ratio,
+            decoder.depth,
+        ),
+    ]
+    ends = encoder.tubelet_values * (encoder.embed_dim + decoder.embed_dim)
+    parameters = ends + sum(part.parameters for part in parts)
+    return ModelMemory(parameters, 0, pixels + sum(part.activations for part in parts))
 
 
 def autoencoder_memory(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +81,18 @@ def test_a_source_without_usable_recordings(
 
 def test_a_source_that_does_not_exist(refuse: Refuse, tmp_path: Path) -> None:
     assert "does not exist; give a folder" in refuse(words(tmp_path / "x", tmp_path / "run"))
+
+
+def test_a_micro_batch_that_does_not_fit_is_refused_before_it_is_tried(
+    refuse: Refuse, operations: Path, tmp_path: Path
+) -> None:
+    clips = 2**22
+    batch = f"batch={{global_batch_size: {clips}, micro_batch_size: {clips}}}"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = refuse(words(operations, tmp_path / "run", batch))
+    assert f"batch.micro_batch_size: {clips} needs about" in line
+    assert "GiB are free (" in line and "; set batch.micro_batch_size=" in line
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB
 
 
 def test_one_broken_recording_is_counted_and_reported(operations: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from finetune.model.classifier import Classifier, freeze_encoder
 from finetune.model.heads import HEADS
-from finetune.model.memory import classifier_memory
+from finetune.model.memory import classifier_memory, rough_classifier_memory
 from launch.capacity.model_memory import ModelMemory
 
 ENCODER = EncoderConfig(
@@ -20,7 +20,7 @@ def build(recompute: bool = False) -> Classifier:
 
 
 def measured(model: Classifier, segments: int = 1) -> ModelMemory:
-    return classifier_memory(model, segments, "fp32", on_gpu=False)
+    return classifier_memory(model, segments, "fp32", False, model.encoder.activation_checkpointing)
 
 
 def test_the_classifier_itself_is_not_changed() -> None:
@@ -48,6 +48,13 @@ def test_activations_are_the_tensors_saved_for_the_backward_pass() -> None:
     total = sum(bytes_of[pointer] for pointer in saved)
     assert total <= measured(model).activations <= 2 * total
     assert logits.shape == (1, 5)
+
+
+def test_the_rough_estimate_is_above_the_exact_one() -> None:
+    for segments in (1, 3):
+        rough, exact = rough_classifier_memory(build(), segments), measured(build(), segments)
+        assert rough.parameters == exact.parameters
+        assert exact.activations < rough.activations < 8 * exact.activations
 
 
 def test_segments_recomputation_and_freezing_change_the_activations() -> None:

@@ -8,7 +8,13 @@ import torch
 from torch.utils.data import Dataset
 
 from launch.distributed.process_group import Processes
-from launch.training.dataloader import ReadIndex, ReadSampler, iterate_batches, to_device
+from launch.training.dataloader import (
+    ReadIndex,
+    ReadSampler,
+    iterate_batches,
+    oversized_batch,
+    to_device,
+)
 
 ITEMS = 39  # of an epoch
 
@@ -105,3 +111,9 @@ def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
         found.append((batch.recordings, batch.clip.clone()))
     for batch, (recordings, clip) in zip(batches, found, strict=True):
         assert recordings == batch.recordings and torch.equal(clip.cpu(), batch.clip)
+
+
+def test_a_step_larger_than_the_data_is_a_warning() -> None:
+    assert oversized_batch(28, 28) == []
+    (line,) = oversized_batch(952, 28)
+    assert "952 clips of a step are 34 times the data, which has 28 clips an epoch" in line
