@@ -36,7 +36,7 @@ class Sources(NamedTuple):
 
     @property
     def hours(self) -> float:
-        return sum(recording.seconds for recording in self.recordings) / 3600
+        return sum(recording.shown_seconds for recording in self.recordings) / 3600
 
 
 def plans_of(data: PretrainDataConfig) -> dict[str, SamplingPlan]:

@@ -118,7 +118,7 @@ def _clips(config: PretrainConfig, sources: Sources, name: str) -> str:
     clips = f"clips of {frames} frames at {rate} = {seconds} s"
     if not name:
         return clips
-    hours = sum(recording.seconds for recording in recordings) / 3600
+    hours = sum(recording.shown_seconds for recording in recordings) / 3600
     return f"  {name}: {len(recordings)} recordings, {hours:.2f} h, {clips}, weight {plan.weight:g}"
 
 

@@ -20,6 +20,7 @@ DOORS = {
     "deepspeed": {"launch/training/deepspeed_private.py", "launch/training/optimizer.py"},
     "av": {
         "video/readers/container.py",
+        "video/readers/packet_times.py",
         "video/readers/probe.py",
         "video/readers/sequential.py",
         "video/readers/pyav_reader.py",

@@ -25,7 +25,7 @@ from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
 VERIFIED_POSITIONS = 3  # random positions at which an unchecked recording is verified
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 class OpenedSource(NamedTuple):
@@ -101,7 +101,7 @@ def verify_recording(
     from video.readers.probe import probe
     from video.readers.verify import choose_reader, draw_times, rng_for, sequential_truth
 
-    recording = probe(path, folder_fps)
+    recording = probe(path, folder_fps, report_progress)
     groups = draw_times(recording, VERIFIED_POSITIONS, rng_for(path))
     return choose_reader(recording, reader, groups, sequential_truth(recording), report_progress)
 

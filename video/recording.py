@@ -168,6 +168,11 @@ class Recording:
         return {name: getattr(self, name) for name in IDENTITY}
 
     @property
+    def shown_seconds(self) -> float:
+        """The time for which it has frames."""
+        return self.seconds - sum(end - begin for begin, end in self.holes)
+
+    @property
     def contents(self) -> set[str]:
         """Its digest and that of its original, where known."""
         return {self.content, self.original_content} - {""}

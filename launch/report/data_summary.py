@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from launch.report.tolerant_read import Warn, read_json_lines, read_text, to_number
 
+csv.field_size_limit(2**27)  # a recording may have many holes
 MAX_ROWS = 1000
 MAX_REASONS = 50
 
@@ -22,6 +23,7 @@ class ManifestRow(NamedTuple):
     fps: str
     size: str  # width x height
     reader: str
+    holes: str  # spans without frames
 
 
 class SourceSummary(NamedTuple):
@@ -91,10 +93,11 @@ def _parse_manifest(text: str, warn: Warn) -> list[ManifestRow]:
         for cells in reader:
             row = {name: value for name, value in cells.items() if isinstance(value, str)}
             size = f"{row.get('width', '')}x{row.get('height', '')}"
-            path, source, seconds, fps, video_reader = (
-                row.get(name, "") for name in ("path", "source", "seconds", "fps", "reader")
+            path, source, seconds, fps, video_reader, holes = (
+                row.get(name, "")
+                for name in ("path", "source", "seconds", "fps", "reader", "holes")
             )
-            rows.append(ManifestRow(path, source, seconds, fps, size, video_reader))
+            rows.append(ManifestRow(path, source, seconds, fps, size, video_reader, holes))
     except csv.Error as error:
         warn(f"manifest.csv:{reader.line_num}: {error}; this and all later rows are omitted")
     if rows and "path" not in (reader.fieldnames or ()):
@@ -111,9 +114,11 @@ def _summarize(name: str, rows: list[ManifestRow]) -> SourceSummary:
 
 
 def _seconds(row: ManifestRow) -> float:
-    """NaN if the row has no valid length."""
+    """The time for which a recording has frames; NaN if the row has no valid length."""
     try:
-        seconds = to_number(float(row.seconds))
+        spans = (span.split("-") for span in filter(None, row.holes.split(";")))
+        missing = sum(float(end) - float(begin) for begin, end in spans)
+        seconds = to_number(float(row.seconds) - missing)
     except ValueError:
         return to_number(None)
     return seconds if seconds >= 0 else to_number(None)

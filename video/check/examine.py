@@ -31,7 +31,7 @@ def examine(
     path: str, reader: str, folder_fps: float, report_progress: ReportProgress
 ) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
-    probed = probe(path, folder_fps)
+    probed = probe(path, folder_fps, report_progress)
     groups = verify.draw_times(probed, VERIFIED_POSITIONS, verify.rng_for(path))
     statistics = FrameStatistics(probed, groups)
     decoder = SequentialDecoder(probed)

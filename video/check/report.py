@@ -22,7 +22,7 @@ def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
 
 def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
     """One line: number, duration and size of the recordings, and how many are unusable."""
-    hours = sum(recording.seconds for recording in recordings) / 3600
+    hours = sum(recording.shown_seconds for recording in recordings) / 3600
     gigabytes = sum(recording.bytes or 0 for recording in recordings) / 1e9
     unusable = sum(problem.kind == "unusable" for problem in problems)
     return (

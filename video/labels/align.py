@@ -56,10 +56,13 @@ class LabelTrack(NamedTuple):
 def timestamps(recording: Recording, rate: float) -> Float[np.ndarray, " n"]:
     """Times from 0 at `rate` per second at which the recording has frames: none in a hole."""
     count = max(1, int(np.floor(recording.seconds * rate + TIME_TOLERANCE)))
-    times = np.arange(count) / rate
-    for begin, end in recording.holes:
-        times = times[(times < begin - TIME_TOLERANCE) | (times >= end - TIME_TOLERANCE)]
-    return times
+    edges = [0.0, *(edge for span in recording.holes for edge in span), count / rate + 1]
+    shown = []  # span by span, so that a long hole costs nothing
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        first, last = int(begin * rate), min(int(end * rate) + 1, count)
+        times = np.arange(max(first - 1, 0), last) / rate
+        shown.append(times[(times >= begin - TIME_TOLERANCE) & (times < end - TIME_TOLERANCE)])
+    return np.concatenate(shown)
 
 
 def label_origin(recording: Recording) -> float:

@@ -132,7 +132,7 @@ def _warn_if_disk_is_small(
     originals: Sequence[Recording], done: dict[str, TranscodeResult], out: Path
 ) -> None:
     """Prints a warning where the disk is surely too small; the estimate is low."""
-    hours = sum(o.seconds for o in originals if o.path not in done) / 3600
+    hours = sum(o.shown_seconds for o in originals if o.path not in done) / 3600
     out.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out).free / 1e9
     if hours and free < 0.02 * hours:

@@ -37,7 +37,7 @@ def summary(results: Sequence[TranscodeResult], settings: PrepareSettings) -> st
     """Number of recordings, size before and after, and the lowest PSNR."""
     before = sum(result.original_bytes for result in results)
     after = sum(result.recording.bytes or 0 for result in results)
-    hours = sum(result.recording.seconds for result in results) / 3600
+    hours = sum(result.recording.shown_seconds for result in results) / 3600
     worst = min((result.psnr for result in results), default=0.0)
     return (
         f"{len(results)} recordings, {hours:.2f} h, as {settings.form}: {before / 1e9:.3f} GB "
@@ -55,7 +55,7 @@ def _row(result: TranscodeResult, out: Path) -> tuple[str, ...]:
         f"{result.original_bytes / 1e6:.1f} MB",
         f"{after / 1e6:.1f} MB",
         f"{after / max(result.original_bytes, 1):.2f}",
-        f"{after / recording.seconds * 3.6e-6:.2f}",
+        f"{after / recording.shown_seconds * 3.6e-6:.2f}",
         f"{result.psnr:.1f} dB",
         str(Path(recording.path).relative_to(out)),
     )

@@ -1,6 +1,8 @@
 """Probes a recording: frame rate, duration and size of a video, a folder or a pack."""
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,29 +16,39 @@ from video.manifest import ManifestError, recording_from
 from video.readers import jpeg_pack
 from video.readers.container import has_timestamps, open_container
 from video.readers.frame_folder import image_size, list_images
+from video.readers.packet_times import packet_timestamps
 from video.recording import Recording, Span, UnreadableVideo, spans_within
 
-END_SECONDS = 2  # searched for the last frame, which need not be the last packet
 MAX_MISSING_SECONDS = 2.0  # by which a file may end before the duration in its header
 MAX_FRAME_SECONDS = 10.0  # a frame that would be displayed longer is followed by a hole
+MIN_FPS = 1 / 60  # of a video file
 
 
-def probe(path: str, folder_fps: float = 1.0) -> Recording:
-    """Opens a recording, decodes its first frame and finds its end.
+def probe(
+    path: str,
+    folder_fps: float = 1.0,
+    report_progress: Callable[[float], None] = lambda progress: None,
+) -> Recording:
+    """Opens a recording, decodes its first frame, and finds its end and its gaps.
 
     `folder_fps` is the frame rate of a folder of images. Raises UnreadableVideo, also for a file
-    that is shorter than its header says.
+    that is shorter than its header says, and where its timestamps begin again.
     """
     if Path(path).is_dir():
         return _probe_folder(path, folder_fps)
     if path.endswith(PACK_SUFFIX):
         return _probe_pack(path)
-    return _probe_video(path)
+    return _probe_video(path, report_progress)
+
+
+def _max_gap(fps: float) -> float:
+    """Seconds for which a frame may be displayed at most."""
+    return max(MAX_FRAME_SECONDS, 2 / fps)
 
 
 def holes_between(times: list[float], fps: float) -> tuple[Span, ...]:
     """Spans without frames: before the first one, and gaps longer than MAX_FRAME_SECONDS."""
-    longest = max(MAX_FRAME_SECONDS, 2 / fps)
+    longest = _max_gap(fps)
     holes = [(0.0, times[0])] if times[0] > 0 else []
     for before, after in pairwise(times):
         if after - before > longest:
@@ -73,22 +85,30 @@ def _probe_folder(path: str, fps: float) -> Recording:
     )
 
 
-def _probe_video(path: str) -> Recording:
+def _probe_video(path: str, report_progress: Callable[[float], None]) -> Recording:
     with open_container(path) as (container, stream):
         frame = next(container.decode(stream), None)
         rate, base = stream.average_rate or stream.guessed_rate, stream.time_base
         if frame is None or not rate or base is None:
             raise UnreadableVideo(path, "contains no frame that can be decoded")
-        fps, first, stamped = float(rate), 0.0, has_timestamps(container)
-        if stamped:
-            first = float((frame.pts or 0) * base)
-            seconds = float(_last_timestamp(container, stream) * base) - first + 1 / fps
+        fps, stamped = float(rate), has_timestamps(container)
+        first = float((frame.pts or 0) * base) if stamped else 0.0
         header_seconds = _header_seconds(container, stream, first)
         rotation = -frame.rotation % 360
         width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
-    if not stamped:
+    holes: tuple[Span, ...] = ()
+    if stamped:
+        timestamps = packet_timestamps(path, _max_gap(fps), report_progress)
+        times = [float(timestamp * base) - first for timestamp in timestamps]
+        fps = _fps_between_gaps(times, fps)
+        holes, seconds = holes_between(times, fps), times[-1] + 1 / fps
+    else:
         with open_container(path) as (container, stream):
             seconds = sum(1 for packet in container.demux(stream) if packet.size) / fps
+    if fps < MIN_FPS:
+        raise UnreadableVideo(
+            path, f"has {fps:.2g} frames per second, so its timestamps are wrong; copy it again"
+        )
     if seconds < header_seconds - max(MAX_MISSING_SECONDS, 4 / fps):
         raise UnreadableVideo(
             path,
@@ -103,13 +123,24 @@ def _probe_video(path: str) -> Recording:
         path,
         "pyav" if stamped else "sequential",
         fps,
-        round(seconds * fps),
+        max(1, round((seconds - sum(end - begin for begin, end in holes)) * fps)),
         seconds,
         width,
         height,
         first,
         rotation,
+        holes,
     )
+
+
+def _fps_between_gaps(times: list[float], mean: float) -> float:
+    """The frame rate; the `mean` of a file counts gaps, in which there are no frames."""
+    steps = [after - before for before, after in pairwise(times)]
+    shown = [step for step in steps if 0 < step <= MAX_FRAME_SECONDS]
+    if not shown or max(steps) <= _max_gap(mean):
+        return mean
+    rate = len(shown) / sum(shown)
+    return mean if math.isclose(rate, mean, rel_tol=0.01) else rate
 
 
 def _header_seconds(container: InputContainer, stream: VideoStream, first: float) -> float:
@@ -121,18 +152,3 @@ def _header_seconds(container: InputContainer, stream: VideoStream, first: float
     return container.duration / av.time_base - max(
         first, 0.0
     )  # in mkv, the duration is the time of the end
-
-
-def _last_timestamp(container: InputContainer, stream: VideoStream) -> int:
-    """The latest timestamp near the end, or of the whole file where none is found there."""
-    assert stream.time_base is not None
-    begin = stream.start_time or 0
-    near_end = begin + (stream.duration or 0) - round(END_SECONDS / stream.time_base)
-    timestamps: list[int] = []
-    for position in (max(near_end, begin), begin):
-        container.seek(position, stream=stream)
-        packets = container.demux(stream)
-        timestamps = [p.pts for p in packets if p.pts is not None and not p.is_discard]
-        if timestamps:
-            break
-    return max(timestamps, default=0)

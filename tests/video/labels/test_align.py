@@ -53,6 +53,24 @@ def test_timestamps_are_where_there_are_frames() -> None:
     assert timestamps(given, 1.0).tolist() == [0, 1, 2, 6, 7, 8, 9]
 
 
+def test_timestamps_are_all_ticks_outside_holes() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        edges = np.unique(rng.uniform(0, 50, 2 * rng.integers(4)).round(rng.integers(3)))
+        holes = tuple((float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=False))
+        given = recording(seconds=50.0, holes=holes)
+        rate = float(rng.choice([0.3, 1, 7, 25]))
+        ticks = np.arange(int(50 * rate + 1e-3)) / rate
+        for begin, end in holes:
+            ticks = ticks[(ticks < begin - 1e-3) | (ticks >= end - 1e-3)]
+        assert timestamps(given, rate).tolist() == ticks.tolist()
+
+
+def test_a_hole_of_years_costs_nothing() -> None:
+    given = recording(seconds=4e12, holes=((5.0, 4e12 - 5.0),))
+    assert len(timestamps(given, 25.0)) == pytest.approx(250, abs=2)
+
+
 def test_conflicting_segments_give_no_label_and_are_counted() -> None:
     track = aligned(
         [
