@@ -13,6 +13,8 @@ from pretrain.targets.built import BuiltTarget, Target, build_target
 from pretrain.targets.registry import DEFAULT_TARGET
 from pretrain.targets.spec import PretrainingTarget
 
+FLAT_BASELINE = 1e-9  # a constant baseline below is that of clips of one colour
+
 
 class TokenErrors(NamedTuple):
     """The loss of each decoded token, and which tokens count.

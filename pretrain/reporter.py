@@ -9,9 +9,10 @@ from launch.metrics.step_meter import StepMeter
 from launch.training.engine import Engine
 from pretrain.config import PretrainConfig
 from pretrain.flops import ForwardCost
-from pretrain.loss import Objective
+from pretrain.loss import FLAT_BASELINE, Objective
 from pretrain.loss_parts import LossParts
 from pretrain.sources import Sources
+from pretrain.startup_summary import FLAT_CLIPS
 from video.failure_log import FailureLog
 
 
@@ -33,6 +34,7 @@ class PretrainReporter:
         source_of = {recording.path: recording.source for recording in sources.recordings}
         self.loss_parts = LossParts(config, objective, source_of)
         self._config, self._cost = config, cost
+        self._has_warned_of_flat_clips = False
         self._failure_log, self._skipped = failure_log, skipped
         self.logger = RunLogger(config.log, config.checkpoint, folder, processes, skipped, steps)
 
@@ -68,5 +70,8 @@ class PretrainReporter:
             "data/unreadable": float(self._failure_log.failures),
         }
         baseline = parts["loss/constant_baseline"]
+        if baseline < FLAT_BASELINE and not self._has_warned_of_flat_clips:
+            self.logger.info(f"warning: step {step}: {FLAT_CLIPS}")
+            self._has_warned_of_flat_clips = True
         losses = f"{config.loss.kind} loss {interval.loss:.4f} (constant baseline {baseline:.3f})"
         self.logger.log_step(step, metrics, losses)

@@ -53,7 +53,7 @@ def pretrain(config: PretrainConfig) -> None:
         opened.watchdog.set_status("writing the encoder")
         run_on_rank0(processes, lambda: export_encoder(config, folder, sources))
         if processes.is_rank0:
-            for line in describe_end(config, folder):
+            for line in describe_end(config, folder, run.training.steps.stop):
                 run.reporter.logger.info(line)
         run.reporter.logger.close()
         engine = run.training.engine

@@ -1,22 +1,27 @@
 """Lines that a run prints when it starts and when it ends."""
 
-import math
 from pathlib import Path
 
 from launch.distributed.process_group import Processes, device_name
-from launch.metrics.jsonl_log import read_log
+from launch.metrics.jsonl_log import LOG_FILE
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
+from launch.report.curves import read_curves
 from launch.training.dataloader import oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
 from pretrain.flops import ForwardCost
 from pretrain.initial_weights import InitialWeights
+from pretrain.loss import FLAT_BASELINE
 from pretrain.monitoring.monitor import IMAGE_FILE
 from pretrain.sources import FAILURE_LOG_FILE, Sources
 from pretrain.targets.spec import values_per_token
 
 ENCODER_FILE = "encoder.safetensors"
+FLAT_CLIPS = (
+    "the clips are of one colour (constant baseline 0), so there is nothing to learn; look at the "
+    "recordings with python -m video preview"
+)
 
 
 def describe_run(
@@ -49,22 +54,34 @@ def describe_run(
     return lines
 
 
-def describe_end(config: PretrainConfig, folder: Path) -> list[str]:
+def describe_end(config: PretrainConfig, folder: Path, steps: int) -> list[str]:
     """The last loss of a complete run, and what to open."""
-    last = [line for line in read_log(folder) if "loss/constant_baseline" in line][-1]
-    loss, baseline = last.get("loss/train", math.nan), last.get("loss/constant_baseline", math.nan)
-    gap = f"{abs(1 - loss / baseline):.0%} {'below' if loss <= baseline else 'above'}"
     files = {
         "encoder": folder / ENCODER_FILE,
         "reconstructions": folder / IMAGE_FILE,
     }
     events = folder / EVENTS_FOLDER
     return [
-        f"complete: {last['step']} steps; {config.loss.kind} loss {loss:.3f}, {gap} that of the "
-        f"constant baseline ({baseline:.3f})",
+        f"complete: {steps} steps; {_last_loss(config.loss.kind, folder)}",
         *(f"{name}: {file}" for name, file in files.items() if file.exists()),
         *([f"curves: tensorboard --logdir {events}"] if events.is_dir() else []),
     ]
+
+
+def _last_loss(kind: str, folder: Path) -> str:
+    """Beside the constant baseline of the same clips; also of a log that lacks one or both."""
+    curves = read_curves(folder / LOG_FILE, warn=lambda text: None)
+    loss, baseline = (curves.get(f"loss/{name}") for name in ("train", "constant_baseline"))
+    if loss is None:
+        return f"{folder / LOG_FILE} has no loss"
+    text = f"{kind} loss {loss.last:.3f}"
+    if baseline is None or baseline.steps[-1] != loss.steps[-1]:
+        return text
+    if baseline.last < FLAT_BASELINE:
+        return f"{text}; {FLAT_CLIPS}"
+    gap = f"{abs(1 - loss.last / baseline.last):.0%}"
+    side = "below" if loss.last <= baseline.last else "above"
+    return f"{text}, {gap} {side} that of the constant baseline ({baseline.last:.3f})"
 
 
 def _model(config: PretrainConfig, cost: ForwardCost) -> str:

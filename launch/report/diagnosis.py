@@ -62,8 +62,7 @@ def diagnose(run: RunData, references: Sequence[ReferenceRun]) -> Diagnosis:
     """Of a pretraining; the worst finding decides."""
     curve = loss_ratio(run)
     if curve is None:
-        text = "The log does not have a loss and its constant baseline yet."
-        return Diagnosis("unknown", HEADLINES["unknown"], (text,), ())
+        return _without_ratio(run)
     reference = nearest_reference(run, references)
     findings = [_loss(run, curve), *_compare(run, curve, reference), _early(run, curve)]
     checks = (_rise, _field_of_view, _skipped, _features, _probe, _data_wait)
@@ -75,6 +74,15 @@ def diagnose(run: RunData, references: Sequence[ReferenceRun]) -> Diagnosis:
     level: Level = next((each for each in order if each in levels), "good")
     sentences = tuple(finding.text for finding in (*findings, _target(run)) if finding.text)
     return Diagnosis(level, HEADLINES[level], sentences, tuple(each.text for each in remarks))
+
+
+def _without_ratio(run: RunData) -> Diagnosis:
+    baseline = run.curves.get("loss/constant_baseline")
+    level: Level = "bad" if baseline is not None and not baseline.values.any() else "unknown"
+    text = "The log does not have a loss and its constant baseline yet."
+    if level == "bad":
+        text = "The constant baseline is 0: the clips are of one colour. There is nothing to learn."
+    return Diagnosis(level, HEADLINES[level], (text,), ())
 
 
 def _loss(run: RunData, curve: Curve) -> Finding:

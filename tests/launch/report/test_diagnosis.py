@@ -78,7 +78,11 @@ def test_without_a_log_the_answer_is_unknown(tmp_path: Path) -> None:
     assert diagnosis_of(tmp_path, []).level == "unknown"
     no_baseline = [{"step": 1, "loss/train": 1.0}]
     assert diagnosis_of(tmp_path, no_baseline, reference(0.2)).level == "unknown"
-    assert diagnosis_of(tmp_path, lines_of(STEPS, loss__constant_baseline=0.0)).level == "unknown"
+
+
+def test_clips_of_one_colour_teach_nothing(tmp_path: Path) -> None:
+    diagnosis = diagnosis_of(tmp_path, lines_of(STEPS, loss__constant_baseline=0.0))
+    assert diagnosis.level == "bad" and "of one colour" in diagnosis.sentences[0]
 
 
 @pytest.mark.parametrize(
