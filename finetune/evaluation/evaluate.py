@@ -21,10 +21,12 @@ from finetune.evaluation.phase_metrics import (
 )
 from finetune.evaluation.plots import draw_confusion, draw_timeline
 from finetune.evaluation.predictions import Predictions, PredictionsError
-from finetune.evaluation.sample_metrics import confusion_matrix
+from finetune.evaluation.sample_metrics import CLASS_MEANS, confusion_matrix
 from finetune.evaluation.triplet_metrics import read_components, triplet_precisions
 from finetune.evaluation.video_averages import PhaseSummary, summarise_phases
 from video.labels.segments import MISSING
+
+MAX_NAMES = 4  # classes in a line
 
 
 class Evaluation(NamedTuple):
@@ -65,11 +67,19 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
     predictions = evaluation.predictions
     unknown = int((predictions.label == MISSING).sum())
     count = len(predictions.recording_names)
+    classes, present = predictions.classes, _classes_in_truth(predictions)
     yield (
         f"{source}: {len(predictions.recording):,} samples of {count} "
-        f"recording{'s' * (count > 1)}, {len(predictions.classes)} classes, "
+        f"recording{'s' * (count > 1)}, {len(classes)} classes, "
         f"{unknown:,} missing labels"
     )
+    if len(present) < len(classes):
+        absent = [name for name in classes if name not in present]
+        more = f" and {len(absent) - MAX_NAMES} more" if len(absent) > MAX_NAMES else ""
+        yield (
+            f"  means over classes are of the {len(present)} that the truth has, without "
+            f"{', '.join(absent[:MAX_NAMES])}{more}"
+        )
     if unreadable := predictions.metadata.get("unreadable"):
         yield f"  unreadable: {unreadable}, with the same score for all classes"
     samples, recordings = _reported(evaluation.metrics)
@@ -90,6 +100,11 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
                 yield f"  {measure + ', ' + order.replace('_', ' '):<30}{_text(average)}"
     if "strict" in evaluation.phases:
         yield from _phase_table(predictions.classes, evaluation.phases["strict"])
+
+
+def _classes_in_truth(predictions: Predictions) -> list[str]:
+    present = labelled_scores(predictions).present
+    return [name for name, is_there in zip(predictions.classes, present, strict=True) if is_there]
 
 
 def _reported(metrics: MetricValues) -> MetricValues:
@@ -142,6 +157,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "about": evaluation.predictions.metadata,
         "classes": list(evaluation.predictions.classes),
+        "classes_in_truth": _classes_in_truth(evaluation.predictions),
+        "means_over_classes": CLASS_MEANS,
         "samples": _plain(samples),
         "recordings": _averages(recordings),
         "phases": {

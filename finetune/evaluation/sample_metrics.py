@@ -18,6 +18,8 @@ from torchmetrics.functional.classification import (
 
 from video.labels.segments import MISSING
 
+CLASS_MEANS = "over the classes that the truth has; a class that is only predicted is left out"
+
 
 class LabelledScores(NamedTuple):
     """What a metric is computed from: samples whose label is known, in the order of time."""
@@ -41,7 +43,7 @@ class LabelledScores(NamedTuple):
 
     @property
     def present(self) -> Tensor:
-        """[c] whether a class has a sample. The others are left out of means over classes."""
+        """[c] whether the truth has a class. Every mean over classes is `CLASS_MEANS`."""
         label = torch.from_numpy(self.label)
         if self.is_multi_label:
             return (label == 1).any(0)
@@ -92,14 +94,15 @@ def mean_average_precision(samples: LabelledScores) -> float:
 
 
 def f1_macro(samples: LabelledScores) -> float:
-    """Mean of the classes' F1. Of one label a sample, classes that are predicted count as well."""
+    """Mean over the classes of their F1."""
     scores, label = samples.tensors
     if samples.is_multi_label:
         f1 = multilabel_f1_score(
             scores, label, samples.num_classes, average=None, ignore_index=MISSING
         )
-        return _mean(f1, samples.present)
-    return float(multiclass_f1_score(scores, label, samples.num_classes, average="macro"))
+    else:
+        f1 = multiclass_f1_score(scores, label, samples.num_classes, average=None)
+    return _mean(f1, samples.present)
 
 
 def f1_micro(samples: LabelledScores) -> float:

@@ -59,6 +59,17 @@ def test_metrics_are_printed_and_written(saved: Path, tmp_path: Path, capsys) ->
         assert len(np.unique(np.asarray(Image.open(out / name)))) > 20
 
 
+def test_the_classes_of_means_are_named(tmp_path: Path, capsys) -> None:
+    given = recorded()
+    label = np.where(given.label >= 5, 4, given.label)
+    save_predictions(tmp_path / "p.npz", given._replace(label=label))
+    main(["evaluate", str(tmp_path / "p.npz"), "--out", str(tmp_path)])
+    printed, metrics = capsys.readouterr().out, json.loads((tmp_path / "metrics.json").read_text())
+    assert "means over classes are of the 5 that the truth has, without f, g\n" in printed
+    assert metrics["classes_in_truth"] == ["a", "b", "c", "d", "e"]
+    assert metrics["means_over_classes"].startswith("over the classes that the truth has")
+
+
 def test_a_metric_of_a_user_is_printed_and_written(
     saved: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

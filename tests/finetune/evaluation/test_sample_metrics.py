@@ -47,8 +47,33 @@ def test_an_absent_class_is_left_out_of_means() -> None:
     chosen = given.scores.argmax(1)
     by_class = [(chosen == given.label)[given.label == c].mean() for c in (0, 1, 3, 4)]
     assert metrics["mean class accuracy"] == pytest.approx(np.mean(by_class))
+    present = np.unique(given.label)
+    assert 2 in chosen and 2 not in present
+    f1 = f1_score(given.label, chosen, labels=present, average="macro")
+    assert metrics["F1 macro"] == pytest.approx(f1)
+    expected = [average_precision_score(given.label == c, given.scores[:, c]) for c in present]
+    assert metrics["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
     assert np.isfinite(list(metrics.values())).all()
     assert "top-5" not in metrics
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_class_that_nobody_has_changes_no_metric_but_chance(multi_label: bool) -> None:
+    given = predictions(5, absent=2)
+    if multi_label:
+        given = given._replace(label=np.eye(5, dtype=np.int64)[given.label])
+    scores = np.hstack([given.scores, np.zeros((200, 1), np.float32)])
+    label = given.label
+    if multi_label:
+        label = np.hstack([label, np.zeros((200, 1), np.int64)])
+    more = given._replace(scores=scores, label=label, classes=(*given.classes, "never"))
+    before, after = compute_metrics(given).all, compute_metrics(more).all
+    about_classes = {"chance", "share of positives", "top-5"}
+    same = before.keys() - about_classes
+    assert {"F1 macro", "mAP"} <= same
+    assert {name: after[name] for name in same} == pytest.approx(
+        {name: before[name] for name in same}
+    )
 
 
 def test_samples_without_a_label_count_nowhere() -> None:
@@ -81,6 +106,9 @@ def test_metrics_of_multi_label_samples_leave_out_missing_labels() -> None:
         average_precision_score(label[:, 2], given.scores[:, 2]),
     ]
     assert metrics["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
+    chosen = given.scores > 0.5
+    by_class = [f1_score(label[label[:, c] >= 0, c], chosen[label[:, c] >= 0, c]) for c in range(3)]
+    assert metrics["F1 macro"] == pytest.approx(np.mean(by_class))
     assert metrics["share of positives"] == pytest.approx((label == 1).sum() / (label >= 0).sum())
 
 
