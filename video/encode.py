@@ -1,14 +1,12 @@
 """Encodes frames: H.264 in mp4, and JPEG."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.container import OutputContainer
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -39,9 +37,9 @@ def write_h264(
 ) -> None:
     """Writes RGB frames of even height and width with their times in seconds, as mp4.
 
-    The file is complete or absent. Raises OSError, for example on a full disk.
+    The file is complete or absent. Raises OutputError, for example on a full disk.
     """
-    with atomic_writer(file) as draft, _open_output(draft) as container:
+    with atomic_writer(file) as draft, av.open(str(draft), "w", format="mp4") as container:
         rate = Fraction(fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={**options, **THREADS})
         stream.pix_fmt = "yuv420p"
@@ -55,15 +53,6 @@ def write_h264(
             frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-@contextmanager
-def _open_output(file: Path) -> Iterator[OutputContainer]:
-    try:
-        with av.open(str(file), "w", format="mp4") as container:
-            yield container
-    except av.FFmpegError as error:
-        raise OSError(error.errno, error.strerror) from None
 
 
 def encode_jpeg(pixels: UInt8[np.ndarray, "h w c"], quality: int) -> bytes:

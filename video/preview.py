@@ -35,9 +35,12 @@ def preview(
 ) -> int:
     """Writes an image with random clips of the source. Raises ManifestError."""
     opened = open_source(source, reader, folder_fps, timeout, show_progress)
+    for failure in opened.failures:
+        print(f"left out: {failure}")
     recordings = [r for r in opened.recordings if clip_spans(r, frames, sampling)]
     if not recordings:
-        raise ManifestError(f"{source}: has no recording that is long enough for a clip")
+        reason = opened.failures[0] if opened.failures else "none is long enough for a clip"
+        raise ManifestError(f"{source}: has no recording that can be drawn: {reason}")
     sampler = ClipSampler(recordings, frames, {"": SamplingPlan(sampling)})
     clip_reader = ClipReader(recordings, sampler, Augmentation(), side, side, 1)
     chosen = np.random.default_rng(seed).choice(
@@ -51,8 +54,9 @@ def preview(
 
         location = sampler.draw(position, rng(position, "clip"))
         read = clip_reader.read(position, rng)
-        if len(read.clips):
-            rows.append(_row(read, location))
+        if not len(read.clips):
+            raise read.failures[-1]  # so many tries failed that the disk is probably gone
+        rows.append(_row(read, location))
     Image.fromarray(np.concatenate(rows)).save(out)
     print(f"{len(rows)} clips of {frames} frames: {out}")
     return 0

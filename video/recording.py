@@ -1,14 +1,18 @@
 """A recording: its properties, and the error of an unreadable one."""
 
 import math
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import BeforeValidator, Field
 
+from video.atomic_write import OutputError
 from video.readers.registry import READERS, ReaderName
 
 IDENTITY = ("path", "content", "original", "original_content")
@@ -27,6 +31,25 @@ class UnreadableVideo(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+@contextmanager
+def blamed_on(path: str) -> Iterator[None]:
+    """Makes every exception an UnreadableVideo, so that a recording costs no more than itself.
+
+    Libraries raise almost anything on damaged files. Only OutputError passes as it is.
+    """
+    try:
+        yield
+    except (UnreadableVideo, OutputError):
+        raise
+    except Exception as error:
+        message = " ".join(str(error).split())[:200]
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+        raise UnreadableVideo(
+            path, f"cannot be read ({where}: {message}); copy it again, or rewrite it with ffmpeg"
+        ) from error
 
 
 def parse_spans(text: object) -> object:

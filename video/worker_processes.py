@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from multiprocessing.context import ForkContext, ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from video.recording import UnreadableVideo
+from video.atomic_write import OutputError
+from video.recording import UnreadableVideo, blamed_on
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
@@ -50,13 +50,6 @@ class Event(NamedTuple):
 ProgressDisplay = Callable[[Iterator[Event], Sequence[Job], str], Iterator[Event]]
 
 
-class _JobError(NamedTuple):
-    """An exception of a job other than UnreadableVideo."""
-
-    error: BaseException | None
-    trace: str
-
-
 @dataclass
 class _Worker:
     job: int
@@ -90,9 +83,8 @@ def run_isolated(
 ) -> Generator[Event, None, None]:
     """Runs the jobs and yields their events as they arrive, in no fixed order.
 
-    A job that raises UnreadableVideo, reports nothing for `timeout` seconds, or crashes its
-    process has an UnreadableVideo as its outcome. Any other exception ends all jobs: an OSError is
-    raised again, others as a RuntimeError with their traceback.
+    A job that raises an exception, reports nothing for `timeout` seconds, or crashes its process
+    has an UnreadableVideo as its outcome. Only an OutputError ends all jobs and is raised again.
     """
     waiting = iter(enumerate(jobs))
     running: list[_Worker] = []
@@ -148,13 +140,10 @@ def _run_job(connection: Connection, job: Job, forked_by: int | None) -> None:
         connection.send(("progress", progress))
 
     try:
-        outcome = job.function(*job.arguments, report_progress)
-    except UnreadableVideo as failure:
+        with blamed_on(job.path):
+            outcome = job.function(*job.arguments, report_progress)
+    except (UnreadableVideo, OutputError) as failure:
         outcome = failure
-    except OSError as error:
-        outcome = _JobError(error, "")
-    except Exception:
-        outcome = _JobError(None, traceback.format_exc())
     connection.send(("outcome", outcome))
 
 
@@ -163,15 +152,15 @@ def _receive(worker: _Worker, path: str, is_ready: bool) -> Event | None:
         return None
     try:
         kind, content = worker.connection.recv()
-    except EOFError:
+    except (EOFError, OSError):
         worker.process.join(5)
         code = worker.process.exitcode
         return Event(worker.job, 1.0, UnreadableVideo(path, f"the reader crashed (exit {code})"))
     worker.last_message = time.monotonic()
     if kind == "progress":
         return Event(worker.job, content)
-    if isinstance(content, _JobError):
-        raise content.error or RuntimeError(f"while working on {path}:\n{content.trace}")
+    if isinstance(content, OutputError):
+        raise content
     return Event(worker.job, 1.0, content)
 
 

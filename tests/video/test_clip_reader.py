@@ -13,6 +13,7 @@ from video.clip_reader import MAX_TRIES, ClipRead, ClipReader
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.config import Augmentation, Sampling
 from video.readers.probe import probe
+from video.readers.registry import READERS, Reader
 from video.recording import Recording
 
 PLANS = {"": SamplingPlan(Sampling(stride=3))}
@@ -75,6 +76,20 @@ def test_an_unreadable_clip_is_reported_and_replaced_deterministically(
     for first, second in zip(reads, read_all(), strict=True):
         assert torch.equal(first.clips, second.clips)
         assert len(first.failures) == len(second.failures)
+
+
+def read_oddly(*_: object) -> None:
+    raise KeyError("odd")
+
+
+def test_whatever_a_reader_raises_costs_only_that_clip(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "odd", Reader(f"{__name__}:read_oddly"))
+    odd = replace(recording, path="/odd.mp4", reader="odd")
+    read = reader([odd, recording]).read(0, rng)
+    assert read.path == recording.path
+    assert read.failures[0].reason.startswith("cannot be read (KeyError at test_clip_reader.py:")
 
 
 def test_a_disk_that_is_gone_ends_the_search(recording: Recording) -> None:

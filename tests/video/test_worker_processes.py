@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import HANG_LIMIT, ROOT
+from video.atomic_write import OutputError
 from video.recording import UnreadableVideo
 from video.worker_processes import CONTEXTS, Event, Job, ReportProgress, StartMethod, run_isolated
 
@@ -26,7 +28,9 @@ def work(what: str, report_progress: ReportProgress) -> str:
     if what == "broken":
         raise UnreadableVideo(what, "is broken")
     if what == "full":
-        raise OSError(28, "No space left on device", "/full")
+        raise OutputError(28, "No space left on device", "/full")
+    if what == "unreadable":
+        raise PermissionError(13, "Permission denied", "/unreadable")
     if what == "bug":
         raise KeyError("bug")
     return what.upper()
@@ -56,11 +60,20 @@ def test_failures_hangs_and_crashes_are_outcomes_and_do_not_stop_the_others(
     assert str(outcomes["crash"]) == "crash: the reader crashed (exit -6)"
 
 
-def test_a_full_disk_and_a_bug_end_all() -> None:
-    with pytest.raises(OSError, match="No space left on device"):
+def test_a_full_disk_ends_all() -> None:
+    with pytest.raises(OutputError, match="No space left on device"):
         run("a", "full", "b")
-    with pytest.raises(RuntimeError, match=r"while working on bug:(.|\n)*KeyError"):
-        run("a", "bug", "b")
+
+
+def test_whatever_a_recording_raises_costs_only_that_recording() -> None:
+    outcomes = run("a", "bug", "unreadable", "b")
+    assert (outcomes["a"], outcomes["b"]) == ("A", "B")
+    assert isinstance(outcomes["bug"], UnreadableVideo)
+    assert re.fullmatch(
+        r"bug: cannot be read \(KeyError at test_worker_processes.py:\d+: 'bug'\); copy it .*",
+        str(outcomes["bug"]),
+    )
+    assert "(PermissionError at" in str(outcomes["unreadable"])
 
 
 def test_no_process_outlives_the_work() -> None:

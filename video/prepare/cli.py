@@ -112,7 +112,7 @@ def _load_completed(
         found = TranscodeResult(
             **record | {"recording": recording_from(record["recording"], str(note))}
         )
-    except (ValueError, TypeError, KeyError, ManifestError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
         return None
     if before != settings:
         raise ManifestError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from video.atomic_write import atomic_writer
+from video.atomic_write import atomic_writer, make_folder
 from video.encode import FAST_TO_READ, encode_jpeg, write_h264
 from video.fingerprint import total_bytes
 from video.manifest import as_listed, row_from
@@ -48,10 +48,10 @@ def transcode(
     """Writes the prepared form of a recording, and verifies it.
 
     The file is complete or absent. NAME.json in the same folder is written last and marks it as
-    complete. Raises UnreadableVideo for the original, and OSError where `file` cannot be written.
+    complete. Raises UnreadableVideo for the original, OutputError where `file` cannot be written.
     """
     frame_filter = _FrameFilter(original, settings, left_out, report_progress)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     fps = min(settings.frame_rate or original.fps, original.fps)
     if settings.form == "jpeg":
         images = ((t, encode_jpeg(pixels, settings.quality)) for t, pixels in frame_filter.frames())

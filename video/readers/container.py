@@ -53,6 +53,8 @@ def open_container(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
             ]
             if not streams:
                 raise UnreadableVideo(path, "contains no video stream, perhaps only audio")
+            if streams[0].codec_context is None:
+                raise UnreadableVideo(path, "has a damaged header, its codec is unknown")
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except (av.FFmpegError, OSError) as error:

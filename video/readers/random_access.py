@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from video.readers.registry import load_reader
-from video.recording import Recording
+from video.recording import Recording, blamed_on
 
 
 def read_frames(
@@ -15,9 +15,10 @@ def read_frames(
     """The frames displayed at ascending `times`, as RGB resized to `rows` by `columns`.
 
     A frame is displayed until the next one begins. A time slightly before a frame's timestamp
-    counts as that frame, because timestamps are rounded. Raises UnreadableVideo.
+    counts as that frame, because timestamps are rounded. Raises UnreadableVideo, whatever the
+    reader raises.
     """
-    clip: UInt8[np.ndarray, "t h w c"] = load_reader(recording.reader)(
-        recording, times, rows, columns
-    )
+    read = load_reader(recording.reader)
+    with blamed_on(recording.path):
+        clip: UInt8[np.ndarray, "t h w c"] = read(recording, times, rows, columns)
     return clip

@@ -143,6 +143,7 @@ def mixed(tmp_path: Path, steady: Path) -> Path:
     shutil.copy(steady, folder / "copy of a.mp4")
     write_sound(folder / "sound.mp4")
     (folder / "empty.mp4").touch()
+    (folder / "odd.mp4").write_bytes(steady.read_bytes().replace(b"avc1", b"oddc"))
     return folder
 
 
@@ -156,11 +157,12 @@ def test_the_command_writes_a_manifest_and_a_report(
     text = out.with_suffix(".txt").read_text()
     assert text in capsys.readouterr().out
     lines = text.splitlines()
-    assert lines[0].startswith("4 recordings: 2 usable, 0.00 h, 0.00 GB; 2 unusable")
+    assert lines[0].startswith("5 recordings: 2 usable, 0.00 h, 0.00 GB; 3 unusable")
+    assert f"  {mixed}/odd.mp4: has a damaged header, its codec is unknown" in lines
     assert f"  {mixed}/empty.mp4: is empty (0 bytes); copy it again" in lines
     assert f"  {mixed}/sound.mp4: contains no video stream, perhaps only audio" in lines
     assert f"  {mixed}/copy of a.mp4: a copy of {mixed}/a.mp4" in lines
-    for name in ("sound.mp4", "empty.mp4"):
+    for name in ("sound.mp4", "empty.mp4", "odd.mp4"):
         (mixed / name).unlink()
     assert main(["check", str(mixed), "--out", str(out)]) == 0
     assert read_manifest(out) == recordings

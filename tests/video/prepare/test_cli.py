@@ -241,11 +241,12 @@ def test_unreadable_recordings_are_reported_and_the_others_prepared(
     raw.mkdir()
     write(raw / "a.mp4", [40 * n for n in range(50)])
     write_sound(raw / "sound.mp4")
+    (raw / "odd.mp4").write_bytes((raw / "a.mp4").read_bytes().replace(b"avc1", b"oddc"))
     assert main(["prepare", str(raw), str(tmp_path / "out"), "--form", "jpeg"]) == 1
     out = capsys.readouterr().out
     assert (
-        f"1 recordings cannot be read and are missing:\n  {raw}/sound.mp4: contains no video stream"
-        in out
+        f"2 recordings cannot be read and are missing:\n  {raw}/odd.mp4: has a damaged header, its "
+        f"codec is unknown\n  {raw}/sound.mp4: contains no video stream" in out
     )
     assert len(read_manifest(tmp_path / "out/manifest.csv")) == 1
     (raw / "a.mp4").unlink()
