@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from video.recording import Recording, UnreadableVideo
 
-# AVI stores no timestamps, and those that its demuxer guesses are out of order.
-FORMATS_WITHOUT_TIMESTAMPS = frozenset({"avi"})
+# They store no timestamps, and those that their demuxers guess are out of order.
+FORMATS_WITHOUT_TIMESTAMPS = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo"})
 MAX_TOLERANCE = 0.01  # seconds: timestamps are rounded
 
 
@@ -24,7 +26,11 @@ def timestamp_tolerance(fps: float) -> float:
 
 
 class Clock(NamedTuple):
-    """Converts seconds from a recording's time 0 to timestamps, or else to frame numbers."""
+    """Converts seconds from a recording's time 0 to timestamps.
+
+    Where a container has none, a frame has the position of the packet that completed it. In AVI,
+    positions count the empty chunks that stand for dropped frames, so they keep time.
+    """
 
     has_timestamps: bool
     origin: float  # seconds in the file's own time at the recording's time 0
@@ -37,6 +43,15 @@ class Clock(NamedTuple):
 
     def seconds(self, timestamp: int) -> float:
         return timestamp * self.unit - self.origin
+
+    def timestamp(self, frame: VideoFrame, packet: Packet, before: int | None) -> int | None:
+        """The timestamp of a frame that `packet` completed, after a frame with `before`."""
+        if self.has_timestamps:
+            return frame.pts
+        following = 0 if before is None else before + max(round(self.frame / self.unit), 1)
+        if packet.dts is None or (before is not None and packet.dts <= before):
+            return following  # the decoder's last frames, or two of one packet
+        return packet.dts
 
 
 @contextmanager
@@ -66,9 +81,17 @@ def has_timestamps(container: InputContainer) -> bool:
 
 
 def clock_for(recording: Recording, container: InputContainer, stream: VideoStream) -> Clock:
-    """The clock of a file; frames of a container without timestamps are counted instead."""
-    frame = 1 / recording.fps
-    if not has_timestamps(container):
-        return Clock(False, 0.0, frame, frame)
+    """The clock of a file. Without timestamps, time 0 is where the first frame is complete."""
     assert stream.time_base is not None
-    return Clock(True, recording.first, float(stream.time_base), frame)
+    unit, frame = float(stream.time_base), 1 / recording.fps
+    if has_timestamps(container):
+        return Clock(True, recording.first, unit, frame)
+    return Clock(False, _first_position(recording.path) * unit, unit, frame)
+
+
+def _first_position(path: str) -> int:
+    with open_container(path) as (container, stream):
+        for packet in container.demux(stream):
+            if packet.decode():
+                return packet.dts or 0
+    return 0

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from video.readers.frame_folder import image_size, list_images
 from video.readers.packet_times import packet_timestamps
 from video.recording import Recording, Span, UnreadableVideo, spans_within
 
+MAX_FRAME_RATE = 1000
 MAX_MISSING_SECONDS = 2.0  # by which a file may end before the duration in its header
 MAX_FRAME_SECONDS = 10.0  # a frame that would be displayed longer is followed by a hole
 MIN_FPS = 1 / 60  # of a video file
@@ -88,7 +90,7 @@ def _probe_folder(path: str, fps: float) -> Recording:
 def _probe_video(path: str, report_progress: Callable[[float], None]) -> Recording:
     with open_container(path) as (container, stream):
         frame = next(container.decode(stream), None)
-        rate, base = stream.average_rate or stream.guessed_rate, stream.time_base
+        rate, base = _frame_rate(stream), stream.time_base
         if frame is None or not rate or base is None:
             raise UnreadableVideo(path, "contains no frame that can be decoded")
         fps, stamped = float(rate), has_timestamps(container)
@@ -96,15 +98,14 @@ def _probe_video(path: str, report_progress: Callable[[float], None]) -> Recordi
         header_seconds = _header_seconds(container, stream, first)
         rotation = -frame.rotation % 360
         width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
-    holes: tuple[Span, ...] = ()
     if stamped:
         timestamps = packet_timestamps(path, _max_gap(fps), report_progress)
         times = [float(timestamp * base) - first for timestamp in timestamps]
         fps = _fps_between_gaps(times, fps)
-        holes, seconds = holes_between(times, fps), times[-1] + 1 / fps
     else:
         with open_container(path) as (container, stream):
-            seconds = sum(1 for packet in container.demux(stream) if packet.size) / fps
+            times = _packet_positions(container, stream, fps)
+    holes, seconds = holes_between(times, fps), times[-1] + 1 / fps
     if fps < MIN_FPS:
         raise UnreadableVideo(
             path, f"has {fps:.2g} frames per second, so its timestamps are wrong; copy it again"
@@ -141,6 +142,22 @@ def _fps_between_gaps(times: list[float], mean: float) -> float:
         return mean
     rate = len(shown) / sum(shown)
     return mean if math.isclose(rate, mean, rel_tol=0.01) else rate
+
+
+def _frame_rate(stream: VideoStream) -> Fraction | None:
+    """The mean frame rate, or the guessed one where the mean is only the clock's."""
+    if stream.average_rate and stream.average_rate <= MAX_FRAME_RATE:
+        return stream.average_rate
+    return stream.guessed_rate or stream.average_rate
+
+
+def _packet_positions(container: InputContainer, stream: VideoStream, fps: float) -> list[float]:
+    """Times of packets that have no timestamps; frames that an AVI dropped take time."""
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    positions = sorted(packet.dts for packet in packets if packet.dts is not None)
+    if len(positions) < len(packets) or not stream.time_base:
+        return [number / fps for number in range(len(packets))]
+    return [float((position - positions[0]) * stream.time_base) for position in positions]
 
 
 def _header_seconds(container: InputContainer, stream: VideoStream, first: float) -> float:

@@ -18,12 +18,17 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from video.readers.container import Clock, clock_for, open_container
+from video.readers.container import FORMATS_WITHOUT_TIMESTAMPS, Clock, clock_for, open_container
 from video.recording import Recording, UnreadableVideo
 
 # Seconds before the first wanted frame at which decoding may start, tried in this order. Some
 # containers seek too far, and some streams have only one key frame.
 RUN_UPS = (0.0, 10.0, 60.0, math.inf)
+# Bytes after a seek, by container, before the first key frame whose timestamp is right: in program
+# streams only the first frame that begins in a packet of up to 64 KiB has one, and after a seek
+# into a packet the rest of a frame takes it.
+UNSETTLED_BYTES = {"mpeg": 65_536}
+NOT_SEEKABLE = FORMATS_WITHOUT_TIMESTAMPS - {"avi"}  # they have no index either
 
 
 def read_by_timestamp(
@@ -66,11 +71,14 @@ def _decode_after_seek(
     for run_up in run_ups:
         with open_container(recording.path) as (container, stream):
             clock = clock_for(recording, container, stream)
-            if clock.has_timestamps and run_up < math.inf:
-                start = recording.first + max(times[0] - run_up, 0.0)
+            unsettled = 0
+            if run_up < times[0] and container.format.name not in NOT_SEEKABLE:
+                start = clock.origin + times[0] - run_up
                 container.seek(math.floor(start / clock.unit), stream=stream)
+                unsettled = UNSETTLED_BYTES.get(container.format.name, 0)
             limits = [clock.latest(time) for time in times]
-            decoder = _PacketDecoder(container, stream, clock, limits if skip_unused else None)
+            unused = limits if skip_unused else None
+            decoder = _PacketDecoder(container, stream, clock, unused, unsettled)
             shown = _select_frames(times, limits, recording, clock, decoder)
             if shown is not None:
                 return shown
@@ -81,7 +89,7 @@ class _PacketDecoder:
     """Decoded frames with their timestamps in display order, and the timestamps of their packets.
 
     Given the latest timestamps of all wanted frames, it skips the others that no frame refers to,
-    often half of all.
+    often half of all. Frames before the first key frame behind `unsettled_bytes` are dropped.
     """
 
     def __init__(
@@ -90,31 +98,35 @@ class _PacketDecoder:
         stream: VideoStream,
         clock: Clock,
         limits: Sequence[int] | None,
+        unsettled_bytes: int,
     ) -> None:
+        self._unsettled_bytes = unsettled_bytes
         self._container, self._stream, self._clock = container, stream, clock
         self._limits = limits if clock.has_timestamps else None
-        self._packet_timestamps: list[int] = []
+        self._announced: list[int] = []
 
     def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
-        number, before = 0, None
+        before, is_settled = None, not self._unsettled_bytes
         codec: CodecContext = self._stream.codec_context
         for packet in self._container.demux(self._stream):
-            if packet.size and not packet.is_discard:
-                timestamp = (
-                    packet.pts if self._clock.has_timestamps else len(self._packet_timestamps)
-                )
-                if timestamp is not None:
-                    self._packet_timestamps.append(timestamp)
+            if self._clock.has_timestamps and packet.size and not packet.is_discard:
+                self._announced += [] if packet.pts is None else [packet.pts]
             if self._limits is not None:
                 codec.skip_frame = "DEFAULT" if self._is_wanted(packet) else "NONREF"
+            self._unsettled_bytes -= packet.size
             for frame in packet.decode():
-                timestamp = frame.pts if self._clock.has_timestamps else number
+                is_settled |= frame.key_frame and self._unsettled_bytes <= 0
+                if not is_settled:
+                    continue
+                timestamp = self._clock.timestamp(frame, packet, before)
                 if timestamp is None or (before is not None and timestamp <= before):
                     raise UnreadableVideo(
                         self._container.name, f"timestamp {timestamp} does not follow {before}"
                     )
+                if not self._clock.has_timestamps:
+                    self._announced.append(timestamp)  # packets announce nothing
                 yield timestamp, frame
-                number, before = number + 1, timestamp
+                before = timestamp
 
     def _is_wanted(self, packet: Packet) -> bool:
         """Whether the packet's frame may be displayed at a wanted time."""
@@ -129,7 +141,7 @@ class _PacketDecoder:
     def expected(self, latest: int) -> int | None:
         """The latest timestamp up to `latest` that a packet has: that of the expected frame."""
         return max(
-            (timestamp for timestamp in self._packet_timestamps if timestamp <= latest),
+            (timestamp for timestamp in self._announced if timestamp <= latest),
             default=None,
         )
 

@@ -23,8 +23,6 @@ class Reader:
     """Users may prefer it (`data.reader`, `--reader`)."""
     fallback: bool = False
     """Tried, in the order of the table, where the preferred reader fails verification."""
-    needs_timestamps: bool = True
-    """It cannot read containers without timestamps, such as AVI."""
     max_difference: float = 0.0
     """Mean grey levels by which its colours may differ from those of sequential decoding."""
     install: str = ""
@@ -47,9 +45,7 @@ READERS: dict[str, Reader] = {
         max_difference=8.0,
         install="run `pip install torchcodec`, and install FFmpeg's shared libraries",
     ),
-    "sequential": Reader(
-        "video.readers.pyav_reader:read_sequentially", fallback=True, needs_timestamps=False
-    ),
+    "sequential": Reader("video.readers.pyav_reader:read_sequentially", fallback=True),
     "frames": Reader("video.readers.image_readers:read_folder", kind="folder"),
     "pack": Reader("video.readers.image_readers:read_pack", kind="pack"),
 }

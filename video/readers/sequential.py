@@ -63,25 +63,25 @@ class SequentialDecoder:
         with open_container(recording.path) as (container, stream):
             clock = clock_for(recording, container, stream)
             self.header_frames = stream.frames
-            packets, number, before = 0, 0, None
+            before = None
             for packet in container.demux(stream):
-                if packet.size and not packet.is_discard:
-                    timestamp = packet.pts if clock.has_timestamps else packets
-                    packets += 1
-                    missing |= {timestamp} if timestamp is not None else set()
+                if clock.has_timestamps and packet.size and not packet.is_discard:
+                    missing |= {packet.pts} if packet.pts is not None else set()
                 try:
                     frames = packet.decode()
                 except av.InvalidDataError:
                     self.errors += 1
+                    if not clock.has_timestamps and packet.dts is not None:
+                        missing.add(packet.dts)
                     continue
                 for frame in frames:
-                    timestamp = frame.pts if clock.has_timestamps else number
-                    number += 1
+                    timestamp = clock.timestamp(frame, packet, before)
                     if timestamp is None or (before is not None and timestamp <= before):
                         self.errors += 1
                         continue
                     before = timestamp
                     if frame.is_corrupt:
+                        missing.add(timestamp)
                         continue
                     missing.discard(timestamp)
                     pixels = _from_frame(frame, recording.rotation)

@@ -71,8 +71,6 @@ def choose_reader(
         report_progress(0.0)
         expected.append(truth(times))
     candidates = [preferred, *(name for name, reader in READERS.items() if reader.fallback)]
-    if not READERS[recording.reader].needs_timestamps:  # the container has none
-        candidates = [name for name in candidates if not READERS[name].needs_timestamps]
     faults = []
     for name in dict.fromkeys(candidates):
         report_progress(0.0)

@@ -41,6 +41,47 @@ def test_frames_come_by_number_from_any_place(tmp_path: Path, suffix: str) -> No
         assert numbers(recording, [n / 25 for n in wanted]) == wanted
 
 
+def test_every_frame_of_a_program_stream_with_open_gops_is_found(tmp_path: Path) -> None:
+    options = {"g": "12", "bf": "2", "b": "600k"}
+    file = write(tmp_path / "x.vob", [*range(250)], "mpeg2video", options, units=25)
+    recording = probe(str(file))
+    assert [numbers(recording, [n / 25])[0] for n in range(0, 250, 3)] == list(range(0, 250, 3))
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("mpeg4", {"bf": "0", "g": "50"}),
+        ("mpeg4", {"bf": "2", "g": "50"}),
+        ("libx264", {"bf": "3", "g": "30"}),
+        ("mjpeg", {"strict": "-1"}),
+    ],
+)
+def test_dropped_frames_of_an_avi_keep_time(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    stamps = [*range(60), *range(85, 150)]  # a chunk without bytes stands for a dropped frame
+    recording = probe(str(write(tmp_path / "x.avi", stamps, codec, options, units=25)))
+    assert recording.seconds == pytest.approx(6.0)
+    for reader in ("pyav", "sequential"):
+        read = replace(recording, reader=reader)
+        assert [numbers(read, [stamp / 25])[0] for stamp in stamps[::9]] == list(range(0, 125, 9))
+        assert numbers(read, [2.36, 3.0, 3.4, 5.96]) == [59, 59, 60, 124]
+
+
+def test_damage_in_an_avi_does_not_move_the_frames_behind_it(tmp_path: Path) -> None:
+    file = write(tmp_path / "x.avi", [*range(150)], "mjpeg", {"strict": "-1"}, units=25)
+    with av.open(str(file)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    content = bytearray(file.read_bytes())
+    for place in places[40:45]:
+        content[place + 8 : place + 40] = bytes(32)
+    file.write_bytes(content)
+    recording = probe(str(file))
+    assert numbers(recording, [0.4, 1.2]) == [10, 30]
+    assert numbers(replace(recording, reader="pyav"), [2.0, 5.0]) == [50, 125]
+
+
 def test_a_frame_is_displayed_until_the_next(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 1080, 1120, 1500, 2000]  # the recorder stopped for a second
     recording = probe(str(write(tmp_path / "x.mp4", stamps)))
