@@ -46,6 +46,11 @@ def describe_run(
         what = "weights, optimizer state, step and data order"
         left = f"{len(steps)} steps left" if steps else "no steps left"
         lines.append(f"resume: {what} from {resumed.folder}; {left}")
+    if steps and (tested := session.folder / "predictions_test.npz").exists():
+        lines.append(
+            f"warning: this run has evaluated test already ({tested}); another evaluation is "
+            "counted in its `about`, and these predictions are kept"
+        )
     return lines
 
 

@@ -80,6 +80,9 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
             f"  means over classes are of the {len(present)} that the truth has, without "
             f"{', '.join(absent[:MAX_NAMES])}{more}"
         )
+    if predictions.evaluations > 1:
+        part = predictions.metadata.get("part", "part")
+        yield f"  evaluation {predictions.evaluations} of this {part} by its run"
     if unreadable := predictions.metadata.get("unreadable"):
         yield f"  unreadable: {unreadable}, with the same score for all classes"
     samples, recordings = _reported(evaluation.metrics)

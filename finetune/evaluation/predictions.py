@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int64
 
 from video.labels.segments import MISSING
 
+EVALUATIONS = "evaluations"  # in `about`: how often its run has evaluated the part
 FIELDS = ("recording", "time", "scores", "label", "classes", "about")
 
 
@@ -39,6 +40,12 @@ class Predictions(NamedTuple):
     def has_times(self) -> bool:
         """Whether samples are timestamps of recordings, and not clips."""
         return self.metadata.get("samples") != "clips" and bool(np.isfinite(self.time).all())
+
+    @property
+    def evaluations(self) -> int:
+        """How often the run of this model has evaluated this part; 1 where `about` does not say."""
+        count = self.metadata.get(EVALUATIONS, 1)
+        return count if type(count) is int and count > 0 else 1
 
     @property
     def recording_names(self) -> list[str]:

@@ -64,6 +64,25 @@ def test_the_classifier_is_that_of_the_best_step_by_val(finished: Path) -> None:
     assert correct.mean() == pytest.approx(best)
 
 
+def test_more_epochs_evaluate_test_again_which_is_counted_and_told(
+    labelled: Path, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    first = (run / "predictions_test.npz").read_bytes()
+    results = map(json.loads, (run / "validation.jsonl").read_text().splitlines())
+    worse = (json.dumps({**each, "top-1": -1.0}) + "\n" for each in results)
+    (run / "validation.jsonl").write_text("".join(worse))  # so that a later step is the best
+    done = finetune(*words(labelled, run, "schedule.steps=10"))
+    assert done.returncode == 0, done.stderr
+    assert "warning: this run has evaluated test already" in done.stdout
+    assert f"are kept as {run}/predictions_test_1.npz" in done.stdout
+    assert "report the first result, or all of them" in done.stdout
+    assert (run / "predictions_test_1.npz").read_bytes() == first
+    assert load_predictions(run / "predictions_test.npz").metadata["evaluations"] == 2
+    metrics = json.loads((run / "evaluation_test/metrics.json").read_text())
+    assert metrics["about"]["evaluations"] == 2
+
+
 @pytest.mark.soak
 def test_the_loss_falls(labelled: Path, tmp_path: Path) -> None:
     more = (
