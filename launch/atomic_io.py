@@ -6,13 +6,19 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replaces a small text file; after a crash it has the old text or the new one."""
+    """Replaces a small text file; after a crash it has the old text or the new one.
+
+    An OSError gets the name of the file.
+    """
     unfinished = path.with_name(path.name + ".tmp")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def fsync_folder(folder: Path) -> None:

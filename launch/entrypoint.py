@@ -1,5 +1,6 @@
 """The frame of every command-line program: `--version`, errors and exit status."""
 
+import errno
 import io
 import json
 import os
@@ -8,18 +9,26 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from launch.version import NAME, VERSION
 
+# By the number of the error, its cure.
+NO_SPACE = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space within the quota",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+}
+
 
 def run_program(name: str, main: Callable[[], int | None]) -> int:
     """Runs `main` and returns the exit status; `--version` alone prints the version.
 
-    An exception with `exit_status` is an error of the user and printed as one line. Any other is
-    printed with its traceback, the message last. Where an exception has `on_every_process`, only
-    rank 0 prints it.
+    An exception with `exit_status` is an error of the user and printed as one line, as is a full
+    disk or quota. Any other is printed with its traceback, the message last. Where an exception has
+    `on_every_process`, only rank 0 prints it.
     """
     if sys.argv[1:] == ["--version"]:
         print(f"{NAME} {VERSION}")
@@ -30,7 +39,7 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
     try:
         return main() or 0
     except KeyboardInterrupt:
-        sys.stderr.write(f"{name}: interrupted\n")
+        _write_error(f"{name}: interrupted\n")
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # nothing is flushed at exit
@@ -39,12 +48,19 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
         status = getattr(error, "exit_status", None)
         if getattr(error, "on_every_process", False):
             if _rank() == "0":
-                sys.stderr.write(f"{name}: {error}\n")
+                _write_error(f"{name}: {error}\n")
         elif status is not None:
-            sys.stderr.write(f"{name}: {_rank_prefix()}{error}\n")
+            _write_error(f"{name}: {_rank_prefix()}{error}\n")
+        elif isinstance(error, OSError) and error.errno in NO_SPACE:
+            place = error.filename or "the standard output, or a file"
+            _write_error(
+                f"{name}: {_rank_prefix()}{place}: cannot be written ({error.strerror}); "
+                f"{NO_SPACE[error.errno]}, and run the same command again\n"
+            )
+            status = 2
         else:
-            traceback.print_exc()
-            sys.stderr.write(f"{name}: {_rank_prefix()}{type(error).__name__}: {error}\n")
+            line = f"{name}: {_rank_prefix()}{type(error).__name__}: {error}\n"
+            _write_error(f"{traceback.format_exc()}{line}")
             _write_torchelastic_error(error)
         return 1 if status is None else int(status)
 
@@ -56,9 +72,17 @@ def exit_process(status: int) -> NoReturn:
     """
     if not status:
         sys.exit(0)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # of a full disk; the process must not stay
+            stream.flush()
     os._exit(status)
+
+
+def _write_error(text: str) -> None:
+    """Writes to standard error, even if that is a file on a full disk: the process must end."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _rank() -> str:
@@ -79,4 +103,5 @@ def _write_torchelastic_error(error: Exception) -> None:
     if file:
         details = {"py_callstack": traceback.format_exc(), "timestamp": str(int(time.time()))}
         message = {"message": f"{type(error).__name__}: {error}", "extraInfo": details}
-        Path(file).write_text(json.dumps({"message": message}))
+        with suppress(OSError):
+            Path(file).write_text(json.dumps({"message": message}))

@@ -142,7 +142,8 @@ class Saver:
         self._thread.shutdown()
         if self._failure is not None:
             raise CheckpointNotWritten(
-                f"{self._failure}; free space and run the same command again"
+                f"{self._failure}; free space, or raise the quota or ulimit -f, and run the same "
+                "command again"
             )
 
     def _copy(self, state: TrainingState) -> tuple[dict[str, Tensor], str]:

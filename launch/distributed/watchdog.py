@@ -2,6 +2,7 @@
 
 import faulthandler
 import json
+import os
 import platform
 import signal
 import sys
@@ -15,12 +16,14 @@ from typing import Any
 import torch.distributed as dist
 
 from launch.config import EngineConfig
+from launch.distributed.launcher_processes import LauncherProcesses
 from launch.distributed.process_group import Processes, barrier, gather_objects
 from launch.distributed.stack_dump import format_stack_dump, main_thread_stack
 from launch.entrypoint import exit_process
 
 HEARTBEAT_SECONDS = 1.0
 SUSPICION_SECONDS = 5.0  # heartbeat timeout once a process has lost its connection
+STORE_SECONDS = 10.0  # after the limit, in which a store that hangs is reported
 ERROR_SECONDS = 2.0  # for the failed process to print its error
 ANSWER_SECONDS = 3.0  # for the others to send their stacks
 CONNECTION_LOST = ("gloo", "NCCL", "Connection reset", "Connection closed")
@@ -30,7 +33,8 @@ class Watchdog:
     """A thread of each process that sends heartbeats and detects failures and stalls.
 
     It communicates through the key-value store of the rendezvous, on its own connection, so a
-    collective that hangs does not block it. Each process checks the heartbeat of the next one.
+    collective that hangs does not block it. Each process checks the heartbeat of the next one. A
+    second thread notices when the store itself, which rank 0 has, answers no longer.
     """
 
     def __init__(self, processes: Processes, config: EngineConfig) -> None:
@@ -41,6 +45,8 @@ class Watchdog:
         self._request, self._answered = 0, ""
         self._next = (self._rank + 1) % self._world_size
         self._last_beat, self._last_beat_at = b"", time.monotonic()
+        self._rounds = 0  # of the thread, each with answers of the store
+        self._launchers: LauncherProcesses | None = LauncherProcesses()
         self._stopped = threading.Event()
         self._store: Any = None
         if self._world_size > 1:
@@ -52,6 +58,8 @@ class Watchdog:
         self.hosts: list[str] = gather_objects(platform.node())
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
+        if self._rank > 0:
+            threading.Thread(target=self._watch_store, name="store watchdog", daemon=True).start()
 
     def set_status(self, status: str) -> float:
         """Sets what the process does from now on; returns the seconds since the last call."""
@@ -88,11 +96,12 @@ class Watchdog:
         # native code that holds the GIL, or a store that hangs, block this thread too; then SIGALRM
         # prints the stacks, and ends the process if others wait for it
         faulthandler.register(signal.SIGALRM, sys.__stderr__ or 2, chain=not alone)
-        limit = self._stall_seconds if alone else self._lost_seconds
+        limit = self._stall_seconds if alone else self._lost_seconds + STORE_SECONDS
         try:
             signal.setitimer(signal.ITIMER_REAL, limit)
             while not self._stopped.wait(HEARTBEAT_SECONDS):
                 signal.setitimer(signal.ITIMER_REAL, limit)
+                self._check_launchers()
                 if not alone:
                     self._send_heartbeats()
                     self._check_failures()
@@ -100,8 +109,36 @@ class Watchdog:
                     self._send_stack()
                 if self._rank == 0:
                     self._check_stall()
+                self._rounds += 1
         except dist.DistError:
-            self._end("rank 0, which has the store, is gone")
+            if (pid := self._launchers and self._launchers.gone()) is not None:  # torchrun's store
+                self._end(f"its launcher (process {pid}) has ended without it")
+            self._end(f"rank 0 on {self.hosts[0]}, which has the store, is gone")
+
+    def _watch_store(self) -> None:
+        """Ends this process when the thread waits too long for the store.
+
+        It counts its own waits, so time in which this process itself was frozen does not count.
+        """
+        rounds = waits = 0
+        while not self._stopped.wait(HEARTBEAT_SECONDS):
+            rounds, waits = self._rounds, (waits + 1 if rounds == self._rounds else 0)
+            if waits * HEARTBEAT_SECONDS > self._lost_seconds:
+                self._end(
+                    f"rank 0 on {self.hosts[0]}, which has the store, has not answered for "
+                    f"{waits * HEARTBEAT_SECONDS:.0f} s; it is frozen, or its machine is gone"
+                )
+
+    def _check_launchers(self) -> None:
+        """Stops the run as the launcher would have done, for nobody else could."""
+        pid = self._launchers.gone() if self._launchers else None
+        if pid is not None:
+            self._launchers = None
+            sys.stderr.write(
+                f"rank {self._rank} of {self._world_size}: its launcher (process {pid}) has ended "
+                "without it; stopping as after SIGTERM\n"
+            )
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _send_heartbeats(self) -> None:
         self._store.set(f"beat/{self._rank}", repr(time.monotonic()))

@@ -1,6 +1,8 @@
 """The progress of a run: a moving line on a terminal, plain lines in a file."""
 
+import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from rich.console import Console
@@ -17,6 +19,7 @@ class ProgressBar:
         self._start, self._steps, self._began = steps.start, steps.stop, time.monotonic()
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._is_broken = False  # the output, by a full disk or a reader that has ended
         if self.console.is_terminal:
             # a single column of text: a narrow terminal cuts its end, not each part
             text = TextColumn("step {task.completed}/{task.total}  {task.description}")
@@ -27,8 +30,18 @@ class ProgressBar:
             self._bar.start()
 
     def print(self, line: str) -> None:
-        """Prints a line above the moving one."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """Prints a line above the moving one.
+
+        A standard output that cannot be written any more does not end the run: log.jsonl has it.
+        """
+        try:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        except (OSError, SystemExit) as error:  # SystemExit: rich at a pipe without a reader
+            if not self._is_broken:
+                reason = getattr(error, "strerror", "its reader has ended")
+                with suppress(OSError):  # the same full disk
+                    sys.stderr.write(f"warning: standard output: {reason}; see log.jsonl\n")
+            self._is_broken = True
 
     def update(self, step: int) -> None:
         if self._bar is not None:

@@ -1,6 +1,8 @@
 """TensorBoard events of a run."""
 
+import errno
 import shutil
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +29,8 @@ class TensorBoardLog:
     """Writes event files into a run folder.
 
     A resumed run hides the events of later steps. After a write failed, all scalars since the
-    start are written again from the history, once there is space on the disk.
+    start are written again from the history, once there is space on the disk. At a limit on the
+    size of files that would never help, so writing ends.
     """
 
     def __init__(self, context: LoggerContext) -> None:
@@ -35,6 +38,7 @@ class TensorBoardLog:
         self._folder = context.folder / EVENTS_FOLDER
         self._warning = context.write_warning
         self._events: SummaryWriter | None = None
+        self._is_at_limit = False
         self._open()
 
     def log_scalars(self, step: int, values: dict[str, float]) -> None:
@@ -50,8 +54,10 @@ class TensorBoardLog:
         self._write(lambda events: events.close())
 
     def _open(self) -> None:
-        if shutil.disk_usage(self._context.folder).free < MIN_FREE_BYTES:
+        is_full = shutil.disk_usage(self._context.folder).free < MIN_FREE_BYTES
+        if is_full or self._is_at_limit:
             return
+        threading.excepthook = _show_error
         events = SummaryWriter(str(self._folder), purge_step=self._context.start + 1)
         events.add_custom_scalars({"together": CHARTS})
         for line in self._context.history():
@@ -67,7 +73,14 @@ class TensorBoardLog:
             write(self._events)
         except OSError as error:
             self._events = None  # its thread has ended and cannot write again
+            self._is_at_limit = error.errno == errno.EFBIG
             self._warning.show(self._folder, error)
+
+
+def _show_error(arguments: threading.ExceptHookArgs) -> None:
+    """Prints the error of a thread; the writer of events raises its own again where it is used."""
+    if not type(arguments.thread).__module__.startswith("tensorboard."):
+        threading.__excepthook__(arguments)
 
 
 def _add_scalars(events: SummaryWriter, step: int, values: dict[str, Any]) -> None:

@@ -15,12 +15,27 @@ from launch.rng import sample_rng
 
 Batch = TypeVar("Batch")
 Read = TypeVar("Read")
+SHARED_FILE = "</torch_"  # in PyTorch's errors, the name of a file in shared memory
 
 
 class NothingReadable(OSError):
     """A process found no readable clip."""
 
     exit_status = 2
+
+
+class SharedMemoryFull(OSError):
+    """A worker could not put its batch into shared memory."""
+
+    exit_status = 2
+
+    def __init__(self, trace: str) -> None:
+        reason = trace.strip().splitlines()[-1].rpartition(": ")[2]
+        super().__init__(
+            f"data.workers: a batch does not fit in shared memory, /dev/shm ({reason}); enlarge it "
+            "(docker run --shm-size), raise the limit on the size of files (ulimit -f), or set "
+            "data.workers=0"
+        )
 
 
 @runtime_checkable
@@ -158,7 +173,9 @@ def iterate_batches(
                 done += 1
                 yield batch
             return
-        except RuntimeError:
+        except RuntimeError as error:
+            if SHARED_FILE in str(error):
+                raise SharedMemoryFull(str(error)) from None
             if not collect_timeouts():
                 raise
 

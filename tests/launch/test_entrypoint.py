@@ -1,7 +1,12 @@
 """What every command-line program does: `--version`, errors and exit status."""
 
+import errno
+import os
+import re
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +31,51 @@ def test_an_error_of_the_user_is_one_line_and_status_2(capsys: pytest.CaptureFix
 
     assert run_program("pretrain", fail) == 2
     assert capsys.readouterr().err == "pretrain: seed: -1 is refused\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.ENOSPC, "free space"),
+        (errno.EDQUOT, "free space within the quota"),
+        (errno.EFBIG, r"raise the limit on the size of files \(ulimit -f\)"),
+    ],
+)
+def test_a_full_disk_is_one_line_with_its_cure(
+    capsys: pytest.CaptureFixture[str], number: int, cure: str
+) -> None:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), "runs/first/config.yaml")
+
+    assert run_program("pretrain", fail) == 2
+    line = "pretrain: runs/first/config.yaml: cannot be written .*; " + cure
+    assert re.fullmatch(f"{line}, and run the same command again\n", capsys.readouterr().err)
+
+
+def test_a_program_ends_whose_error_cannot_be_written(tmp_path: Path) -> None:
+    """Both outputs are files at their limit; a thread would keep a Python program that raises."""
+    code = (
+        "import threading, time\n"
+        "from launch.entrypoint import exit_process, run_program\n"
+        "threading.Thread(target=time.sleep, args=[10**6]).start()\n"
+        "def fail():\n    print('x' * 5000, flush=True)\n"
+        "exit_process(run_program('pretrain', fail))\n"
+    )
+    limit = 2048
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            stdout=out,
+            stderr=err,
+            preexec_fn=limited,
+            timeout=HANG_LIMIT,
+        )
+    assert done.returncode == 2
 
 
 def test_any_other_error_has_its_traceback_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:

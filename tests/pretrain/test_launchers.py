@@ -134,3 +134,31 @@ def test_a_stop_reaches_the_run_through_its_launcher(
     assert f"after step {step}, which is saved" in output
     assert (run / f"checkpoints/step-{step:07d}").is_dir()
     assert started.returncode not in (0, None)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("killed", ["torchrun", "deepspeed", "deepspeed.launcher.launch"])
+def test_no_process_trains_on_after_its_launcher_was_killed(
+    operations: Path, tmp_path: Path, killed: str
+) -> None:
+    run = tmp_path / "run"
+    endless = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
+    port = f"--master_port={free_port()}"
+    if killed == "torchrun":
+        command = [*TORCHRUN, "--nproc_per_node=2", port, "-m"]
+    else:
+        command = [*DEEPSPEED, "--num_accelerators=2", port, "--module"]
+    started = start([*command, "pretrain", *endless])
+    wait_until((run / "checkpoints/step-0000010").is_dir, started)
+    pid = started.pid
+    if killed == "deepspeed.launcher.launch":
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pid = int(child)
+    os.kill(pid, signal.SIGKILL)
+    (output,) = end(started)  # when the last process has closed it
+    step = log_of(run)[-1]["step"]
+    assert f"its launcher (process {pid}) has ended without it" in output
+    if killed == "torchrun":  # which has the store
+        return
+    assert f"after step {step}, which is saved" in output
+    assert (run / f"checkpoints/step-{step:07d}").is_dir()

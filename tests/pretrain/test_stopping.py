@@ -113,3 +113,42 @@ def test_a_run_on_a_full_disk_reports_it_and_resumes(
     again = run_alone(command)
     assert again.returncode == 0, again.stderr
     assert [line["step"] for line in log_of(run)] == list(range(1, 61))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_run_at_a_limit_of_file_sizes_ends_with_one_line_and_resumes(
+    operations: Path, tmp_path: Path, together: Callable, world_size: int
+) -> None:
+    command = words(operations, tmp_path / "run", "log.images_every_steps=2")
+    code = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))\n"
+        "sys.argv[0] = 'pretrain'\n"
+        "runpy.run_module('pretrain', run_name='__main__')\n"
+    )
+    outcomes = together(["-c", code, *command], world_size)
+    assert [outcome.returncode for outcome in outcomes] == [2] * world_size
+    errors = "".join(outcome.stderr for outcome in outcomes)
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith("pretrain: the checkpoint of step 6 was not written (")
+    assert "File too large" in errors and "ulimit -f, and run the same command again" in errors
+    again = run_alone(command)
+    assert again.returncode == 0, again.stderr
+    assert [line["step"] for line in log_of(tmp_path / "run")] == list(range(1, 7))
+
+
+def test_batches_that_do_not_fit_in_shared_memory_are_one_line(
+    operations: Path, tmp_path: Path, together: Callable
+) -> None:
+    command = words(operations, tmp_path / "run", "data.workers=1")
+    code = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "sys.argv[0] = 'pretrain'\n"
+        "runpy.run_module('pretrain', run_name='__main__')\n"
+    )
+    (outcome,) = together(["-c", code, *command], 1)
+    assert outcome.returncode == 2
+    assert outcome.stderr.count("\n") == 1, outcome.stderr
+    assert "data.workers: a batch does not fit in shared memory, /dev/shm (" in outcome.stderr

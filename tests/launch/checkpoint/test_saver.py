@@ -162,7 +162,7 @@ def test_an_asynchronous_one_appears_when_it_is_finished(
 ) -> None:
     may_write = threading.Event()
     monkeypatch.setattr(
-        "launch.checkpoint.saver.save_file", lambda *args: may_write.wait() and save_file(*args)
+        "launch.checkpoint.saver.save_tensors", lambda *args: may_write.wait() and save_file(*args)
     )
     saver = Saver(single, ALONE, CheckpointConfig(async_save=True), print)
     saver.save(1, engine_with(1), {})

@@ -1,10 +1,16 @@
 """The progress of a run on a terminal and in a file."""
 
+import errno
 import io
+import os
+import subprocess
+import sys
 
+import pytest
 from rich.console import Console
 
 from launch.metrics.progress_bar import ProgressBar
+from tests.conftest import HANG_LIMIT, ROOT
 
 
 def test_a_file_gets_plain_lines_and_a_terminal_one_line() -> None:
@@ -21,6 +27,28 @@ def test_a_file_gets_plain_lines_and_a_terminal_one_line() -> None:
         assert "step 2/4  ETA" in out.getvalue()
         assert (out.getvalue().count("━") > 0) == terminal
         assert ("\x1b" in out.getvalue()) == terminal
+
+
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.ENOSPC, errno.EPIPE])
+def test_an_output_that_cannot_be_written_does_not_end_the_run(number: int) -> None:
+    code = (
+        "import os, sys\n"
+        "from rich.console import Console\n"
+        "from launch.metrics.progress_bar import ProgressBar\n"
+        "class Broken:\n"
+        "    def write(self, text):\n"
+        "        raise OSError(int(sys.argv[1]), os.strerror(int(sys.argv[1])))\n"
+        "    def flush(self): self.write('')\n"
+        "progress = ProgressBar(range(0, 4), Console(file=Broken()))\n"
+        "progress.report(1, 'a')\n"
+        "progress.report(2, 'b')\n"
+        "progress.close()\n"
+    )
+    command = [sys.executable, "-c", code, str(number)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_LIMIT)
+    assert done.returncode == 0, done.stderr
+    reason = "its reader has ended" if number == errno.EPIPE else os.strerror(number)
+    assert done.stderr == f"warning: standard output: {reason}; see log.jsonl\n"
 
 
 def test_a_narrow_terminal_loses_the_end_of_the_line_and_the_bar() -> None:
