@@ -41,7 +41,7 @@ def open_source(
     """Opens the recordings of a folder, a manifest or a list.
 
     A manifest that `check` or `prepare` wrote is trusted if its files still have their sizes. All
-    other recordings are opened and verified at a few random positions, in parallel; the results
+    other recordings are opened and verified at random positions, in parallel; the results
     are cached by content. `timeout` is in seconds without progress. Raises ManifestError, and
     ReaderUnavailable where the package of a reader is missing.
     """
@@ -99,11 +99,13 @@ def verify_recording(
 ) -> Recording:
     """Opens a recording and compares random positions with sequential decoding."""
     from video.readers.probe import probe
-    from video.readers.verify import choose_reader, draw_times, rng_for, sequential_truth
+    from video.readers.reference_frames import decode_references
+    from video.readers.verify import choose_reader, draw_times, rng_for
 
     recording = probe(path, folder_fps, report_progress)
-    groups = draw_times(recording, VERIFIED_POSITIONS, rng_for(path))
-    return choose_reader(recording, reader, groups, sequential_truth(recording), report_progress)
+    drawn = draw_times(recording, rng_for(path), is_quick=True)
+    groups, images = decode_references(recording, drawn, report_progress)
+    return choose_reader(recording, reader, groups, images, report_progress)
 
 
 def _load_cached(file: Path) -> Recording | None:

@@ -40,18 +40,18 @@ def opened(source: Path, reader: str = "pyav") -> OpenedSource:
 def test_a_folder_is_verified_and_the_results_are_cached(cache: Path, folder: Path) -> None:
     first = opened(folder)
     assert [Path(r.path).name for r in first.recordings] == ["a.mp4", "b c.mkv"]
-    assert [r.verified for r in first.recordings] == ["4 positions", "4 positions"]
+    assert [r.verified for r in first.recordings] == ["9 positions", "9 positions"]
     assert [Path(f.path).name for f in first.failures] == ["sound.mp4", "text.mp4"]
     cached = sorted(cache.iterdir())
     assert len(cached) == 2
     text = cached[0].read_text()
-    cached[0].write_text(text.replace('"4 positions"', '"cached"'))
+    cached[0].write_text(text.replace('"9 positions"', '"cached"'))
     (folder / "a.mp4").rename(folder / "moved.mp4")  # the content is the same
     again = opened(folder)
-    assert sorted(r.verified for r in again.recordings) == ["4 positions", "cached"]
+    assert sorted(r.verified for r in again.recordings) == ["9 positions", "cached"]
     assert {Path(r.path).name for r in again.recordings} == {"moved.mp4", "b c.mkv"}
     cached[0].write_text("{")
-    assert [r.verified for r in opened(folder).recordings] == ["4 positions", "4 positions"]
+    assert [r.verified for r in opened(folder).recordings] == ["9 positions", "9 positions"]
     assert {r.reader for r in opened(folder, "decord").recordings} == {"decord"}
 
 

@@ -16,7 +16,6 @@ from video.readers.sequential import SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo
 from video.worker_processes import ReportProgress
 
-VERIFIED_POSITIONS = 8  # random positions at which readers are verified, and the last frames
 MAX_KEY_FRAME_SECONDS = 3.0
 
 
@@ -32,7 +31,7 @@ def examine(
 ) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps, report_progress)
-    groups = verify.draw_times(probed, VERIFIED_POSITIONS, verify.rng_for(path))
+    groups = verify.draw_times(probed, verify.rng_for(path))
     statistics = FrameStatistics(probed, groups)
     decoder = SequentialDecoder(probed)
     for frame in decoder:
@@ -42,11 +41,8 @@ def examine(
     if not statistics.times:
         raise UnreadableVideo(path, "contains no frame that can be decoded")
     measured = statistics.measured(decoder, content_digest(path))
-    intact, images = statistics.intact_groups(measured)
-    truth = dict(zip(map(tuple, intact), images, strict=True))
-    verified = verify.choose_reader(
-        measured, reader, intact, lambda times: truth[tuple(times)], report_progress
-    )
+    intact, images = statistics.references.intact(measured.seconds, measured.holes)
+    verified = verify.choose_reader(measured, reader, intact, images, report_progress)
     recording = as_listed(replace(verified, verified=f"all frames, {verified.verified}"))
     problems = _problems(probed, recording, decoder, statistics, reader)
     return ExaminedRecording(recording, problems)

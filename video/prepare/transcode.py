@@ -20,6 +20,7 @@ from video.readers.container import timestamp_tolerance
 from video.readers.jpeg_pack import write_pack
 from video.readers.probe import holes_between
 from video.readers.random_access import read_frames
+from video.readers.reference_frames import decode_references
 from video.readers.sequential import DecodedFrame, SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo, spans_within
 from video.worker_processes import ReportProgress
@@ -191,7 +192,6 @@ def _prepared_row(
 
 def _verify(prepared: Recording, report_progress: ReportProgress) -> Recording:
     """The prepared recording, verified at random positions."""
-    groups = verify.draw_times(prepared, 4, np.random.default_rng(0))
-    return verify.choose_reader(
-        prepared, "pyav", groups, verify.sequential_truth(prepared), report_progress
-    )
+    drawn = verify.draw_times(prepared, np.random.default_rng(0), is_quick=True)
+    groups, images = decode_references(prepared, drawn, report_progress)
+    return verify.choose_reader(prepared, "pyav", groups, images, report_progress)

@@ -17,6 +17,7 @@ from video.recording import Recording, UnreadableVideo
 
 # They store no timestamps, and those that their demuxers guess are out of order.
 FORMATS_WITHOUT_TIMESTAMPS = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo"})
+NOT_SEEKABLE = FORMATS_WITHOUT_TIMESTAMPS - {"avi"}  # they have no index either
 MAX_TOLERANCE = 0.01  # seconds: timestamps are rounded
 
 
@@ -95,3 +96,11 @@ def _first_position(path: str) -> int:
             if packet.decode():
                 return packet.dts or 0
     return 0
+
+
+def seek(container: InputContainer, stream: VideoStream, clock: Clock, time: float) -> bool:
+    """Goes to a key frame near `time`, if that is not at the beginning; returns whether it did."""
+    if time <= 0 or container.format.name in NOT_SEEKABLE:
+        return False
+    container.seek(math.floor((clock.origin + time) / clock.unit), stream=stream)
+    return True

@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from video.readers.container import FORMATS_WITHOUT_TIMESTAMPS, Clock, clock_for, open_container
+from video.readers.container import Clock, clock_for, open_container, seek
 from video.recording import Recording, UnreadableVideo
 
 # Seconds before the first wanted frame at which decoding may start, tried in this order. Some
@@ -28,7 +28,6 @@ RUN_UPS = (0.0, 10.0, 60.0, math.inf)
 # streams only the first frame that begins in a packet of up to 64 KiB has one, and after a seek
 # into a packet the rest of a frame takes it.
 UNSETTLED_BYTES = {"mpeg": 65_536}
-NOT_SEEKABLE = FORMATS_WITHOUT_TIMESTAMPS - {"avi"}  # they have no index either
 
 
 def read_by_timestamp(
@@ -43,15 +42,6 @@ def read_sequentially(
 ) -> UInt8[np.ndarray, "t h w c"]:
     """See `random_access.read_frames`; decodes from the beginning of the file."""
     return _read(recording, times, rows, columns, RUN_UPS[-1:])
-
-
-def read_after(
-    recording: Recording, times: Sequence[float], rows: int, columns: int, run_up: float
-) -> UInt8[np.ndarray, "t h w c"]:
-    """The same frames, by decoding every frame from `run_up` seconds before the first of them."""
-    longer = [run_up, *(other for other in RUN_UPS if other > run_up)]
-    shown = _decode_after_seek(recording, times, longer, skip_unused=False)
-    return convert(shown, rows, columns, recording.rotation)
 
 
 def _read(
@@ -72,9 +62,7 @@ def _decode_after_seek(
         with open_container(recording.path) as (container, stream):
             clock = clock_for(recording, container, stream)
             unsettled = 0
-            if run_up < times[0] and container.format.name not in NOT_SEEKABLE:
-                start = clock.origin + times[0] - run_up
-                container.seek(math.floor(start / clock.unit), stream=stream)
+            if seek(container, stream, clock, times[0] - run_up):
                 unsettled = UNSETTLED_BYTES.get(container.format.name, 0)
             limits = [clock.latest(time) for time in times]
             unused = limits if skip_unused else None

@@ -23,6 +23,8 @@ class Reader:
     """Users may prefer it (`data.reader`, `--reader`)."""
     fallback: bool = False
     """Tried, in the order of the table, where the preferred reader fails verification."""
+    from_beginning: bool = False
+    """Every read decodes the recording from its beginning, so one read verifies all positions."""
     max_difference: float = 0.0
     """Mean grey levels by which its colours may differ from those of sequential decoding."""
     install: str = ""
@@ -45,7 +47,9 @@ READERS: dict[str, Reader] = {
         max_difference=8.0,
         install="run `pip install torchcodec`, and install FFmpeg's shared libraries",
     ),
-    "sequential": Reader("video.readers.pyav_reader:read_sequentially", fallback=True),
+    "sequential": Reader(
+        "video.readers.pyav_reader:read_sequentially", fallback=True, from_beginning=True
+    ),
     "frames": Reader("video.readers.image_readers:read_folder", kind="folder"),
     "pack": Reader("video.readers.image_readers:read_pack", kind="pack"),
 }

@@ -1,15 +1,16 @@
 """Decodes all frames of a recording in order, and reports those that are damaged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 import av
 import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
 from video.readers import jpeg_pack
-from video.readers.container import clock_for, open_container
+from video.readers.container import Clock, clock_for, open_container, seek
 from video.readers.frame_folder import list_images
 from video.readers.pyav_reader import convert
 from video.readers.random_access import read_frames
@@ -30,22 +31,22 @@ class DecodedFrame(NamedTuple):
 class SequentialDecoder:
     """An iterable of the frames of a recording; afterwards its fields report damage.
 
-    Damaged frames are skipped and counted. A recording that cannot be opened raises
-    UnreadableVideo.
+    Decoding a video starts at a key frame near `begin`, in seconds. Damaged frames are skipped and
+    counted. A recording that cannot be opened raises UnreadableVideo.
     """
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self, recording: Recording, begin: float = 0.0) -> None:
+        self._recording, self.begin = recording, begin
         self.header_frames = 0  # in the header of a video file; 0 if it does not say
         self.lost: list[float] = []  # times of frames that exist but cannot be decoded
         self.errors = 0  # packets that the decoder rejected
 
-    def __iter__(self) -> Iterator[DecodedFrame]:
+    def __iter__(self) -> Generator[DecodedFrame, None, None]:
         if self._recording.is_image_sequence:
             return self._image_frames()
         return self._video_frames()
 
-    def _image_frames(self) -> Iterator[DecodedFrame]:
+    def _image_frames(self) -> Generator[DecodedFrame, None, None]:
         recording = self._recording
         times = _image_times(recording)
         self.header_frames = len(times)
@@ -57,38 +58,46 @@ class SequentialDecoder:
                 continue
             yield DecodedFrame(time, True, False, _from_array(native))
 
-    def _video_frames(self) -> Iterator[DecodedFrame]:
+    def _video_frames(self) -> Generator[DecodedFrame, None, None]:
         recording = self._recording
         missing: set[int] = set()  # timestamps of packets whose frames were not decoded yet
         with open_container(recording.path) as (container, stream):
             clock = clock_for(recording, container, stream)
+            seek(container, stream, clock, self.begin)
             self.header_frames = stream.frames
-            before = None
-            for packet in container.demux(stream):
-                if clock.has_timestamps and packet.size and not packet.is_discard:
-                    missing |= {packet.pts} if packet.pts is not None else set()
-                try:
-                    frames = packet.decode()
-                except av.InvalidDataError:
+            try:
+                yield from self._decode(container.demux(stream), clock, missing)
+            finally:  # also where the rest is not wanted
+                self.lost = sorted(clock.seconds(timestamp) for timestamp in missing)
+
+    def _decode(
+        self, packets: Iterator[Packet], clock: Clock, missing: set[int]
+    ) -> Iterator[DecodedFrame]:
+        before = None
+        for packet in packets:
+            if clock.has_timestamps and packet.size and not packet.is_discard:
+                missing |= {packet.pts} if packet.pts is not None else set()
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                self.errors += 1
+                if not clock.has_timestamps and packet.dts is not None:
+                    missing.add(packet.dts)
+                continue
+            for frame in frames:
+                timestamp = clock.timestamp(frame, packet, before)
+                if timestamp is None or (before is not None and timestamp <= before):
                     self.errors += 1
-                    if not clock.has_timestamps and packet.dts is not None:
-                        missing.add(packet.dts)
                     continue
-                for frame in frames:
-                    timestamp = clock.timestamp(frame, packet, before)
-                    if timestamp is None or (before is not None and timestamp <= before):
-                        self.errors += 1
-                        continue
-                    before = timestamp
-                    if frame.is_corrupt:
-                        missing.add(timestamp)
-                        continue
-                    missing.discard(timestamp)
-                    pixels = _from_frame(frame, recording.rotation)
-                    yield DecodedFrame(
-                        clock.seconds(timestamp), frame.key_frame, frame.interlaced_frame, pixels
-                    )
-            self.lost = sorted(clock.seconds(timestamp) for timestamp in missing)
+                before = timestamp
+                if frame.is_corrupt:
+                    missing.add(timestamp)
+                    continue
+                missing.discard(timestamp)
+                pixels = _from_frame(frame, self._recording.rotation)
+                yield DecodedFrame(
+                    clock.seconds(timestamp), frame.key_frame, frame.interlaced_frame, pixels
+                )
 
 
 def _from_frame(frame: VideoFrame, rotation: int) -> FramePixels:

@@ -1,33 +1,24 @@
 """Verifies that a reader returns the frames of sequential decoding at random positions."""
 
+import math
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from video.readers.pyav_reader import read_after
 from video.readers.random_access import read_frames
+from video.readers.reference_frames import COLUMNS, ROWS, Images, Times
 from video.readers.registry import READERS
-from video.recording import Recording, UnreadableVideo
+from video.recording import Recording, Span, UnreadableVideo
 
-ROWS, COLUMNS = 48, 64  # frames are compared at this size
 NEARER = 0.25  # grey levels: a neighbour that is closer by more is the frame that was returned
-RUN_UP = 20.0  # seconds of sequential decoding before a position
-
-Truth = Callable[[Sequence[float]], UInt8[np.ndarray, "t y x c"]]
-
-
-def sequential_truth(recording: Recording) -> Truth:
-    """Reference frames, by sequential decoding that begins well before them."""
-
-    def truth(times: Sequence[float]) -> UInt8[np.ndarray, "t y x c"]:
-        return read_after(recording, times, ROWS, COLUMNS, RUN_UP)
-
-    return truth
+# A fault at one position in twenty is found with a probability of 1 - 0.95^90 = 99 %.
+MAX_POSITIONS, MIN_POSITIONS, FRAMES_PER_POSITION = 90, 8, 16
+PLACES, PLACE_SECONDS = 9, 20.0  # in a long recording, for a quick verification
 
 
 def rng_for(path: str) -> np.random.Generator:
@@ -35,24 +26,48 @@ def rng_for(path: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(os.fsencode(Path(path).name)))
 
 
-def draw_times(recording: Recording, positions: int, rng: np.random.Generator) -> list[list[float]]:
-    """Times of neighbouring frames at random positions and at the end, outside holes."""
+def draw_times(
+    recording: Recording, rng: np.random.Generator, is_quick: bool = False
+) -> list[list[float]]:
+    """Times of neighbouring frames at random positions and at the end, outside holes.
+
+    The positions are spread evenly; those of a quick verification, evenly within PLACES of
+    PLACE_SECONDS, so that little need be decoded to know their frames.
+    """
+    seconds = recording.shown_seconds
+    wanted = math.ceil(seconds * recording.fps / FRAMES_PER_POSITION)
+    positions = min(max(wanted, MIN_POSITIONS), MAX_POSITIONS)
+    shares = (np.arange(positions) + rng.random(positions)) / positions
+    place_seconds = PLACE_SECONDS if is_quick else math.inf
+    if PLACES * place_seconds < seconds:
+        place = np.floor(shares * PLACES)
+        begins = (np.arange(PLACES) + rng.random(PLACES)) * (seconds - place_seconds) / PLACES
+        starts = begins[place.astype(int)] + (shares * PLACES - place) * place_seconds
+    else:
+        starts = shares * seconds
     last = recording.seconds - 1 / recording.fps
-    starts = [*rng.uniform(0, recording.seconds, positions), recording.seconds]
     groups = []
-    for start in starts:
+    for start in [*_outside_holes(starts, recording.holes), recording.seconds]:
         first = round(min(start, last) * recording.fps) - 2
-        times = [max(first + n, 0) / recording.fps for n in range(3)]
-        if not any(a <= time < b for a, b in recording.holes for time in times):
-            groups.append(sorted(set(times)))
+        times = {max(first + n, 0) / recording.fps for n in range(3)}
+        shown = sorted(t for t in times if not any(a <= t < b for a, b in recording.holes))
+        groups += [shown] if shown else []
     return groups
+
+
+def _outside_holes(shown: Float[np.ndarray, " n"], holes: Sequence[Span]) -> list[float]:
+    """Times in a recording after which so many seconds of it were shown."""
+    times = np.array(shown)
+    for begin, end in holes:
+        times[times >= begin] += end - begin
+    return [float(time) for time in times]
 
 
 def choose_reader(
     recording: Recording,
     preferred: str,
-    groups: Sequence[Sequence[float]],
-    truth: Truth,
+    groups: Sequence[Times],
+    expected: Sequence[Images],
     report_progress: Callable[[float], None],
 ) -> Recording:
     """The recording with the first reader that returns the right frames at all times.
@@ -66,16 +81,13 @@ def choose_reader(
             report_progress(0.0)
             read_frames(recording, times, ROWS, COLUMNS)
         return replace(recording, verified=f"{len(groups)} positions")
-    expected = []
-    for times in groups:
-        report_progress(0.0)
-        expected.append(truth(times))
+    if not groups:
+        raise UnreadableVideo(recording.path, "has no intact part in which to verify a reader")
     candidates = [preferred, *(name for name, reader in READERS.items() if reader.fallback)]
     faults = []
     for name in dict.fromkeys(candidates):
-        report_progress(0.0)
         candidate = replace(recording, reader=name)
-        fault = _find_fault(candidate, groups, expected)
+        fault = _find_fault(candidate, groups, expected, report_progress)
         if fault is None:
             return replace(candidate, verified=f"{len(groups)} positions")
         faults.append(f"{name}: {fault}")
@@ -86,24 +98,40 @@ def choose_reader(
 
 def _find_fault(
     recording: Recording,
-    groups: Sequence[Sequence[float]],
-    expected: Sequence[UInt8[np.ndarray, "t y x c"]],
+    groups: Sequence[Times],
+    expected: Sequence[Images],
+    report_progress: Callable[[float], None],
 ) -> str | None:
     """What is wrong with the first frame that differs from the reference; None: nothing."""
-    tolerance = READERS[recording.reader].max_difference
-    for times, frames in zip(groups, expected, strict=True):
-        try:
-            read = read_frames(recording, times, ROWS, COLUMNS)
-        except UnreadableVideo as failure:
-            return failure.reason
-        differences = _differences(read, frames)
-        for n, time in enumerate(times):
-            # other colours are equally far from all neighbours; a wrong frame is closer to one
-            if differences[n, n] > differences[n].min() + NEARER:
-                return f"returns a different frame at {time:.2f} s"
-            if differences[n, n] > tolerance:
-                return f"returns altered pixels at {time:.2f} s"
+    reader = READERS[recording.reader]
+    try:
+        for times, frames, read in zip(
+            groups, expected, _read(recording, groups, report_progress), strict=True
+        ):
+            differences = _differences(read, frames)
+            for n, time in enumerate(times):
+                # other colours are equally far from all neighbours; a wrong frame is closer to one
+                if differences[n, n] > differences[n].min() + NEARER:
+                    return f"returns a different frame at {time:.2f} s"
+                if differences[n, n] > reader.max_difference:
+                    return f"returns altered pixels at {time:.2f} s"
+    except UnreadableVideo as failure:
+        return failure.reason
     return None
+
+
+def _read(
+    recording: Recording, groups: Sequence[Times], report_progress: Callable[[float], None]
+) -> Iterator[Images]:
+    """The frames of each group, by a read for each; by one read where it decodes everything."""
+    if READERS[recording.reader].from_beginning:
+        together = sorted({time for times in groups for time in times})
+        frames = read_frames(recording, together, ROWS, COLUMNS)
+        yield from (frames[np.searchsorted(together, times)] for times in groups)
+        return
+    for times in groups:
+        report_progress(0.0)
+        yield read_frames(recording, times, ROWS, COLUMNS)
 
 
 def _differences(

@@ -30,7 +30,7 @@ def test_an_intact_recording_has_no_problem(steady: Path) -> None:
     assert found.problems == []
     recording = found.recording
     assert (recording.frames, recording.steady, recording.reader) == (200, True, "pyav")
-    assert recording.verified == "all frames, 9 positions"
+    assert recording.verified == "all frames, 14 positions"
     assert 0 < recording.key_frame_seconds <= 2.0
     assert recording.bytes == steady.stat().st_size
     assert (recording.holes, recording.black) == ((), ())

@@ -96,7 +96,7 @@ def test_a_row_of_a_plugin_is_verified_and_used_in_worker_processes(
         assert TypeAdapter(PreferredReader).validate_python("mine") == "mine"
         opened = open_paths([str(steady)], "mine", 1.0, 60.0, show_progress)
         (recording,) = opened.recordings
-        assert (recording.reader, recording.verified) == ("mine", "4 positions")
+        assert (recording.reader, recording.verified) == ("mine", "14 positions")
         frames = read_frames(recording, [1.0], 48, 64)
         assert number_of(np.asarray(frames[0])) == 25
     finally:
