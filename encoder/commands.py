@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from encoder.checkpoint.adapt import LoadOptions, adapt
-from encoder.checkpoint.export import write_encoder
+from encoder.checkpoint.export import require_new, write_encoder
 from encoder.checkpoint.families import NATIVE_FAMILY
 from encoder.checkpoint.formats.timm import timm_arguments
 from encoder.checkpoint.load import load_encoder, load_source
@@ -51,6 +51,7 @@ def inspect(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
+    require_new(Path(options.out))
     source = resolve_source(options.file, options.overrides)
     target = _variant_config(options, source) if options.variant else None
     encoder, report = load_source(source, target, _load_options(options))

@@ -18,6 +18,7 @@ from finetune.inference.predict_video import PredictOptions, predict
 from finetune.label_space.cli import merge_files
 from finetune.label_space.parse import LabelSpaceError
 from finetune.model.config import NATIVE, BackboneConfig
+from launch.atomic_io import require_writable
 from launch.recipe import validate
 from launch.yaml_file import parse_yaml
 from video.labels.segments import LabelError
@@ -87,6 +88,8 @@ def run_merge(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Computes all metrics from files of predictions alone."""
+    if options.out:
+        require_writable(options.out, is_folder=True)
     files = [(path, load_predictions(path)) for path in options.predictions]
     predictions = join_predictions(files)
     source = str(files[0][0]) if len(files) == 1 else f"{len(files)} files"
@@ -103,8 +106,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 def run_predict(options: argparse.Namespace) -> None:
     """Classifies one recording, and prints the progress."""
-    recording = _open_one(options.video, options.folder_fps)
     out = options.out or Path()
+    require_writable(out, is_folder=True)
+    recording = _open_one(options.video, options.folder_fps)
     reading = PredictOptions(options.rate, options.batch, options.workers, OPEN_TIMEOUT)
     start, unreadable, failures = time.monotonic(), 0, list[UnreadableVideo]()
     for progress in predict(recording, options.run, out, reading):
@@ -139,6 +143,7 @@ def clock(seconds: float) -> str:
 
 def run_features(options: argparse.Namespace) -> None:
     """Exports features of every recording of a source that has none yet."""
+    require_writable(options.out, is_folder=True)
     values = _key_values([f"weights={options.weights}", *options.backbone])
     encoder, facts = open_encoder(validate(BackboneConfig, {"variant": NATIVE, **values}))
     recordings = _opener(options.folder_fps).open_source(options.source)

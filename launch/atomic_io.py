@@ -1,8 +1,11 @@
-"""Atomic writes, and checksums of files."""
+"""Atomic writes, trials of outputs, and checksums of files."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
+
+from launch.errors import ConfigError
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -19,6 +22,28 @@ def write_atomic(path: Path, text: str) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def require_writable(path: Path, is_folder: bool = False, option: str = "") -> None:
+    """Tries an output before the work for it: a file, or a folder that need not exist yet.
+
+    Raises ConfigError, which begins with the `option` that gave it, such as `--out`.
+    """
+    try:
+        if is_folder:
+            existing = next(each for each in (path, *path.parents) if each.exists())
+            trial = existing / f".{os.getpid()}.tmp"
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        else:
+            trial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        given = f"{option} {path}" if option else path
+        raise ConfigError(
+            f"{given}: cannot be written ({error.strerror}); choose another path"
+        ) from None
 
 
 def fsync_folder(folder: Path) -> None:

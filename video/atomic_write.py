@@ -1,5 +1,6 @@
-"""Atomic writes: a file is complete or absent."""
+"""Atomic writes: a file is complete or absent. Outputs are tried before the work for them."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,14 @@ PARTIAL_SUFFIX = ".partial"
 
 class OutputError(OSError):
     """A file cannot be written; no recording is to blame."""
+
+    exit_status = 2
+
+    def __str__(self) -> str:
+        cure = "choose another path"
+        if self.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            cure = "free disk space and run the same command again; complete files are kept"
+        return f"{self.filename}: {self.strerror}; {cure}"
 
 
 @contextmanager
@@ -28,6 +37,25 @@ def atomic_writer(file: Path) -> Iterator[Path]:
         raise OutputError(error.errno, error.strerror, str(file)) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_writable(path: Path, is_folder: bool = False) -> None:
+    """Tries an output before the work for it: a file, or a folder that need not exist yet.
+
+    Raises OutputError.
+    """
+    try:
+        if is_folder:
+            existing = next(each for each in (path, *path.parents) if each.exists())
+            trial = existing / f".{os.getpid()}.tmp"
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        else:
+            trial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror, str(path)) from None
 
 
 def make_folder(folder: Path) -> None:

@@ -1,10 +1,10 @@
 """The command line of `python -m video`."""
 
-import errno
 import io
 import sys
 from collections.abc import Sequence
 
+from video.atomic_write import OutputError
 from video.cli_args import parser
 
 
@@ -17,10 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return int(options.run(options))
     except OSError as error:
-        cure = "choose another path"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            cure = "free disk space and run the same command again; complete files are kept"
-        reason = f"{error.filename or options.out}: {error.strerror}; {cure}"
+        reason = str(OutputError(error.errno, error.strerror, error.filename or options.out))
     except Exception as error:
         if getattr(error, "exit_status", None) != 2:
             raise

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from video.atomic_write import require_writable
 from video.clip_reader import ClipRead, ClipReader
 from video.clip_sampler import ClipLocation, ClipSampler, SamplingPlan
 from video.clip_spans import clip_spans
@@ -16,6 +17,7 @@ from video.progress import show_progress
 from video.text_table import format_time
 
 FRAMES_SHOWN = 8  # per clip, evenly spaced
+IMAGE_SUFFIXES = (".png", ".jpg")
 SIDE = 160  # pixels of a frame in the image
 CAPTION, GAP = 22, 3
 BACKGROUND, TEXT_COLOR = (255, 255, 255), (33, 37, 41)
@@ -34,6 +36,11 @@ def preview(
     timeout: float,
 ) -> int:
     """Writes an image with random clips of the source. Raises ManifestError."""
+    require_writable(out)
+    if out.suffix.lower() not in IMAGE_SUFFIXES:
+        raise ManifestError(
+            f"--out {out}: give a name that ends with {' or '.join(IMAGE_SUFFIXES)}"
+        )
     opened = open_source(source, reader, folder_fps, timeout, show_progress)
     for failure in opened.failures:
         print(f"left out: {failure}")

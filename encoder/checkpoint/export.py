@@ -1,5 +1,6 @@
 """Writes an encoder in the formats of other programs, or in this project's own."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,10 +27,23 @@ def write_encoder(
     """
     write = writer_of(file_format)
     require_supported(file_format, config)
-    if path.exists():
-        raise CheckpointMismatch(f"{path}: exists already; give another name")
+    require_new(path)
     temporary = path.with_name(path.name + ".tmp")
     if temporary.is_dir():
         shutil.rmtree(temporary)
     write(temporary, tensors, config, metadata)
     temporary.replace(path)
+
+
+def require_new(path: Path) -> None:
+    """Tries an output before the work for it. Raises CheckpointMismatch."""
+    if path.exists():
+        raise CheckpointMismatch(f"{path}: exists already; give another name")
+    trial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise CheckpointMismatch(
+            f"{path}: cannot be written ({error.strerror}); choose another path"
+        ) from None

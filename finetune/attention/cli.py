@@ -7,6 +7,7 @@ from encoder.attention_maps import AttentionQuery, attention_maps, resolve_query
 from encoder.config import EncoderConfig
 from finetune.attention.figure import AttentionFigure, attention_sheet, draw_attention
 from finetune.attention.load import load_attention_model, training_sampling
+from launch.atomic_io import require_writable
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from video.config import Sampling
@@ -22,6 +23,7 @@ from video.visualize.select_clips import (
 
 def run_attention(options: argparse.Namespace) -> None:
     """Writes `NAME_attention.png` and `.mp4` of a clip of each recording."""
+    require_writable(options.out, is_folder=True, option="--out")
     model = load_attention_model(options.checkpoint, options.overrides)
     config = model.encoder.config
     query = resolve_query(

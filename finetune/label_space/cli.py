@@ -11,6 +11,7 @@ from finetune.label_space.merge_report import report
 from finetune.label_space.name_matching import SET_NAME
 from finetune.label_space.parse import LabelSpaceError
 from finetune.label_space.synonyms import read_synonyms
+from launch.atomic_io import require_writable
 
 
 def merge_files(out: Path, sets: Mapping[str, Path], synonyms: Path | None = None) -> list[str]:
@@ -27,6 +28,7 @@ def merge_files(out: Path, sets: Mapping[str, Path], synonyms: Path | None = Non
     if not sets:
         raise LabelSpaceError(f"{out}: no sets are given; give each as NAME=FILE")
     replaced = _existing(out)
+    require_writable(out)
     lists = {name: read_classes(path) for name, path in sets.items()}
     matching = read_synonyms(synonyms, sets) if synonyms else None
     merged = merge(lists, matching)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from launch.atomic_io import require_writable
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.save_tensors import save_tensors
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
@@ -19,6 +20,7 @@ def consolidate(run: Path, out: Path, step: int | None) -> str:
     """
     if out.exists():
         raise ConfigError(f"{out}: already exists; give another file")
+    require_writable(out)
     if not (run / CHECKPOINTS_FOLDER).is_dir():
         raise ConfigError(f"{run}: is not a run folder, it has no {CHECKPOINTS_FOLDER}")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER, step)

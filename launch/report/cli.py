@@ -58,13 +58,14 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _write_page(folders: Sequence[Path], out: Path) -> None:
-    from launch.atomic_io import write_atomic
+    from launch.atomic_io import require_writable, write_atomic
     from launch.errors import ConfigError
     from launch.report.headline import describe_status, key_values
     from launch.report.reference_runs import read_references
     from launch.report.render import render
     from launch.report.run_data import read_runs
 
+    require_writable(out)
     runs = read_runs(folders)
     references = read_references(lambda line: print(f"warning: {line}", flush=True))
     page = render(runs, references)
@@ -84,8 +85,10 @@ def _write_page(folders: Sequence[Path], out: Path) -> None:
 
 
 def _write_reference(folder: Path, file: Path) -> None:
+    from launch.atomic_io import require_writable
     from launch.report.reference_runs import write_reference
     from launch.report.run_data import read_runs
 
+    require_writable(file)
     write_reference(read_runs([folder])[0], file)
     print(file)

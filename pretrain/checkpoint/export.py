@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from launch.atomic_io import require_writable
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.errors import ConfigError
@@ -15,8 +16,9 @@ def export_run(run: Path, out: Path, name: str) -> None:
 
     Raises ConfigError where a path is wrong, CheckpointMismatch where the format cannot hold it.
     """
-    config = read_resolved(PretrainConfig, run / "config.yaml")
     if out.exists():
         raise ConfigError(f"{out}: exists already; give another path")
+    require_writable(out, is_folder=name == "hf")
+    config = read_resolved(PretrainConfig, run / "config.yaml")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER)
     write_autoencoder(name, out, read_weights(checkpoint), config)

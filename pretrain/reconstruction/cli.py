@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from encoder.commands import parse_overrides
 from encoder.config import first_error
+from launch.atomic_io import require_writable
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
 from masking import GENERATORS, DualMasking, Grid, MaskGenerator
@@ -55,6 +56,7 @@ def reconstruct_command(options: argparse.Namespace) -> None:
     Raises ConfigError, and what loading a model and reading recordings raise.
     """
     _require_known(options.mask)
+    require_writable(options.out, is_folder=True, option="--out")
     of_decoder = DecoderOverrides(options.decoder_heads, options.target)
     loaded = load_autoencoder(Path(options.model), parse_overrides(options.overrides), of_decoder)
     encoder, device = loaded.encoder, Processes().device

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from video.atomic_write import require_writable
 from video.check.examine import ExaminedRecording, examine
 from video.check.problems import Problem
 from video.check.report import find_copies, report, summary
-from video.discover import find_recordings
-from video.manifest import write_manifest
+from video.discover import RECORDING_SUFFIXES, find_recordings
+from video.manifest import ManifestError, write_manifest
 from video.progress import MAX_PRINTED, show_progress
 from video.readers.registry import WithReaders, require_reader
 from video.recording import UnreadableVideo
@@ -24,8 +25,13 @@ def check(
     """Examines all recordings, writes the manifest and the report, and returns the exit status.
 
     It is 1 where a recording is unusable, else 0. `timeout` is in seconds without progress. Raises
-    ManifestError, and ReaderUnavailable.
+    ManifestError, ReaderUnavailable, and before any work OutputError.
     """
+    text = manifest.with_suffix(".report.txt" if manifest.suffix == ".txt" else ".txt")
+    if manifest.suffix.lower() in RECORDING_SUFFIXES:
+        raise ManifestError(f"--out {manifest}: has the name of a video; give a name with .csv")
+    for out in (manifest, text):
+        require_writable(out)
     paths = find_recordings(source)
     require_reader(reader)
     jobs = [Job(path, WithReaders(examine), (path, reader, folder_fps)) for path in paths]
@@ -41,7 +47,6 @@ def check(
         unusable + find_copies(recordings) + [p for found in examined for p in found.problems]
     )
     write_manifest(recordings, manifest)
-    text = manifest.with_suffix(".txt")
     full_report = report(recordings, problems)
     text.write_text(full_report + "\n", encoding="utf-8", errors="backslashreplace")
     print(full_report if len(paths) <= MAX_PRINTED else summary(recordings, problems))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from video.atomic_write import remove_partial_files
+from video.atomic_write import remove_partial_files, require_writable
 from video.manifest import ManifestError, recording_from, write_manifest
 from video.open_source import MANIFEST_FILE, open_source
 from video.prepare.redact import read_spans
@@ -37,6 +37,7 @@ def prepare(
     Files that an interrupted call completed are kept. Raises ManifestError, and OSError where
     `out` cannot be written.
     """
+    require_writable(out, is_folder=True)
     opened = open_source(source, "pyav", folder_fps, timeout, show_progress)
     originals = opened.recordings
     if not originals:

@@ -181,7 +181,7 @@ def test_bad_input_is_one_line_with_the_cure(
             "metadata sampling 7 is invalid; give --frame-rate",
         ),
         ((saved / "grey.safetensors", video), "its input has 1 channels, videos have 3"),
-        ((plain, video, "--out", file), "--out .*file: cannot be written to"),
+        ((plain, video, "--out", file), "--out .*file: cannot be written"),
     )
     for words, message in rows:
         assert re.search(message, error_of(capsys, *words)), words
