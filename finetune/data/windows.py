@@ -21,9 +21,9 @@ class WindowSampling:
     """The frames from which one timestamp is classified.
 
     `causal`: the window ends at the timestamp and contains no later frame. `centred`: the
-    timestamp is at index `(frames - 1) // 2`. `centred_published`: the timestamp is there twice, as
-    in SurgVISTA's code. A window does not leave the recording: where a step would, the last frame
-    that it reached is repeated.
+    timestamp is at index `(frames - 1) // 2`. `centred_published`: as in SurgVISTA's code, where
+    a window of an even length has the timestamp twice. A window does not leave the recording:
+    where a step would, the last frame that it reached is repeated.
     """
 
     segments: ClassVar[int] = 1
@@ -41,7 +41,7 @@ class WindowSampling:
         right = 0 if self.kind == "causal" else frames // 2
         left = frames - right
         before = self._walk(timestamp, left, -1, last)[::-1]
-        if self.kind == "centred_published":
+        if self.kind == "centred_published" and frames % 2 == 0:
             after = self._walk(timestamp, right, 1, last)
         else:
             after = self._walk(timestamp, right + 1, 1, last)[1:]

@@ -52,5 +52,21 @@ def test_a_centred_window_has_its_timestamp_once_in_the_middle() -> None:
     assert WindowSampling("centred", 1.0).times(50.0, 7, 100.0).tolist() == list(range(47, 54))
 
 
+@pytest.mark.parametrize("spacing", ["even", "exponential", "incremental"])
+@pytest.mark.parametrize("timestamp", [0.0, 3.0, 50.0, 98.0, 100.0])
+def test_a_published_window_repeats_its_timestamp_for_even_lengths_only(
+    spacing: str, timestamp: float
+) -> None:
+    """SurgVISTA's two branches: with an odd length, the right half begins after a step."""
+    ours, published = (
+        WindowSampling(kind, 1.0, spacing) for kind in ("centred", "centred_published")
+    )
+    for frames in (1, 3, 7, 15):
+        times = published.times(timestamp, frames, 100.0)
+        assert times.tolist() == ours.times(timestamp, frames, 100.0).tolist()
+    inner = published.times(50.0, 8, 100.0).tolist()
+    assert len(inner) == 8 and inner.count(50.0) == 2 and inner[3:5] == [50.0, 50.0]
+
+
 def test_a_timestamp_after_the_last_frame_is_classified_from_it() -> None:
     assert WindowSampling("causal", 1.0).times(100.4, 2, 100.0).tolist() == [99.0, 100.0]
