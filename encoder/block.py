@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.backends.cuda import math_sdp_enabled
 from torch.utils.checkpoint import checkpoint
 
+from encoder.mlp_width import mlp_width
+
 NORM_EPS = 1e-6
 
 
@@ -124,7 +126,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(embed_dim, eps=eps)
         self.attn = Attention(embed_dim, num_heads)
         self.norm2 = nn.LayerNorm(embed_dim, eps=eps)
-        hidden = round(embed_dim * mlp_ratio)
+        hidden = mlp_width(embed_dim, mlp_ratio)
         layers = (
             ("fc1", nn.Linear(embed_dim, hidden)),
             ("act", ACTIVATIONS[activation]()),

@@ -1,11 +1,12 @@
 """Multiply-accumulates (MACs) of the matrix products of an encoder."""
 
 from encoder.config import EncoderConfig
+from encoder.mlp_width import mlp_width
 
 
 def encoder_macs(config: EncoderConfig, tokens: int) -> tuple[int, int]:
     """MACs of the patch embedding and of all blocks, for one clip with so many visible tokens."""
-    width, inner = config.embed_dim, round(config.embed_dim * config.mlp_ratio)
+    width, inner = config.embed_dim, mlp_width(config.embed_dim, config.mlp_ratio)
     embed = tokens * config.tubelet_values * width
     block = block_macs(tokens, tokens, width, inner)
     if config.attention == "divided":  # over time per place, then over space per frame

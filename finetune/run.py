@@ -20,7 +20,7 @@ from finetune.reporter import FinetuneReporter
 from finetune.startup_summary import describe_end, describe_run
 from launch.capacity.memory_check import Loading, MemoryCheck
 from launch.capacity.model_memory import ModelMemory
-from launch.checkpoint.loader import load_checkpoint
+from launch.checkpoint.loader import load_checkpoint, stored_shapes
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
 from launch.distributed.process_group import Processes, destroy_process_group
@@ -122,7 +122,7 @@ def build_model(
 ) -> BuiltModel:
     """The initial model. Refuses test recordings that its encoder was pretrained on."""
     if resumed is not None:
-        return rebuild(config, sets.classes, sets.checksum, folder)
+        return rebuild(config, sets.classes, sets.checksum, folder, stored_shapes(resumed))
     built = build(config, sets.classes, sets.checksum, folder, processes)
     parts = {part: sets.recordings(part) for part in sets.parts}
     require_unseen(parts, built.spec.pretrained_on, Path("data.split"))

@@ -1,6 +1,7 @@
 """The configuration of a pretraining run."""
 
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from encoder.config import EncoderConfig, fill_from_size, require_whole_heads
+from encoder.mlp_width import with_stored_width
 from launch.config import (
     MAY_CHANGE,
     STRICT,
@@ -170,6 +172,12 @@ class PretrainConfig:
             log = values.get("log") or {}
             values["log"] = {"fov_darkness": target[FORMER_LOG_KEY], **log}
         return values
+
+    def with_stored_widths(self, shapes: Mapping[str, Sequence[int]]) -> "PretrainConfig":
+        """With the MLPs of stored weights, whose shapes these are; see `with_stored_width`."""
+        encoder = with_stored_width(self.encoder, shapes, "encoder.")
+        decoder = with_stored_width(self.decoder, shapes, "decoder.")
+        return replace(self, encoder=encoder, decoder=decoder)
 
     @property
     def fov_cells(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from encoder.config import EncoderConfig
 from encoder.flops import block_macs, encoder_macs
+from encoder.mlp_width import mlp_width
 from masking import Counts
 from pretrain.config import DecoderConfig
 from pretrain.targets.registry import DEFAULT_TARGET
@@ -41,7 +42,7 @@ def forward_cost(
 ) -> ForwardCost:
     """Counts what is computed: visible tubelets embedded, the last block for decoded tokens."""
     embed, blocks = encoder_macs(encoder, counts.visible)
-    width, inner = decoder.embed_dim, round(decoder.embed_dim * decoder.mlp_ratio)
+    width, inner = decoder.embed_dim, mlp_width(decoder.embed_dim, decoder.mlp_ratio)
     sequence = counts.visible + counts.decoded
     first_blocks = block_macs(sequence, sequence, width, inner) * (decoder.depth - 1)
     last_block = block_macs(sequence, counts.decoded, width, inner)

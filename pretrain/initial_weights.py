@@ -1,12 +1,14 @@
 """Initial weights of a run: its newest checkpoint, a file, or random."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
 from encoder.checkpoint.overrides import CheckpointOverrides
+from encoder.mlp_width import shapes_of
+from launch.checkpoint.loader import stored_shapes
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
 from launch.distributed.process_group import Processes
 from pretrain.checkpoint.formats import OWN, read_autoencoder
@@ -19,6 +21,13 @@ class InitialWeights(NamedTuple):
     resumed: Checkpoint | None  # the whole state: weights, optimizer, counters, step
     weights: dict[str, Tensor] | None
     description: str
+
+    @property
+    def shapes(self) -> Mapping[str, Sequence[int]]:
+        """Of the weights, by name; empty where they are random."""
+        if self.resumed is not None:
+            return stored_shapes(self.resumed)
+        return shapes_of(self.weights or {})
 
     @property
     def step(self) -> int:

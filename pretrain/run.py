@@ -9,6 +9,7 @@ import torch
 
 from encoder.block import compile_blocks
 from encoder.checkpoint.native_format import load_strictly, save_encoder
+from encoder.mlp_width import shapes_of, with_stored_width
 from launch.capacity.memory_check import Loading, MemoryCheck
 from launch.checkpoint.loader import load_checkpoint, read_weights
 from launch.checkpoint.saver import WRITE_ERRORS, Saver
@@ -100,6 +101,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     probe = FeatureProbe(config, sources, processes)
     opened.watchdog.set_status("building the model")
     initial = resolve_initial_weights(config, folder, processes, notes.append)
+    config = config.with_stored_widths(initial.shapes)
     engine = build_engine(config, processes, initial, notes.append)
     frames = config.decoder.predicted_frames
     objective = build_objective(
@@ -154,6 +156,7 @@ def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> No
         for name, tensor in read_weights(checkpoint).items()
         if name.startswith(prefix)
     }
+    encoder = with_stored_width(config.encoder, shapes_of(tensors), "")
     sampling = {
         name: {"frame_rate": plan.sampling.wanted_rate, "stride": plan.sampling.stride}
         for name, plan in sources.plans.items()
@@ -163,7 +166,7 @@ def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> No
         save_encoder(
             file,
             tensors,
-            config.encoder,
+            encoder,
             step=checkpoint.step,
             recordings=[recording.identity() for recording in sources.recordings],
             manifest_sha256=sources.manifest_sha256,

@@ -12,6 +12,7 @@ from encoder.checkpoint.families import DetectedFamily
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
+from encoder.mlp_width import mlp_ratio
 from encoder.normalisation import NORMALISATIONS
 
 NUM_HEADS = {192: 3, 384: 6, 512: 8, 768: 12, 1024: 16, 1280: 16, 1408: 16}  # by published width
@@ -77,7 +78,7 @@ def infer_config(
     fields: dict[str, Any] = {
         "embed_dim": width,
         "depth": _depth(detected.names),
-        "mlp_ratio": _mlp_width(shapes) / width,
+        "mlp_ratio": mlp_ratio(width, _mlp_width(shapes)),
         "patch_size": rows,
         "tubelet_size": tubelet_size,
         "channels": channels,
@@ -119,6 +120,10 @@ def _with_grid(
         patches = stored.rows // depth if stored.kind == "learned" else stored.rows
         if rows * columns != patches:
             rows, columns = _square(patches, source)
+        if stored.kind == "learned" and facts.get("num_frames") != depth * tubelet:
+            # one table for space and time: its rows could be those of other lengths
+            size = f"{rows * patch}x{columns * patch}"
+            assumptions.append(f"clips of {depth * tubelet} frames, {size} pixels (num_frames)")
     fields |= {"num_frames": depth * tubelet, "image_size": (rows * patch, columns * patch)}
     if not shapes.keys() & {"norm.weight", "fc_norm.weight"}:
         assumptions.append("no final LayerNorm; that of the pooled feature is newly initialised")

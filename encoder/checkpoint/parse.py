@@ -24,6 +24,7 @@ from encoder.checkpoint.tensor_recipe import (
     kernel_to_matrix,
 )
 from encoder.config import EncoderConfig, first_error
+from encoder.mlp_width import shapes_of, with_stored_width
 
 # Prefixes of common names that are not part of an encoder; a family's `ignored` adds to them.
 IGNORED = {
@@ -122,6 +123,7 @@ def _native(file: TensorFile, text: str) -> SourceEncoder:
             f"{len(file.tensors)} tensors"
         )
     root = "" if "embed.weight" in file.tensors else "encoder."
+    config = with_stored_width(config, shapes_of(file.tensors), root)
     inside = [name for name in file.tensors if name.startswith(root)]
     outside = tuple(name for name in file.tensors if not name.startswith(root))
     recipes = {name.removeprefix(root): copy_tensor(name) for name in inside}

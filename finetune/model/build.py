@@ -1,7 +1,7 @@
 """The model of a run: built from its initial weights, and rebuilt when the run resumes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from encoder.checkpoint.save_tensors import save_tensors
 from encoder.checkpoint.tensor_file import find_file
 from encoder.config import EncoderConfig
+from encoder.mlp_width import shapes_of, with_stored_width
 from encoder.vit import VideoEncoder
 from finetune.config import FinetuneConfig
 from finetune.model.backbone import build_backbone
@@ -70,10 +71,19 @@ def build(
 
 
 def rebuild(
-    config: FinetuneConfig, classes: Sequence[str], labels: str, folder: Path
+    config: FinetuneConfig,
+    classes: Sequence[str],
+    labels: str,
+    folder: Path,
+    trained: Mapping[str, Sequence[int]],
 ) -> BuiltModel:
-    """The model of a resumed run; its trained weights are loaded from a checkpoint later."""
-    spec = read_spec(folder)
+    """The model of a resumed run; its trained weights are loaded from a checkpoint later.
+
+    `trained`: the shapes of these weights.
+    """
+    spec, saved = read_spec(folder), read_frozen(folder)
+    shapes = {**trained, **shapes_of(saved)}
+    spec = spec._replace(encoder=with_stored_width(spec.encoder, shapes, "encoder."))
     if spec.classes != tuple(classes):
         raise ConfigError(
             f"{folder / NETWORK_FILE}: the run started with the classes {', '.join(spec.classes)}, "
@@ -87,9 +97,8 @@ def rebuild(
     encoder = VideoEncoder(spec.encoder)
     model = Classifier(encoder, config.head.build(spec.encoder, len(spec.classes)))
     freeze_encoder(model, config.tuning.blocks)
-    frozen, saved = _frozen_parameters(model), read_frozen(folder)
-    shapes = {name: tensor.shape for name, tensor in frozen.items()}
-    if {name: tensor.shape for name, tensor in saved.items()} != shapes:
+    frozen = _frozen_parameters(model)
+    if shapes_of(saved) != shapes_of(frozen):
         raise ConfigError(
             f"{folder / FROZEN_FILE}: its {len(saved)} tensors are not the {len(frozen)} frozen "
             "ones of the model; give another run=FOLDER"

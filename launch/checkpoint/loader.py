@@ -31,6 +31,11 @@ def read_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     }
 
 
+def stored_shapes(checkpoint: Checkpoint) -> dict[str, list[int]]:
+    """The shapes of all parameters, by name."""
+    return FragmentReader(checkpoint).shapes
+
+
 class FragmentReader:
     """Reads parts of parameters across the files of a checkpoint."""
 

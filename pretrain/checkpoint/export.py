@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from encoder.mlp_width import shapes_of
 from launch.atomic_io import require_writable
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
@@ -21,4 +22,5 @@ def export_run(run: Path, out: Path, name: str) -> None:
     require_writable(out, is_folder=name == "hf")
     config = read_resolved(PretrainConfig, run / "config.yaml")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER)
-    write_autoencoder(name, out, read_weights(checkpoint), config)
+    tensors = read_weights(checkpoint)
+    write_autoencoder(name, out, tensors, config.with_stored_widths(shapes_of(tensors)))

@@ -12,6 +12,7 @@ from encoder.checkpoint.parse import SourceEncoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.checkpoint.tensor_file import TensorFile
 from encoder.config import EncoderConfig, first_error
+from encoder.mlp_width import mlp_ratio, shapes_of, with_stored_width
 from launch.atomic_io import sha256_file
 from pretrain.config import DecoderConfig
 from pretrain.targets.registry import TARGETS, infer_target, read_target
@@ -44,10 +45,12 @@ def infer_autoencoder_config(
     file, path = found.file, found.file.path
     recorded = _own_metadata(file)
     if recorded is not None:
+        decoder, target = recorded
         given = {"--decoder-heads": overrides.num_heads, "--target": overrides.target}
         if unused := [name for name, value in given.items() if value is not None]:
             raise CheckpointMismatch(f"{path}: records its decoder and target; drop {unused[0]}")
-        return InferredConfig(found.config, *recorded, found.assumptions)
+        decoder = with_stored_width(decoder, shapes_of(tensors), "decoder.")
+        return InferredConfig(found.config, decoder, target, found.assumptions)
     target, assumed_target = _target(layout, file.metadata, overrides.target)
     fields = _decoder_fields(tensors, found.config, target, path)
     heads, assumed_heads = _heads(fields["embed_dim"], layout, file.metadata, overrides.num_heads)
@@ -106,7 +109,7 @@ def _decoder_fields(
     return {
         "embed_dim": width,
         "depth": len({name.split(".")[1] for name in shapes if name.startswith("blocks.")}),
-        "mlp_ratio": inner / width,
+        "mlp_ratio": mlp_ratio(width, inner),
         "pos_embed": "separable" if "positions.space" in shapes else "sinusoid",
         "class_token": "class_token.token" in shapes,
         "embed_bias": "embed.bias" in shapes,

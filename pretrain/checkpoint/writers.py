@@ -11,6 +11,7 @@ from encoder.checkpoint.formats import huggingface
 from encoder.checkpoint.formats.huggingface import WEIGHTS_FILE, write_json
 from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
+from encoder.mlp_width import mlp_width
 from pretrain.checkpoint.decoder_names import to_layout
 from pretrain.checkpoint.infer_config import metadata_of
 from pretrain.config import DecoderConfig, PretrainConfig
@@ -51,6 +52,6 @@ def huggingface_config(
         "decoder_hidden_size": decoder.embed_dim,
         "decoder_num_hidden_layers": decoder.depth,
         "decoder_num_attention_heads": decoder.num_heads,
-        "decoder_intermediate_size": round(decoder.embed_dim * decoder.mlp_ratio),
+        "decoder_intermediate_size": mlp_width(decoder.embed_dim, decoder.mlp_ratio),
         **target.spec.formats["hf"],
     }

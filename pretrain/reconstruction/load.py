@@ -10,6 +10,7 @@ from encoder.checkpoint.parse import read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.commands import require_rgb
 from encoder.config import EncoderConfig
+from encoder.mlp_width import shapes_of
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.recipe import read_resolved
@@ -69,8 +70,10 @@ def load_autoencoder(
 def _of_run(path: Path) -> LoadedAutoencoder:
     config = read_resolved(PretrainConfig, path / "config.yaml")
     checkpoint = newest_valid_checkpoint(path / CHECKPOINTS_FOLDER)
+    tensors = read_weights(checkpoint)
+    config = config.with_stored_widths(shapes_of(tensors))
     model = _build(config.encoder, config.decoder, config.target)
-    load_strictly(model, read_weights(checkpoint), checkpoint.folder)
+    load_strictly(model, tensors, checkpoint.folder)
     return LoadedAutoencoder(
         model.eval(),
         config.target,

@@ -13,6 +13,7 @@ from encoder.checkpoint.formats.videomae import VIDEOMAE_MODEL
 from encoder.checkpoint.key_map import KeyMap, rename_tensors
 from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
+from encoder.mlp_width import mlp_width
 
 WEIGHTS_FILE = "model.safetensors"
 KEYS = KeyMap(
@@ -82,7 +83,7 @@ def huggingface_config(config: EncoderConfig) -> dict[str, Any]:
         "hidden_size": config.embed_dim,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.num_heads,
-        "intermediate_size": round(config.embed_dim * config.mlp_ratio),
+        "intermediate_size": mlp_width(config.embed_dim, config.mlp_ratio),
         "hidden_act": config.activation,
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,

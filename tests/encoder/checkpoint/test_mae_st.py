@@ -60,6 +60,11 @@ def test_joint_positions_are_the_sum_of_separate_ones(tmp_path: Path, class_toke
     save_file(state, tmp_path / "joint.safetensors")
     encoder, report = load_encoder(tmp_path / "joint.safetensors", overrides=CheckpointOverrides(4))
     assert report.source.detected.name == "mae_st_joint"
+    assumed = "clips of 16 frames, 28x28 pixels (num_frames)"
+    assert report.source.assumptions == (assumed,) and any(assumed in x for x in report.lines())
+    told = CheckpointOverrides(4, num_frames=4)
+    other = load_encoder(tmp_path / "joint.safetensors", overrides=told)
+    assert other.encoder.config.grid == (2, 4, 4) and not other.report.source.assumptions
     assert encoder.config.pos_embed == "learned" and encoder.config.grid == (8, 2, 2)
     assert torch.equal(encoder.positions.tokens.data, table[0])
     if class_token:
