@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 BAR_COLUMNS = 120  # least width of a terminal with a bar
+UNTIMED_STEPS = 2  # the first ones compile, open files and draw first images
 
 
 class ProgressBar:
@@ -16,7 +17,8 @@ class ProgressBar:
 
     def __init__(self, steps: range, console: Console | None = None) -> None:
         self.console = console or Console()
-        self._start, self._steps, self._began = steps.start, steps.stop, time.monotonic()
+        self._steps, self._first_timed = steps.stop, steps.start + UNTIMED_STEPS
+        self._began: tuple[int, float] | None = None  # step and time of the first timed step
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._is_broken = False  # the output, by a full disk or a reader that has ended
@@ -44,18 +46,26 @@ class ProgressBar:
             self._is_broken = True
 
     def update(self, step: int) -> None:
+        if self._began is None and step >= self._first_timed:
+            self._began = step, time.monotonic()
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
 
     def report(self, step: int, summary: str) -> None:
         """Shows the summary of a logged step with the remaining time."""
-        done = max(step - self._start, 1)
-        left = (time.monotonic() - self._began) / done * (self._steps - step)
-        line = f"ETA {timedelta(seconds=round(left))}  {summary}"
+        line = f"{self._remaining(step)}{summary}"
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=line)
         else:
             self.print(f"step {step}/{self._steps}  {line}")
+
+    def _remaining(self, step: int) -> str:
+        """By the mean time of the steps so far; empty before it is known."""
+        if self._began is None or step <= self._began[0]:
+            return ""
+        first, began = self._began
+        left = (time.monotonic() - began) / (step - first) * (self._steps - step)
+        return f"ETA {timedelta(seconds=round(left))}  "
 
     def close(self) -> None:
         if self._bar is not None:

@@ -20,13 +20,34 @@ def test_a_file_gets_plain_lines_and_a_terminal_one_line() -> None:
         progress = ProgressBar(range(0, 4), console)
         progress.print("data: [a] {b}")
         progress.update(2)
-        progress.report(2, "loss 0.5")
+        progress.report(3, "loss 0.5")
         progress.close()
         assert "data: [a] {b}" in out.getvalue()
         assert "ETA 0:00:00  loss 0.5" in out.getvalue()
-        assert "step 2/4  ETA" in out.getvalue()
+        assert "step 3/4  ETA" in out.getvalue()
         assert (out.getvalue().count("━") > 0) == terminal
         assert ("\x1b" in out.getvalue()) == terminal
+
+
+def test_the_first_steps_which_are_slow_do_not_count_for_the_remaining_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A resumed run of 200 steps more: 40 s until its first step is done, then 1 s for each."""
+    now, out = [0.0], io.StringIO()
+    monkeypatch.setattr("launch.metrics.progress_bar.time.monotonic", lambda: now[0])
+    progress = ProgressBar(range(100, 300), Console(file=out))
+    for step in range(101, 131):
+        now[0] += 40 if step == 101 else 1
+        progress.update(step)
+        if step in (101, 102, 110, 130):
+            progress.report(step, "loss 1")
+    lines = out.getvalue().splitlines()
+    assert lines == [
+        "step 101/300  loss 1",
+        "step 102/300  loss 1",
+        "step 110/300  ETA 0:03:10  loss 1",
+        "step 130/300  ETA 0:02:50  loss 1",
+    ]
 
 
 @pytest.mark.parametrize("number", [errno.EFBIG, errno.ENOSPC, errno.EPIPE])
@@ -54,8 +75,9 @@ def test_an_output_that_cannot_be_written_does_not_end_the_run(number: int) -> N
 def test_a_narrow_terminal_loses_the_end_of_the_line_and_the_bar() -> None:
     out = io.StringIO()
     progress = ProgressBar(range(0, 4), Console(file=out, force_terminal=True, width=40))
-    progress.report(2, "loss 0.5  lr 1.00e-04  33.0 clips/s  data wait 1%")
+    progress.update(2)
+    progress.report(3, "loss 0.5  lr 1.00e-04  33.0 clips/s  data wait 1%")
     progress.close()
-    assert "step 2/4  ETA 0:00:00  loss 0.5" in out.getvalue()
+    assert "step 3/4  ETA 0:00:00  loss 0.5" in out.getvalue()
     assert "━" not in out.getvalue()
     assert "data wait" not in out.getvalue()
