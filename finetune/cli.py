@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from finetune.cli_args import COMMANDS, commands_parser
+from finetune.cli_args import COMMANDS, command_parser
 from launch.recipe_cli import StageProgram, parse_recipe_command
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -23,8 +23,10 @@ Other commands; each has its own --help:
 def main(arguments: Sequence[str]) -> None:
     """Trains, or runs a command. Errors that the user can fix have `exit_status`."""
     if arguments[:1] and arguments[0] in COMMANDS:
-        options = commands_parser().parse_args(arguments)
-        module, function = COMMANDS[options.command].function.split(":")
+        name = arguments[0]
+        # keys, files and options in any order
+        options = command_parser(name).parse_intermixed_args(arguments[1:])
+        module, function = COMMANDS[name].function.split(":")
         getattr(import_module(module), function)(options)
         return
     from finetune.config import FinetuneConfig

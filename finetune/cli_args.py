@@ -20,14 +20,13 @@ class Command(NamedTuple):
     function: str  # module:function, imported when the command runs
 
 
-def commands_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = argparse.ArgumentParser(prog="python -m finetune")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        summary = command.summary
-        description = f"{summary[0].upper()}{summary[1:]}."
-        command.add_arguments(commands.add_parser(name, help=summary, description=description))
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a command."""
+    summary = COMMANDS[name].summary
+    parser = argparse.ArgumentParser(
+        prog=f"python -m finetune {name}", description=f"{summary[0].upper()}{summary[1:]}."
+    )
+    COMMANDS[name].add_arguments(parser)
     return parser
 
 

@@ -34,6 +34,9 @@ def parse_recipe_command(
     run = f"runs/{Path(options.recipe).stem}"
     config = load_recipe(cls, options.recipe, options.overrides, program.recipes, run=run)
     if options.check:
+        from launch.run.session import check_start  # heavy
+
+        check_start(config)
         print(f"{options.recipe}: valid")
         return None
     return config
@@ -54,7 +57,11 @@ def recipe_parser(program: StageProgram, cls: type) -> argparse.ArgumentParser:
     parser.add_argument(
         "--plugins", metavar="A,B", help="modules of yours that add rows, as the key plugins"
     )
-    parser.add_argument("--check", action="store_true", help="only check the recipe")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only check whether the run would start; opens no recording",
+    )
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # deepspeed may inject it
     return parser
 

@@ -155,7 +155,7 @@ def reconstruct(arguments: Sequence[str]) -> None:
     """Writes images of reconstructed masked clips."""
     from pretrain.reconstruction.cli_args import reconstruct_parser
 
-    options = reconstruct_parser().parse_args(arguments)
+    options = reconstruct_parser().parse_intermixed_args(arguments)
     from pretrain.reconstruction.cli import reconstruct_command
 
     reconstruct_command(options)

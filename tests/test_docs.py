@@ -102,7 +102,7 @@ def check_pretrain(words: list[str]) -> None:
 
 def check_finetune(words: list[str]) -> None:
     if words[0] in finetune.cli_args.COMMANDS:
-        finetune.cli_args.commands_parser().parse_args(words)
+        finetune.cli_args.command_parser(words[0]).parse_intermixed_args(words[1:])
     else:
         check_recipe(FinetuneConfig, ROOT / "finetune/recipes", words)
 

@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the command. Raises ConfigError for mistakes of the user."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_intermixed_args(arguments)
     from launch.errors import ConfigError
 
     runs: list[Path] = options.runs

@@ -31,19 +31,24 @@ def open_run_folder(folder: Path, config: Any, resume: bool) -> list[str]:
     Returns the keys that differ when a run resumes, each with both values. Raises ConfigError if
     the folder has another run.
     """
-    changed = list[str]()
     checkpoints = folder / CHECKPOINTS_FOLDER
     checkpoints.mkdir(exist_ok=True)
     remove_unfinished(checkpoints)
-    if complete_checkpoints(checkpoints):
-        if not resume:
-            raise ConfigError(
-                f"run: {folder} already holds a run; give another run=FOLDER, "
-                "or checkpoint.resume=auto to resume it"
-            )
-        changed = _require_same_run(folder / "config.yaml", config)
+    changed = require_resumable(folder, config, resume)
     write_atomic(folder / "config.yaml", dump_recipe(config))
     return changed
+
+
+def require_resumable(folder: Path, config: Any, resume: bool) -> list[str]:
+    """What `open_run_folder` returns and raises; writes nothing."""
+    if not complete_checkpoints(folder / CHECKPOINTS_FOLDER):
+        return []
+    if not resume:
+        raise ConfigError(
+            f"run: {folder} already holds a run; give another run=FOLDER, "
+            "or checkpoint.resume=auto to resume it"
+        )
+    return _require_same_run(folder / "config.yaml", config)
 
 
 def _require_same_run(file: Path, config: Any) -> list[str]:

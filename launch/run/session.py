@@ -15,7 +15,8 @@ from launch.distributed.process_group import (
 )
 from launch.distributed.signals import SignalState, handle_signals
 from launch.distributed.watchdog import Watchdog, start_watchdog
-from launch.run.run_folder import open_run_folder
+from launch.metrics.loggers import require_packages
+from launch.run.run_folder import open_run_folder, require_resumable
 from launch.run.run_lock import run_lock
 from launch.training.engine import micro_batches_per_step
 
@@ -28,6 +29,16 @@ class Session(NamedTuple):
     watchdog: Watchdog
     signals: SignalState
     messages: list[str]  # about the folder, for rank 0 to print
+
+
+def check_start(config: Any) -> None:
+    """Raises the ConfigError with which a run of this configuration would not start.
+
+    Nothing is written, and neither recordings nor weights are opened. `config` is a stage's.
+    """
+    micro_batches_per_step(config.batch, detect_processes(os.environ))
+    require_packages(config.log.loggers)
+    require_resumable(Path(config.run), config, config.checkpoint.resume == "auto")
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from finetune.cli import main
-from finetune.cli_args import COMMANDS
+from finetune.cli_args import COMMANDS, command_parser
+from finetune.evaluation.predictions import PredictionsError
 from tests.conftest import ROOT
 
 
@@ -35,3 +37,11 @@ def test_the_parser_of_commands_imports_nothing_heavy() -> None:
     code = "import sys, finetune.cli; print({'torch', 'av', 'timm'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_files_and_options_may_stand_in_any_order(tmp_path: Path) -> None:
+    for words in (["a.npz", "--out", "x", "b.npz"], ["--out", "x", "a.npz", "b.npz"]):
+        options = command_parser("evaluate").parse_intermixed_args(words)
+        assert [str(path) for path in options.predictions] == ["a.npz", "b.npz"]
+        with pytest.raises(PredictionsError, match="cannot be read as predictions"):
+            main(["evaluate", *(str(tmp_path / word) if "." in word else word for word in words)])

@@ -1,18 +1,21 @@
 """Every shipped recipe: valid, able to be built, and with the cost that its header states."""
 
+import importlib.util
 import re
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
 from launch.errors import ConfigError
-from launch.recipe import dump_recipe, key_paths, load_recipe, validate
+from launch.recipe import dump_recipe, key_paths, load_recipe, read_resolved, validate
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.autoencoder import MaskedAutoencoder
-from pretrain.cli import RECIPES
+from pretrain.cli import RECIPES, main
 from pretrain.config import PretrainConfig
 from pretrain.flops import forward_cost
+from tests.pretrain.runs import words
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
@@ -104,3 +107,39 @@ def test_a_wrong_setting_is_refused_in_one_line(override: str, message: str) -> 
         load("demo", override)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_check_may_stand_anywhere(place: int, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["demo", "data.source=/videos", "seed=1"]
+    main([*words[:place], "--check", *words[place:]])
+    assert capsys.readouterr().out == "demo: valid\n"
+
+
+def test_check_refuses_what_the_start_refuses(finished: Path, monkeypatch) -> None:
+    """With the words of the start, and without writing anything."""
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    same = words(
+        Path(read_resolved(PretrainConfig, finished / "config.yaml").data.source), finished
+    )
+    main([*same, "--check"])
+    refused = {
+        "batch.global_batch_size=17": "batch.global_batch_size: 17 is not a multiple of",
+        "seed=3": "holds a run of another configuration (seed was 0, is 3)",
+        "checkpoint.resume=never": "already holds a run; give another run=FOLDER",
+        "log.loggers=[wandb]": "log.loggers: the package wandb is not installed",
+    }
+    for word, message in refused.items():
+        if word == "log.loggers=[wandb]" and importlib.util.find_spec("wandb"):
+            continue
+        with pytest.raises(ConfigError) as by_check:
+            main([*same, word, "--check"])
+        assert message in str(by_check.value)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    with pytest.raises(ConfigError, match="micro_batch_size 2 x 3 processes"):
+        main([*same, "--check"])
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from finetune.cli import main
-from finetune.cli_args import commands_parser
 from finetune.evaluation.evaluate import evaluate
 from finetune.evaluation.metrics import METRICS, Metric
 from finetune.evaluation.plots import _cells
@@ -164,10 +163,6 @@ def test_damaged_and_hostile_files_are_one_line(saved: Path, tmp_path: Path) -> 
         load_predictions(objects)
     with pytest.raises(PredictionsError, match="cannot be read"):
         load_predictions(tmp_path / "nowhere.npz")
-
-
-def test_help_names_the_commands() -> None:
-    assert "evaluate" in commands_parser().format_help()
 
 
 def test_a_timeline_is_blank_where_there_is_no_timestamp() -> None:
