@@ -1,6 +1,7 @@
 """The same command line under every launcher, on one node and on two."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,13 +17,13 @@ TORCHRUN = (str(BIN / "torchrun"),)
 DEEPSPEED = (str(BIN / "deepspeed"),)
 
 
-def start(command: list[str], **environment: str) -> "subprocess.Popen[str]":
+def start(command: list[str], cwd: Path = ROOT, **environment: str) -> "subprocess.Popen[str]":
     """In a process group of its own, as a shell starts it."""
     base = {**launcher_free_environment(), "OMP_NUM_THREADS": "1"}
     base["PATH"] = f"{BIN}:{base['PATH']}"
     return subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env={**base, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -48,12 +49,19 @@ def two_steps(operations: Path, tmp_path: Path) -> list[str]:
     return words(operations, tmp_path / "run", "schedule={steps: 2, warmup: 0}")
 
 
-def test_deepspeed_with_its_local_rank(two_steps: list[str], tmp_path: Path) -> None:
+LOCAL = str(ROOT / "launch/local.sh")
+
+
+def test_local_sh_starts_in_the_current_folder_and_deepspeed_says_nothing(
+    two_steps: list[str], tmp_path: Path
+) -> None:
     port = str(free_port())
-    launcher = start(["launch/local.sh", "pretrain", *two_steps], PROCESSES="2", MASTER_PORT=port)
+    command = [LOCAL, "pretrain", *two_steps, "run=run"]
+    launcher = start(command, tmp_path, PROCESSES="2", MASTER_PORT=port)
     (output,) = end(launcher)
     assert launcher.returncode == 0, output
-    assert "--local_rank=1" in output  # deepspeed tells the commands that it starts
+    assert output.startswith("opening 2 recordings\n")
+    assert "deepspeed" not in output.replace("(deepspeed)", "").lower()
     assert output.count("hardware: 2 processes (deepspeed): 2 on ") == 1
     assert f"master 127.0.0.1:{port}; CPU" in output
     assert len(losses(tmp_path / "run")) == 2
@@ -108,6 +116,37 @@ def test_deepspeed_on_two_nodes_of_a_hostfile(two_steps: list[str], tmp_path: Pa
     assert [node.returncode for node in nodes] == [0, 0], outputs
     assert "".join(outputs).count("hardware: 2 processes (deepspeed)") == 1
     assert len(losses(tmp_path / "run")) == 2
+
+
+@pytest.mark.soak
+def test_a_key_press_ends_local_sh_in_order(operations: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    endless = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
+    port = str(free_port())
+    started = start([LOCAL, "pretrain", *endless], PROCESSES="2", MASTER_PORT=port)
+    wait_until((run / "checkpoints/step-0000010").is_dir, started)
+    os.killpg(started.pid, signal.SIGINT)
+    (output,) = end(started)
+    step = log_of(run)[-1]["step"]
+    last = output.splitlines()[-1]
+    assert last == f"pretrain: stopped by SIGINT after step {step}, which is saved"
+    assert started.returncode == 75
+    assert "Traceback" not in output and "Killing" not in output
+
+
+@pytest.mark.soak
+def test_local_sh_names_a_process_that_was_killed(operations: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    endless = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=10")
+    port = str(free_port())
+    command = [LOCAL, "pretrain", *endless]
+    started = start(command, PROCESSES="1", MASTER_PORT=port, DEEPSPEED_LOG="info")
+    wait_until((run / "checkpoints/step-0000010").is_dir, started)
+    owner = (run / ".lock").read_text()
+    os.kill(int(re.findall(r"\d+", owner)[0]), signal.SIGKILL)
+    (output,) = end(started)
+    assert "--local_rank=0" in output  # deepspeed tells what it starts, for it was asked to
+    assert output.splitlines()[-1].startswith("local.sh: ended with status 247; a process was kil")
 
 
 @pytest.mark.soak
