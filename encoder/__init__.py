@@ -5,4 +5,6 @@ rows, columns, channels), `n` tokens of a clip, `v` visible tokens, `k` decoded 
 `p` pixel values of one tubelet in the order (frame, row, column, channel).
 """
 
+import supported_python  # noqa: F401
+
 __version__ = "0.1.0"

@@ -8,6 +8,8 @@ decoded tokens.
 A new mask is one file with a frozen dataclass (see `MaskGenerator`) and one line in `GENERATORS`.
 """
 
+import supported_python  # noqa: F401, I001
+
 from masking.deterministic import Center, Temporal
 from masking.dual import Counts, DualMasking, Masks
 from masking.grid import Grid

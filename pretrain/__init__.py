@@ -1,1 +1,3 @@
 """Stage 1: masked autoencoding of unlabeled recordings."""
+
+import supported_python  # noqa: F401

@@ -4,4 +4,6 @@
 frames, `multiscale_crop` crops them, and `clip_reader` does all of it for a position of an epoch.
 """
 
+import supported_python  # noqa: F401
+
 __version__ = "0.1.0"
