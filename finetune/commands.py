@@ -10,6 +10,7 @@ from typing import Any
 
 from finetune.data.dataset_kinds import DATASET_KINDS, DatasetConfig
 from finetune.data.recording_opener import RecordingOpener
+from finetune.data.slow_samples import slow_samples
 from finetune.data.windows import WindowSampling
 from finetune.evaluation.evaluate import evaluate, evaluation_lines, triplet_lines, write_evaluation
 from finetune.evaluation.predictions import join_predictions, load_predictions
@@ -34,7 +35,7 @@ def run_labels(options: argparse.Namespace) -> None:
     """Joins labels to recordings and reports what fits; raises errors as training would."""
     dataset = _dataset(options)
     labelled = dataset.load(_opener(options.folder_fps), dataset.classes)
-    for line in labelled.lines():
+    for line in (*labelled.lines(), *slow_samples(labelled, dataset)):
         print(line)
 
 

@@ -1,6 +1,11 @@
 """Lines that a run prints when it starts and when it ends."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
 
 from launch.distributed.process_group import Processes, device_name
 from launch.metrics.jsonl_log import LOG_FILE
@@ -16,6 +21,10 @@ from pretrain.loss import FLAT_BASELINE
 from pretrain.monitoring.monitor import IMAGE_FILE
 from pretrain.sources import FAILURE_LOG_FILE, Sources
 from pretrain.targets.spec import values_per_token
+from video.clip_sampler import SamplingPlan
+from video.config import Sampling
+from video.recording import Recording
+from video.slow_recordings import slow_recordings
 
 ENCODER_FILE = "encoder.safetensors"
 FLAT_CLIPS = (
@@ -40,6 +49,7 @@ def describe_run(
         _target(config),
         _hardware(config, processes, engine, hosts),
         *_data(config, sources),
+        *slow_sources(config.encoder.num_frames, sources.recordings, sources.plans),
         _batch(config, processes, engine, sources, steps),
         *oversized_batch(
             config.batch.global_batch_size,
@@ -122,6 +132,25 @@ def _data(config: PretrainConfig, sources: Sources) -> list[str]:
     )
     clips = [_clips(config, sources, name) for name in sources.plans]
     return [f"{total}; {clips[0]}"] if "" in sources.plans else [total, *clips]
+
+
+def slow_sources(
+    frames: int, recordings: Sequence[Recording], plans: Mapping[str, SamplingPlan]
+) -> list[str]:
+    """Warnings on sources of which clips of so many frames repeat pictures."""
+    lines = []
+    for name, plan in plans.items():
+        lines += slow_recordings(
+            [recording for recording in recordings if recording.source == name],
+            partial(_clip_times, frames, plan.sampling),
+            f"{name}: " if name else "",
+            "lower data.sampling.frame_rate, or give the true rate of folders (data.folder_fps)",
+        )
+    return lines
+
+
+def _clip_times(frames: int, sampling: Sampling, fps: float) -> Float[np.ndarray, " t"]:
+    return np.arange(frames) * sampling.step_seconds(fps)
 
 
 def _clips(config: PretrainConfig, sources: Sources, name: str) -> str:

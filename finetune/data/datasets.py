@@ -13,6 +13,7 @@ from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.recording_opener import RecordingOpener
 from finetune.data.samples import SampledTrack
+from finetune.data.slow_samples import slow_samples
 from finetune.label_space.label_space import read_label_space
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, compute_on_rank0
@@ -102,7 +103,8 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
         labelled[name] = each.load(opener, space.names[name] if space else each.classes)
-        lines += [f"{name + ': ' if name else ''}{line}" for line in labelled[name].lines()]
+        reported = [*labelled[name].lines(), *slow_samples(labelled[name], each)]
+        lines += [f"{name + ': ' if name else ''}{line}" for line in reported]
     if data.shots_per_class is not None:
         labelled = {"": _few_shot(config, labelled[""], data.shots_per_class, folder)}
     parts: dict[str, list[SampledTrack]] = {}

@@ -8,9 +8,13 @@ from encoder.checkpoint.safe_open import parse_metadata
 from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
+from pretrain.startup_summary import slow_sources
 from tests.pretrain.runs import log_of, run_alone, words
+from tests.video.conftest import made_up
 from tests.video.readers.test_image_readers import folder_of
 from video.cli import main
+from video.clip_sampler import SamplingPlan
+from video.config import Sampling
 from video.fingerprint import content_digest
 from video.manifest import read_manifest
 
@@ -78,3 +82,14 @@ def test_the_encoder_file_lists_its_training_recordings(finished: Path, operatio
     contents = [content_digest(str(path)) for path in sorted(operations.glob("*.mp4"))]
     assert [entry["content"] for entry in known] == contents
     assert parse_metadata(file, "sampling") == {"": {"frame_rate": 6.25, "stride": None}}
+
+
+def test_a_source_whose_clips_repeat_pictures_is_told() -> None:
+    recordings = [made_up(60, 25, source="raw"), made_up(60, 1, source="frames", path="VID01")]
+    plans = dict.fromkeys(("raw", "frames"), SamplingPlan(Sampling()))
+    (line,) = slow_sources(16, recordings, plans)
+    assert line.startswith("warning: frames: 1 of 1 recordings have fewer frames per second")
+    assert "16 frames of VID01 (1 frames/s) show 3 pictures; lower data.sampling.frame_rate" in line
+    assert (
+        slow_sources(16, recordings, dict.fromkeys(plans, SamplingPlan(Sampling(stride=4)))) == []
+    )

@@ -8,15 +8,18 @@ import numpy as np
 
 from video.check.frame_statistics import FrameStatistics
 from video.check.problems import Kind, Problem
+from video.config import DEFAULT_FRAME_RATE
 from video.fingerprint import content_digest
 from video.manifest import as_listed
 from video.readers import verify
 from video.readers.probe import holes_between, probe
 from video.readers.sequential import SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo
+from video.slow_recordings import pictures_shown
 from video.worker_processes import ReportProgress
 
 MAX_KEY_FRAME_SECONDS = 3.0
+CLIP_TIMES = np.arange(16) / DEFAULT_FRAME_RATE  # of an ordinary clip, in seconds
 
 
 class ExaminedRecording(NamedTuple):
@@ -73,6 +76,11 @@ def _problems(
         (bool(gaps), "gaps", f"{len(gaps)} gaps, {_total(gaps)} of {recording.seconds:.1f} s"),
         (bool(recording.black), "black", _describe(recording.black)),
         (bool(recording.frozen), "frozen", _describe(recording.frozen)),
+        (
+            (shown := pictures_shown(CLIP_TIMES, recording.fps)) < len(CLIP_TIMES),
+            "slow",
+            f"{recording.fps:.4g} frames/s; {len(CLIP_TIMES)} frames show {shown} pictures",
+        ),
         (
             recording.steady is False and recording.kind != "folder",
             "unsteady",

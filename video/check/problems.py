@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from video.config import DEFAULT_FRAME_RATE
+
 Kind = Literal[
     "unusable",
     "damaged",
@@ -11,6 +13,7 @@ Kind = Literal[
     "gaps",
     "black",
     "frozen",
+    "slow",
     "unsteady",
     "key frames",
     "interlaced",
@@ -55,6 +58,10 @@ ADVICE: dict[Kind, Advice] = {
     "frozen": Advice(
         "Frozen spans",
         "No action needed: clips avoid them (data.sampling.skip_segments).",
+    ),
+    "slow": Advice(
+        f"Fewer frames per second than clips at {DEFAULT_FRAME_RATE} frames/s",
+        "Lower data.sampling.frame_rate, or clips repeat pictures; of folders, give --folder-fps.",
     ),
     "unsteady": Advice(
         "Variable frame rate",
