@@ -1,5 +1,6 @@
 """Collects statistics of all frames of a recording, one pass over them."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,8 +12,9 @@ from video.fingerprint import total_bytes
 from video.readers.probe import holes_between
 from video.readers.reference_frames import ReferenceFrames
 from video.readers.sequential import DecodedFrame, SequentialDecoder
-from video.recording import Recording, spans_within
+from video.recording import Recording, Span, spans_within
 
+MAX_DAMAGE_SECONDS = 10.0  # after a lost frame, where key frames are distant
 UNSTEADY = 0.1  # of the median time between frames
 
 
@@ -42,7 +44,7 @@ class FrameStatistics:
         probed, times = self._recording, self.times
         self.references.end()
         end = times[-1] + 1 / probed.fps
-        damaged = [(time, time + 1 / probed.fps) for time in decoder.lost if time < end]
+        damaged = [self._damage(time) for time in decoder.lost if time < end]
         gaps = np.diff([*self.key_times, end])
         return replace(
             probed,
@@ -60,6 +62,13 @@ class FrameStatistics:
             bytes=total_bytes(probed.path),
             content=content,
         )
+
+    def _damage(self, lost: float) -> Span:
+        """From a lost frame to the next key frame: frames between them refer to it."""
+        limit = lost + max(MAX_DAMAGE_SECONDS, 1 / self._recording.fps)
+        following = bisect_right(self.key_times, lost)
+        keys = self.key_times[following : following + 1]
+        return lost, min([*keys, limit])
 
     def _is_steady(self) -> bool:
         steps = np.diff(self.times)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from av import InvalidDataError
 from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
@@ -102,7 +103,7 @@ class _PacketDecoder:
             if self._limits is not None:
                 codec.skip_frame = "DEFAULT" if self._is_wanted(packet) else "NONREF"
             self._unsettled_bytes -= packet.size
-            for frame in packet.decode():
+            for frame in self._decode(packet):
                 is_settled |= frame.key_frame and self._unsettled_bytes <= 0
                 if not is_settled:
                     continue
@@ -115,6 +116,15 @@ class _PacketDecoder:
                     self._announced.append(timestamp)  # packets announce nothing
                 yield timestamp, frame
                 before = timestamp
+
+    def _decode(self, packet: Packet) -> list[VideoFrame]:
+        """The frames that a packet completes; a rejected packet matters where it is expected."""
+        try:
+            return packet.decode()
+        except InvalidDataError:
+            if not self._clock.has_timestamps and packet.dts is not None:
+                self._announced.append(packet.dts)
+            return []
 
     def _is_wanted(self, packet: Packet) -> bool:
         """Whether the packet's frame may be displayed at a wanted time."""

@@ -51,13 +51,13 @@ class ReferenceFrames:
         """The groups before the end, outside holes, and all of whose frames are known."""
         groups, images = [], []
         for times in self._groups:
-            is_known = all(time in self._images for time in times) and times[-1] <= seconds
+            is_known = all(time in self._images for time in times)
             is_damaged = any(
                 begin - self._tolerance <= time < end - ROUNDING
                 for begin, end in holes
                 for time in times
             )
-            if is_known and not is_damaged:
+            if is_known and not is_damaged and times[-1] < seconds - ROUNDING:
                 groups.append(times)
                 images.append(np.stack([self._images[time] for time in times]))
         return groups, images

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -61,6 +62,26 @@ def test_damage_becomes_a_hole_and_other_frames_are_right(tmp_path: Path, steady
     for number in (0, 30, 105, 199):
         frame = read_frames(recording, [number / 25], 48, 64)[0]
         assert number_of(frame) == number
+
+
+def test_damage_lasts_until_the_next_key_frame_and_costs_nothing_behind_it(
+    tmp_path: Path, steady: Path
+) -> None:
+    with av.open(str(steady)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(steady.read_bytes())
+    place, size = packets[60].pos, packets[60].size
+    content[place + 4 : place + size] = bytes(size - 4)
+    keys = [float(packet.pts * packet.time_base) for packet in packets if packet.is_keyframe]
+    (tmp_path / "hurt.mp4").write_bytes(content)
+    recording = examined(tmp_path / "hurt.mp4").recording
+    ((begin, end),) = recording.holes
+    assert 2.0 < begin < 3.0
+    assert end == pytest.approx(min(key for key in keys if key > begin), abs=1e-3)
+    assert end - begin > 0.04
+    for reader in ("pyav", "sequential"):
+        frames = read_frames(replace(recording, reader=reader), [1.0, 5.0], 48, 64)
+        assert [number_of(frame) for frame in frames] == [25, 125]
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
