@@ -4,9 +4,12 @@ import csv
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from video.file_signature import looks_like_video
 from video.manifest import ManifestError
 
 VIDEO_SUFFIXES = frozenset(
@@ -46,17 +49,43 @@ def _numbered(files: list[str]) -> bool:
     return any(NUMBERED.match(file) and file[0] != "." for file in files)
 
 
-def find_recordings(source: Path) -> list[str]:
-    """The paths of all recordings of a source, each once, in a fixed order.
+class SourceListing(NamedTuple):
+    """The recordings of a source, and the other files of a folder."""
 
-    A folder is searched recursively; a subfolder with numbered images and no video files is a
-    recording. A CSV file has a header with a column `path`. Any other text is a list in VideoMAE's
-    format: `path`, `path label`, `path 0 -1`, or `path 0 -1 label`; only the path is used. Relative
-    paths start at the file's folder. Raises ManifestError.
+    paths: list[str]  # each once, in a fixed order
+    by_content: list[str]  # those of them whose suffix is not one of a video
+    others: Counter[str]  # number of other files by suffix
+
+    def notes(self) -> list[str]:
+        """What a user should know about the files of a folder."""
+        notes = []
+        if self.by_content:
+            named = ", ".join(Path(path).name for path in self.by_content[:5])
+            more = " ..." if len(self.by_content) > 5 else ""
+            notes.append(f"taken for video by content: {len(self.by_content)} ({named}{more})")
+        if self.others:
+            counts = ", ".join(f"{count} {kind}" for kind, count in sorted(self.others.items()))
+            notes.append(f"not looked at: {counts}")
+        return notes
+
+
+def find_recordings(source: Path) -> list[str]:
+    """The paths of `list_source`."""
+    return list_source(source).paths
+
+
+def list_source(source: Path) -> SourceListing:
+    """Finds all recordings of a source.
+
+    A folder is searched recursively for files with the suffix or the content of a video; a
+    subfolder with numbered images and no video files is a recording. A CSV file has a header with
+    a column `path`. Any other text is a list in VideoMAE's format: `path`, `path label`,
+    `path 0 -1`, or `path 0 -1 label`; only the path is used. Relative paths start at the file's
+    folder. Raises ManifestError.
     """
     if source.is_dir():
-        found = sorted(str(path) for path in _walk(source))
-        if not found:
+        found = _list_folder(source)
+        if not found.paths:
             raise ManifestError(_nothing_found(source))
         return found
     if not source.exists():
@@ -64,8 +93,8 @@ def find_recordings(source: Path) -> list[str]:
             f"data.source: {source} does not exist; give a folder of recordings, a CSV file with "
             "a column `path`, or a list"
         )
-    if source.suffix.lower() in RECORDING_SUFFIXES:
-        return [str(source)]
+    if source.suffix.lower() in RECORDING_SUFFIXES or looks_like_video(source):
+        return SourceListing([str(source)], [], Counter())
     numbered = list(_listed(source))
     if not numbered:
         raise ManifestError(f"{source}: lists no recordings; write a line for each recording")
@@ -76,12 +105,30 @@ def find_recordings(source: Path) -> list[str]:
                 f"{source}:{number}: {path} is also in line {lines[path]}; remove one"
             )
         lines[path] = number
-    return list(lines)
+    return SourceListing(list(lines), [], Counter())
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Recordings in a folder and its subfolders. Follows links, visits each folder once, and skips
-    hidden files."""
+def _list_folder(folder: Path) -> SourceListing:
+    found: list[str] = []
+    by_content: list[str] = []
+    others: Counter[str] = Counter()
+    for root, files in _walk(folder):
+        videos = [file for file in files if file.suffix.lower() in RECORDING_SUFFIXES]
+        is_recording = not videos and _numbered([file.name for file in files])
+        found += [str(file) for file in videos] + ([str(root)] if is_recording else [])
+        for file in files:
+            if file in videos or (is_recording and NUMBERED.match(file.name)):
+                continue
+            if looks_like_video(file):
+                by_content.append(str(file))
+            else:
+                others[file.suffix.lower() or "without suffix"] += 1
+    return SourceListing(sorted(found + by_content), sorted(by_content), others)
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Each folder with its files. Follows links, visits each folder once, and skips hidden
+    files."""
     entered = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(root)
@@ -89,10 +136,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if real in entered:
             continue
         entered.add(real)
-        videos = [f for f in files if f[0] != "." and Path(f).suffix.lower() in RECORDING_SUFFIXES]
-        yield from (Path(root, video) for video in videos)
-        if not videos and _numbered(files):
-            yield Path(root)
+        yield Path(root), sorted(Path(root, file) for file in files if file[0] != ".")
 
 
 def _refuse(error: OSError) -> None:

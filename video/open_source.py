@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from video.atomic_write import atomic_writer
-from video.discover import find_recordings
+from video.discover import list_source
 from video.fingerprint import content_digest
 from video.manifest import (
     ManifestError,
@@ -24,7 +24,6 @@ from video.recording import Recording, UnreadableVideo
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
-VERIFIED_POSITIONS = 3  # random positions at which an unchecked recording is verified
 CACHE_VERSION = 2
 
 
@@ -51,7 +50,10 @@ def open_source(
         for name in {recording.reader for recording in recordings}:
             require_reader(name)
         return OpenedSource(recordings, [])
-    return open_paths(find_recordings(source), reader, folder_fps, timeout, display)
+    listing = list_source(source)
+    for note in listing.notes():
+        print(f"{source}: {note}", flush=True)
+    return open_paths(listing.paths, reader, folder_fps, timeout, display)
 
 
 def open_paths(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from video.discover import find_recordings
+from video.discover import find_recordings, list_source
 from video.manifest import ManifestError
 
 
@@ -118,3 +118,32 @@ def test_a_folder_that_cannot_be_entered_is_named(folder: Path, monkeypatch) -> 
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(ManifestError, match=r"folder .*/a cannot be listed .Permission denied"):
         find_recordings(folder)
+
+
+def test_videos_are_found_by_content_and_other_files_are_counted(tmp_path: Path) -> None:
+    heads = {
+        "a.MOD": b"\x00\x00\x01\xba" + bytes(100),
+        "b.DAT": b"RIFF1234CDXAfmt ",
+        "c.dv": b"\x1f\x07\x00\x3f" + bytes(100),
+        "d": b"\x00\x00\x00\x18ftypmp42" + bytes(100),
+        "e.tod": (b"\x47" + bytes(187)) * 6,
+        "f.mkv.part": b"\x1a\x45\xdf\xa3" + bytes(100),
+        "sound.m4a": b"\x00\x00\x00\x18ftypM4A " + bytes(100),
+        "notes.txt": b"text",
+        "more.TXT": b"",
+        "README": b"text",
+        "g.mp4": b"x",
+    }
+    for name, content in heads.items():
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / "pipe")
+    listing = list_source(tmp_path)
+    taken = ["a.MOD", "b.DAT", "c.dv", "d", "e.tod", "f.mkv.part"]
+    assert names(listing.by_content, tmp_path) == taken
+    assert names(listing.paths, tmp_path) == sorted([*taken, "g.mp4"])
+    assert listing.others == {".m4a": 1, ".txt": 2, "without suffix": 2}
+    assert listing.notes() == [
+        "taken for video by content: 6 (a.MOD, b.DAT, c.dv, d, e.tod ...)",
+        "not looked at: 1 .m4a, 2 .txt, 2 without suffix",
+    ]
+    assert find_recordings(tmp_path / "a.MOD") == [str(tmp_path / "a.MOD")]

@@ -6,7 +6,7 @@ from video.atomic_write import require_writable
 from video.check.examine import ExaminedRecording, examine
 from video.check.problems import Problem
 from video.check.report import find_copies, report, summary
-from video.discover import RECORDING_SUFFIXES, find_recordings
+from video.discover import RECORDING_SUFFIXES, list_source
 from video.manifest import ManifestError, write_manifest
 from video.progress import MAX_PRINTED, show_progress
 from video.readers.registry import WithReaders, require_reader
@@ -32,7 +32,8 @@ def check(
         raise ManifestError(f"--out {manifest}: has the name of a video; give a name with .csv")
     for out in (manifest, text):
         require_writable(out)
-    paths = find_recordings(source)
+    listing = list_source(source)
+    paths = listing.paths
     require_reader(reader)
     jobs = [Job(path, WithReaders(examine), (path, reader, folder_fps)) for path in paths]
     outcomes = run_all(jobs, processes, timeout, "checking", show_progress)
@@ -47,8 +48,13 @@ def check(
         unusable + find_copies(recordings) + [p for found in examined for p in found.problems]
     )
     write_manifest(recordings, manifest)
-    full_report = report(recordings, problems)
+    notes = listing.notes()
+    full_report = "\n".join([report(recordings, problems), *(["", *notes] if notes else [])])
     text.write_text(full_report + "\n", encoding="utf-8", errors="backslashreplace")
-    print(full_report if len(paths) <= MAX_PRINTED else summary(recordings, problems))
+    print(
+        full_report
+        if len(paths) <= MAX_PRINTED
+        else "\n".join([summary(recordings, problems), *notes])
+    )
     print(f"manifest: {manifest}\nreport: {text}")
     return 1 if unusable else 0

@@ -203,6 +203,27 @@ def test_names_may_have_any_bytes(
     assert len(read_manifest(out)) == 3
 
 
+def test_a_video_of_any_name_is_checked_and_other_files_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "camcorder"
+    folder.mkdir()
+    options = {"g": "12", "bf": "2"}
+    stamps = [*range(150)]
+    write(folder / "x.vob", stamps, "mpeg2video", options, units=25).rename(folder / "MOV001.MOD")
+    write(folder / "x.avi", stamps, "mpeg4", {}, units=25)
+    (folder / "MOV001.MOI").write_bytes(b"V6")
+    out = tmp_path / "m.csv"
+    assert main(["check", str(folder), "--out", str(out)]) == 0
+    assert [Path(found.path).name for found in read_manifest(out)] == ["MOV001.MOD", "x.avi"]
+    lines = out.with_suffix(".txt").read_text().splitlines()
+    assert lines[-2:] == [
+        "taken for video by content: 1 (MOV001.MOD)",
+        "not looked at: 1 .moi",
+    ]
+    assert lines[-1] in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
