@@ -14,9 +14,11 @@ from launch.former_keys import translate, translate_path
 from launch.keys import key_paths
 from launch.nearest import nearest
 from launch.plugins import import_plugins, imported_plugins, require_plugins
-from launch.yaml_file import dump_yaml, parse_yaml
+from launch.yaml_file import parse_yaml, read_yaml, shorten
+from launch.yaml_text import dump_yaml
 
 Config = TypeVar("Config")
+MAX_ERRORS = 10  # of wrong keys that are told at once
 
 
 def load_recipe(
@@ -48,12 +50,9 @@ def load_recipe(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of keys; this holds {values!r}")
+        raise ConfigError(f"{path}: a recipe is a mapping of keys; this holds {_cut(values)}")
     return values
 
 
@@ -86,7 +85,10 @@ def validate(cls: type[Config], values: dict[str, Any]) -> Config:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
         known = key_paths(cls)
-        lines = [_explain(details, known) for details in error.errors()]
+        errors = error.errors()
+        lines = [_explain(details, known) for details in errors[:MAX_ERRORS]]
+        if len(errors) > MAX_ERRORS:
+            lines.append(f"and {len(errors) - MAX_ERRORS} more")
         raise ConfigError("; ".join(dict.fromkeys(lines))) from None
 
 
@@ -117,7 +119,9 @@ def _apply(cls: type, values: dict[str, Any], path: str, value: Any) -> list[str
     for depth, parent in enumerate(parents, 1):
         inner = values.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"{path}: {'.'.join(parents[:depth])} is {inner!r}, not a mapping")
+            raise ConfigError(
+                f"{path}: {'.'.join(parents[:depth])} is {_cut(inner)}, not a mapping"
+            )
         values[parent] = values = dict(inner)
     values[last] = value
     return renamed
@@ -137,10 +141,14 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."
     if details["type"] in ("tuple_type", "list_type"):
-        return f"{path}: needs a list, such as [a, b]; it is {value!r}"
+        return f"{path}: needs a list, such as [a, b]; it is {_cut(value)}"
     if isinstance(value, str | int | float | list | None):
-        return f"{path}: {value!r} is refused; {message[0].lower()}{message[1:]}"
+        return f"{path}: {_cut(value)} is refused; {message[0].lower()}{message[1:]}"
     return f"{path}: {message}".removeprefix(": ")
+
+
+def _cut(value: Any) -> str:
+    return shorten(repr(value), 200)
 
 
 def _locate(location: tuple[str | int, ...], known: list[str]) -> tuple[str, str]:

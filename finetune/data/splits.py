@@ -8,12 +8,13 @@ A recording is named by its path, or by its file name with or without suffix. A 
 recordings, never frames. A `note` is optional.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from launch.text_file import read_text_file
+from launch.yaml_file import YamlEntry, YamlFile, is_null
+from launch.yaml_nodes import YamlMapping, YamlSequence
 from video.exclude import recording_names
 from video.recording import Recording
 
@@ -53,38 +54,27 @@ def find_split(named: Path) -> Path:
 
 def read_split(path: Path) -> Split:
     """Raises SplitError with file and line if a part is empty or a name is there twice."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SplitError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise SplitError(f"{path}: is not YAML ({' '.join(str(error).split())[:120]})") from None
-    if not isinstance(root, yaml.MappingNode):
-        raise SplitError(
-            f"{path}:1: a split has {', '.join(PARTS)}, each with a list of recordings"
-        )
+    file = YamlFile(str(path), SplitError)
+    root = file.parse(read_text_file(path, SplitError))
+    if not isinstance(root, YamlMapping):
+        raise file.error(1, f"a split has {', '.join(PARTS)}, each with a list of recordings")
     split: Split = {}
-    for key, node in root.value:
-        line = key.start_mark.line + 1
-        if key.value == NOTE:
-            continue
-        if key.value not in PARTS:
-            raise SplitError(f"{path}:{line}: {key.value!r} is none of {', '.join(PARTS)}, {NOTE}")
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            raise SplitError(f"{path}:{line}: {key.value} has no recordings; add some or remove it")
-        split[key.value] = list(_entries(path, node))
+    for part, entry in file.entries(root, "a split", (*PARTS, NOTE)).items():
+        if part != NOTE:
+            split[part] = _recordings(file, part, entry)
     if "train" not in split and "test" not in split:
         raise SplitError(f"{path}: has neither train nor test")
     _require_unique(path, split)
     return split
 
 
-def _entries(path: Path, node: yaml.SequenceNode) -> Iterator[SplitEntry]:
-    for item in node.value:
-        line = item.start_mark.line + 1
-        if not isinstance(item, yaml.ScalarNode) or not item.value:
-            raise SplitError(f"{path}:{line}: expected the name of a recording")
-        yield SplitEntry(item.value, line)
+def _recordings(file: YamlFile, part: str, entry: YamlEntry) -> list[SplitEntry]:
+    """The names of a part as they are written: `007` is a name."""
+    is_empty = isinstance(entry.node, YamlSequence) and not entry.node.items
+    if is_empty or is_null(entry.node):
+        raise file.error(entry.line, f"{part} has no recordings; add some or remove it")
+    items = file.items(entry, part)
+    return [SplitEntry(file.text(item, "the name of a recording"), item.line) for item in items]
 
 
 def _require_unique(path: Path, split: Split) -> None:

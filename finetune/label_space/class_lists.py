@@ -12,20 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from finetune.label_space.name_matching import name_problem, normalised_name
 from finetune.label_space.parse import (
     LabelSpaceError,
     LocatedText,
     SourceFile,
-    line_of,
     mapping,
     parse_json,
     parse_yaml,
     read_source,
     sequence,
 )
+from launch.yaml_nodes import YamlScalar, YamlSequence
+from launch.yaml_schema import scalar_value
 
 NAME_COLUMNS = ("label", "name", "class")
 INDEX_COLUMNS = ("index", "id")
@@ -131,17 +130,25 @@ def read_json(source: SourceFile) -> Sequence[LocatedText]:
 def read_yaml(source: SourceFile) -> Sequence[LocatedText]:
     """A list of names, or a mapping of names and indices."""
     root = parse_yaml(source)
-    if isinstance(root, yaml.SequenceNode):
+    if isinstance(root, YamlSequence):
         return sequence(source, root, "a list of classes")
     pairs: list[tuple[LocatedText, object]] = []
     for entry, node in mapping(source, root, "a file of classes").items():
-        if not isinstance(node, yaml.ScalarNode):
+        if not isinstance(node, YamlScalar):
             raise LabelSpaceError(
-                f"{source.at(line_of(node))}: {entry.text!r} has neither an index nor a name"
+                f"{source.at(node.line)}: {entry.text!r} has neither an index nor a name"
             )
-        is_integer = node.tag.endswith(":int") and re.fullmatch("[0-9]{1,9}", node.value)
-        pairs.append((entry, int(node.value) if is_integer else node.value))
+        pairs.append((entry, _index_or_name(source, node)))
     return _from_pairs(source, pairs)
+
+
+def _index_or_name(source: SourceFile, node: YamlScalar) -> int | str:
+    try:
+        value = scalar_value(node)
+    except ValueError as error:
+        raise LabelSpaceError(f"{source.at(node.line)}: {error}") from None
+    is_index = type(value) is int and 0 <= value < 10**9
+    return value if is_index else node.text
 
 
 def _from_pairs(

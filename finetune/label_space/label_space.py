@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import yaml
 from jaxtyping import Bool, Int64
 
 from finetune.label_space.name_matching import SET_NAME, name_problem, nearest, normalised_name
@@ -14,13 +13,14 @@ from finetune.label_space.parse import (
     LabelSpaceError,
     LocatedText,
     SourceFile,
-    line_of,
     mapping,
     parse_yaml,
     read_source,
     sequence,
 )
 from launch.atomic_io import write_atomic
+from launch.yaml_nodes import YamlNode, YamlScalar
+from launch.yaml_text import dump_in_brackets, dump_yaml
 
 FIELDS = ("sha256", "classes", "sets", "names")
 HEADER = "# Labelled sets merged into one label space by `python -m finetune merge`\n"
@@ -65,12 +65,7 @@ def write_label_space(path: Path, space: LabelSpace) -> None:
         "sets": {name: list(indices) for name, indices in space.sets.items()},
         "names": {name: list(names) for name, names in space.names.items()},
     }
-    text = HEADER + "".join(
-        yaml.safe_dump(
-            part, default_flow_style=flow, allow_unicode=True, sort_keys=False, width=100
-        )
-        for part, flow in (({"sha256": sha256}, False), (classes, False), (sets, None))
-    )
+    text = HEADER + dump_yaml({"sha256": sha256}) + dump_yaml(classes) + dump_in_brackets(sets)
     try:
         write_atomic(path, text)
     except OSError as error:
@@ -111,11 +106,11 @@ def read_label_space(path: Path) -> LabelSpace:
     for name, other in (("names", names), ("sha256", sha256)):
         if list(other) != list(sets):
             raise LabelSpaceError(
-                f"{source.at(line_of(fields[name]))}: {name} has {', '.join(map(repr, other))}; "
+                f"{source.at(fields[name].line)}: {name} has {', '.join(map(repr, other))}; "
                 f"sets has {', '.join(map(repr, sets))}, in this order"
             )
     space = LabelSpace(tuple(entry.text for entry in classes), sets, names, sha256, synonyms)
-    _require_consistent(source, space, {name: line_of(node) for name, node in fields.items()})
+    _require_consistent(source, space, {name: node.line for name, node in fields.items()})
     return space
 
 
@@ -147,21 +142,21 @@ def _indices(source: SourceFile, entries: Sequence[LocatedText], classes: int) -
     return tuple(found)
 
 
-def _digests(source: SourceFile, node: yaml.Node) -> tuple[dict[str, str], str]:
+def _digests(source: SourceFile, node: YamlNode) -> tuple[dict[str, str], str]:
     """The SHA-256 of each set's class list and of the file of synonyms."""
     fields = {entry.text: (entry, each) for entry, each in mapping(source, node, "sha256").items()}
     if "sets" not in fields or not fields.keys() <= {"sets", "synonyms"}:
         raise LabelSpaceError(
-            f"{source.at(line_of(node))}: sha256 must have the key sets, and may have synonyms"
+            f"{source.at(node.line)}: sha256 must have the key sets, and may have synonyms"
         )
     pairs = [*mapping(source, fields.pop("sets")[1], "sets of sha256").items(), *fields.values()]
     digests = {}
     for entry, value in pairs:
-        if not isinstance(value, yaml.ScalarNode) or not re.fullmatch("[0-9a-f]{64}", value.value):
+        if not isinstance(value, YamlScalar) or not re.fullmatch("[0-9a-f]{64}", value.text):
             raise LabelSpaceError(
                 f"{source.at(entry.line)}: sha256 of {entry.text!r:.60} is not a SHA-256 digest"
             )
-        digests[entry] = value.value
+        digests[entry] = value.text
     synonyms = [digests.pop(entry) for entry, _ in fields.values()]
     return {entry.text: digest for entry, digest in digests.items()}, "".join(synonyms)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-MAX_BYTES = 2**20  # of a file of names
+from launch.text_file import decode_text, read_file
+from launch.yaml_file import YamlEntry, YamlFile
+from launch.yaml_nodes import YamlNode, YamlScalar
 
 
 class LabelSpaceError(ValueError):
@@ -39,17 +39,8 @@ class LocatedText(NamedTuple):
 
 def read_source(path: Path) -> SourceFile:
     """Raises LabelSpaceError if there is no such file, or if it is not text."""
-    try:
-        if not path.is_file():
-            raise LabelSpaceError(f"{path}: {'is not a file' if path.exists() else 'no such file'}")
-        if path.stat().st_size > MAX_BYTES:
-            raise LabelSpaceError(
-                f"{path}: has more than {MAX_BYTES >> 20} MiB; give a file of class names"
-            )
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelSpaceError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    content = read_file(path, LabelSpaceError)
+    text = decode_text(content, path, LabelSpaceError)
     if not text.strip():
         raise LabelSpaceError(f"{path}: is empty")
     return SourceFile(path, text.replace("\r\n", "\n"), hashlib.sha256(content).hexdigest())
@@ -76,61 +67,45 @@ def parse_json(source: SourceFile) -> Any:
         raise LabelSpaceError(f"{source.path}: is not JSON ({_shorten(error)})") from None
 
 
-def parse_yaml(source: SourceFile) -> yaml.Node:
-    """The nodes of the file; tags are ignored. Raises LabelSpaceError."""
-    try:
-        root = yaml.compose(source.text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = source.at(mark.line + 1 if mark else 0)
-        raise LabelSpaceError(f"{place}: is not YAML ({_shorten(error)})") from None
+def parse_yaml(source: SourceFile) -> YamlNode:
+    """The nodes of the file. Raises LabelSpaceError."""
+    root = yaml_file(source).parse(source.text)
     if root is None:
         raise LabelSpaceError(f"{source.path}: is empty")
     return root
 
 
-def mapping(source: SourceFile, node: yaml.Node, name: str) -> dict[LocatedText, yaml.Node]:
+def yaml_file(source: SourceFile) -> YamlFile:
+    """The reader of the file's nodes, which raises LabelSpaceError."""
+    return YamlFile(str(source.path), LabelSpaceError)
+
+
+def mapping(source: SourceFile, node: YamlNode, name: str) -> dict[LocatedText, YamlNode]:
     """The keys and values of a mapping; `name` is its name in errors.
 
     Raises LabelSpaceError if the node is not a mapping, or if a key is there twice.
     """
-    if not isinstance(node, yaml.MappingNode):
-        raise LabelSpaceError(f"{source.at(line_of(node))}: {name} must be a mapping")
-    lines: dict[str, int] = {}
-    values = {}
-    for key, value in node.value:
-        line = line_of(key)
-        if not isinstance(key, yaml.ScalarNode):
-            raise LabelSpaceError(f"{source.at(line)}: the keys of {name} must be strings")
-        if key.value in lines:
-            raise LabelSpaceError(
-                f"{source.at(line)}: {key.value!r} is there twice, also in line {lines[key.value]}"
-            )
-        lines[key.value] = line
-        values[LocatedText(key.value, line)] = value
-    return values
+    entries = yaml_file(source).entries(node, name)
+    return {LocatedText(key, entry.line): entry.node for key, entry in entries.items()}
 
 
-def sequence(source: SourceFile, node: yaml.Node, name: str) -> list[LocatedText]:
+def sequence(source: SourceFile, node: YamlNode, name: str) -> list[LocatedText]:
     """The entries of a list as they are written: `yes` and `1` are strings.
 
     Raises LabelSpaceError if the node is not a list of scalars.
     """
-    if not isinstance(node, yaml.SequenceNode) or not node.value:
-        place = source.at(line_of(node))
-        raise LabelSpaceError(f"{place}: {name} must be a list with at least one entry")
-    for item in node.value:
-        if not isinstance(item, yaml.ScalarNode):
-            raise LabelSpaceError(
-                f"{source.at(line_of(item))}: {name} must be a list of strings; put quotes around "
-                "an entry with ': ' or brackets"
+    file = yaml_file(source)
+    items = file.items(YamlEntry(node, node.line), name)
+    if not items:
+        raise file.error(node.line, f"{name} must be a list with at least one entry")
+    for item in items:
+        if not isinstance(item.node, YamlScalar):
+            raise file.error(
+                item.line,
+                f"{name} must be a list of strings; put quotes around an entry with ': ' or "
+                "brackets",
             )
-    return [LocatedText(item.value, line_of(item)) for item in node.value]
-
-
-def line_of(node: yaml.Node) -> int:
-    """The line of a node, from 1."""
-    return int(node.start_mark.line) + 1
+    return [LocatedText(file.text(item, f"an entry of {name}"), item.line) for item in items]
 
 
 def _shorten(error: BaseException) -> str:

@@ -12,19 +12,17 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from finetune.label_space.name_matching import name_problem, normalised_name
 from finetune.label_space.parse import (
     LabelSpaceError,
     LocatedText,
     SourceFile,
-    line_of,
     mapping,
     parse_yaml,
     read_source,
     sequence,
 )
+from launch.yaml_nodes import YamlNode, YamlSequence
 
 DISTINCT = "distinct"
 
@@ -76,7 +74,7 @@ def read_synonyms(path: Path, sets: Collection[str]) -> Synonyms:
     return Synonyms(source, canonical, distinct)
 
 
-def _terms(source: SourceFile, node: yaml.Node, sets: Collection[str]) -> tuple[Term, ...]:
+def _terms(source: SourceFile, node: YamlNode, sets: Collection[str]) -> tuple[Term, ...]:
     terms = [_term(source, entry, sets) for entry in sequence(source, node, "other names")]
     seen: dict[tuple[str | None, str], Term] = {}
     for term in terms:
@@ -87,17 +85,17 @@ def _terms(source: SourceFile, node: yaml.Node, sets: Collection[str]) -> tuple[
 
 
 def _pairs(
-    source: SourceFile, node: yaml.Node, sets: Collection[str]
+    source: SourceFile, node: YamlNode, sets: Collection[str]
 ) -> tuple[tuple[Term, Term], ...]:
-    if not isinstance(node, yaml.SequenceNode) or not node.value:
+    if not isinstance(node, YamlSequence) or not node.items:
         raise LabelSpaceError(
-            f"{source.at(line_of(node))}: {DISTINCT} must be a list of pairs; add some or remove it"
+            f"{source.at(node.line)}: {DISTINCT} must be a list of pairs; add some or remove it"
         )
     pairs = []
-    for item in node.value:
+    for item in node.items:
         entries = sequence(source, item, f"an item of {DISTINCT}")
         terms = [_term(source, entry, sets) for entry in entries]
-        place = source.at(line_of(item))
+        place = source.at(item.line)
         if len(terms) != 2:
             raise LabelSpaceError(
                 f"{place}: an item of {DISTINCT} must be a pair, not {len(terms)} names"

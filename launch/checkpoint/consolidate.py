@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-import yaml
-
 from launch.atomic_io import require_writable
 from launch.checkpoint.loader import read_weights
 from launch.checkpoint.save_tensors import save_tensors
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, newest_valid_checkpoint
 from launch.errors import ConfigError
+from launch.yaml_file import read_yaml
 
 
 def consolidate(run: Path, out: Path, step: int | None) -> str:
@@ -25,7 +24,7 @@ def consolidate(run: Path, out: Path, step: int | None) -> str:
         raise ConfigError(f"{run}: is not a run folder, it has no {CHECKPOINTS_FOLDER}")
     checkpoint = newest_valid_checkpoint(run / CHECKPOINTS_FOLDER, step)
     weights = read_weights(checkpoint)
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    config = read_yaml(run / "config.yaml")
     metadata = {"step": json.dumps(checkpoint.step), "config": json.dumps(config)}
     unfinished = out.with_name(out.name + ".tmp")
     save_tensors(weights, unfinished, metadata)

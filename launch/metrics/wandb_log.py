@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from launch.atomic_io import write_atomic
 from launch.metrics.loggers import WandbConfig
-from launch.yaml_file import parse_yaml
+from launch.yaml_file import read_yaml
 
 ID_FILE = "wandb_run_id"
 
@@ -33,7 +33,7 @@ class WandbLog:
             resume="allow",
             dir=folder,
             mode=config.mode,
-            config=parse_yaml(recipe.read_text(encoding="utf-8"), str(recipe)),
+            config=read_yaml(recipe),
             settings=wandb.Settings(
                 silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True
             ),

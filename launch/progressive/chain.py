@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch.nearest import nearest
-from launch.progressive.yaml_lines import ChainError, YamlFile
+from launch.yaml_file import YamlFile
+
+
+class ChainError(ValueError):
+    """A chain that cannot be run; the message has the file and line if known, and the cure."""
+
+    exit_status = 2
+    on_every_process = True
 
 
 class Reference(NamedTuple):
@@ -87,7 +94,7 @@ def sort_by_dependency(file: YamlFile, stages: Sequence[Stage]) -> tuple[Stage, 
     return tuple(ordered)
 
 
-def _cycle_error(file: YamlFile, waiting: Sequence[Stage]) -> ChainError:
+def _cycle_error(file: YamlFile, waiting: Sequence[Stage]) -> ValueError:
     """Follows predecessors from the first stage until one repeats."""
     by_name = {stage.name: stage for stage in waiting}
     path = [waiting[0]]

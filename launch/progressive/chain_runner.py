@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from launch.progressive.chain import Chain, Stage
+from launch.progressive.chain import Chain, ChainError, Stage
 from launch.progressive.console import echo, summary_table
 from launch.progressive.hashing import Digests
 from launch.progressive.launchers import count_gpus, launch_command
@@ -14,7 +14,6 @@ from launch.progressive.signals import forward_signals
 from launch.progressive.stage_runner import StageRunner, archive_stage
 from launch.progressive.stage_status import StageDecision, StagePlanner
 from launch.progressive.state import read_state
-from launch.progressive.yaml_lines import ChainError
 
 
 def run_chain(chain: Chain, redo: Sequence[str]) -> None:

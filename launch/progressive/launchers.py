@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from launch.progressive.chain import Chain, Stage
-from launch.progressive.yaml_lines import ChainError
+from launch.progressive.chain import Chain, ChainError, Stage
 
 
 class LaunchCommand(NamedTuple):

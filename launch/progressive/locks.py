@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from launch.lock_owner import read_owner, write_owner
-from launch.progressive.yaml_lines import ChainError
+from launch.progressive.chain import ChainError
 
 CHAIN_LOCK = ".chain.lock"
 STATE_LOCK = ".records.lock"

@@ -7,9 +7,12 @@ from typing import NamedTuple
 
 from launch.errors import ConfigError
 from launch.nearest import nearest
-from launch.progressive.chain import Chain, Reference, Stage, sort_by_dependency
-from launch.progressive.yaml_lines import YamlEntry, YamlFile, as_override
+from launch.progressive.chain import Chain, ChainError, Reference, Stage, sort_by_dependency
 from launch.recipe import find_recipe
+from launch.text_file import read_text_file
+from launch.yaml_file import YamlEntry, YamlFile, is_null
+from launch.yaml_nodes import YamlMapping
+from launch.yaml_text import dump_flow
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = tuple(sorted(file.parent.name for file in ROOT.glob("*/__main__.py")))
@@ -22,12 +25,15 @@ REFERENCE = re.compile(r"\$\{([^}]*)\}(.*)", re.DOTALL)
 
 def read_chain(path: Path) -> Chain:
     """Raises ChainError with file and line."""
-    file = YamlFile(path)
-    entries = file.entries(file.root(), "a chain", CHAIN_KEYS)
+    file = YamlFile(str(path), ChainError)
+    root = file.parse(read_text_file(path, ChainError))
+    if root is None:
+        raise file.error(1, "is empty; a chain needs the key stages")
+    entries = file.entries(root, "a chain", CHAIN_KEYS)
     if "stages" not in entries:
         raise file.error(1, "a chain needs the key stages")
     stages = entries["stages"]
-    if not getattr(stages.node, "value", None):
+    if is_null(stages.node) or (isinstance(stages.node, YamlMapping) and not stages.node.pairs):
         raise file.error(stages.line, "stages: is empty; give at least one stage")
     by_name = file.entries(stages.node, "stages")
     folder = Path("runs") / path.stem
@@ -151,10 +157,10 @@ def _recipe(
             )
         if "=" in key:
             raise file.error(entry.line, f"{key}: a setting is written key.path: value")
-        resolved = as_override(file.value(entry, references.resolve))
-        template = as_override(file.value(entry, lambda text, _: text))
+        resolved = dump_flow(file.value(entry, references.resolve))
+        template = dump_flow(file.value(entry, lambda text, _: text))
         words.append(Argument(f"{key}={resolved}", f"{key}={template}"))
-    return recipe, [*words, Argument(f"{RUN_KEY}={as_override(references.own_folder)}", RUN_KEY)]
+    return recipe, [*words, Argument(f"{RUN_KEY}={dump_flow(references.own_folder)}", RUN_KEY)]
 
 
 def _choice(word: str, candidates: Sequence[str]) -> str:
@@ -170,6 +176,6 @@ def _processes(file: YamlFile, entry: YamlEntry | None) -> int | None:
     if entry is None:
         return None
     text = file.text(entry, "processes")
-    if not text.isdecimal() or int(text) == 0:
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", text):
         raise file.error(entry.line, f"processes: {text!r} is refused; give a number from 1")
     return int(text)

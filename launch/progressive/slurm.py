@@ -5,14 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from launch.progressive.chain import Chain, Stage
+from launch.progressive.chain import Chain, ChainError, Stage
 from launch.progressive.chain_runner import archive_stages, check_plan, make_plan
 from launch.progressive.console import echo
 from launch.progressive.hashing import Digests
 from launch.progressive.locks import chain_lock
 from launch.progressive.stage_status import StagePlanner
 from launch.progressive.state import read_state, record_job
-from launch.progressive.yaml_lines import ChainError
 
 BATCH_FILE = "launch/slurm/stage.sbatch"  # relative to the folder where sbatch is called
 ONE_PROCESS = ("--nodes=1", "--ntasks=1", "--ntasks-per-node=1")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from launch.distributed.signals import INTERRUPTED, STOPPED, Stopped
-from launch.progressive.chain import Chain, Stage
+from launch.progressive.chain import Chain, ChainError, Stage
 from launch.progressive.console import echo, format_duration
 from launch.progressive.hashing import Digests
 from launch.progressive.launchers import count_gpus, launch_command
@@ -15,7 +15,6 @@ from launch.progressive.signals import SignalForwarder
 from launch.progressive.stage_status import StagePlanner
 from launch.progressive.state import StageRecord, read_state, record_archived, record_stage
 from launch.progressive.subprocess_log import run_logged
-from launch.progressive.yaml_lines import ChainError
 
 
 class StageFailed(RuntimeError):

@@ -3,11 +3,10 @@
 from typing import Literal, NamedTuple
 
 from launch.distributed.signals import STOPPED
-from launch.progressive.chain import Chain, Reference, Stage
+from launch.progressive.chain import Chain, ChainError, Reference, Stage
 from launch.progressive.console import format_time
 from launch.progressive.hashing import Digests, has_content
 from launch.progressive.state import ChainState, StageRecord
-from launch.progressive.yaml_lines import ChainError
 
 
 class StageDecision(NamedTuple):

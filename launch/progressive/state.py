@@ -9,8 +9,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from launch.atomic_io import write_atomic
+from launch.progressive.chain import ChainError
 from launch.progressive.locks import state_lock
-from launch.progressive.yaml_lines import ChainError
 
 STATE_FILE = "chain.json"
 STRICT = ConfigDict(extra="forbid")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from launch.progressive.chain import ChainError
 from launch.progressive.launchers import LaunchCommand
 from launch.progressive.signals import SignalForwarder
-from launch.progressive.yaml_lines import ChainError
 
 # `read` waits until the chain has closed the pipe, at the latest by its own death; then the signal
 # $0 goes to all processes of the group, also to those that a launcher has started

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from launch.errors import ConfigError
+from launch.yaml_file import parse_yaml
 
 Warn = Callable[[str], None]  # takes one line about a file
 
@@ -54,16 +55,16 @@ def read_mapping(file: Path, warn: Warn) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        warn(f"{file.name} is not YAML ({_one_line(error)})")
+        values = parse_yaml(text, file.name)
+    except ConfigError as error:
+        warn(_one_line(error))
         return {}
     if not isinstance(values, dict):
         warn(f"{file.name} is not a mapping of keys")
         return {}
     flat: dict[str, Any] = {}
     for path, value in _flatten(values, "", 0):
-        if len(flat) == MAX_KEYS:  # aliases can make a short file endless
+        if len(flat) == MAX_KEYS:
             warn(f"{file.name} has more than {MAX_KEYS} keys; the rest is omitted")
             break
         flat[path] = value

@@ -47,7 +47,7 @@ def test_every_format_gives_the_names_by_index(tmp_path: Path, name: str) -> Non
     [
         ("a.txt", "", "is empty"),
         ("a.txt", " \n\n", "is empty"),
-        ("a.txt", b"\xff\xfea\x00", "cannot be read as UTF-8"),
+        ("a.txt", b"\xff\xfea\x00", "is not UTF-8"),
         ("a.txt", "a\n\nb\n", r"a\.txt:2: '' is not a class name"),
         ("a.txt", "# all\na\n", r"a\.txt:1: '# all' is not a class name"),
         ("a.txt", "a\nb\n A\n", r"a\.txt:3: 'A' is the same name as 'a', line 1"),
@@ -87,14 +87,16 @@ def test_every_format_gives_the_names_by_index(tmp_path: Path, name: str) -> Non
         ("a.json", '{"0": ["a"]}', "is neither"),
         ("a.json", "[" * 100_000, "is not JSON"),
         ("a.json", f"[{'9' * 9999}]", "is not JSON"),
-        ("a.yaml", "[" * 20_000, "is not YAML"),
+        ("a.yaml", "[" * 20_000, "is nested more than 50 levels deep"),
         ("a.yaml", "- a\n- b: c\n", r"a\.yaml:2: .* put quotes around"),
-        ("a.yaml", "- a\n-\n", r"a\.yaml:2: '' has no letter"),
-        ("a.yaml", "a: 0\na: 1\n", r"a\.yaml:2: 'a' is there twice, also in line 1"),
-        ("a.yaml", "? [a]\n: 0\n", r"a\.yaml:1: the keys of .* must be strings"),
+        ("a.yaml", "- a\n-\n", r"a\.yaml:2: .* must be text, not nothing"),
+        ("a.yaml", "a: 0\na: 1\n", r"a\.yaml:2: a is given twice, first in line 1"),
+        ("a.yaml", "? [a]\n: 0\n", r"a\.yaml:1: a key of .* must be a word, not a list"),
         ("a.yaml", "a: [0]\n", r"a\.yaml:1: 'a' has neither an index"),
         ("a.yaml", "just text\n", r"a\.yaml:1: .* must be a mapping"),
-        ("a.yaml", "- a\n---\n- b\n", "is not YAML"),
+        ("a.yaml", "- a\n---\n- b\n", r"a\.yaml:2: begins a second document"),
+        ("a.yaml", "- !!python/name:os.system x\n", r"a\.yaml:1: .* tags are not supported"),
+        ("a.yaml", "a: 00\nb: 01\n", r"a\.yaml:1: 00 is ambiguous"),
         ("a.yaml", "# nothing\n", "is empty"),
     ],
 )
@@ -104,18 +106,13 @@ def test_errors_are_one_line(tmp_path: Path, name: str, text: str | bytes, messa
     assert "\n" not in str(caught.value) and caught.value.exit_status == 2
 
 
-def test_yaml_tags_are_ignored(tmp_path: Path) -> None:
-    path = written(tmp_path, "- !!python/name:os.system x\n- !!int y\n", "a.yaml")
-    assert read_classes(path).names == ("x", "y")
-
-
 def test_folders_pipes_and_large_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(LabelSpaceError, match="is not a file"):
+    with pytest.raises(LabelSpaceError, match="is not a regular file"):
         read_classes(tmp_path)
     with pytest.raises(LabelSpaceError, match="no such file"):
         read_classes(tmp_path / "absent.txt")
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(LabelSpaceError, match="is not a file"):
+    with pytest.raises(LabelSpaceError, match="is not a regular file"):
         read_classes(tmp_path / "pipe.txt")
     with pytest.raises(LabelSpaceError, match="more than 1 MiB"):
         read_classes(written(tmp_path, "a\n" * 2**20, "large.txt"))

@@ -86,7 +86,7 @@ sha256:
         (B, "[1]", r"yaml:5: sha256 of 'b' is not a SHA-256 digest"),
         (f", b: {B}", "", r"yaml:5: sha256 has 'a'; sets has 'a', 'b'"),
         ("  sets:", "  steps:", "sha256 must have the key sets"),
-        ("sets: {a: [0, 2]", "sets: {a: [1], a: [0, 2]", r"yaml:2: 'a' is there twice"),
+        ("sets: {a: [0, 2]", "sets: {a: [1], a: [0, 2]", r"yaml:2: a is given twice"),
         ("classes: [x, y, z]", "classes: [x, y", "is not YAML"),
         ("classes: [x, y, z]", "- x", "is not YAML"),
         (GOOD, "", "is empty"),

@@ -154,7 +154,7 @@ AB = {"a": ["one", "two", "prep"], "b": ["eins", "zwei", "prep"]}
         ),
         ("one: [eins, Eins]\n", r"yaml:1: 'Eins' is there twice"),
         ("one: [eins]\nONE: [zwei]\n", r"yaml:2: 'ONE' is the same name as 'one', line 1"),
-        ("one: [eins]\none: [zwei]\n", r"yaml:2: 'one' is there twice, also in line 1"),
+        ("one: [eins]\none: [zwei]\n", r"yaml:2: one is given twice, first in line 1"),
         ("one: [einz]\n", r"yaml:1: no set has a class 'einz'; nearest: 'eins'"),
         ("one: ['a:eins']\n", r"yaml:1: a has no class 'eins'"),
         ("one: ['d:eins']\n", r"yaml:1: no set .* 'd:eins' \(the sets are a, b\)"),

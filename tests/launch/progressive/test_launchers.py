@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from launch.progressive.chain import ChainError
 from launch.progressive.launchers import launch_command
 from launch.progressive.parse import read_chain
-from launch.progressive.yaml_lines import ChainError
 from tests.launch.progressive.chains import write
 
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from launch.progressive.chain import Chain
+from launch.progressive.chain import Chain, ChainError
 from launch.progressive.parse import read_chain
-from launch.progressive.yaml_lines import ChainError
 from launch.recipe import load_recipe
-from launch.yaml_file import dump_yaml
+from launch.yaml_text import dump_yaml
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from tests.launch.progressive.chains import write
@@ -127,8 +126,8 @@ REFUSED = [
     (A + "    arguments: ['${a}/x,${a}/y']", 4, "only a path in that folder may follow ${a}"),
     (A + "    arguments: ['${a}/../x']", 4, "only a path in that folder may follow ${a}"),
     (A + "    arguments: [${a}/x]", 4, 'write "${stage}/file" in quotation marks'),
-    (A + "    arguments: &x [*x]", 4, "an argument must be text, not a list"),
-    ("stages: &x\n  <<: *x", 1, "stages must be a mapping of keys, not a mapping"),
+    (A + "    arguments: &x [*x]", 4, "an anchor refers to itself; remove the reference"),
+    ("stages: &x\n  <<: *x", 2, "an anchor refers to itself; remove the reference"),
     ("a: b: c", 1, "is not YAML (mapping values are not allowed here)"),
 ]
 
@@ -153,9 +152,16 @@ REFUSED_RUNS = [
     (RUN + "    set:\n      a: 1\n      a: 2", 7, "a is given twice, first in line 6; remove one"),
     (RUN + "    set:\n      a:\n        b: '${c}'", 7, "${c}: no stage is called 'c'"),
     (RUN + "    set: {a: &x [1, *x]}", 5, "an anchor refers to itself"),
-    (RUN + "    set: {a: !!python/name:os.system x}", 5, "could not determine a constructor"),
+    (
+        RUN + "    set: {a: !!python/name:os.system x}",
+        5,
+        "!!python/name:os.system is a tag",
+    ),
     (RUN + "    set: {a: !secret x}", 5, "!secret is a tag, and tags are not supported"),
-    (RUN + "    set: {a: 2001-99-99}", 5, "'2001-99-99': month must be in 1..12"),
+    (RUN + "    set: {a: 0600}", 5, "0600 is ambiguous: YAML 1.1 reads it as octal"),
+    (RUN + "    set: {a: 1:30}", 5, "1:30 is ambiguous: YAML 1.1 reads it in base 60"),
+    (RUN + f"    set: {{a: {'1' * 6000}}}", 5, "(6000 characters) does not fit in 64 bits"),
+    (RUN + f"    set: {{a: {'[' * 60}", 5, "is nested more than 50 levels deep"),
     (RUN + '    set: {a: "x\\0y"}', 5, "has a null character; remove it"),
     (RUN + "    set: {[1]: x}", 5, "a key of set must be a word, not a list"),
     (RUN + "    set: {init_from: ${a}}", 5, 'write "${stage}/file" in quotation marks'),
@@ -183,5 +189,5 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ChainError, match=r"absent.yaml: cannot be read"):
         read_chain(tmp_path / "absent.yaml")
     (tmp_path / "latin.yaml").write_bytes("ä: 1".encode("latin-1"))
-    with pytest.raises(ChainError, match=r"latin.yaml: cannot be read \('utf-8' codec"):
+    with pytest.raises(ChainError, match=r"latin.yaml: is not UTF-8 "):
         read_chain(tmp_path / "latin.yaml")

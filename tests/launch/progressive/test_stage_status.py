@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from launch.progressive.chain import Chain
+from launch.progressive.chain import Chain, ChainError
 from launch.progressive.chain_runner import stages_to_redo
 from launch.progressive.hashing import Digests
 from launch.progressive.parse import read_chain
 from launch.progressive.stage_runner import archive_stage
 from launch.progressive.stage_status import StageDecision, StagePlanner
 from launch.progressive.state import StageRecord, read_state, record_stage
-from launch.progressive.yaml_lines import ChainError
 from tests.launch.progressive.chains import write
 
 CHAIN = """\

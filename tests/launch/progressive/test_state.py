@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from launch.atomic_io import sha256_file
+from launch.progressive.chain import ChainError
 from launch.progressive.hashing import Digests
 from launch.progressive.state import ChainState, read_state, record_job
-from launch.progressive.yaml_lines import ChainError
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stages": {"a": {}}}', '{"stagse": {}}', "\xff"])

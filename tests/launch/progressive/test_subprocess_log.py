@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from launch.distributed.signals import Stopped
+from launch.progressive.chain import ChainError
 from launch.progressive.launchers import LaunchCommand
 from launch.progressive.locks import chain_lock, lock_conflict, stage_lock, state_lock
 from launch.progressive.signals import SignalForwarder, forward_signals
 from launch.progressive.subprocess_log import MAX_WAITING, LogFile, run_logged
-from launch.progressive.yaml_lines import ChainError
 from tests.conftest import fill
 from tests.launch.progressive.chains import wait_until_ended
 
