@@ -32,7 +32,8 @@ LABEL_COLUMNS = ("phase", "label")
 
 def is_csv_text(text: str) -> bool:
     first = first_line(text)
-    return "," in first and not first.startswith("{")
+    # with tabs it is Cholec80's, of which a class may have a comma in its name
+    return "," in first and "\t" not in first and not first.startswith("{")
 
 
 def read_label_column(path: Path, text: str, options: LabelOptions) -> LabelFile:
