@@ -148,7 +148,8 @@ def export_autoencoder(arguments: Sequence[str]) -> None:
     options = export_parser().parse_args(arguments)
     from pretrain.checkpoint.export import export_run
 
-    export_run(options.run, options.out, options.to)
+    for line in export_run(options.run, options.out, options.to):
+        print(line)
 
 
 def reconstruct(arguments: Sequence[str]) -> None:

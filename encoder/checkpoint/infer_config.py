@@ -201,8 +201,11 @@ def _recorded_fields(metadata: Mapping[str, Any]) -> dict[str, Any]:
         value = fields.get(key)
         if isinstance(value, list) and all(isinstance(v, int | float) for v in value):
             fields[key] = tuple(value)
-    if isinstance(fields.get("image_size"), int):
-        fields["image_size"] = (fields["image_size"],) * 2
+    sides = fields.get("image_size")
+    if isinstance(sides, int):
+        fields["image_size"] = (sides, sides)
+    if isinstance(sides, list) and [type(side) for side in sides] == [int, int]:
+        fields["image_size"] = tuple(sides)
     return {key: value for key, value in fields.items() if isinstance(value, RECORDED_TYPES[key])}
 
 

@@ -40,6 +40,7 @@ def write_huggingface(path: Path, tensors: dict[str, Tensor], config: PretrainCo
     save_tensors(weights, path / WEIGHTS_FILE, {"format": "pt"})
     settings = huggingface_config(config.encoder, config.decoder, config.target)
     write_json(path / "config.json", settings)
+    write_json(path / "preprocessor_config.json", huggingface.preprocessor_config(config.encoder))
 
 
 def huggingface_config(

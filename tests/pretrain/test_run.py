@@ -94,6 +94,9 @@ def test_weights_are_exported(finished: Path, tmp_path: Path, layout: str) -> No
     ):
         done = call_program("pretrain", partial(main, arguments))
         assert done.returncode == 0, done.stderr
+        wrote, *processor = done.stdout.splitlines()
+        assert wrote.startswith(f"{arguments[2]}: encoder and decoder of step 6 in format ")
+        assert len(processor) == arguments.count("hf")
     file = out / "model.safetensors" if layout == "hf" else out
     told = CheckpointOverrides(
         load_encoder(finished / "encoder.safetensors").encoder.config.num_heads

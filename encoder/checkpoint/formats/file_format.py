@@ -21,4 +21,3 @@ class FileFormat(NamedTuple):
     write: Writer | None = None  # None: such files can be read only
     requires: Mapping[str, Any] = MappingProxyType({})
     """Fields of EncoderConfig and the only value that the program supports."""
-    square_images: bool = False  # whether the program supports square images only

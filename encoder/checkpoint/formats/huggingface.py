@@ -15,6 +15,7 @@ from encoder.checkpoint.save_tensors import save_tensors
 from encoder.config import EncoderConfig
 from encoder.mlp_width import mlp_width
 
+BILINEAR = 2  # of PIL
 WEIGHTS_FILE = "model.safetensors"
 KEYS = KeyMap(
     title="Hugging Face",
@@ -73,9 +74,10 @@ def write_huggingface(
 
 def huggingface_config(config: EncoderConfig) -> dict[str, Any]:
     """`config.json` of an encoder."""
+    is_square = config.image_size[0] == config.image_size[1]
     return {
         "model_type": "videomae",
-        "image_size": config.image_size[0],
+        "image_size": config.image_size[0] if is_square else list(config.image_size),
         "patch_size": config.patch_size,
         "num_channels": config.channels,
         "num_frames": config.num_frames,
@@ -94,24 +96,38 @@ def huggingface_config(config: EncoderConfig) -> dict[str, Any]:
 
 
 def preprocessor_config(config: EncoderConfig) -> dict[str, Any]:
-    """`preprocessor_config.json`: normalisation and size of the input."""
+    """`preprocessor_config.json`: normalisation and size of the input.
+
+    Its programs can crop a square of the shorter side; other frames they can only resize.
+    """
     height, width = config.image_size
+    is_square = height == width
     return {
         "image_processor_type": "VideoMAEImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": height} if is_square else {"height": height, "width": width},
+        "resample": BILINEAR,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
         "image_mean": list(config.mean),
         "image_std": list(config.std),
-        "do_center_crop": True,
+        "do_center_crop": is_square,
         "crop_size": {"height": height, "width": width},
     }
+
+
+def processor_line(config: EncoderConfig) -> str:
+    """What the processor of `preprocessor_config` does with a frame."""
+    height, width = config.image_size
+    done = f"resizes the whole frame to {height}x{width}, whatever its proportions"
+    if height == width:
+        done = f"resizes the shorter side to {height} pixels and crops the central square"
+    return f"preprocessor_config.json: {done}"
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1) + "\n")
 
 
-HUGGINGFACE = FileFormat(
-    KEYS, write_huggingface, {**VIDEOMAE_MODEL, "layer_scale": None}, square_images=True
-)
+HUGGINGFACE = FileFormat(KEYS, write_huggingface, {**VIDEOMAE_MODEL, "layer_scale": None})

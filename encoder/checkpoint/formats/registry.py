@@ -64,12 +64,6 @@ def require_supported(name: str, config: EncoderConfig) -> None:
                 f"--to {name}: the encoder has {field} {getattr(config, field)}, programs of this "
                 f"format support only {only}; use --to {' or '.join(others)}{override}"
             )
-    if row.square_images and config.image_size[0] != config.image_size[1]:
-        rows, columns = config.image_size
-        raise CheckpointMismatch(
-            f"--to {name}: the encoder has image_size {rows}x{columns}, programs of this format "
-            "support square images only; use --to own"
-        )
 
 
 def _supports(row: FileFormat, config: EncoderConfig) -> bool:
