@@ -20,6 +20,7 @@ import numpy as np
 from launch.rng import sample_rng
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.config import Sampling
+from video.fingerprint import content_digest
 from video.manifest import read_manifest, require_unchanged, write_manifest
 from video.recording import FieldOfView, Recording
 
@@ -39,7 +40,6 @@ HOUR = Recording(
     key_frame_seconds=10.0,
     steady=True,
     bytes=4_000_000_000,
-    content="0123456789abcdef" * 2,
     verified="all frames, 9 places",
 )
 DRAWS = 5000
@@ -56,7 +56,8 @@ def make_manifest(folder: Path, number: int) -> Path:
         file.parent.mkdir(exist_ok=True)
         with file.open("wb") as stream:
             stream.truncate(HOUR.bytes or 0)
-        recordings.append(replace(HOUR, path=str(file)))
+        content = content_digest(str(file))
+        recordings.append(replace(HOUR, path=str(file), content=content))
     write_manifest(recordings, folder / "manifest.csv")
     return folder / "manifest.csv"
 

@@ -8,12 +8,13 @@ from encoder.block import compile_blocks
 from finetune.config import FinetuneConfig
 from finetune.data.batches import open_batches
 from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets, open_datasets
+from finetune.data.sample_record import require_same_samples, write_samples
 from finetune.data.samples import LabelledSamples
 from finetune.data.splits import require_unseen
 from finetune.inference.best_checkpoint import ValidationHistory, validation_steps
 from finetune.inference.evaluator import Evaluator
 from finetune.loop import FinetuneRun, train
-from finetune.model.build import BuiltModel, build, rebuild
+from finetune.model.build import BuiltModel, build, read_spec, rebuild
 from finetune.model.classifier import Classifier, learning_rate_scale
 from finetune.model.memory import classifier_memory, rough_classifier_memory
 from finetune.reporter import FinetuneReporter
@@ -23,10 +24,10 @@ from launch.capacity.model_memory import ModelMemory
 from launch.checkpoint.loader import load_checkpoint, stored_shapes
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
-from launch.distributed.process_group import Processes, destroy_process_group
+from launch.distributed.process_group import Processes, destroy_process_group, run_on_rank0
 from launch.metrics.nonfinite import SkippedSteps
+from launch.run.environment import record_start
 from launch.run.graceful_stop import finish_on_error
-from launch.run.run_folder import record_start
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
@@ -80,7 +81,9 @@ def prepare(
     for line in (*notes, *sets.lines, *described):
         reporter.logger.info(line)
     if processes.is_rank0:
-        record_start(folder, processes, steps, weights=built.spec.weights)
+        warning = record_start(folder, config, processes, steps, weights=built.spec.weights)
+        if warning is not None:
+            reporter.logger.info(warning)
     validates = "val" in sets.parts
     validated_steps = (
         validation_steps(config.validation, last, per_epoch) if validates else frozenset()
@@ -122,10 +125,13 @@ def build_model(
 ) -> BuiltModel:
     """The initial model. Refuses test recordings that its encoder was pretrained on."""
     if resumed is not None:
+        if read_spec(folder).classes == sets.classes:  # else all labels have other numbers
+            run_on_rank0(processes, lambda: require_same_samples(folder, sets))
         return rebuild(config, sets.classes, sets.checksum, folder, stored_shapes(resumed))
     built = build(config, sets.classes, sets.checksum, folder, processes)
     parts = {part: sets.recordings(part) for part in sets.parts}
     require_unseen(parts, built.spec.pretrained_on, Path("data.split"))
+    run_on_rank0(processes, lambda: write_samples(folder, sets))
     return built
 
 

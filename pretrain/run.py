@@ -21,8 +21,8 @@ from launch.checkpoint.store import (
 from launch.distributed.process_group import Processes, run_on_rank0
 from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
+from launch.run.environment import record_start
 from launch.run.graceful_stop import finish_on_error
-from launch.run.run_folder import record_start
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
@@ -38,9 +38,11 @@ from pretrain.monitoring.features import FeatureProbe
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.planning.memory import autoencoder_memory, rough_autoencoder_memory
 from pretrain.reporter import PretrainReporter
+from pretrain.source_changes import ROWS_DIGEST
 from pretrain.sources import FAILURE_LOG_FILE, Sources, open_sources
 from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
 from video.failure_log import FailureLog
+from video.manifest import rows_digest
 
 
 def pretrain(config: PretrainConfig) -> None:
@@ -107,10 +109,9 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     objective = build_objective(
         config.encoder, config.target, config.loss, frames, engine.device, config.seed
     )
-    start = initial.step
     reads_per_step = config.batch.global_batch_size // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
-    steps = range(min(start, last), last)
+    steps = range(min(initial.step, last), last)
 
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     counters = initial.resumed.counters if initial.resumed else {}
@@ -124,10 +125,13 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     described = describe_run(
         config, processes, engine, sources, cost, steps, initial, opened.watchdog.hosts
     )
-    for line in (*notes, *described):
+    for line in (*notes, *sources.notes, *described):
         reporter.logger.info(line)
     if processes.is_rank0:
-        record_start(folder, processes, steps, manifest_sha256=sources.manifest_sha256)
+        rows = rows_digest(sources.recordings)
+        digests = {"manifest_sha256": sources.manifest_sha256, ROWS_DIGEST: rows}
+        if warning := record_start(folder, config, processes, steps, **digests):
+            reporter.logger.info(warning)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(
         config.optimizer, config.schedule, config.batch.global_batch_size, last

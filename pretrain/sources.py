@@ -9,20 +9,24 @@ from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, run_on_rank0
 from pretrain.config import PretrainConfig
 from pretrain.data_config import PretrainDataConfig
+from pretrain.source_changes import (
+    EXCLUDED_FILE,
+    FAILURE_LOG_FILE,
+    MANIFEST_FILE,
+    RECORDINGS,
+    compare_sources,
+)
+from video.changes import with_contents
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import clip_seconds, clip_spans
 from video.config import Sampling
 from video.exclude import exclude
-from video.failure_log import FailureLog, count_failures
+from video.failure_log import FailureLog, failed_paths
 from video.field_of_view_crop import centred_crop, inside_cells
 from video.manifest import ManifestError, read_manifest, write_manifest
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
-
-MANIFEST_FILE = "manifest.csv"
-FAILURE_LOG_FILE = "unreadable.jsonl"
-RECORDINGS = "recordings"  # the stage of failures before training, in the failure log
 
 
 class Sources(NamedTuple):
@@ -33,6 +37,7 @@ class Sources(NamedTuple):
     plans: dict[str, SamplingPlan]
     manifest_sha256: str
     unusable: int  # recordings that were found but cannot be used
+    notes: tuple[str, ...] = ()  # what a resumed run found in its sources
 
     @property
     def hours(self) -> float:
@@ -50,16 +55,24 @@ def plans_of(data: PretrainDataConfig) -> dict[str, SamplingPlan]:
 def open_sources(config: PretrainConfig, folder: Path, processes: Processes) -> Sources:
     """Reads the run's manifest, which rank 0 writes for a new run.
 
-    A resumed run keeps its manifest. Raises ManifestError where no recording is usable,
+    A resumed run keeps its manifest, and compares it with the files and the sources. Raises
+    ManifestError where no recording is usable, or where a run began with other recordings,
     TooManyUnreadable where too many recordings cannot be opened.
     """
-    manifest = folder / MANIFEST_FILE
-    is_new = not complete_checkpoints(folder / CHECKPOINTS_FOLDER)
-    run_on_rank0(processes, lambda: _write_run_manifest(config, folder) if is_new else None)
+    manifest, notes = folder / MANIFEST_FILE, list[str]()
+
+    def prepare_manifest() -> None:
+        if complete_checkpoints(folder / CHECKPOINTS_FOLDER):
+            notes.extend(compare_sources(config, folder))
+        else:
+            _write_run_manifest(config, folder)
+
+    run_on_rank0(processes, prepare_manifest)
     recordings, plans = read_manifest(manifest), plans_of(config.data)
     sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
-    unusable = count_failures(folder / FAILURE_LOG_FILE, RECORDINGS)
-    return Sources(recordings, sampler, plans, sha256_file(manifest), unusable)
+    unusable = len(failed_paths(folder / FAILURE_LOG_FILE, RECORDINGS))
+    digest = sha256_file(manifest)
+    return Sources(recordings, sampler, plans, digest, unusable, tuple(notes))
 
 
 def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
@@ -89,7 +102,11 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     recordings = [recording for recording in opened if recording.path not in failed]
     if not recordings:
         raise ManifestError(f"data.source: no recording can be used, the first: {failures[0]}")
-    write_manifest(_without_excluded(recordings, config.data), folder / MANIFEST_FILE)
+    included, excluded = _without_excluded(recordings, config.data)
+    (folder / EXCLUDED_FILE).unlink(missing_ok=True)
+    if excluded:
+        write_manifest(excluded, folder / EXCLUDED_FILE)
+    write_manifest(with_contents(included), folder / MANIFEST_FILE)
 
 
 def _without_clips(
@@ -120,9 +137,12 @@ def _too_little_fov(recording: Recording, config: PretrainConfig) -> UnreadableV
     )
 
 
-def _without_excluded(recordings: list[Recording], data: PretrainDataConfig) -> list[Recording]:
+def _without_excluded(
+    recordings: list[Recording], data: PretrainDataConfig
+) -> tuple[list[Recording], list[Recording]]:
+    """The recordings to train on, and those that `data.exclude` names."""
     if data.exclude is None:
-        return recordings
+        return recordings, []
     outcome = exclude(recordings, data.exclude)
     print(f"data.exclude: {len(outcome.excluded)} recordings excluded", flush=True)
     if outcome.unmatched:
@@ -133,4 +153,4 @@ def _without_excluded(recordings: list[Recording], data: PretrainDataConfig) -> 
         )
     if not outcome.included:
         raise ManifestError(f"data.exclude: {data.exclude} excludes every recording; list fewer")
-    return outcome.included
+    return outcome.included, outcome.excluded

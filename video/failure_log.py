@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from video.recording import UnreadableVideo
 
@@ -14,12 +15,18 @@ class TooManyUnreadable(ValueError):
     on_every_process = True
 
 
-def count_failures(file: Path, what: str) -> int:
-    """The number of failures of one kind, such as `reads`, in a log file."""
-    if not file.is_file():
-        return 0
-    ending = json.dumps({"during": what})[1:]  # a line truncated by a crash does not match
-    return sum(line.endswith(ending) for line in file.read_text(encoding="utf-8").splitlines())
+def failed_paths(file: Path, what: str) -> list[str]:
+    """The paths of failures of one kind, such as `reads`, in a log file; damaged lines are none."""
+    lines = file.read_bytes().split(b"\n") if file.is_file() else []
+    entries = [entry for line in lines if isinstance(entry := _parse(line), dict)]
+    return [str(entry.get("path")) for entry in entries if entry.get("during") == what]
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 class FailureLog:

@@ -2,7 +2,9 @@
 
 import csv
 import difflib
+import hashlib
 import io
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
@@ -12,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from video.atomic_write import atomic_writer
+from video.changes import ABSENT, CHANGED, describe_changes, find_changed_files
 from video.recording import Recording, UnreadableVideo, format_spans
 
 # A damaged recording may have more holes than the 128 KiB that a cell may have by default.
@@ -22,6 +25,11 @@ NAMES = "surrogateescape"  # file names need not be UTF-8; their bytes are writt
 COLUMNS = {field.name: field for field in fields(Recording)}
 MEASURED = [name for name, field in COLUMNS.items() if field.default is MISSING and name != "path"]
 ROW = TypeAdapter(Recording)
+# what clips are drawn by and how they are read
+CLIP_COLUMNS = (
+    *("reader", "fps", "frames", "seconds", "width", "height", "first", "rotation"),
+    *("holes", "black", "frozen", "view", "motion"),
+)
 
 
 class ManifestError(ValueError):
@@ -156,18 +164,34 @@ def _parsed(row: Mapping[str, str | None]) -> Recording:
         raise ValueError(f"{column} {what}: {first['msg'].lower()}") from None
 
 
+def clip_values(recording: Recording) -> dict[str, str]:
+    """The columns that decide which clips are drawn and how they are read; defaults are left out.
+
+    Columns of later versions do not change it while they have their defaults.
+    """
+    values = {name: getattr(recording, name) for name in CLIP_COLUMNS}
+    return {name: _text(value) for name, value in values.items() if value != COLUMNS[name].default}
+
+
+def rows_digest(recordings: Sequence[Recording]) -> str:
+    """SHA-256 of recordings in their order, by content, wherever they are."""
+    rows = [(each.content, each.source, clip_values(each)) for each in recordings]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
 def require_unchanged(recordings: Sequence[Recording], file: Path) -> None:
-    """Raises ManifestError where a recording is missing, or its size has changed."""
-    for recording in recordings:
-        try:
-            size = Path(recording.path).stat().st_size
-        except OSError as error:
-            raise ManifestError(
-                f"{file}: {recording.path} cannot be found ({error.strerror}); restore it, or "
-                "remove its row"
-            ) from None
-        if recording.bytes not in (None, size) and not Path(recording.path).is_dir():
-            raise ManifestError(
-                f"{file}: {recording.path} has {size} bytes, but had {recording.bytes} when "
-                "it was checked; run `python -m video check` again"
-            )
+    """Raises ManifestError where recordings are missing, or have changed since they were checked.
+
+    Contents are compared by the digests of `content_digest`, or sizes where a row has no digest.
+    """
+    missing, changed = find_changed_files(recordings)
+    if missing:
+        raise ManifestError(
+            f"{file}: {describe_changes({ABSENT: missing})}; restore the files, or remove their "
+            "rows"
+        )
+    if changed:
+        raise ManifestError(
+            f"{file}: {describe_changes({CHANGED: changed})} since they were checked; run "
+            "`python -m video check` again"
+        )

@@ -39,12 +39,13 @@ def open_source(
 ) -> OpenedSource:
     """Opens the recordings of a folder, a manifest or a list.
 
-    A manifest that `check` or `prepare` wrote is trusted if its files still have their sizes. All
-    other recordings are opened and verified at random positions, in parallel; the results
+    A manifest that `check` or `prepare` wrote is trusted if its files still have their contents.
+    All other recordings are opened and verified at random positions, in parallel; the results
     are cached by content. `timeout` is in seconds without progress. Raises ManifestError, and
     ReaderUnavailable where the package of a reader is missing.
     """
-    for manifest in filter(is_manifest, (source / MANIFEST_FILE, source)):
+    manifest = find_manifest(source)
+    if manifest is not None:
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
         for name in {recording.reader for recording in recordings}:
@@ -54,6 +55,11 @@ def open_source(
     for note in listing.notes():
         print(f"{source}: {note}", flush=True)
     return open_paths(listing.paths, reader, folder_fps, timeout, display)
+
+
+def find_manifest(source: Path) -> Path | None:
+    """The manifest that a source is or has; None: its recordings are opened one by one."""
+    return next(filter(is_manifest, (source / MANIFEST_FILE, source)), None)
 
 
 def open_paths(

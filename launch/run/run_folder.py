@@ -1,12 +1,5 @@
-"""The folder of a run: its configuration, its environment, and whether it may resume."""
+"""The folder of a run: its configuration, and whether it may resume."""
 
-import importlib.metadata
-import json
-import os
-import platform
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,28 +8,32 @@ from pydantic import TypeAdapter
 
 from launch.atomic_io import write_atomic
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
-from launch.distributed.process_group import Processes, device_name
 from launch.errors import ConfigError
 from launch.keys import all_keys
-from launch.plugins import plugin_digests
 from launch.recipe import dump_recipe, read_resolved
-from launch.version import VERSION
 
-PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
+CONFIG_FILE = "config.yaml"
 
 
 def open_run_folder(folder: Path, config: Any, resume: bool) -> list[str]:
-    """Writes `config.yaml` into a locked folder, which must be new or of the same run.
+    """Makes a locked folder ready, which must be new or of the same run.
 
-    Returns the keys that differ when a run resumes, each with both values. Raises ConfigError if
-    the folder has another run.
+    A new run's configuration is written; that of a resumed run when it is known to start, by
+    `record_start`. Returns the keys that differ when a run resumes, each with both values. Raises
+    ConfigError if the folder has another run.
     """
     checkpoints = folder / CHECKPOINTS_FOLDER
     checkpoints.mkdir(exist_ok=True)
     remove_unfinished(checkpoints)
     changed = require_resumable(folder, config, resume)
-    write_atomic(folder / "config.yaml", dump_recipe(config))
+    if not complete_checkpoints(checkpoints):
+        write_config(folder, config)
     return changed
+
+
+def write_config(folder: Path, config: Any) -> None:
+    """Writes the resolved configuration, itself a recipe."""
+    write_atomic(folder / CONFIG_FILE, dump_recipe(config))
 
 
 def require_resumable(folder: Path, config: Any, resume: bool) -> list[str]:
@@ -48,7 +45,7 @@ def require_resumable(folder: Path, config: Any, resume: bool) -> list[str]:
             f"run: {folder} already holds a run; give another run=FOLDER, "
             "or checkpoint.resume=auto to resume it"
         )
-    return _require_same_run(folder / "config.yaml", config)
+    return _require_same_run(folder / CONFIG_FILE, config)
 
 
 def _require_same_run(file: Path, config: Any) -> list[str]:
@@ -88,38 +85,3 @@ def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from _leaves(value, f"{path}.")
         else:
             yield path, value
-
-
-def record_start(folder: Path, processes: Processes, steps: range, **more: Any) -> None:
-    """Appends the environment and the steps of a start to `environment.json`."""
-    file = folder / "environment.json"
-    starts = json.loads(file.read_text()) if file.is_file() else []
-    starts.append(
-        {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "from_step": steps.start,
-            "to_step": steps.stop,
-            "version": VERSION,
-            "command": sys.argv,
-            "git_commit": _git_commit(),
-            "python": platform.python_version(),
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-            "host": platform.node(),
-            "cpus": os.cpu_count(),
-            "device": device_name(processes.device),
-            "plugins": plugin_digests(),
-            "launcher": processes.launcher,
-            "processes": processes.world_size,
-            "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            **more,
-        }
-    )
-    write_atomic(file, json.dumps(starts, indent=1) + "\n")
-
-
-def _git_commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

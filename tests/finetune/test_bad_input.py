@@ -1,6 +1,7 @@
 """Errors of users in a finetuning run: one line that says what to change, exit status 2."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,13 @@ def test_a_resumed_run_has_the_same_configuration_and_labels(
     done = finetune(*words(labelled, finished, f"data.dataset.labels={labels}"))
     assert done.returncode == 2
     assert "the run started with the classes Preparation, " in done.stderr.splitlines()[-1]
+    relabelled = shutil.copytree(labelled, finished.parent / "relabelled")
+    file = relabelled / "operation03-phase.txt"
+    file.write_text(file.read_text().replace("Preparation", "CleaningCoagulation"))
+    done = finetune(*words(labelled, finished, f"data.dataset.labels={relabelled}"))
+    assert done.returncode == 2
+    assert "began with other samples: 1 with other labels (" in done.stderr.splitlines()[-1]
+    assert "operation03.mp4); restore them" in done.stderr.splitlines()[-1]
 
 
 def predictions(classes: tuple[str, ...], recording: str) -> Predictions:

@@ -12,7 +12,8 @@ import torch
 
 from launch.entrypoint import run_program
 from pretrain.cli import main
-from tests.pretrain.runs import log_of, run_alone, words
+from tests.conftest import Outcome
+from tests.pretrain.runs import end, log_of, run_alone, start_until, words
 from tests.video.conftest import write, write_sound
 
 Refuse = Callable[..., str]
@@ -122,22 +123,28 @@ def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
     operations: Path, tmp_path: Path
 ) -> None:
     source = shutil.copytree(operations, tmp_path / "source")
+    whole = (source / "operation01.mp4").read_bytes()
+
+    def broken_while_training(run: Path, limit: float, *names: str) -> Outcome:
+        overrides = ("schedule.steps=60", "data.workers=1", f"data.max_unreadable={limit}")
+        started = start_until(run / "log.jsonl", words(source, run, *overrides), 1)
+        for name in names:
+            (source / name).write_bytes(b"")
+        (done,) = end(started)
+        (source / "operation01.mp4").write_bytes(whole)
+        return done
+
     run = tmp_path / "run"
-    arguments = words(source, run, "schedule.steps=2", "data.workers=1")
-    assert run_alone(arguments).returncode == 0
-    (source / "operation01.mp4").write_bytes(b"")
-    arguments = words(source, run, "schedule.steps=4", "data.max_unreadable=0.9")
-    done = run_alone(arguments)
+    done = broken_while_training(run, 1, "operation01.mp4")
     assert done.returncode == 0, done.stderr
     entries = [json.loads(line) for line in (run / "unreadable.jsonl").read_text().splitlines()]
     assert {Path(entry["path"]).name for entry in entries} == {"operation01.mp4"}
     assert {entry["during"] for entry in entries} == {"reads"}
     assert log_of(run)[-1]["data/unreadable"] == len(entries) > 0
-    done = run_alone(words(source, run, "schedule.steps=8"))
+    done = broken_while_training(tmp_path / "strict", 0.01, "operation01.mp4")
     assert done.returncode == 2
     assert "reads failed, more than data.max_unreadable 0.01 allows" in done.stderr
-    (source / "operation02.mp4").write_bytes(b"")
-    done = run_alone(words(source, run, "schedule.steps=8", "data.max_unreadable=1"))
+    done = broken_while_training(tmp_path / "all", 1, "operation01.mp4", "operation02.mp4")
     assert done.returncode == 2
     assert "reads in a row failed" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from video.failure_log import FailureLog, TooManyUnreadable, count_failures
+from video.failure_log import FailureLog, TooManyUnreadable, failed_paths
 from video.recording import UnreadableVideo
 
 FAILURE = UnreadableVideo("a.mp4", "is empty")
@@ -22,9 +22,9 @@ def test_each_failure_is_a_line(tmp_path: Path) -> None:
     assert failure_log.counters == {"tries": 20, "failures": 1}
     with (tmp_path / "unreadable.jsonl").open("a") as file:
         file.write('{"path": "b.mp4", "rea')  # a crash
-    assert count_failures(tmp_path / "unreadable.jsonl", "reads") == 1
-    assert count_failures(tmp_path / "unreadable.jsonl", "recordings") == 0
-    assert count_failures(tmp_path / "none", "reads") == 0
+    assert len(failed_paths(tmp_path / "unreadable.jsonl", "reads")) == 1
+    assert failed_paths(tmp_path / "unreadable.jsonl", "recordings") == []
+    assert failed_paths(tmp_path / "none", "reads") == []
 
 
 def test_the_limit_is_a_share_but_one_failure_is_allowed() -> None:

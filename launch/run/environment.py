@@ -1,0 +1,90 @@
+"""`environment.json` of a run folder: versions, machine and steps of each start."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from launch.atomic_io import write_atomic
+from launch.distributed.process_group import Processes, device_name
+from launch.plugins import plugin_digests
+from launch.run.run_folder import write_config
+from launch.version import VERSION
+
+ENVIRONMENT_FILE = "environment.json"
+PACKAGES = ("torch", "deepspeed", "timm", "numpy", "av", "pydantic", "safetensors")
+
+
+def read_starts(folder: Path) -> list[dict[str, Any]] | None:
+    """All starts of a run, oldest first; None if the file is damaged."""
+    try:
+        starts = json.loads((folder / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_valid = isinstance(starts, list) and all(isinstance(start, dict) for start in starts)
+    return starts if is_valid else None
+
+
+def last_recorded(folder: Path, name: str) -> Any:
+    """The value of the newest start that has one of this name; None without any."""
+    starts = read_starts(folder) or []
+    return next((start[name] for start in reversed(starts) if start.get(name)), None)
+
+
+def record_start(
+    folder: Path, config: Any, processes: Processes, steps: range, **more: Any
+) -> str | None:
+    """Writes the configuration of a start, and appends its environment and steps.
+
+    Keeps a damaged `environment.json` under another name, and returns a warning.
+    """
+    write_config(folder, config)
+    file, warning = folder / ENVIRONMENT_FILE, None
+    starts = read_starts(folder)
+    if starts is None:
+        kept = keep_damaged(file)
+        warning = f"warning: {file} was damaged; it is kept as {kept.name}, a new one is begun"
+    start = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "from_step": steps.start,
+        "to_step": steps.stop,
+        "version": VERSION,
+        "command": sys.argv,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "host": platform.node(),
+        "cpus": os.cpu_count(),
+        "device": device_name(processes.device),
+        "plugins": plugin_digests(),
+        "launcher": processes.launcher,
+        "processes": processes.world_size,
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        **more,
+    }
+    write_atomic(file, json.dumps([*(starts or []), start], indent=1) + "\n")
+    return warning
+
+
+def keep_damaged(file: Path) -> Path:
+    """Renames a damaged file to a name that is not in use yet, such as `x.json.damaged-1`."""
+    number = 1
+    while (kept := file.with_name(f"{file.name}.damaged-{number}")).exists():
+        number += 1
+    file.rename(kept)
+    return kept
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

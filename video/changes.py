@@ -1,0 +1,73 @@
+"""Recordings whose files are no longer those that a manifest describes."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from video.fingerprint import content_digest
+from video.recording import Recording
+
+THREADS = 16  # the digests wait for the storage, not for the processor
+NAMED = 3  # recordings of each kind that a message names
+
+
+ABSENT, CHANGED = "missing or not readable", "changed"
+
+
+class ChangedFiles(NamedTuple):
+    """Paths of recordings whose files differ from what is known of them."""
+
+    missing: list[str]  # or not readable
+    changed: list[str]  # another content, or another size where no content is known
+
+
+def find_changed_files(recordings: Sequence[Recording]) -> ChangedFiles:
+    """Compares each file with the content digest of its recording."""
+    pairs = list(zip(recordings, _digests(recordings), strict=True))
+    return ChangedFiles(
+        [recording.path for recording, digest in pairs if digest is None],
+        [recording.path for recording, digest in pairs if digest and _differs(recording, digest)],
+    )
+
+
+def with_contents(recordings: Sequence[Recording]) -> list[Recording]:
+    """The recordings, with a content digest also where a manifest has none."""
+    unknown = [recording for recording in recordings if not recording.content]
+    digests = dict(zip((each.path for each in unknown), _digests(unknown), strict=True))
+    return [
+        recording
+        if recording.content
+        else replace(recording, content=digests[recording.path] or "")
+        for recording in recordings
+    ]
+
+
+def _digests(recordings: Sequence[Recording]) -> list[str | None]:
+    """The content digest of each file; None where it cannot be read."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(_digest, [recording.path for recording in recordings]))
+
+
+def _digest(path: str) -> str | None:
+    try:
+        return content_digest(path)
+    except OSError:
+        return None
+
+
+def _differs(recording: Recording, digest: str) -> bool:
+    if recording.content:
+        return digest != recording.content
+    path = Path(recording.path)
+    return not path.is_dir() and recording.bytes not in (None, path.stat().st_size)
+
+
+def describe_changes(changes: Mapping[str, Sequence[str]]) -> str:
+    """`2 changed (a.mp4, b.mp4), 1 missing (c.mp4)` of paths by kind; "" if there are none."""
+    return ", ".join(
+        f"{len(paths):,} {kind} ({', '.join(paths[:NAMED])}{', ...' * (len(paths) > NAMED)})"
+        for kind, paths in changes.items()
+        if paths
+    )
