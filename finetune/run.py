@@ -31,7 +31,7 @@ from launch.run.graceful_stop import finish_on_error
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
-from launch.training.lr_schedule import build_schedules, total_steps
+from launch.training.lr_schedule import build_schedules, remaining_steps, total_steps
 from video.failure_log import FailureLog
 
 
@@ -70,7 +70,7 @@ def prepare(
     samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
     per_epoch = len(samples) * copies / config.batch.global_batch_size
     last = total_steps(config.schedule, per_epoch)
-    steps = range(min(resumed.step if resumed else 0, last), last)
+    steps = remaining_steps(config.schedule, resumed.step if resumed else 0, last)
 
     counters = resumed.counters if resumed else {}
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None

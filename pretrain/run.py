@@ -26,7 +26,7 @@ from launch.run.graceful_stop import finish_on_error
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
-from launch.training.lr_schedule import build_schedules, total_steps
+from launch.training.lr_schedule import build_schedules, remaining_steps, total_steps
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.data import open_batches
@@ -111,7 +111,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     )
     reads_per_step = config.batch.global_batch_size // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
-    steps = range(min(initial.step, last), last)
+    steps = remaining_steps(config.schedule, initial.step, last)
 
     failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
     counters = initial.resumed.counters if initial.resumed else {}

@@ -19,6 +19,7 @@ from launch.checkpoint.loader import read_weights
 from launch.checkpoint.saver import WRITE_ERRORS
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, checkpoint_name, open_checkpoint
 from launch.errors import ConfigError
+from launch.metrics.step_lines import keep_removed, read_step_lines
 
 VALIDATION_FILE = "validation.jsonl"
 
@@ -33,16 +34,22 @@ class ValidationResult(NamedTuple):
 class ValidationHistory:
     """The validation results of a run, one line each in `validation.jsonl`, up to step `start`.
 
-    Rank 0 writes the file; the other ranks have the same results.
+    Rank 0 writes the file; the other ranks have the same results. Lines that are damaged, or of
+    later steps, are moved to `validation_removed.jsonl`.
     """
 
     def __init__(self, folder: Path, start: int, config: ValidationConfig) -> None:
         self._file, self.metric = folder / VALIDATION_FILE, config.metric
         self._sign = 1 if METRICS[config.metric].higher_is_better else -1
-        results = [each for each in read_validation_history(folder) if each.step <= start]
+        self._lines = read_step_lines(self._file)
+        results = {each.step: each for each in read_validation_history(folder)}
+        saved = _saved_result(folder, config.metric)
+        if saved is not None:
+            results.setdefault(saved.step, saved)  # its line was damaged
         # results without the weights that they selected are useless
-        is_complete = _saved_step(folder) in {each.step for each in results}
-        self._results = results if is_complete else []
+        is_complete = saved is not None and saved.step <= start
+        kept = sorted(each for each in results.values() if each.step <= start)
+        self._results = kept if is_complete else []
 
     def has(self, step: int) -> bool:
         return any(each.step == step for each in self._results)
@@ -59,22 +66,31 @@ class ValidationHistory:
     def add(self, result: ValidationResult, writes: bool) -> None:
         self._results.append(result)
         if writes:
-            lines = (json.dumps({"step": s, self.metric: v}) for s, v in self._results)
-            write_atomic(self._file, "".join(f"{line}\n" for line in lines))
+            texts = [json.dumps({"step": s, self.metric: v}).encode() for s, v in self._results]
+            keep_removed(self._file, [line for line in self._lines if line.text not in texts])
+            self._lines.clear()
+            write_atomic(self._file, "".join(f"{text.decode()}\n" for text in texts))
 
 
 def read_validation_history(folder: Path) -> list[ValidationResult]:
-    """The validation results in a run folder."""
-    file = folder / VALIDATION_FILE
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    values = [json.loads(line) for line in lines]
-    return [ValidationResult(line.pop("step"), next(iter(line.values()))) for line in values]
+    """The validation results in a run folder, without damaged lines."""
+    results = []
+    for line in read_step_lines(folder / VALIDATION_FILE):
+        for name, value in (line.values or {}).items():
+            if name != "step" and isinstance(value, float | int):
+                results.append(ValidationResult(line.step, value))
+    return results
 
 
-def _saved_step(folder: Path) -> int | None:
-    """The step of the classifier that a run folder has."""
+def _saved_result(folder: Path, metric: str) -> ValidationResult | None:
+    """The step of the classifier that a run folder has, and the value that selected it."""
     file = folder / CLASSIFIER_FILE
-    return read_classifier_metadata(file).step if file.is_file() else None
+    if not file.is_file():
+        return None
+    metadata = read_classifier_metadata(file)
+    if metadata.validation.get("metric") != metric:
+        return None
+    return ValidationResult(metadata.step, metadata.validation["value"])
 
 
 def validation_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:

@@ -1,12 +1,13 @@
 """`log.jsonl` of a run folder: one line of JSON for each logged step."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from launch.atomic_io import write_atomic
 from launch.metrics.loggers import WriteWarning
+from launch.metrics.step_lines import keep_removed, read_step_lines, removed_file
 
 LOG_FILE = "log.jsonl"
 
@@ -14,14 +15,25 @@ LOG_FILE = "log.jsonl"
 class JsonlLog:
     """Writes `log.jsonl`; one process of a run has it.
 
-    A run that resumes after step `start` first removes the lines of later steps, so no step occurs
-    twice. On a full disk, lines wait in memory until there is space.
+    A run that resumes after step `start` first moves the lines of later steps, and those that are
+    damaged, to `log_removed.jsonl`, so no step occurs twice and no line is lost. `report` takes a
+    line about damaged ones. On a full disk, lines wait in memory until there is space.
     """
 
-    def __init__(self, folder: Path, start: int, warning: WriteWarning) -> None:
+    def __init__(
+        self, folder: Path, start: int, warning: WriteWarning, report: Callable[[str], None]
+    ) -> None:
         self._file, self._warning = folder / LOG_FILE, warning
-        lines = [line for line in read_log(folder) if line["step"] <= start]
-        write_atomic(self._file, "".join(json.dumps(line) + "\n" for line in lines))
+        lines = read_step_lines(self._file)
+        kept = [line for line in lines if 0 <= line.step <= start]
+        keep_removed(self._file, [line for line in lines if not 0 <= line.step <= start])
+        write_atomic(self._file, "".join(line.text.decode() + "\n" for line in kept))
+        damaged = [line for line in lines if line.values is None]
+        if damaged:
+            report(
+                f"warning: {self._file}: {len(damaged)} lines are damaged, the first: "
+                f"{damaged[0].text[:60]!r}; they are now in {removed_file(self._file).name}"
+            )
         self._folder, self._pending = folder, list[dict[str, Any]]()
 
     def log_scalars(self, step: int, values: dict[str, float]) -> None:
@@ -42,20 +54,13 @@ class JsonlLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, without a last line that a kill cut off."""
-    file = folder / LOG_FILE
-    lines = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return lines
+    """The lines of a run's log, without damaged ones, such as a last line that a kill cut off."""
+    return [line.values for line in read_step_lines(folder / LOG_FILE) if line.values]
 
 
 def _append(file: Path, text: str) -> None:
-    """Appends all of a text or none of it."""
-    size = file.stat().st_size
+    """Appends all of a text or none of it; begins a new file if it was removed."""
+    size = file.stat().st_size if file.exists() else 0
     try:
         with file.open("a", encoding="utf-8") as opened:
             opened.write(text)

@@ -48,7 +48,7 @@ class RunLogger:
         if processes.is_rank0:
             self._progress = ProgressBar(steps)
             warning = WriteWarning(self.info)
-            self._jsonl = JsonlLog(folder, steps.start, warning)
+            self._jsonl = JsonlLog(folder, steps.start, warning, self.info)
             context = LoggerContext(folder, steps.start, self._jsonl.history, self.info, warning)
             self._loggers += [each.open(context) for each in log.loggers]
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from launch.config import MAY_CHANGE, STRICT, Positive, Share
+from launch.errors import ConfigError
 from launch.training.optimizer import OptimizerConfig
 
 REFERENCE_CLIPS = 256  # clips per step that `base_lr` and `min_lr` are given for
@@ -154,6 +155,19 @@ def total_steps(config: ScheduleConfig, steps_per_epoch: float) -> int:
     if config.steps is not None:
         return config.steps
     return max(1, round((config.epochs or 1.0) * steps_per_epoch))
+
+
+def remaining_steps(config: ScheduleConfig, done: int, last: int) -> range:
+    """The steps from `done` to `last`. Raises ConfigError if the run has done more than `last`."""
+    if done <= last:
+        return range(done, last)
+    given = f"schedule.steps: {last} is"
+    if config.steps is None:
+        given = f"schedule.epochs: {config.epochs or 1:g} are {last} steps, which is"
+    raise ConfigError(
+        f"{given} less than the {done} steps that the run has done; give schedule.steps={done} or "
+        "more, or another run=FOLDER"
+    )
 
 
 def peak_learning_rate(config: OptimizerConfig, clips: int) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.checkpoint.store import complete_checkpoints
+from launch.checkpoint.store import complete_checkpoints, step_of
 from tests.conftest import fill, kill_all
 from tests.pretrain.runs import end, log_of, losses, run_alone, start_until, words
 
@@ -90,8 +90,14 @@ def test_a_second_run_in_the_folder_is_refused(operations: Path, tmp_path: Path)
     assert second.returncode == 2
     assert f"{tmp_path} is in use by process {started[0].pid} on " in second.stderr
     assert second.stderr.count("\n") == 1
-    again = run_alone([*command, "schedule.steps=11"])  # a dead run holds nothing
+    done = step_of(complete_checkpoints(tmp_path / "checkpoints")[-1])
+    again = run_alone([*command, f"schedule.steps={done + 1}"])  # a dead run holds nothing
     assert again.returncode == 0, again.stderr
+    config, logged = (tmp_path / "config.yaml").read_bytes(), log_of(tmp_path)
+    shorter = run_alone([*command, f"schedule.steps={done - 1}"])
+    assert shorter.returncode == 2
+    assert f"schedule.steps: {done - 1} is less than the {done + 1} steps" in shorter.stderr
+    assert (tmp_path / "config.yaml").read_bytes() == config and log_of(tmp_path) == logged
 
 
 @pytest.mark.soak

@@ -1,5 +1,6 @@
 """From outputs to predictions: averaged views, names, times, and unreadable samples."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,20 @@ def test_validation_results_count_only_with_the_weights_that_they_selected(
     assert history.best.value == max(each.value for each in results)
     (tmp_path / "validation.jsonl").write_text((finished / "validation.jsonl").read_text())
     assert ValidationHistory(tmp_path, 100, ValidationConfig()).best is None
+
+
+def test_damaged_validation_results_are_kept_and_the_best_one_is_known(
+    finished: Path, tmp_path: Path
+) -> None:
+    from finetune.inference.best_checkpoint import ValidationHistory, ValidationResult
+
+    shutil.copyfile(finished / "classifier.safetensors", tmp_path / "classifier.safetensors")
+    best = ValidationHistory(finished, 100, ValidationConfig()).best
+    lines = [b"\xff\xfe", b'{"step": 1, "to', b'{"top-1": 0.5}', b'{"step": 999, "top-1": 0.5}']
+    (tmp_path / "validation.jsonl").write_bytes(b"\n".join(lines))
+    history = ValidationHistory(tmp_path, 100, ValidationConfig())
+    assert history.best == best
+    history.add(ValidationResult(100, 0.0), writes=True)
+    removed = (tmp_path / "validation_removed.jsonl").read_bytes()
+    assert removed == b"\n".join(lines) + b"\n"
+    assert ValidationHistory(tmp_path, 100, ValidationConfig()).best == best

@@ -13,6 +13,7 @@ from launch.training.lr_schedule import (
     CosineSchedule,
     WSDSchedule,
     build_schedules,
+    remaining_steps,
     total_steps,
     warmup_cosine,
 )
@@ -117,3 +118,13 @@ def test_length_in_epochs_counts_parts_of_a_step() -> None:
     assert total_steps(CosineSchedule(epochs=10), steps_per_epoch=2.5) == 25
     assert total_steps(CosineSchedule(epochs=0.1), steps_per_epoch=1.0) == 1
     assert total_steps(CosineSchedule(steps=7), steps_per_epoch=1000) == 7
+
+
+def test_fewer_steps_than_were_done_are_refused() -> None:
+    assert remaining_steps(CosineSchedule(steps=9), 9, 9) == range(9, 9)
+    assert remaining_steps(CosineSchedule(steps=9), 3, 9) == range(3, 9)
+    message = r"schedule.steps: 5 is less than the 9 steps that the run has done; give schedule.st"
+    with pytest.raises(ConfigError, match=message):
+        remaining_steps(CosineSchedule(steps=5), 9, 5)
+    with pytest.raises(ConfigError, match=r"schedule.epochs: 0.5 are 5 steps, which is less than"):
+        remaining_steps(CosineSchedule(epochs=0.5), 9, 5)
