@@ -43,7 +43,7 @@ def finetune(config: FinetuneConfig) -> None:
             run, evaluator = prepare(config, run_session, sets)
             with finish_on_error(run.training.saver, run.reporter.logger):
                 train(run, evaluator.validate)
-                evaluator.save_last()
+                evaluator.save_last(run.training.steps.stop)
             evaluator.test(run.reporter.logger.info)
             for line in describe_end(run_session.folder):
                 run.reporter.logger.info(line)

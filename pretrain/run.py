@@ -15,7 +15,7 @@ from launch.checkpoint.loader import load_checkpoint, read_weights
 from launch.checkpoint.saver import WRITE_ERRORS, Saver
 from launch.checkpoint.store import (
     CHECKPOINTS_FOLDER,
-    complete_checkpoints,
+    checkpoint_name,
     open_checkpoint,
 )
 from launch.distributed.process_group import Processes, run_on_rank0
@@ -54,7 +54,8 @@ def pretrain(config: PretrainConfig) -> None:
         with finish_on_error(run.training.saver, run.reporter.logger):
             train(run)
         opened.watchdog.set_status("writing the encoder")
-        run_on_rank0(processes, lambda: export_encoder(config, folder, sources))
+        last = run.training.steps.stop
+        run_on_rank0(processes, lambda: export_encoder(config, folder, sources, last))
         if processes.is_rank0:
             for line in describe_end(config, folder, run.training.steps.stop):
                 run.reporter.logger.info(line)
@@ -151,9 +152,9 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     return PretrainRun(config, training, objective, batches, reporter, monitor)
 
 
-def export_encoder(config: PretrainConfig, folder: Path, sources: Sources) -> None:
-    """Writes the encoder of the last checkpoint with the metadata that finetuning needs."""
-    checkpoint = open_checkpoint(complete_checkpoints(folder / CHECKPOINTS_FOLDER)[-1])
+def export_encoder(config: PretrainConfig, folder: Path, sources: Sources, step: int) -> None:
+    """Writes the encoder of a checkpoint with the metadata that finetuning needs."""
+    checkpoint = open_checkpoint(folder / CHECKPOINTS_FOLDER / checkpoint_name(step))
     prefix = "encoder."
     tensors = {
         name.removeprefix(prefix): tensor

@@ -25,7 +25,6 @@ from finetune.model.classifier_file import (
     sampling_as_dict,
 )
 from finetune.reporter import FinetuneReporter
-from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, step_of
 from launch.distributed.process_group import run_on_rank0
 from launch.distributed.signals import Stopped
 from launch.run.session import Session
@@ -86,11 +85,10 @@ class Evaluator:
             step, metrics, f"step {step}: val {history.metric} {result.value:.4f} ({comparison})"
         )
 
-    def save_last(self) -> None:
+    def save_last(self, step: int) -> None:
         """Writes the classifier of the last step where there is no `val` to select the best."""
         if "val" not in self._sets.parts:
-            checkpoints = complete_checkpoints(self._session.folder / CHECKPOINTS_FOLDER)
-            self._save(step_of(checkpoints[-1]), {})
+            self._save(step, {})
 
     def _save(self, step: int, validation: dict[str, Any]) -> None:
         config, spec = self._config, self._built.spec

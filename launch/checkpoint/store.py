@@ -47,7 +47,9 @@ def find_checkpoint(
     A damaged one is reported, and renamed to `step-0000100.damaged` if an earlier one is valid.
     Raises DamagedCheckpoint if all are damaged.
     """
-    folders = broadcast_object(complete_checkpoints(root) if processes.is_rank0 else [])
+    found = sorted(complete_checkpoints(root), key=_held_step) if processes.is_rank0 else []
+    folders = broadcast_object(found)
+    newest = ""
     for number, folder in enumerate(reversed(folders)):
         damages = gather_objects(_find_damage(folder, processes))
         damage = next((damage for damage in damages if damage), None)
@@ -56,12 +58,13 @@ def find_checkpoint(
             if processes.is_rank0:
                 _rename_damaged(folders[len(folders) - number :])
             return checkpoint
+        newest = newest or damage
         if processes.is_rank0:
             report(f"warning: {damage}; trying the checkpoint before it")
     if folders:
         raise DamagedCheckpoint(
-            f"{root}: all {len(folders)} checkpoints are damaged; restore one from a copy, or give "
-            "another run=FOLDER"
+            f"{root}: no checkpoint is valid, the newest: {newest}; restore it from a copy, or "
+            "give another run=FOLDER"
         )
     return None
 
@@ -108,7 +111,26 @@ def remove_unfinished(root: Path) -> None:
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """Reads a checkpoint's manifest; raises DamagedCheckpoint if it is missing or damaged."""
+    """Reads a checkpoint's manifest.
+
+    Raises DamagedCheckpoint if it is missing or damaged, or if the folder is named after another
+    step than it holds.
+    """
+    checkpoint = _read_manifest(folder)
+    if folder.name != (name := checkpoint_name(checkpoint.step)):
+        raise DamagedCheckpoint(f"{folder}: holds step {checkpoint.step}, so its name is {name}")
+    return checkpoint
+
+
+def _held_step(folder: Path) -> int:
+    """The step inside a checkpoint folder; that of its name if the manifest is damaged."""
+    try:
+        return _read_manifest(folder).step
+    except DamagedCheckpoint:
+        return step_of(folder)
+
+
+def _read_manifest(folder: Path) -> Checkpoint:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         if manifest.pop("sha256") != _checksum(manifest):
@@ -120,7 +142,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             dict(manifest["counters"]),
             dict(manifest["files"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedCheckpoint(f"{folder / MANIFEST}: cannot be read ({error})") from None
 
 

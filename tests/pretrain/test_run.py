@@ -10,11 +10,14 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from encoder.checkpoint.load import load_encoder
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.safe_open import parse_metadata
+from launch.checkpoint.loader import read_weights
+from launch.checkpoint.store import complete_checkpoints, open_checkpoint
 from launch.recipe import dump_recipe, validate
 from pretrain.checkpoint.formats import read_autoencoder
 from pretrain.cli import main
@@ -146,6 +149,26 @@ def test_a_complete_run_that_is_restarted_ends_at_once(
     assert done.returncode == 0, done.stderr
     assert "is the last step of this run; raise schedule.steps" in done.stdout
     assert losses(run) == losses(finished)
+
+
+def test_a_renamed_checkpoint_is_not_the_end_of_a_run(
+    finished: Path, operations: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "checkpoints/step-0000003").rename(run / "checkpoints/step-0000008")
+    done = run_alone(words(operations, run, "schedule.steps=8"))
+    assert done.returncode == 0, done.stderr
+    assert "step-0000006; 2 steps left" in done.stdout
+    assert parse_metadata(run / "encoder.safetensors", "step") == 8
+    weights = {each.step: read_weights(each) for each in map(open_checkpoint, checkpoints(run))}
+    tensor = "blocks.0.mlp.fc1.weight"
+    saved = load_file(run / "encoder.safetensors")[tensor]
+    assert torch.equal(saved, weights[8][f"encoder.{tensor}"])
+    assert not torch.equal(saved, weights[6][f"encoder.{tensor}"])
+
+
+def checkpoints(run: Path) -> list[Path]:
+    return complete_checkpoints(run / "checkpoints")
 
 
 def test_a_longer_schedule_continues_a_complete_run(

@@ -17,6 +17,7 @@ from launch.checkpoint.store import (
     DamagedCheckpoint,
     complete_checkpoints,
     find_checkpoint,
+    newest_valid_checkpoint,
     open_checkpoint,
 )
 from launch.config import CheckpointConfig
@@ -113,6 +114,23 @@ def test_a_damaged_one_is_named_and_the_one_before_is_used(single: Path, damage:
     assert names(single) == ["step-0000002"]
 
 
+@pytest.mark.parametrize("name", ["step-0000009", "step-0000001"])
+def test_a_folder_is_not_believed_about_its_step(single: Path, name: str) -> None:
+    save(single, 2, 3, keep_last=3)
+    (single / "step-0000003").rename(single / name)
+    with pytest.raises(
+        DamagedCheckpoint, match=f"{name}: holds step 3, so its name is step-0000003"
+    ):
+        newest_valid_checkpoint(single, int(name[-1]))
+    assert newest_valid_checkpoint(single).step == 2
+    said: list[str] = []
+    assert find_checkpoint(single, ALONE, said.append).step == 2
+    assert (
+        len(said) == 1 and f"{name}: holds step 3, so its name is step-0000003; trying" in said[0]
+    )
+    assert names(single) == ["step-0000002"]
+
+
 def test_only_damaged_ones_are_an_error_and_none_are_not(single: Path) -> None:
     assert find_checkpoint(single, ALONE, print) is None
     shutil.rmtree(single)
@@ -120,7 +138,9 @@ def test_only_damaged_ones_are_an_error_and_none_are_not(single: Path) -> None:
     save(single, 1)
     (single / "step-0000001/manifest.json").unlink()
     for _ in range(2):  # asking does not make it look as if there were none
-        with pytest.raises(DamagedCheckpoint, match="all 1 checkpoints are damaged"):
+        with pytest.raises(
+            DamagedCheckpoint, match=r"no checkpoint is valid, the newest: .*manifest.json"
+        ):
             find_checkpoint(single, ALONE, lambda line: None)
 
 
