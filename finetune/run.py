@@ -7,15 +7,16 @@ from pathlib import Path
 from encoder.block import compile_blocks
 from finetune.config import FinetuneConfig
 from finetune.data.batches import open_batches
-from finetune.data.datasets import FAILURE_LOG_FILE, LabelledSets, open_datasets
-from finetune.data.sample_record import require_same_samples, write_samples
+from finetune.data.datasets import FAILURE_LOG_FILE, FEW_SHOT_FILE, LabelledSets, open_datasets
+from finetune.data.sample_record import SAMPLES_FILE, require_same_samples, write_samples
 from finetune.data.samples import LabelledSamples
 from finetune.data.splits import require_unseen
-from finetune.inference.best_checkpoint import ValidationHistory, validation_steps
+from finetune.inference.best_checkpoint import VALIDATION_FILE, ValidationHistory, validation_steps
 from finetune.inference.evaluator import Evaluator
 from finetune.loop import FinetuneRun, train
-from finetune.model.build import BuiltModel, build, read_spec, rebuild
+from finetune.model.build import FROZEN_FILE, NETWORK_FILE, BuiltModel, build, read_spec, rebuild
 from finetune.model.classifier import Classifier, learning_rate_scale
+from finetune.model.classifier_file import CLASSIFIER_FILE
 from finetune.model.memory import classifier_memory, rough_classifier_memory
 from finetune.reporter import FinetuneReporter
 from finetune.startup_summary import describe_end, describe_run
@@ -28,16 +29,29 @@ from launch.distributed.process_group import Processes, destroy_process_group, r
 from launch.metrics.nonfinite import SkippedSteps
 from launch.run.environment import record_start
 from launch.run.graceful_stop import finish_on_error
+from launch.run.run_layout import RunLayout
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, remaining_steps, total_steps
 from video.failure_log import FailureLog
 
+PREDICTED = ("val", "test")
+LAYOUT = RunLayout(
+    (
+        *(NETWORK_FILE, FROZEN_FILE, SAMPLES_FILE, FEW_SHOT_FILE, FAILURE_LOG_FILE),
+        *(VALIDATION_FILE, "validation_removed.jsonl", CLASSIFIER_FILE),
+        *(f"predictions_{part}.npz" for part in PREDICTED),
+    ),
+    tuple(f"evaluation_{part}" for part in PREDICTED),
+)
+
 
 def finetune(config: FinetuneConfig) -> None:
     """Starts or resumes a finetuning run; every process calls it."""
-    with session(config.run, config, config.batch, config.engine, config.checkpoint) as run_session:
+    with session(
+        config.run, config, config.batch, config.engine, config.checkpoint, LAYOUT
+    ) as run_session:
         sets = open_datasets(config, run_session.folder, run_session.processes)
         if config.tuning.spec.trains:
             run, evaluator = prepare(config, run_session, sets)
@@ -98,6 +112,7 @@ def prepare(
         Saver(checkpoints, processes, config.checkpoint, reporter.logger.info),
         run_session.watchdog,
         run_session.signals,
+        run_session.find_loss,
     )
     run = FinetuneRun(
         config,

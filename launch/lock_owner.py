@@ -24,5 +24,5 @@ def read_owner(descriptor: int, unknown: str) -> str:
         owner = json.loads(os.pread(descriptor, 4096, 0))
         job = f", SLURM job {owner['slurm_job']}" if owner["slurm_job"] else ""
         return f"process {owner['process']} on {owner['host']}{job} since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return unknown

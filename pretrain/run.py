@@ -23,6 +23,7 @@ from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
 from launch.run.environment import record_start
 from launch.run.graceful_stop import finish_on_error
+from launch.run.run_layout import RunLayout
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
 from launch.training.engine import Engine
@@ -35,19 +36,30 @@ from pretrain.initial_weights import InitialWeights, resolve_initial_weights
 from pretrain.loop import PretrainRun, train
 from pretrain.loss import build_objective
 from pretrain.monitoring.features import FeatureProbe
-from pretrain.monitoring.monitor import TrainingMonitor
+from pretrain.monitoring.monitor import IMAGE_FILE, TrainingMonitor
 from pretrain.planning.memory import autoencoder_memory, rough_autoencoder_memory
 from pretrain.reporter import PretrainReporter
-from pretrain.source_changes import ROWS_DIGEST
-from pretrain.sources import FAILURE_LOG_FILE, Sources, open_sources
+from pretrain.source_changes import (
+    EXCLUDED_FILE,
+    FAILURE_LOG_FILE,
+    MANIFEST_FILE,
+    ROWS_DIGEST,
+)
+from pretrain.sources import Sources, open_sources
 from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
 from video.failure_log import FailureLog
 from video.manifest import rows_digest
 
+LAYOUT = RunLayout(
+    (MANIFEST_FILE, EXCLUDED_FILE, FAILURE_LOG_FILE, IMAGE_FILE, ENCODER_FILE),
+)
+
 
 def pretrain(config: PretrainConfig) -> None:
     """Starts or resumes a pretraining run; every process of the run calls it."""
-    with session(config.run, config, config.batch, config.engine, config.checkpoint) as opened:
+    with session(
+        config.run, config, config.batch, config.engine, config.checkpoint, LAYOUT
+    ) as opened:
         folder, processes = opened.folder, opened.processes
         sources = open_sources(config, folder, processes)
         run = prepare(config, opened, sources)
@@ -148,6 +160,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         saver,
         opened.watchdog,
         opened.signals,
+        opened.find_loss,
     )
     return PretrainRun(config, training, objective, batches, reporter, monitor)
 

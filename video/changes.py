@@ -66,8 +66,14 @@ def _differs(recording: Recording, digest: str) -> bool:
 
 def describe_changes(changes: Mapping[str, Sequence[str]]) -> str:
     """`2 changed (a.mp4, b.mp4), 1 missing (c.mp4)` of paths by kind; "" if there are none."""
-    return ", ".join(
+    described = ", ".join(
         f"{len(paths):,} {kind} ({', '.join(paths[:NAMED])}{', ...' * (len(paths) > NAMED)})"
         for kind, paths in changes.items()
         if paths
     )
+    return printable(described)
+
+
+def printable(path: str) -> str:
+    """A path whose bytes are not UTF-8 as text that can be printed and written."""
+    return path.encode("utf-8", "backslashreplace").decode()

@@ -17,7 +17,7 @@ import numpy as np
 from finetune.data.datasets import LabelledSets
 from launch.atomic_io import write_atomic
 from launch.errors import ConfigError
-from video.changes import describe_changes, with_contents
+from video.changes import describe_changes, printable, with_contents
 from video.labels.align import LabelTrack
 
 SAMPLES_FILE = "samples.csv"
@@ -69,7 +69,9 @@ def _rows(sets: LabelledSets) -> Iterator[SampleRow]:
     for part, sampled in sets.parts.items():
         contents = with_contents(sets.recordings(part))
         for each, recording in zip(sampled, contents, strict=True):
-            yield SampleRow(part, recording.path, recording.content, _labels_digest(each.track))
+            yield SampleRow(
+                part, printable(recording.path), recording.content, _labels_digest(each.track)
+            )
 
 
 def _labels_digest(track: LabelTrack) -> str:

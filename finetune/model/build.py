@@ -140,8 +140,11 @@ def read_spec(folder: Path) -> ModelSpec:
     file = folder / NETWORK_FILE
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        encoder = TypeAdapter(EncoderConfig).validate_python(values.pop("encoder"))
-        return ModelSpec(encoder, tuple(values.pop("classes")), **values)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        values = TypeAdapter(dict[str, Any]).validate_python(values)
+        values["encoder"] = TypeAdapter(EncoderConfig).validate_python(values.get("encoder"))
+        return TypeAdapter(ModelSpec).validate_python(values)
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise ConfigError(f"{file}: cannot be read ({reason}); give another run=FOLDER") from None
+        raise ConfigError(
+            f"{file}: cannot be read ({reason}); restore it, or give another run=FOLDER"
+        ) from None

@@ -184,7 +184,10 @@ class Saver:
 def _make_empty(folder: Path) -> str | None:
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.parent.mkdir(
+            exist_ok=True
+        )  # not its parents: a renamed run folder is not made again
+        folder.mkdir()
     except OSError as error:
         return str(error)
     return None

@@ -1,6 +1,6 @@
 """The end of every step: a checkpoint when one is due, and a stop after a signal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from launch.checkpoint.saver import Saver, TrainingState
@@ -8,6 +8,7 @@ from launch.distributed.process_group import any_rank
 from launch.distributed.signals import SignalState, Stopped
 from launch.distributed.watchdog import Watchdog
 from launch.metrics.run_logger import RunLogger
+from launch.run.folder_watch import RunFolderLost
 
 
 @contextmanager
@@ -26,16 +27,34 @@ def finish_on_error(saver: Saver, logger: RunLogger) -> Iterator[None]:
 
 
 class GracefulStop:
-    """Agrees on all processes after every step whether the run stops, and saves."""
+    """Agrees on all processes after every step whether the run stops, and saves.
 
-    def __init__(self, saver: Saver, signals: SignalState, watchdog: Watchdog, last: int) -> None:
+    `find_loss` says on rank 0 why the run folder is gone, "" if it is not.
+    """
+
+    def __init__(
+        self,
+        saver: Saver,
+        signals: SignalState,
+        watchdog: Watchdog,
+        find_loss: Callable[[], str],
+        last: int,
+    ) -> None:
         self._saver, self._signals, self._watchdog = saver, signals, watchdog
-        self._last = last
+        self._find_loss, self._last = find_loss, last
         self._stops = self._is_saving = False
 
     def poll(self, step: int) -> bool:
-        """Whether the run stops after this step; every process calls it and gets the same."""
-        request, self._is_saving = any_rank(self._signals.request is not None, self._saver.is_busy)
+        """Whether the run stops after this step; every process calls it and gets the same.
+
+        Raises RunFolderLost, on every process, where nothing can be saved any more.
+        """
+        lost = self._find_loss()
+        request, self._is_saving, is_lost = any_rank(
+            self._signals.request is not None, self._saver.is_busy, bool(lost)
+        )
+        if is_lost:
+            raise RunFolderLost(lost, on_every_process=True)
         self._stops = request and step < self._last
         return self._stops
 

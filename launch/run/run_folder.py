@@ -52,7 +52,9 @@ def _require_same_run(file: Path, config: Any) -> list[str]:
     try:
         before = _flat(read_resolved(type(config), file))
     except (OSError, ConfigError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error}); give another run=FOLDER") from None
+        raise ConfigError(
+            f"{file}: cannot be read ({error}); restore it, or give another run=FOLDER"
+        ) from None
     now = _flat(config)
     changed = {
         key: f"{key} was {before.get(key)!r}, is {now.get(key)!r}"

@@ -42,6 +42,7 @@ class TrainingRun(NamedTuple):
     saver: Saver
     watchdog: Watchdog
     signals: SignalState
+    find_loss: Callable[[], str]  # on rank 0, why the run folder is gone; "" if it is not
 
 
 class LoggedStep(NamedTuple):
@@ -80,7 +81,7 @@ def train_steps(
     """
     engine, logger = run.engine, run.reporter.logger
     meter = StepMeter()
-    stop = GracefulStop(run.saver, run.signals, run.watchdog, run.steps.stop)
+    stop = GracefulStop(run.saver, run.signals, run.watchdog, run.find_loss, run.steps.stop)
     run.signals.training_begins()
     for step in run.steps:
         # dropout and drop path are functions of the step, so that a resumed run repeats them

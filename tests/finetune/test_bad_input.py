@@ -18,6 +18,7 @@ from finetune.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
+from finetune.model.build import read_spec
 from finetune.run import build_model
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
@@ -181,6 +182,36 @@ def test_a_resumed_run_has_the_same_configuration_and_labels(
     assert done.returncode == 2
     assert "began with other samples: 1 with other labels (" in done.stderr.splitlines()[-1]
     assert "operation03.mp4); restore them" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"encoder": {}, "classes": 3}',
+    ],
+)
+def test_a_damaged_model_spec_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "network.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"network.json: cannot be read .*; restore it") as caught:
+        read_spec(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_spec_with_wrong_values_is_refused(finished: Path, tmp_path: Path) -> None:
+    values = json.loads((finished / "network.json").read_text())
+    for key in values:
+        (tmp_path / "network.json").write_text(json.dumps({**values, key: 7}))
+        with pytest.raises(ConfigError, match=r"network.json: cannot be read"):
+            read_spec(tmp_path)
+    (tmp_path / "network.json").write_text(json.dumps(values))
+    assert read_spec(tmp_path) == read_spec(finished)
 
 
 def predictions(classes: tuple[str, ...], recording: str) -> Predictions:

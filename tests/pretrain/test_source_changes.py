@@ -128,3 +128,19 @@ def test_a_manifest_without_digests_gets_them_in_the_run(source: Path, tmp_path:
     bare = [replace(row, content="", bytes=None) for row in rows]
     contents = [row.content for row in with_contents(bare)]
     assert contents == [content_digest(row.path) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "excluded.csv", "unreadable.jsonl"])
+def test_damaged_files_of_a_run_are_no_traceback(source: Path, tmp_path: Path, name: str) -> None:
+    begin(source, tmp_path / "run")
+    whole = (tmp_path / "run/manifest.csv").read_bytes()
+    (tmp_path / "run/environment.json").write_bytes(b"{}")
+    for content in (
+        *(b"", b"{}", b"\xff\xfe", b"\x00", b"[" * 100_000, b'"' * 3, b"path\n", b"\n\n"),
+        *(whole[:-40], whole + b'"', whole + b"x" * 200_000, whole.replace(b"pyav", b"\xe4")),
+    ):
+        (tmp_path / "run" / name).write_bytes(content)
+        try:
+            resume(source, tmp_path / "run")
+        except ManifestError as error:
+            assert str(error).count("\n") == 0 and str(tmp_path / "run") in str(error)

@@ -1,6 +1,7 @@
 """Runs that are killed, stopped or out of disk resume to the last bit."""
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,39 @@ def test_a_second_run_in_the_folder_is_refused(operations: Path, tmp_path: Path)
     assert shorter.returncode == 2
     assert f"schedule.steps: {done - 1} is less than the {done + 1} steps" in shorter.stderr
     assert (tmp_path / "config.yaml").read_bytes() == config and log_of(tmp_path) == logged
+
+
+def test_a_run_whose_folder_is_renamed_ends_and_resumes_there(
+    operations: Path, tmp_path: Path
+) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    settings = ("schedule.steps=100000", "checkpoint={every_steps: 2, async_save: true}")
+    started = start_until(run / FIRST, words(operations, run, *settings), 2)
+    run.rename(elsewhere)
+    first, other = end(started)
+    assert (first.returncode, other.returncode) == (2, 2)
+    assert first.stderr.startswith(f"pretrain: run: {run} was renamed to {elsewhere} while")
+    assert first.stderr.count("\n") == 1 and other.stderr == ""
+    assert not run.exists()
+    done = step_of(complete_checkpoints(elsewhere / "checkpoints")[-1])
+    again = run_alone(words(operations, elsewhere, *settings, f"schedule.steps={done + 1}"))
+    assert again.returncode == 0, again.stderr
+    assert [line["step"] for line in log_of(elsewhere)] == list(range(1, done + 2))
+
+
+@pytest.mark.soak
+def test_a_run_whose_folder_is_deleted_ends_and_does_not_make_it_again(
+    operations: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = words(operations, run, "schedule.steps=100000", "checkpoint.every_steps=2")
+    started = start_until(run / FIRST, command, 1)
+    shutil.rmtree(run)
+    (done,) = end(started)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"pretrain: run: {run} was deleted while")
+    assert done.stderr.count("\n") == 1
+    assert not run.exists()
 
 
 @pytest.mark.soak

@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from launch.distributed.process_group import Processes
 from launch.metrics.loggers import LogConfig
-from launch.run.environment import record_start
+from launch.run.environment import last_recorded, record_start
 from launch.version import VERSION
+
+DAMAGED = (b"", b"{}", b'[{"from', b"[1]", b"\xff\xfe", b"[" * 100_000, b'"text"', b"null")
 
 
 def test_every_start_is_an_entry_with_its_version(tmp_path: Path) -> None:
@@ -16,3 +20,18 @@ def test_every_start_is_an_entry_with_its_version(tmp_path: Path) -> None:
     assert [(each["from_step"], each["to_step"]) for each in starts] == [(0, 10), (5, 10)]
     assert all(each["version"] == VERSION for each in starts)
     assert starts[0]["weights"] == "a.safetensors" and starts[0]["packages"]["torch"]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_record_of_starts_is_kept_and_begun_anew(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "environment.json"
+    for number in (1, 2):
+        file.write_bytes(content)
+        assert last_recorded(tmp_path, "version") is None
+        warning = record_start(tmp_path, LogConfig(), Processes(), range(3, 9))
+        kept = tmp_path / f"environment.json.damaged-{number}"
+        assert warning is not None and f"it is kept as {kept.name}" in warning
+        assert kept.read_bytes() == content
+        assert [start["from_step"] for start in json.loads(file.read_text())] == [3]
+    assert record_start(tmp_path, LogConfig(), Processes(), range(5, 9)) is None
+    assert last_recorded(tmp_path, "version") == VERSION
