@@ -47,6 +47,7 @@ from pretrain.source_changes import (
 )
 from pretrain.sources import Sources, open_sources
 from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
+from video.changes import CHANGED, contents_now, describe_changes
 from video.failure_log import FailureLog
 from video.manifest import rows_digest
 
@@ -67,7 +68,8 @@ def pretrain(config: PretrainConfig) -> None:
             train(run)
         opened.watchdog.set_status("writing the encoder")
         last = run.training.steps.stop
-        run_on_rank0(processes, lambda: export_encoder(config, folder, sources, last))
+        report = run.reporter.logger.info
+        run_on_rank0(processes, lambda: export_encoder(config, folder, sources, last, report))
         if processes.is_rank0:
             for line in describe_end(config, folder, run.training.steps.stop):
                 run.reporter.logger.info(line)
@@ -165,8 +167,22 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     return PretrainRun(config, training, objective, batches, reporter, monitor)
 
 
-def export_encoder(config: PretrainConfig, folder: Path, sources: Sources, step: int) -> None:
-    """Writes the encoder of a checkpoint with the metadata that finetuning needs."""
+def export_encoder(
+    config: PretrainConfig,
+    folder: Path,
+    sources: Sources,
+    step: int,
+    report: Callable[[str], None],
+) -> None:
+    """Writes the encoder of a checkpoint with the metadata that finetuning needs.
+
+    A recording that changed while the run trained is listed with both contents, and told to
+    `report`.
+    """
+    changed = contents_now(sources.recordings)
+    if changed:
+        described = describe_changes({CHANGED: [recording.path for recording in changed]})
+        report(f"warning: {described} while the run trained; {ENCODER_FILE} lists both contents")
     checkpoint = open_checkpoint(folder / CHECKPOINTS_FOLDER / checkpoint_name(step))
     prefix = "encoder."
     tensors = {
@@ -186,7 +202,7 @@ def export_encoder(config: PretrainConfig, folder: Path, sources: Sources, step:
             tensors,
             encoder,
             step=checkpoint.step,
-            recordings=[recording.identity() for recording in sources.recordings],
+            recordings=[each.identity() for each in (*sources.recordings, *changed)],
             manifest_sha256=sources.manifest_sha256,
             sampling=sampling,
         )

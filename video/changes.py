@@ -32,6 +32,12 @@ def find_changed_files(recordings: Sequence[Recording]) -> ChangedFiles:
     )
 
 
+def contents_now(recordings: Sequence[Recording]) -> list[Recording]:
+    """Those whose files have changed, with the digest of what they are now."""
+    changed = set(find_changed_files(recordings).changed)
+    return with_contents([replace(r, content="") for r in recordings if r.path in changed])
+
+
 def with_contents(recordings: Sequence[Recording]) -> list[Recording]:
     """The recordings, with a content digest also where a manifest has none."""
     unknown = [recording for recording in recordings if not recording.content]

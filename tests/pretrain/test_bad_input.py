@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from encoder.checkpoint.safe_open import parse_metadata
 from launch.entrypoint import run_program
 from pretrain.cli import main
 from tests.conftest import Outcome
 from tests.pretrain.runs import end, log_of, run_alone, start_until, words
 from tests.video.conftest import write, write_sound
+from video.fingerprint import content_digest
 
 Refuse = Callable[..., str]
 
@@ -144,6 +146,11 @@ def test_recordings_that_break_while_training_are_replaced_up_to_the_limit(
     assert {Path(entry["path"]).name for entry in entries} == {"operation01.mp4"}
     assert {entry["during"] for entry in entries} == {"reads"}
     assert log_of(run)[-1]["data/unreadable"] == len(entries) > 0
+    assert "operation01.mp4) while the run trained; encoder.safetensors lists both" in done.stdout
+    known = parse_metadata(run / "encoder.safetensors", "recordings")
+    contents = {Path(entry["path"]).name: entry["content"] for entry in known}
+    assert len(known) == len(contents) + 1
+    assert contents["operation01.mp4"] != content_digest(str(source / "operation01.mp4"))
     done = broken_while_training(tmp_path / "strict", 0.01, "operation01.mp4")
     assert done.returncode == 2
     assert "reads failed, more than data.max_unreadable 0.01 allows" in done.stderr

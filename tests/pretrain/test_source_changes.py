@@ -12,7 +12,7 @@ from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.source_changes import ROWS_DIGEST, compare_sources
 from tests.pretrain.runs import log_of, run_alone, words
-from video.changes import with_contents
+from video.changes import contents_now, with_contents
 from video.fingerprint import content_digest
 from video.manifest import ManifestError, read_manifest, rows_digest, write_manifest
 from video.open_source import open_source
@@ -120,6 +120,16 @@ def test_a_manifest_is_not_believed_about_a_file_of_the_same_size(
     swap_bytes(source / "operation02.mp4")
     with pytest.raises(ManifestError, match=r"1 changed \(.*operation02.mp4\) since they were"):
         open_source(source, "pyav", 1.0, 60, show_progress)
+
+
+def test_a_changed_file_has_both_contents(source: Path, tmp_path: Path) -> None:
+    begin(source, tmp_path / "run")
+    rows = read_manifest(tmp_path / "run/manifest.csv")
+    assert contents_now(rows) == []
+    swap_bytes(source / "operation02.mp4")
+    (now,) = contents_now(rows)
+    assert now.path == rows[1].path
+    assert now.content == content_digest(now.path) != rows[1].content
 
 
 def test_a_manifest_without_digests_gets_them_in_the_run(source: Path, tmp_path: Path) -> None:
