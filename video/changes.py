@@ -11,8 +11,6 @@ from video.recording import Recording
 
 THREADS = 16  # the digests wait for the storage, not for the processor
 NAMED = 3  # recordings of each kind that a message names
-
-
 ABSENT, CHANGED = "missing or not readable", "changed"
 
 
@@ -57,6 +55,8 @@ def _digests(recordings: Sequence[Recording]) -> list[str | None]:
 
 
 def _digest(path: str) -> str | None:
+    if not Path(path).is_file() and not Path(path).is_dir():  # opening a pipe would wait for ever
+        return None
     try:
         return content_digest(path)
     except OSError:

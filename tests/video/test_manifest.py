@@ -1,5 +1,6 @@
 """Manifests: rows are stored exactly, or refused by line and column."""
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -105,8 +106,11 @@ def test_recordings_that_changed_since_they_were_checked_are_named(tmp_path: Pat
     with pytest.raises(ManifestError, match=r"1 changed \(.*a.mp4\) since they were checked"):
         require_unchanged(checked, tmp_path / "manifest.csv")
     file.unlink()
-    with pytest.raises(ManifestError, match=r"1 missing or not readable \(.*a.mp4\); restore"):
-        require_unchanged(checked, tmp_path / "manifest.csv")
+    for _ in range(2):
+        with pytest.raises(ManifestError, match=r"1 missing or not readable \(.*a.mp4\); restore"):
+            require_unchanged(checked, tmp_path / "manifest.csv")
+        if not file.exists():
+            os.mkfifo(file)  # which nobody writes to
 
 
 def test_every_column_is_documented_in_the_readme() -> None:
