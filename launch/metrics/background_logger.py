@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from launch.metrics.loggers import LoggerContext
 
+CHILD = "launch.metrics.logger_process"
 MAX_PENDING = 10_000  # calls; images are rare
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +26,8 @@ class BackgroundLogger:
     The libraries of such services block the interpreter's exit while they retry, a child process
     can be killed. `target` is "module:class"; the child calls the class with `config` and the run
     folder. After its first error the logger is given up: the run goes on, and a warning is printed
-    once. `close` waits for at most `timeout` seconds.
+    once. `close` waits for at most `timeout` seconds, and so
+    long the child may go on sending after the run was killed.
     """
 
     def __init__(self, target: str, config: Any, context: LoggerContext, timeout: float) -> None:
@@ -33,7 +35,7 @@ class BackgroundLogger:
         self._calls: queue.Queue[tuple[Any, ...] | None] = queue.Queue(MAX_PENDING)
         self._has_failed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "launch.metrics.logger_process"],
+            [sys.executable, "-m", CHILD, str(os.getpid()), str(timeout)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,6 +1,8 @@
 """Loggers of services that answer, fail or hang, for tests of the background logger."""
 
 import json
+import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -38,6 +40,20 @@ class FileService:
     def close(self) -> None:
         print("the library prints")
         self._file.write_text(json.dumps(self._calls))
+
+
+class HangingService(FileService):
+    """Does not end."""
+
+    def close(self) -> None:
+        time.sleep(10_000)
+
+
+class LeavingService(FileService):
+    """Ends the interpreter, as a library should not."""
+
+    def log_scalars(self, step: int, values: dict[str, float]) -> None:
+        sys.exit(0)
 
 
 class WebService(FileService):

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from launch.metrics.background_logger import BackgroundLogger
 from launch.metrics.loggers import LoggerContext, WriteWarning
-from tests.conftest import HANG_LIMIT
+from tests.conftest import HANG_LIMIT, ROOT, wait_until
 from tests.launch.metrics.services import ServiceConfig
 
 SERVICES = "tests.launch.metrics.services"
@@ -79,6 +81,7 @@ def test_the_end_waits_for_the_timeout_alone(tmp_path: Path, silent_port: int) -
         ("WebService", "http://127.0.0.1:9", "Connection refused"),
         ("WebService", "no-scheme", "ValueError: unknown url type"),
         ("Missing", "", "AttributeError"),
+        ("LeavingService", "", "SystemExit: 0"),
     ],
 )
 def test_an_error_is_one_warning(tmp_path: Path, service: str, url: str, reason: str) -> None:
@@ -99,3 +102,20 @@ def test_a_child_that_was_killed_is_one_warning(tmp_path: Path) -> None:
         logger.log_scalars(step, {"loss/train": 1.0})
     logger.close()
     assert len(warnings) == 1 and "its process ended with status -9" in warnings[0]
+
+
+def test_the_child_of_a_killed_run_ends(tmp_path: Path) -> None:
+    program = f"""
+import time
+from pathlib import Path
+from tests.launch.metrics.test_background_logger import open_service
+logger = open_service(Path({str(tmp_path)!r}), "HangingService", [], timeout=1.0)
+print(logger.pid, flush=True)
+time.sleep(10_000)
+"""
+    run = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE)
+    assert run.stdout is not None
+    child = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    wait_until(lambda: not Path(f"/proc/{child}").exists())
