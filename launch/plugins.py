@@ -21,7 +21,7 @@ def import_plugins(names: Iterable[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise ConfigError(
                 f"plugins: {name} cannot be imported ({reason}); run the command in the module's "

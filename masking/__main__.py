@@ -1,6 +1,9 @@
 """`python -m masking`: draws masks as an image and prints how many tokens are in each set."""
 
 import argparse
+import importlib
+import os
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +18,7 @@ from masking.registry import GENERATORS
 from masking.running_cell import RunningCell
 from masking.visualize import draw_masks
 
+PLUGINS = "SURGMASK_PLUGINS"  # environment variable: names of modules, comma-separated
 MAX_TOKENS = 100_000  # of all samples in one image
 
 
@@ -25,6 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> None:
     """Exits with status 2 and one line on stderr if an option is not valid."""
+    _import_plugins()
     parser = _build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -40,6 +45,20 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     _print_counts(counts)
     print(f"written: {options.out}")
+
+
+def _import_plugins() -> None:
+    """Imports the modules that add rows to the table of masks."""
+    for name in filter(None, os.environ.get(PLUGINS, "").split(",")):
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            sys.stderr.write(
+                f"python -m masking: {PLUGINS}: {name} cannot be imported ({reason}); put its "
+                "folder on PYTHONPATH\n"
+            )
+            sys.exit(2)
 
 
 def _build_parser() -> _Parser:

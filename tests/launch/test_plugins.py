@@ -102,6 +102,9 @@ def test_a_plugin_that_cannot_be_imported_is_refused(operations: Path, tmp_path:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     broken = pretrain(tmp_path, "demo", "--plugins", "broken", "--check")
     assert broken.returncode == 2 and "broken cannot be imported (ZeroDivision" in broken.stderr
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit(3)\n")
+    leaving = pretrain(tmp_path, "demo", "--plugins", "leaving", "--check")
+    assert leaving.returncode == 2 and "leaving cannot be imported (SystemExit" in leaving.stderr
 
 
 def test_the_option_wants_names() -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -5,12 +6,38 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+PLUGIN = """
+from dataclasses import field
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from masking import GENERATORS, Tube
+from masking.grid import STRICT, Ratio
+
+
+@dataclass(frozen=True, config=STRICT)
+class Other:
+    kind: Literal["other"] = field(default="other", kw_only=True)
+    ratio: Ratio = 0.75
+
+    def hidden(self, grid, rngs):
+        return Tube(self.ratio).hidden(grid, rngs)
+
+    def hidden_count(self, grid):
+        return Tube(self.ratio).hidden_count(grid)
+
+
+GENERATORS["other"] = Other
+"""
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "masking", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}
+    )
 
 
 def test_an_image_and_the_counts(tmp_path: Path) -> None:
@@ -25,6 +52,18 @@ def test_an_image_and_the_counts(tmp_path: Path) -> None:
     ]
     with Image.open(out) as picture:
         assert picture.width > picture.height > 300
+
+
+def test_masks_of_a_plugin_are_drawn(tmp_path: Path) -> None:
+    (tmp_path / "other_masks.py").write_text(PLUGIN)
+    arguments = ("--grid", "4", "6", "6", "--encoder", "other", "--out", str(tmp_path / "m.png"))
+    given = {"PYTHONPATH": str(tmp_path), "SURGMASK_PLUGINS": "other_masks"}
+    assert run(*arguments, **given).returncode == 0
+    missing = run(*arguments, SURGMASK_PLUGINS="absent_masks")
+    assert missing.returncode == 2 and missing.stderr == (
+        "python -m masking: SURGMASK_PLUGINS: absent_masks cannot be imported ("
+        "ModuleNotFoundError: No module named 'absent_masks'); put its folder on PYTHONPATH\n"
+    )
 
 
 def test_decoding_all_hidden_tokens(tmp_path: Path) -> None:
