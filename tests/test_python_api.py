@@ -25,9 +25,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("code", [pytest.param(code, id=title) for title, code in EXAMPLES])
 @pytest.mark.usefixtures("folder")
 def test_an_example_runs(code: str) -> None:
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     exec(compile(code, "docs/python-api.md", "exec"), names)
-    assert len(names) > 2
+    assert len(names) > 3
 
 
 def test_every_section_has_an_example() -> None:
