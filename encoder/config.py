@@ -88,11 +88,16 @@ def _triple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-# Unknown keys are refused, former names are read, and a string below a field is its help text.
+# Unknown keys and infinite numbers are refused, former names are read, and a string below a field
+# is its help text.
 STRICT = ConfigDict(
-    extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
+    extra="forbid",
+    populate_by_name=True,
+    loc_by_alias=False,
+    use_attribute_docstrings=True,
+    allow_inf_nan=False,
 )
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10**12)]
 
 
 def former(*names: str) -> Any:
@@ -137,7 +142,9 @@ class EncoderConfig:
     pos_embed: Annotated[str, NameIn(POS_EMBEDS), former("positions")] = "sinusoid"
     """Position embedding: 1-D sinusoid over the flat index, 3-D sin-cos, learned, or learned
     separately for space and time."""
-    trained_grid: Annotated[Grid, BeforeValidator(_triple)] | None = None
+    trained_grid: (
+        Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_triple)] | None
+    ) = None
     """Token grid that computed position embeddings are interpolated from; null: this grid."""
     class_token: bool = False
     """Prepend a class token."""

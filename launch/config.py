@@ -7,11 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-# Unknown keys are refused, former names are read, and a string below a field is its help text.
+# Unknown keys and infinite numbers are refused, former names are read, and a string below a field
+# is its help text.
 STRICT = ConfigDict(
-    extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
+    extra="forbid",
+    populate_by_name=True,
+    loc_by_alias=False,
+    use_attribute_docstrings=True,
+    allow_inf_nan=False,
 )
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -1,12 +1,14 @@
 """Help on the keys of a recipe, from the descriptions in the configuration classes alone."""
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from launch.errors import ConfigError
+from launch.former_keys import translate_path
 from launch.keys import Key, all_keys, classes_in, keys_of, mapped_type
 from launch.nearest import nearest
 
@@ -17,6 +19,8 @@ PLAIN: dict[Any, str] = {
     float: "number",
     bool: "true | false",
 }
+MAX_BOUND = 10**12  # a bound that only keeps arithmetic finite
+INDEX = r"\[\d*\]"  # of an entry of a list
 BOUNDS = {"gt": "above {}", "ge": "at least {}", "lt": "below {}", "le": "at most {}"}
 
 
@@ -33,11 +37,23 @@ def key_lines(cls: type, path: str) -> list[str]:
     Raises ConfigError for an unknown key.
     """
     keys = list(all_keys(cls))
-    chosen = [key for key in keys if key.path == path or key.path.startswith(f"{path}.")]
+    present, _, renamed = translate_path(cls, path, None)
+    chosen = [key for key in keys if _is_at_or_below(key.path, present)]
     if not chosen:
         near = nearest(path, [key.path for key in keys])
         raise ConfigError(f"--help {path}: no such key{near}")
-    return [line for key in chosen for line in (*_description(key), "")][:-1]
+    lines = [line for key in chosen for line in (*_description(key), "")][:-1]
+    return [f"{path} is a former name of {present}", "", *lines] if renamed else lines
+
+
+def _is_at_or_below(key: str, path: str) -> bool:
+    """Whether a key is what a path names, or below. The path may name entries of mappings."""
+    parts, wanted = key.split("."), path.split(".")
+    pairs = list(zip(parts, wanted, strict=False))
+    return len(parts) >= len(wanted) and all(
+        part in ("NAME", name) or re.fullmatch(re.escape(part.removesuffix("[]")) + INDEX, name)
+        for part, name in pairs
+    )
 
 
 def _description(key: Key) -> Iterator[str]:
@@ -63,11 +79,21 @@ def summary(key: Key) -> str:
 def type_text(key: Key) -> str:
     """The type of a key with its range or choices."""
     bounds = []
-    for mark in key.info.metadata:
+    for mark in (*key.info.metadata, *_marks_of_optional(key.hint)):
         for name, words in BOUNDS.items():
-            if (bound := getattr(mark, name, None)) is not None:
+            bound = getattr(mark, name, None)
+            if bound is not None and bound < MAX_BOUND:
                 bounds.append(words.format(bound if isinstance(bound, int) else f"{bound:g}"))
     return ", ".join((_name_of(key.hint), *dict.fromkeys(bounds)))
+
+
+def _marks_of_optional(hint: Any) -> list[Any]:
+    """The marks of X in `Annotated[X, ...] | None`."""
+    while typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    members = typing.get_args(hint) if type(None) in typing.get_args(hint) else ()
+    infos = [info for each in members for info in getattr(each, "__metadata__", ())]
+    return [mark for info in infos for mark in getattr(info, "metadata", ())]
 
 
 def _name_of(hint: Any) -> str:

@@ -10,6 +10,7 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from launch.config import FormerValues, MayChange
+from launch.kinds import rows_of
 
 
 class Key(NamedTuple):
@@ -119,7 +120,7 @@ def classes_in(hint: Any) -> list[type]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         tables = [mark.table for mark in hint.__metadata__ if hasattr(mark, "table")]
-        rows = [row for table in tables for row in table.values()]
+        rows = [row for table in tables for row in rows_of(table)]
         return rows or classes_in(arguments[0])
     if origin in (typing.Union, types.UnionType):
         return [part for argument in arguments for part in classes_in(argument)]

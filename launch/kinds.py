@@ -1,12 +1,13 @@
 """Choices of a recipe, `{kind: NAME, ...}`, whose classes are the rows of a table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import PydanticCustomError, core_schema
 
+from launch.errors import ConfigError
 from launch.nearest import nearest
 
 
@@ -35,13 +36,13 @@ class OneOf:
 
     def validate(self, value: Any) -> Any:
         """The configuration of a mapping; a configuration of the table stays as it is."""
-        if isinstance(value, tuple(self.table.values())):
+        if isinstance(value, tuple(rows_of(self.table))):
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError("mapping", "Input should be a mapping with a kind")
         standing = _values(self.default)
         kind = value.get("kind", standing.get("kind"))
-        if kind not in self.table:
+        if not isinstance(kind, str) or kind not in self.table:
             names = ", ".join(self.table)
             raise PydanticCustomError(
                 "unknown_kind",
@@ -51,6 +52,19 @@ class OneOf:
         if kind == standing.get("kind"):
             value = {**standing, **value}
         return TypeAdapter(self.table[kind]).validate_python(dict(value))
+
+
+def rows_of(table: Mapping[str, type]) -> list[type]:
+    """The configuration classes of a table. Raises ConfigError for a row that is none."""
+    for name, row in table.items():
+        if not (
+            isinstance(row, type) and is_dataclass(row) and hasattr(row, "__pydantic_fields__")
+        ):
+            raise ConfigError(
+                f"plugins: the row {name!r} is {row!r}; a row is a class with "
+                "@pydantic.dataclasses.dataclass"
+            )
+    return list(table.values())
 
 
 def _values(config: Any) -> dict[str, Any]:

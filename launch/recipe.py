@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ def load_recipe(
     """
     values = {**defaults, **_read(find_recipe(recipe, folder))}
     given = [_parse_override(override) for override in overrides]
+    _refuse_both_names(cls, [path for path, _ in given])
     import_plugins(_plugins(dict(given).get("plugins", values.get("plugins"))))
     values, renamed = translate(cls, values)
     for path, value in given:
@@ -56,6 +58,14 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
+def _refuse_both_names(cls: type, paths: Sequence[str]) -> None:
+    """Raises ConfigError where overrides give a key by its present and its former name."""
+    present = {path: translate_path(cls, path, None)[0] for path in paths}
+    for path, name in present.items():
+        if path != name and name in paths:
+            raise ConfigError(f"{path}: is a former name of {name}, and both are given; drop one")
+
+
 def _plugins(value: Any) -> list[str]:
     """The names of plugins in a recipe; a value that is no list is refused when it is validated."""
     return [str(name) for name in value] if isinstance(value, list) else []
@@ -72,11 +82,12 @@ def find_recipe(recipe: str, folder: Path) -> Path:
     if recipe in shipped:
         return shipped[recipe]
     path = Path(recipe)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name that is too long
+        if path.is_file():
+            return path
     near = nearest(recipe, shipped)
     names = ", ".join(shipped)
-    raise ConfigError(f"recipe {recipe!r}: no such file, nor one of {names}{near}")
+    raise ConfigError(f"recipe {_cut(recipe)}: no such file, nor one of {names}{near}")
 
 
 def validate(cls: type[Config], values: dict[str, Any]) -> Config:
@@ -138,6 +149,8 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
         if unknown in siblings:
             return f"{unknown}: is a key of another kind; remove it, or change {group}.kind"
         return f"{unknown}: no such key{nearest(unknown, siblings)}"
+    if details["type"] == "missing" and isinstance(details["loc"][-1], int):
+        return f"{path}: needs more values than {list(value)!r}"
     if details["type"] == "missing":
         return f"{path}: is missing; give it in the recipe or as {path}=..."
     if details["type"] in ("tuple_type", "list_type"):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict
 
-# unknown keys are errors, and the string below a field is its help text
-STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+# unknown keys and infinite numbers are errors, and the string below a field is its help text
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 Grid = tuple[int, int, int]
 """Tokens of a clip: (frames, rows, columns)."""

@@ -5,9 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-# Unknown keys are refused, former names are read, and a string below a field is its help text.
+# Unknown keys and infinite numbers are refused, former names are read, and a string below a field
+# is its help text.
 STRICT = ConfigDict(
-    extra="forbid", populate_by_name=True, loc_by_alias=False, use_attribute_docstrings=True
+    extra="forbid",
+    populate_by_name=True,
+    loc_by_alias=False,
+    use_attribute_docstrings=True,
+    allow_inf_nan=False,
 )
 DEFAULT_FRAME_RATE = 6.25  # stride 4 at 25 frames per second, as VideoMAE samples
 
@@ -21,11 +26,11 @@ def former(*names: str) -> Any:
 class Sampling:
     """How the frames of a clip are chosen: by `frame_rate` or by `stride`."""
 
-    frame_rate: Annotated[float, Field(gt=0)] | None = None
+    frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Frames of a clip per second; 6.25 where stride is not given either."""
     stride: Annotated[int, Field(gt=0)] | None = None
     """Frames of the recording from one frame of a clip to the next."""
-    seconds_per_clip: Annotated[float, Field(gt=0)] | None = None
+    seconds_per_clip: Annotated[float, Field(ge=0.001)] | None = None
     """An epoch reads one clip for each so many seconds of a recording; null: the clip's span."""
     short_videos: Annotated[Literal["error", "clamp", "loop"], former("short")] = "error"
     """Recordings shorter than a clip: leave out by name, repeat the last frame, or loop."""
@@ -60,7 +65,12 @@ class Sampling:
 class Augmentation:
     """Multi-scale crops, as in TSN and VideoMAE, and a horizontal flip."""
 
-    scales: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.875, 0.75, 0.66)
+    scales: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (
+        1.0,
+        0.875,
+        0.75,
+        0.66,
+    )
     """Sides of the crop as a share of the shorter side of the frame."""
     max_distort: Annotated[int, Field(ge=0)] = 1
     """How many steps in `scales` height and width may differ."""

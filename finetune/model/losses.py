@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from finetune.task import Task
 from launch.config import STRICT, FormerValues, Share
 
-ClassWeights = Literal["none", "inverse", "balanced"] | tuple[float, ...]
+ClassWeights = Literal["none", "inverse", "balanced"] | tuple[Annotated[float, Field(ge=0)], ...]
 Loss = Callable[[Mapping[str, Any], Any], Any]
 """From the outputs of a head, by name, and the targets of a micro-batch to a scalar tensor.
 

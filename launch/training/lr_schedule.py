@@ -15,7 +15,7 @@ REFERENCE_CLIPS = 256  # clips per step that `base_lr` and `min_lr` are given fo
 
 Steps = Annotated[Positive | None, Field(description="Optimizer steps."), MAY_CHANGE]
 Epochs = Annotated[
-    Annotated[float, Field(gt=0)] | None,
+    Annotated[float, Field(gt=0, le=10**9)] | None,
     Field(description="Passes over the data; 1 where `steps` is not given either."),
     MAY_CHANGE,
 ]

@@ -54,7 +54,7 @@ def read_target(values: Mapping[str, Any]) -> PretrainingTarget:
     Raises ValueError where it is of no row, pydantic's ValidationError where a setting is wrong.
     """
     kind = values.get("kind")
-    if kind not in TARGETS:
+    if not isinstance(kind, str) or kind not in TARGETS:
         names = ", ".join(TARGETS)
         raise ValueError(f"target kind {kind!r} is none of {names}{nearest(str(kind), TARGETS)}")
     present = without_former_keys(values)
@@ -64,7 +64,8 @@ def read_target(values: Mapping[str, Any]) -> PretrainingTarget:
 
 def without_former_keys(values: Mapping[str, Any]) -> dict[str, Any]:
     """A target's settings without those that earlier versions wrote for every kind."""
-    row: Any = TARGETS.get(values.get("kind", DEFAULT_TARGET.kind))
+    kind = values.get("kind", DEFAULT_TARGET.kind)
+    row: Any = TARGETS.get(kind) if isinstance(kind, str) else None
     known = () if row is None else row.__dataclass_fields__
     former = {FORMER_LOG_KEY, FORMER_SHARED_KEY}
     return {name: value for name, value in values.items() if name in known or name not in former}

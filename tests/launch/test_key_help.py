@@ -27,6 +27,29 @@ def test_a_key_is_explained_with_type_default_and_former_name() -> None:
     ]
 
 
+def test_a_former_name_is_explained_by_the_present_one() -> None:
+    lines = key_lines(PretrainConfig, "batch.clips")
+    assert lines[:3] == [
+        "batch.clips is a former name of batch.global_batch_size",
+        "",
+        "batch.global_batch_size",
+    ]
+    assert key_lines(FinetuneConfig, "mode")[0] == "mode is a former name of tuning"
+
+
+def test_entries_of_mappings_and_lists_have_the_help_of_all() -> None:
+    assert key_lines(PretrainConfig, "data.sources.hospital_a.weight") == key_lines(
+        PretrainConfig, "data.sources.NAME.weight"
+    )
+    assert key_lines(PretrainConfig, "log.loggers[0].project")[0].startswith(
+        "log.loggers[].project"
+    )
+
+
+def test_bounds_of_an_optional_number_are_shown() -> None:
+    assert "  type: number or null, above 0" in key_lines(PretrainConfig, "engine.clip_grad_norm")
+
+
 def test_choices_and_kinds_are_listed() -> None:
     assert "  type: auto | bf16 | fp16 | fp32" in key_lines(PretrainConfig, "engine.precision")
     lines = key_lines(PretrainConfig, "masking.encoder")

@@ -1,5 +1,6 @@
 """A choice of a recipe is validated with the row of a table, which may grow."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -7,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from launch.config import STRICT
+from launch.errors import ConfigError
 from launch.kinds import one_of
 from launch.recipe import validate
 
@@ -63,6 +65,7 @@ def test_a_row_that_is_added_later_counts(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
+        ({"kind": ["round"]}, "shape: kind ['round'] is none of round"),
         ({"kind": "rund"}, "shape: kind 'rund' is none of round; did you mean round?"),
         ({"kind": "round", "side": 1}, "shape.side: no such key"),
         ({"kind": "round", "radius": "x"}, "shape.radius: 'x' is refused"),
@@ -70,8 +73,14 @@ def test_a_row_that_is_added_later_counts(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_what_fits_no_row_is_refused(shape: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+    with pytest.raises(ValueError, match=re.escape(message)):
         validate(Config, {"shape": shape})
+
+
+def test_a_row_that_is_no_configuration_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, "bad", 3)
+    with pytest.raises(ConfigError, match="plugins: the row 'bad' is 3; a row is a class with"):
+        validate(Config, {"shape": {"kind": "round"}})
 
 
 def test_without_a_default_the_kind_must_be_given() -> None:

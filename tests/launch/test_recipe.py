@@ -19,6 +19,8 @@ from launch.metrics.loggers import LOGGERS
 from launch.recipe import dump_recipe, key_paths, load_recipe, validate
 from launch.training.lr_schedule import LR_SCHEDULES
 from launch.training.optimizer import OPTIMIZERS
+from pretrain.cli import RECIPES as PRETRAIN_RECIPES
+from pretrain.config import PretrainConfig
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -147,3 +149,39 @@ def test_combinations_that_train_wrongly_are_refused() -> None:
     for row in LR_SCHEDULES.values():
         with pytest.raises(ConfigError, match="drop one"):
             validate(row, {"steps": 3, "epochs": 1})
+
+
+def test_overrides_with_a_present_and_a_former_name_are_refused(tmp_path: Path) -> None:
+    both = ("batch.clips=8", "batch.global_batch_size=4")
+    assert refused(tmp_path, "name: a\n", *both) == (
+        "batch.clips: is a former name of batch.global_batch_size, and both are given; drop one"
+    )
+
+
+def test_a_list_that_is_too_short_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"encoder\.image_size: needs more values than \[64\]"):
+        load_recipe(PretrainConfig, "demo", ["encoder.image_size=[64]"], PRETRAIN_RECIPES, run="r")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "optimizer.base_lr=.inf",
+        "optimizer.weight_decay=.nan",
+        "encoder.mean=[.nan, 0, 0]",
+        "schedule.epochs=1e300",
+        "schedule.steps=99999999999999999999",
+        "batch.global_batch_size=99999999999999999999",
+        "data.sampling.frame_rate=.inf",
+        "data.sampling.seconds_per_clip=1e-300",
+        "data.augmentation.scales=[]",
+        "masking.encoder.ratio=.nan",
+        "encoder.trained_grid=[0, 0, 0]",
+        "target.kind=[1]",
+        "loss.kind=[1]",
+    ],
+)
+def test_numbers_without_a_meaning_are_refused_by_name(override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(PretrainConfig, "demo", [override], PRETRAIN_RECIPES, run="r")
+    assert str(caught.value).startswith(override.partition("=")[0].removesuffix(".kind"))
