@@ -95,8 +95,8 @@ def prepare(
     for line in (*notes, *sets.lines, *described):
         reporter.logger.info(line)
     if processes.is_rank0:
-        warning = record_start(folder, config, processes, steps, weights=built.spec.weights)
-        if warning is not None:
+        weights = built.spec.weights
+        for warning in record_start(folder, config, processes, steps, weights=weights):
             reporter.logger.info(warning)
     validates = "val" in sets.parts
     validated_steps = (

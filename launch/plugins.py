@@ -36,14 +36,18 @@ def imported_plugins() -> tuple[str, ...]:
     return tuple(name for name in os.environ.get(VARIABLE, "").split(",") if name)
 
 
+class MissingPlugins(ConfigError):
+    """A file needs plugins that were not given."""
+
+
 def require_plugins(names: Sequence[str], source: str) -> None:
-    """Raises ConfigError where a run needs plugins that were not given.
+    """Raises MissingPlugins where a run needs plugins that were not given.
 
     They are not imported on the word of a file, for that would execute what the file names.
     """
     missing = [name for name in names if name not in imported_plugins()]
     if missing:
-        raise ConfigError(
+        raise MissingPlugins(
             f"{source}: needs the plugins {', '.join(missing)}; give {OPTION} {','.join(missing)}"
         )
 

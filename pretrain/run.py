@@ -145,7 +145,7 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     if processes.is_rank0:
         rows = rows_digest(sources.recordings)
         digests = {"manifest_sha256": sources.manifest_sha256, ROWS_DIGEST: rows}
-        if warning := record_start(folder, config, processes, steps, **digests):
+        for warning in record_start(folder, config, processes, steps, **digests):
             reporter.logger.info(warning)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(

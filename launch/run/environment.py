@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,22 @@ def last_recorded(folder: Path, name: str) -> Any:
 
 def record_start(
     folder: Path, config: Any, processes: Processes, steps: range, **more: Any
-) -> str | None:
+) -> list[str]:
     """Writes the configuration of a start, and appends its environment and steps.
 
-    Keeps a damaged `environment.json` under another name, and returns a warning.
+    Returns warnings: of a damaged `environment.json`, which is kept under another name, and of
+    plugins that have changed since the start before.
     """
     write_config(folder, config)
-    file, warning = folder / ENVIRONMENT_FILE, None
-    starts = read_starts(folder)
+    file, plugins = folder / ENVIRONMENT_FILE, plugin_digests()
+    starts, warnings = read_starts(folder), list[str]()
     if starts is None:
         kept = keep_damaged(file)
-        warning = f"warning: {file} was damaged; it is kept as {kept.name}, a new one is begun"
+        warnings.append(
+            f"warning: {file} was damaged; it is kept as {kept.name}, a new one is begun"
+        )
+    elif starts:
+        warnings += _changed_plugins(starts[-1].get("plugins"), plugins)
     start = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "from_step": steps.start,
@@ -63,14 +69,25 @@ def record_start(
         "host": platform.node(),
         "cpus": os.cpu_count(),
         "device": device_name(processes.device),
-        "plugins": plugin_digests(),
+        "plugins": plugins,
         "launcher": processes.launcher,
         "processes": processes.world_size,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         **more,
     }
     write_atomic(file, json.dumps([*(starts or []), start], indent=1) + "\n")
-    return warning
+    return warnings
+
+
+def _changed_plugins(before: Any, now: Mapping[str, str]) -> list[str]:
+    """A warning for each plugin whose source was another at the start before."""
+    known = before if isinstance(before, dict) else {}
+    return [
+        f"warning: plugins: {name} has changed since the last start of this run; its steps may "
+        "differ from those of an uninterrupted run"
+        for name, digest in now.items()
+        if known.get(name, digest) != digest
+    ]
 
 
 def keep_damaged(file: Path) -> Path:

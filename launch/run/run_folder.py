@@ -10,6 +10,7 @@ from launch.atomic_io import write_atomic
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, remove_unfinished
 from launch.errors import ConfigError
 from launch.keys import all_keys
+from launch.plugins import MissingPlugins
 from launch.recipe import dump_recipe, read_resolved
 
 CONFIG_FILE = "config.yaml"
@@ -51,6 +52,8 @@ def require_resumable(folder: Path, config: Any, resume: bool) -> list[str]:
 def _require_same_run(file: Path, config: Any) -> list[str]:
     try:
         before = _flat(read_resolved(type(config), file))
+    except MissingPlugins:
+        raise
     except (OSError, ConfigError) as error:
         raise ConfigError(
             f"{file}: cannot be read ({error}); restore it, or give another run=FOLDER"

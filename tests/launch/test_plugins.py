@@ -81,13 +81,15 @@ def test_a_mask_of_a_plugin_trains_is_recorded_and_resumes(
     assert "plugins:\n- my_masks\n" in (tmp_path / "run/config.yaml").read_text()
 
 
-def test_a_run_says_which_plugin_it_needs(trained: Path, tmp_path: Path) -> None:
+def test_a_run_says_which_plugin_it_needs(operations: Path, trained: Path, tmp_path: Path) -> None:
     run = trained / "run"
     missing = pretrain(trained, "export", str(run), str(tmp_path / "out.safetensors"))
     assert missing.returncode == 2
     assert missing.stderr == (
         f"pretrain: {run / 'config.yaml'}: needs the plugins my_masks; give --plugins my_masks\n"
     )
+    resumed = pretrain(trained, *words(operations, trained / "run", "schedule.steps=4"))
+    assert resumed.returncode == 2 and resumed.stderr == missing.stderr
     given = pretrain(
         trained, "export", str(run), str(tmp_path / "out.safetensors"), "--plugins=my_masks"
     )

@@ -7,6 +7,7 @@ import pytest
 
 from launch.distributed.process_group import Processes
 from launch.metrics.loggers import LogConfig
+from launch.plugins import VARIABLE, import_plugins
 from launch.run.environment import last_recorded, record_start
 from launch.version import VERSION
 
@@ -28,10 +29,25 @@ def test_a_damaged_record_of_starts_is_kept_and_begun_anew(tmp_path: Path, conte
     for number in (1, 2):
         file.write_bytes(content)
         assert last_recorded(tmp_path, "version") is None
-        warning = record_start(tmp_path, LogConfig(), Processes(), range(3, 9))
+        (warning,) = record_start(tmp_path, LogConfig(), Processes(), range(3, 9))
         kept = tmp_path / f"environment.json.damaged-{number}"
-        assert warning is not None and f"it is kept as {kept.name}" in warning
+        assert f"it is kept as {kept.name}" in warning
         assert kept.read_bytes() == content
         assert [start["from_step"] for start in json.loads(file.read_text())] == [3]
-    assert record_start(tmp_path, LogConfig(), Processes(), range(5, 9)) is None
+    assert record_start(tmp_path, LogConfig(), Processes(), range(5, 9)) == []
     assert last_recorded(tmp_path, "version") == VERSION
+
+
+def test_a_plugin_that_has_changed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "changing_plugin.py"
+    plugin.write_text("ROW = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(VARIABLE, "")
+    import_plugins(["changing_plugin"])
+    for _ in range(2):
+        assert record_start(tmp_path, LogConfig(), Processes(), range(9)) == []
+    plugin.write_text("ROW = 2\n")
+    (warning,) = record_start(tmp_path, LogConfig(), Processes(), range(9))
+    assert warning.startswith("warning: plugins: changing_plugin has changed since the last start")
