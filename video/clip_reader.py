@@ -16,7 +16,7 @@ from video.multiscale_crop import apply_crop, decoded_size
 from video.readers.random_access import read_frames
 from video.recording import FieldOfView, Recording, UnreadableVideo
 
-TIMED_OUT = "reading hung: it took longer than data.read_timeout"
+TIMED_OUT = "reading hung (it took longer than data.read_timeout) or crashed"
 MAX_TRIES = 20  # after so many unreadable clips in a row, the disk is probably gone
 
 

@@ -1,6 +1,7 @@
-"""A time limit for readers that hang in native code, where no exception can reach them."""
+"""A limit for readers that hang or crash in native code, where no exception can reach them."""
 
 import faulthandler
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,19 +22,19 @@ class Attempt(NamedTuple):
 class ReadTimeout:
     """Ends data-loading workers that exceed the time limit of an attempt, and records the attempt.
 
-    Shared between a process and the workers that it forks. It also ends a reader that holds the
-    GIL.
+    So are attempts recorded in which a worker crashed. Shared between a process and the workers
+    that it forks. It also ends a reader that holds the GIL.
     """
 
     def __init__(self, workers: int, seconds: float) -> None:
         self._seconds = seconds
-        self._rows = torch.full((workers, 4), -1, dtype=torch.int64).share_memory_()
+        self._rows = torch.full((workers, 5), -1, dtype=torch.int64).share_memory_()
         self._hung: set[Attempt] = set()
 
     @contextmanager
     def limit(self, worker: int, attempt: Attempt) -> Iterator[None]:
         """Within the context, `worker` is ended with a traceback after the time limit."""
-        self._rows[worker] = torch.tensor([*attempt, int(1e3 * time.monotonic())])
+        self._rows[worker] = torch.tensor([*attempt, int(1e3 * time.monotonic()), os.getpid()])
         faulthandler.dump_traceback_later(self._seconds, exit=True)
         try:
             yield
@@ -62,10 +63,19 @@ class ReadTimeout:
         return [attempt.number for attempt in self._hung if attempt[:2] == (epoch, position)]
 
     def collect_timeouts(self) -> bool:
-        """Records attempts that timed out; returns whether there are any since the last call."""
+        """Records attempts that timed out or crashed; returns whether there are any new ones."""
         now, before = 1e3 * time.monotonic(), len(self._hung)
-        for worker, (*attempt, started) in enumerate(self._rows.tolist()):
-            if started >= 0 and now - started >= 1e3 * self._seconds:
+        for worker, (*attempt, started, pid) in enumerate(self._rows.tolist()):
+            if started >= 0 and (now - started >= 1e3 * self._seconds or not _is_running(pid)):
                 self._hung.add(Attempt(*attempt))
                 self._rows[worker] = -1
         return len(self._hung) > before
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a child of this process runs; the loader has waited for those that ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

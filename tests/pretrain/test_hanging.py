@@ -1,6 +1,8 @@
-"""A reader that hangs in native code: ended in time and counted, while the run continues."""
+"""A reader that hangs or crashes in native code: counted, while the run continues."""
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,28 +42,36 @@ def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[Pr
 STEPS = 2
 
 
+@pytest.mark.parametrize(
+    ("end", "limit"), [(lambda: time.sleep(3600), 3), (os.abort, 200)], ids=["hang", "abort"]
+)
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.soak)])
-def test_a_read_that_hangs_is_counted_and_replaced(
-    operations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+def test_a_read_that_hangs_or_crashes_is_counted_and_replaced(
+    operations: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    end: Callable[[], None],
+    limit: int,
 ) -> None:
     parent = torch.multiprocessing.current_process().pid
 
     def read(recording: Recording, times: list[float], rows: int, columns: int) -> np.ndarray:
         if recording.path == str(tmp_path / "hangs.mp4"):
             if torch.multiprocessing.current_process().pid != parent:
-                time.sleep(3600)
+                end()
             return np.zeros((len(times), rows, columns, 3), np.uint8)  # the pictures' clips
         return read_frames(recording, times, rows, columns)
 
     monkeypatch.setattr(video.clip_reader, "read_frames", read)
     began = time.monotonic()
     batches = read_all(
-        operations, tmp_path / "hangs.mp4", f"data.workers={workers}", "data.read_timeout=3"
+        operations, tmp_path / "hangs.mp4", f"data.workers={workers}", f"data.read_timeout={limit}"
     )
     assert time.monotonic() - began < HANG_LIMIT
     failures = [failure for batch in batches for failure in batch.failures]
     assert {failure.path for failure in failures} == {str(tmp_path / "hangs.mp4")}
-    assert "took longer than data.read_timeout" in failures[0].reason
+    assert "took longer than data.read_timeout) or crashed" in failures[0].reason
     assert [len(batch.clip) for batch in batches] == [2] * STEPS
     whole = read_all(operations, None)
     unharmed = [
