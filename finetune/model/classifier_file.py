@@ -17,6 +17,7 @@ from finetune.data.interval import Sampling
 from finetune.data.windows import WindowSampling
 from finetune.model.classifier import Classifier
 from finetune.model.heads import Head
+from launch.plugins import imported_plugins, require_plugins
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
@@ -62,11 +63,15 @@ def save_classifier(
 ) -> None:
     """Writes weights `encoder.*` and `head.*`, atomically."""
     head = TypeAdapter(type(metadata.head)).dump_python(metadata.head)
-    save_encoder(path, tensors, encoder, **{**metadata._asdict(), "head": head})
+    values = {**metadata._asdict(), "head": head, "plugins": imported_plugins()}
+    save_encoder(path, tensors, encoder, **values)
 
 
 def read_classifier_metadata(path: Path) -> ClassifierMetadata:
-    """Raises CheckpointMismatch where a file is not a classifier of this project."""
+    """Raises CheckpointMismatch where a file is not a classifier of this project.
+
+    Raises MissingPlugins where its head is perhaps a row of a plugin that was not given.
+    """
     values = {name: _parse_field(path, name) for name in ClassifierMetadata._fields}
     try:
         checked = {
@@ -74,6 +79,8 @@ def read_classifier_metadata(path: Path) -> ClassifierMetadata:
             for name, hint in ClassifierMetadata.__annotations__.items()
         }
     except ValidationError as error:
+        if "plugins" in read_metadata(path):
+            require_plugins(parse_metadata(path, "plugins"), str(path))
         raise CheckpointMismatch(f"{path}: metadata {first_error(error)}") from None
     return ClassifierMetadata(**checked)
 

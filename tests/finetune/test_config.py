@@ -17,12 +17,18 @@ from finetune.config import FinetuneConfig, ValidationConfig
 from finetune.evaluation.metrics import METRICS, Metric
 from finetune.inference.best_checkpoint import ValidationHistory, ValidationResult
 from finetune.model.classifier import Classifier
+from finetune.model.classifier_file import (
+    ClassifierMetadata,
+    read_classifier_metadata,
+    save_classifier,
+)
 from finetune.model.head_init import init_head
 from finetune.model.heads import HEADS, HeadSpec
 from finetune.model.losses import LOSSES, LossSpec
 from finetune.tuning import TUNINGS, TuningSpec
 from launch.config import STRICT
 from launch.errors import ConfigError
+from launch.plugins import VARIABLE
 from launch.recipe import dump_recipe, load_recipe, read_resolved, validate
 
 TINY = EncoderConfig(embed_dim=48, depth=2, num_heads=3, patch_size=8, num_frames=4, image_size=16)
@@ -126,6 +132,23 @@ def test_an_optimizer_key_given_alone_keeps_the_other_defaults_of_finetuning() -
     values = {**recipe, "run": "r", "optimizer": {"base_lr": 1e-3}}
     optimizer = validate(FinetuneConfig, values).optimizer
     assert (optimizer.base_lr, optimizer.min_lr, optimizer.betas) == (1e-3, 1e-6, (0.9, 0.999))
+
+
+@pytest.mark.usefixtures("rows")
+def test_a_classifier_with_a_head_of_a_plugin_names_the_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, head = tmp_path / "classifier.safetensors", TubeletHead()
+    monkeypatch.setenv(VARIABLE, "my_heads")
+    model = Classifier(VideoEncoder(TINY), head.build(TINY, 3))
+    metadata = ClassifierMetadata(("a", "b", "c"), head, False, 1, [], {}, "center", {})
+    save_classifier(file, model.state_dict(), TINY, metadata)
+    assert read_classifier_metadata(file).head == head
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.delitem(HEADS, "tubelet")
+    with pytest.raises(ConfigError) as caught:
+        read_classifier_metadata(file)
+    assert str(caught.value) == f"{file}: needs the plugins my_heads; give --plugins my_heads"
 
 
 @pytest.mark.usefixtures("rows")
