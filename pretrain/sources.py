@@ -18,7 +18,7 @@ from pretrain.source_changes import (
 )
 from video.changes import with_contents
 from video.clip_sampler import ClipSampler, SamplingPlan
-from video.clip_spans import clip_seconds, clip_spans
+from video.clip_spans import why_no_clip
 from video.config import Sampling
 from video.exclude import exclude
 from video.failure_log import FailureLog, failed_paths
@@ -113,13 +113,14 @@ def _without_clips(
     recording: Recording, sampling: Sampling, config: PretrainConfig
 ) -> UnreadableVideo | None:
     """Why a recording has no clip; None: it has some."""
-    if clip_spans(recording, config.encoder.num_frames, sampling):
+    reason = why_no_clip(recording, config.encoder.num_frames, sampling)
+    if reason is None:
         return _too_little_fov(recording, config)
-    needed = clip_seconds(recording, config.encoder.num_frames, sampling)
-    reason = f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
-    if recording.seconds >= needed:
-        reason = f"has no usable segment of {needed:.2f} s, the length of a clip"
-    return UnreadableVideo(recording.path, f"{reason}; see data.sampling.short_videos")
+    return UnreadableVideo(
+        recording.path,
+        f"{reason}; set data.sampling.short_videos to clamp or loop, or raise "
+        "data.sampling.frame_rate",
+    )
 
 
 def _too_little_fov(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:

@@ -118,9 +118,20 @@ def _add_preview(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--stride", type=at_least(1, int), help="in frames, instead of --frame-rate"
     )
+    add_short_videos(command)
     command.add_argument("--seed", type=at_least(0, int), default=0)
     _add_reader_options(command)
     command.set_defaults(run=commands.preview)
+
+
+def add_short_videos(parser: argparse.ArgumentParser) -> None:
+    """The option of every program that draws clips; as data.sampling.short_videos."""
+    parser.add_argument(
+        "--short-videos",
+        choices=("error", "clamp", "loop"),
+        help="recordings shorter than a clip: leave out by name (error, the default), repeat the "
+        "last frame, or loop",
+    )
 
 
 def _add_reader_options(command: argparse.ArgumentParser) -> None:

@@ -52,6 +52,16 @@ def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Sp
     return long_enough
 
 
+def why_no_clip(recording: Recording, frames: int, sampling: Sampling) -> str | None:
+    """Why a recording has no clip, the same words in every program; None: it has some."""
+    if clip_spans(recording, frames, sampling):
+        return None
+    needed = clip_seconds(recording, frames, sampling)
+    if recording.seconds >= needed:
+        return f"has no usable segment of {needed:.2f} s, the length of a clip"
+    return f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
+
+
 def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:
     """The total length of the spans that clips are taken from, in seconds."""
     return sum((end - begin for begin, end in clip_spans(recording, frames, sampling)), 0.0)

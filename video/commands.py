@@ -1,6 +1,7 @@
 """The commands of `python -m video`; each imports what it needs."""
 
 import argparse
+from dataclasses import replace
 
 
 def check(options: argparse.Namespace) -> int:
@@ -42,7 +43,8 @@ def preview(options: argparse.Namespace) -> int:
     from video import preview as clips
     from video.config import Sampling
 
-    sampling = Sampling(frame_rate=options.frame_rate, stride=options.stride, short_videos="loop")
+    rate = Sampling(frame_rate=options.frame_rate, stride=options.stride)
+    sampling = replace(rate, short_videos=options.short_videos or rate.short_videos)
     return clips.preview(
         options.source,
         options.out,

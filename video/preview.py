@@ -9,12 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 from video.atomic_write import require_writable
 from video.clip_reader import ClipRead, ClipReader
 from video.clip_sampler import ClipLocation, ClipSampler, SamplingPlan
-from video.clip_spans import clip_spans
+from video.clip_spans import why_no_clip
 from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
 from video.open_source import open_source
 from video.progress import show_progress
 from video.text_table import format_time
+from video.visualize.select_clips import without_clip
 
 FRAMES_SHOWN = 8  # per clip, evenly spaced
 IMAGE_SUFFIXES = (".png", ".jpg")
@@ -42,12 +43,14 @@ def preview(
             f"--out {out}: give a name that ends with {' or '.join(IMAGE_SUFFIXES)}"
         )
     opened = open_source(source, reader, folder_fps, timeout, show_progress)
-    for failure in opened.failures:
-        print(f"left out: {failure}")
-    recordings = [r for r in opened.recordings if clip_spans(r, frames, sampling)]
+    reasons = {r.path: why_no_clip(r, frames, sampling) for r in opened.recordings}
+    failures = [*opened.failures]
+    failures += [without_clip(path, reason) for path, reason in reasons.items() if reason]
+    recordings = [r for r in opened.recordings if reasons[r.path] is None]
     if not recordings:
-        reason = opened.failures[0] if opened.failures else "none is long enough for a clip"
-        raise ManifestError(f"{source}: has no recording that can be drawn: {reason}")
+        raise ManifestError(f"{source}: has no recording that can be drawn: {failures[0]}")
+    for failure in failures:
+        print(f"left out: {failure}")
     sampler = ClipSampler(recordings, frames, {"": SamplingPlan(sampling)})
     clip_reader = ClipReader(recordings, sampler, Augmentation(), side, side, 1)
     chosen = np.random.default_rng(seed).choice(

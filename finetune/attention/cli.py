@@ -33,11 +33,12 @@ def run_attention(options: argparse.Namespace) -> None:
     if options.frame_rate or options.stride:
         sampling, origin = sampling_from(options, Sampling()), "given"
     else:
-        sampling, origin = training_sampling(model.source)
+        trained, origin = training_sampling(model.source)
+        sampling = sampling_from(options, trained)
     selection = selection_from(options)
     selected = select_recordings(selection)
     for failure in selected.failures:
-        print(f"unreadable: {failure}")
+        print(f"left out: {failure}")
     print(
         f"{options.checkpoint}: {_clip_text(config)}, {_sampling_text(sampling)} ({origin})",
         flush=True,

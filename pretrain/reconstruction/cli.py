@@ -85,7 +85,7 @@ def reconstruct_command(options: argparse.Namespace) -> None:
         _write(file, chosen, result, loaded, mask, options.style)
         print(_summary(chosen, result, loaded.loss, file), flush=True)
     for failure in found.failures:
-        print(f"unreadable: {failure}")
+        print(f"left out: {failure}")
 
 
 def _require_known(kind: str | None) -> None:

@@ -72,7 +72,7 @@ def broken(kind: str, folder: Path) -> Path:
         ("text", "operation.mp4: cannot be decoded (Invalid data"),
         ("sound", "operation.mp4: contains no video stream"),
         ("cut", "operation.mp4: cannot be decoded (Invalid data"),
-        ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s"),
+        ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s; set data.sampling.short_videos"),
     ],
 )
 def test_a_source_without_usable_recordings(

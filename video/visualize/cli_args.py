@@ -1,9 +1,10 @@
 """Command-line options that select clips; imports nothing heavy."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from video.cli_args import at_least
+from video.cli_args import add_short_videos, at_least
 from video.config import Sampling
 
 
@@ -35,6 +36,7 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="every N-th frame, instead of --frame-rate",
     )
+    add_short_videos(parser)
     parser.add_argument("--seed", type=at_least(0, int), default=0, help="random seed (0)")
     parser.add_argument(
         "--folder-fps",
@@ -48,7 +50,8 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def sampling_from(options: argparse.Namespace, default: Sampling) -> Sampling:
-    """The sampling with the rate of the command line, if one is given."""
+    """The sampling with the rate and the treatment of short recordings that are given."""
+    short = options.short_videos or default.short_videos
     if options.frame_rate is None and options.stride is None:
-        return default
-    return Sampling(options.frame_rate, options.stride, short_videos=default.short_videos)
+        return replace(default, short_videos=short)
+    return Sampling(options.frame_rate, options.stride, short_videos=short)

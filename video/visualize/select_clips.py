@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video.clip_sampler import ClipSampler, SamplingPlan
-from video.clip_spans import clip_seconds, clip_spans
+from video.clip_spans import FrameInterval, clip_seconds, frame_times, why_no_clip
 from video.config import Sampling
 from video.eval_crop import EvalCrop
 from video.open_source import open_source
@@ -109,7 +109,13 @@ def read_selected_clips(
     if skipped and not count:
         raise skipped[0]
     for each in skipped:
-        print(f"skipped: {each}", flush=True)
+        print(f"left out: {each}", flush=True)
+
+
+def without_clip(path: str, reason: str) -> UnreadableVideo:
+    """The error of a recording that has no clip, with the options that change it."""
+    cure = "give --short-videos clamp or loop, or a higher --frame-rate"
+    return UnreadableVideo(path, f"{reason}; {cure}")
 
 
 def unique_names(recordings: Sequence[Recording]) -> list[str]:
@@ -128,21 +134,23 @@ def unique_names(recordings: Sequence[Recording]) -> list[str]:
 def _times(
     recording: Recording, choice: ClipSelection, sampling: Sampling, frames: int, number: int
 ) -> tuple[float, ...]:
-    needed = clip_seconds(recording, frames, sampling)
-    cure = f"a clip is {needed:.2f} s long; give a higher --frame-rate"
+    reason = why_no_clip(recording, frames, sampling)
     if choice.at is None:
-        if not clip_spans(recording, frames, sampling):
-            what = "usable span" if recording.seconds > needed else "recording"
-            reason = f"no {what} is long enough ({recording.seconds:.2f} s in all)"
-            raise NoSuchClip(f"{recording.path}: {reason}; {cure}")
+        if reason is not None:
+            raise without_clip(recording.path, reason)
         sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
         rng = np.random.default_rng([choice.seed, number])
         return sampler.draw(int(rng.integers(sampler.reads_per_epoch)), rng).times
-    latest = recording.seconds - needed
+    latest = recording.seconds - clip_seconds(recording, frames, sampling)
+    if latest < 0:
+        if reason is not None:
+            raise without_clip(recording.path, reason)
+        latest = recording.seconds - 1 / recording.fps  # a frame that is there, then repeats
     if not 0 <= choice.at <= latest + 0.5 / recording.fps:
-        hint = f"give 0 to {latest:.2f}" if latest >= 0 else cure
         raise NoSuchClip(
-            f"--at {choice.at:g}: {recording.path} ends at {recording.seconds:.2f} s; {hint}"
+            f"--at {choice.at:g}: {recording.path} ends at {recording.seconds:.2f} s; give 0 to "
+            f"{latest:.2f}"
         )
     step = sampling.step_seconds(recording.fps)
-    return tuple(choice.at + i * step for i in range(frames))
+    whole = FrameInterval(0.0, 1, 1.0, recording.seconds)
+    return frame_times(whole, choice.at, frames, step, recording, sampling.short_videos)

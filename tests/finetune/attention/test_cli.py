@@ -69,7 +69,9 @@ def test_the_program_writes_an_image_and_a_video_of_each_recording(
 ) -> None:
     done = attention_program(saved / "plain.safetensors", operations, "--out", tmp_path / "new")
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if "opening" not in line]
+    lines = [
+        line for line in done.stdout.splitlines() if "mean attention" in line or "tokens" in line
+    ]
     head, first, second = lines
     assert head.endswith("2x3x4 tokens of 4 frames, 2 frames a second (as in training)")
     assert first.startswith(f"{operations / 'operation01.mp4'}: ") and "operation02" in second
@@ -169,7 +171,10 @@ def test_bad_input_is_one_line_with_the_cure(
         ((plain, video, "--rollout", "--heads", "each"), "set heads to mean"),
         ((plain, half), "half.mp4"),
         ((plain, tmp_path / "none.mp4"), "no such file or folder"),
-        ((plain, video, "--frame-rate", "0.1"), "give a higher --frame-rate"),
+        (
+            (plain, video, "--frame-rate", "0.1"),
+            "give --short-videos clamp or loop, or a higher --frame-rate",
+        ),
         ((plain, video, "--at", "5.5"), "give 0 to"),
         ((plain, video, "--recordings", "2"), "give a smaller number"),
         ((text, video), "is incomplete or damaged"),

@@ -105,8 +105,8 @@ def test_clips_that_do_not_exist_are_refused_with_the_cure(folder: Path, tmp_pat
     with pytest.raises(NoSuchClip, match=r"--at 3.9: .*ends at 4.00 s; give 0 to 3.\d\d"):
         list(read_selected_clips(found, choice(at=3.9), Sampling(frame_rate=5), 4, (32, 32)))
     with pytest.raises(
-        NoSuchClip,
-        match=r"no recording is long enough .4\.00 s in all.; a clip is 16.*higher --frame-rate",
+        UnreadableVideo,
+        match=r"is 4\.00 s long, a clip 16.* s; give --short-videos clamp or loop, or a higher",
     ):
         list(read_selected_clips(found, choice(), Sampling(frame_rate=0.5), 9, (32, 32)))
 
@@ -126,10 +126,22 @@ def test_recordings_that_are_too_short_are_skipped_and_reported(
     found = select_recordings(asked).recordings
     shown = list(read_selected_clips(found, asked, Sampling(frame_rate=5), 8, (32, 32)))
     assert [each.name for each in shown] == ["operation02"]
-    assert (
-        f"skipped: {tmp_path}/operation01.mp4: no recording is long enough (1.00 s in all)"
-        in capsys.readouterr().out
-    )
+    reason = "is 1.00 s long, a clip 1.44 s; give --short-videos clamp or loop, or a higher"
+    assert f"left out: {tmp_path}/operation01.mp4: {reason}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("at", [None, 0.2])
+@pytest.mark.parametrize("short", ["clamp", "loop"])
+def test_short_recordings_are_shown_where_the_user_wants_them(
+    tmp_path: Path, short: str, at: float | None
+) -> None:
+    synthesize(tmp_path, 1, 1.0, 48, seed=0)
+    sampling = Sampling(frame_rate=5, short_videos=short)
+    found = select_recordings(choice(tmp_path)).recordings
+    (shown,) = read_selected_clips(found, choice(tmp_path, at=at), sampling, 8, (32, 32))
+    assert len(shown.times) == 8 and 0 <= min(shown.times) <= max(shown.times) < 1
+    ascending = sorted(shown.times) == list(shown.times)
+    assert ascending == (short == "clamp")
 
 
 def test_a_film_of_many_strips_has_several_lines(tmp_path: Path) -> None:
