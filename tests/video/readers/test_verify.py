@@ -58,7 +58,7 @@ def test_a_reader_that_is_off_by_a_frame_is_not_chosen(
         return read_frames(recording, times, rows, columns)
 
     monkeypatch.setattr(verify, "read_frames", read)
-    assert chosen(probe(str(steady)), "pyav").reader == "decord"
+    assert chosen(probe(str(steady)), "pyav").reader == "sequential"
 
 
 @pytest.mark.parametrize("is_quick", [False, True])
