@@ -48,6 +48,8 @@ class PretrainDataConfig:
     """Preferred reader of video files that no manifest assigns a reader to."""
     folder_fps: Annotated[float, Field(gt=0)] = 1.0
     """Frame rate of folders of images."""
+    stream: Annotated[int, Field(ge=0)] | None = None
+    """Video stream, as ffprobe counts, of files with several; null: the largest that lasts."""
     read_timeout: Annotated[float, Field(gt=0), MAY_CHANGE] = 120.0
     """Seconds after which a read counts as failed."""
     mask_inside_fov: Annotated[bool, former("inside_view")] = False

@@ -87,6 +87,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
             source.folder_fps or config.data.folder_fps,
             config.data.read_timeout,
             show_progress,
+            config.data.stream,
         )
         opened += [replace(recording, source=name) for recording in found.recordings]
         failures += found.failures

@@ -21,6 +21,7 @@ DOORS = {
     "av": {
         "video/readers/container.py",
         "video/readers/packet_times.py",
+        "video/readers/streams.py",
         "video/readers/probe.py",
         "video/readers/sequential.py",
         "video/readers/pyav_reader.py",

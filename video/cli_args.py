@@ -58,6 +58,11 @@ def _add_check(command: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("manifest.csv"), help="manifest to write (%(default)s)"
     )
     _add_reader_options(command)
+    command.add_argument(
+        "--stream",
+        type=at_least(0, int),
+        help="video stream, as ffprobe counts, of files with several (the largest that lasts)",
+    )
     command.set_defaults(run=commands.check)
 
 

@@ -14,6 +14,7 @@ def check(options: argparse.Namespace) -> int:
         options.folder_fps,
         options.processes,
         options.time_limit,
+        options.stream,
     )
 
 

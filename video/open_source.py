@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,12 @@ class OpenedSource(NamedTuple):
 
 
 def open_source(
-    source: Path, reader: str, folder_fps: float, timeout: float, display: ProgressDisplay
+    source: Path,
+    reader: str,
+    folder_fps: float,
+    timeout: float,
+    display: ProgressDisplay,
+    stream: int | None = None,
 ) -> OpenedSource:
     """Opens the recordings of a folder, a manifest or a list.
 
@@ -54,7 +60,7 @@ def open_source(
     listing = list_source(source)
     for note in listing.notes():
         print(f"{source}: {note}", flush=True)
-    return open_paths(listing.paths, reader, folder_fps, timeout, display)
+    return open_paths(listing.paths, reader, folder_fps, timeout, display, stream)
 
 
 def find_manifest(source: Path) -> Path | None:
@@ -63,13 +69,24 @@ def find_manifest(source: Path) -> Path | None:
 
 
 def open_paths(
-    paths: Sequence[str], reader: str, folder_fps: float, timeout: float, display: ProgressDisplay
+    paths: Sequence[str],
+    reader: str,
+    folder_fps: float,
+    timeout: float,
+    display: ProgressDisplay,
+    stream: int | None = None,
 ) -> OpenedSource:
     """As `open_source`, for recordings given by their paths."""
     require_reader(reader)
-    function, arguments = WithReaders(open_verified), (reader, folder_fps, cache_folder())
+    function, arguments = (
+        WithReaders(partial(open_verified, stream=stream)),
+        (reader, folder_fps, cache_folder()),
+    )
     jobs = [Job(path, function, (path, *arguments)) for path in paths]
     outcomes = run_all(jobs, 0, timeout, "opening", display)
+    for found in outcomes:
+        if isinstance(found, Recording) and found.stream is not None:
+            print(f"{found.path}: has several video streams; {found.stream} is read (data.stream)")
     return OpenedSource(
         [outcome for outcome in outcomes if isinstance(outcome, Recording)],
         [outcome for outcome in outcomes if isinstance(outcome, UnreadableVideo)],
@@ -83,7 +100,12 @@ def cache_folder() -> Path:
 
 
 def open_verified(
-    path: str, reader: str, folder_fps: float, cache: Path, report_progress: ReportProgress
+    path: str,
+    reader: str,
+    folder_fps: float,
+    cache: Path,
+    report_progress: ReportProgress,
+    stream: int | None = None,
 ) -> Recording:
     """Opens one recording and finds a reader for it, or takes both from the cache.
 
@@ -93,24 +115,28 @@ def open_verified(
         content = content_digest(path)
     except OSError as error:
         raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
-    file = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}.json"
+    file = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}-{stream}.json"
     if (cached := _load_cached(file)) is not None:
         return replace(cached, path=path)
-    verified = verify_recording(path, reader, folder_fps, report_progress)
+    verified = verify_recording(path, reader, folder_fps, report_progress, stream)
     recording = as_listed(replace(verified, content=content))
     _store(file, recording)
     return recording
 
 
 def verify_recording(
-    path: str, reader: str, folder_fps: float, report_progress: ReportProgress
+    path: str,
+    reader: str,
+    folder_fps: float,
+    report_progress: ReportProgress,
+    stream: int | None = None,
 ) -> Recording:
     """Opens a recording and compares random positions with sequential decoding."""
     from video.readers.probe import probe
     from video.readers.reference_frames import decode_references
     from video.readers.verify import choose_reader, draw_times, rng_for
 
-    recording = probe(path, folder_fps, report_progress)
+    recording = probe(path, folder_fps, report_progress, stream)
     drawn = draw_times(recording, rng_for(path), is_quick=True)
     groups, images = decode_references(recording, drawn, report_progress)
     return choose_reader(recording, reader, groups, images, report_progress)

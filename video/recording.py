@@ -184,6 +184,8 @@ class Recording:
     original: str = ""  # of a prepared recording: the path of its original,
     original_content: str = ""  # its content,
     original_first: float | None = None  # and its `first`
+    # index of the video stream in a file that has several; None: it has one, or the first
+    stream: Annotated[int, Field(ge=0)] | None = None
     source: str = ""  # the name of its source in the run
 
     def identity(self) -> dict[str, str]:

@@ -45,6 +45,8 @@ class FinetuneDataConfig:
     """Preferred reader of video files that no manifest assigns a reader to."""
     folder_fps: PositiveFloat = 1.0
     """Frame rate of folders of images."""
+    stream: Annotated[int, Field(ge=0)] | None = None
+    """Video stream, as ffprobe counts, of files with several; null: the largest that lasts."""
     read_timeout: Annotated[PositiveFloat, MAY_CHANGE] = 120.0
     """Seconds after which a read counts as failed."""
     max_unreadable: Annotated[float, Field(ge=0, le=1), MAY_CHANGE] = 0.01

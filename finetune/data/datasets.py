@@ -96,7 +96,7 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
         failure_log.add("recordings", tries, opened.failures)
         lines.extend(f"warning: {failure}" for failure in opened.failures)
 
-    opener = RecordingOpener(data.reader, data.folder_fps, data.read_timeout, report)
+    opener = RecordingOpener(data.reader, data.folder_fps, data.read_timeout, report, data.stream)
     space = read_label_space(data.label_space) if data.label_space else None
     # a set that the label space does not have is refused before recordings are opened
     merged = {name: space.to_merged(name) for name in data.named} if space else {}

@@ -50,6 +50,7 @@ recordings = st.builds(
     motion=st.text("0123456789"),
     key_frame_seconds=st.none() | st.floats(0, allow_infinity=False),
     steady=st.none() | st.booleans(),
+    stream=st.none() | st.integers(0, 99),
     bytes=st.none() | st.integers(0),
     content=text,
     verified=text,

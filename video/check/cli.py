@@ -1,5 +1,6 @@
 """`python -m video check`: examines every recording of a source."""
 
+from functools import partial
 from pathlib import Path
 
 from video.atomic_write import require_writable
@@ -21,6 +22,7 @@ def check(
     folder_fps: float,
     processes: int,
     timeout: float,
+    stream: int | None = None,
 ) -> int:
     """Examines all recordings, writes the manifest and the report, and returns the exit status.
 
@@ -35,7 +37,8 @@ def check(
     listing = list_source(source)
     paths = listing.paths
     require_reader(reader)
-    jobs = [Job(path, WithReaders(examine), (path, reader, folder_fps)) for path in paths]
+    function = WithReaders(partial(examine, stream=stream))
+    jobs = [Job(path, function, (path, reader, folder_fps)) for path in paths]
     outcomes = run_all(jobs, processes, timeout, "checking", show_progress)
     examined = [outcome for outcome in outcomes if isinstance(outcome, ExaminedRecording)]
     recordings = [outcome.recording for outcome in examined]

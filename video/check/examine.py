@@ -30,10 +30,14 @@ class ExaminedRecording(NamedTuple):
 
 
 def examine(
-    path: str, reader: str, folder_fps: float, report_progress: ReportProgress
+    path: str,
+    reader: str,
+    folder_fps: float,
+    report_progress: ReportProgress,
+    stream: int | None = None,
 ) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
-    probed = probe(path, folder_fps, report_progress)
+    probed = probe(path, folder_fps, report_progress, stream)
     groups = verify.draw_times(probed, verify.rng_for(path))
     statistics = FrameStatistics(probed, groups)
     decoder = SequentialDecoder(probed)
@@ -98,6 +102,7 @@ def _problems(
             "interlaced",
             f"{statistics.interlaced} of {recording.frames} frames",
         ),
+        (probed.stream is not None, "streams", f"stream {probed.stream} is read"),
         (probed.rotation != 0, "rotated", f"by {probed.rotation} degrees"),
     ]
     return [Problem(kind, recording.path, detail) for found, kind, detail in findings if found]

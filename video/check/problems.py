@@ -17,6 +17,7 @@ Kind = Literal[
     "unsteady",
     "key frames",
     "interlaced",
+    "streams",
     "rotated",
 ]
 
@@ -74,6 +75,10 @@ ADVICE: dict[Kind, Advice] = {
     "interlaced": Advice(
         "Interlaced",
         "`prepare` them with --short-side at most half their height, which blends the fields.",
+    ),
+    "streams": Advice(
+        "Several video streams, of which the largest that lasts is read",
+        "`ffprobe FILE` lists them; --stream and data.stream choose another.",
     ),
     "rotated": Advice("Stored rotated", "No action needed: readers rotate them."),
 }

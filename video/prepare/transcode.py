@@ -187,6 +187,7 @@ def _prepared_row(
         original=str(Path(original.path).absolute()),
         original_content=original.content,
         original_first=original.first,
+        stream=None,
     )
 
 

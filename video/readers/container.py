@@ -9,10 +9,10 @@ from typing import NamedTuple
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from video.readers.streams import take_stream
 from video.recording import Recording, UnreadableVideo
 
 # They store no timestamps, and those that their demuxers guess are out of order.
@@ -56,23 +56,22 @@ class Clock(NamedTuple):
 
 
 @contextmanager
-def open_container(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A file and its first video stream; errors of FFmpeg become UnreadableVideo."""
+def open_container(
+    path: str, stream: int | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A file and its video stream with an index, or its first.
+
+    Errors of FFmpeg become UnreadableVideo.
+    """
     try:
         if Path(path).stat().st_size == 0:
             raise UnreadableVideo(path, "is empty (0 bytes); copy it again")
         with av.open(path, metadata_errors="replace") as container:
-            streams = [
-                stream
-                for stream in container.streams.video
-                if not stream.disposition & Disposition.attached_pic
-            ]
-            if not streams:
-                raise UnreadableVideo(path, "contains no video stream, perhaps only audio")
-            if streams[0].codec_context is None:
+            chosen = take_stream(container, path, stream)
+            if chosen.codec_context is None:
                 raise UnreadableVideo(path, "has a damaged header, its codec is unknown")
-            streams[0].codec_context.thread_count = 1
-            yield container, streams[0]
+            chosen.codec_context.thread_count = 1
+            yield container, chosen
     except (av.FFmpegError, OSError) as error:
         raise UnreadableVideo(path, f"cannot be decoded ({error.strerror or error})") from None
 
@@ -87,11 +86,11 @@ def clock_for(recording: Recording, container: InputContainer, stream: VideoStre
     unit, frame = float(stream.time_base), 1 / recording.fps
     if has_timestamps(container):
         return Clock(True, recording.first, unit, frame)
-    return Clock(False, _first_position(recording.path) * unit, unit, frame)
+    return Clock(False, _first_position(recording) * unit, unit, frame)
 
 
-def _first_position(path: str) -> int:
-    with open_container(path) as (container, stream):
+def _first_position(recording: Recording) -> int:
+    with open_container(recording.path, recording.stream) as (container, stream):
         for packet in container.demux(stream):
             if packet.decode():
                 return packet.dts or 0

@@ -17,6 +17,8 @@ def read_by_decord(
 
     Opens the file for each read: an open decord reader keeps a core busy, and its memory grows.
     """
+    if recording.stream is not None:
+        raise UnreadableVideo(recording.path, "has several video streams; decord takes the first")
     height, width = (columns, rows) if recording.rotation % 180 else (rows, columns)
     try:
         reader = decord.VideoReader(recording.path, width=width, height=height, num_threads=1)

@@ -22,17 +22,20 @@ MAX_BACKWARD_SECONDS = 1.0  # by which decoding times may jitter; those of a joi
 
 
 def packet_timestamps(
-    path: str, max_gap: float, report_progress: Callable[[float], None]
+    path: str,
+    max_gap: float,
+    report_progress: Callable[[float], None],
+    stream_index: int | None = None,
 ) -> list[int]:
     """The timestamps in ascending order, the last one that of the last frame.
 
     Some may be absent, but only where there is no gap of more than `max_gap` seconds. Raises
     UnreadableVideo where there are none, or where they begin again.
     """
-    with open_container(path) as (container, stream):
+    with open_container(path, stream_index) as (container, stream):
         if container.format.name in INDEXED and (known := _indexed(container, stream, max_gap)):
             return known
-    with open_container(path) as (container, stream):
+    with open_container(path, stream_index) as (container, stream):
         timestamps = sorted(_read(container, stream, report_progress))
     if not timestamps:
         raise UnreadableVideo(path, "contains no frame with a timestamp")

@@ -18,6 +18,12 @@ from video.readers import jpeg_pack
 from video.readers.container import has_timestamps, open_container
 from video.readers.frame_folder import image_size, list_images
 from video.readers.packet_times import packet_timestamps
+from video.readers.streams import (
+    largest_that_lasts,
+    measure_streams,
+    moving_pictures,
+    take_stream,
+)
 from video.recording import Recording, Span, UnreadableVideo, spans_within
 
 MAX_FRAME_RATE = 1000
@@ -30,17 +36,19 @@ def probe(
     path: str,
     folder_fps: float = 1.0,
     report_progress: Callable[[float], None] = lambda progress: None,
+    stream: int | None = None,
 ) -> Recording:
     """Opens a recording, decodes its first frame, and finds its end and its gaps.
 
-    `folder_fps` is the frame rate of a folder of images. Raises UnreadableVideo, also for a file
+    `folder_fps` is the frame rate of a folder of images, `stream` the index of the video stream in
+    a file that has several; None is the largest that lasts. Raises UnreadableVideo, also for a file
     that is shorter than its header says, and where its timestamps begin again.
     """
     if Path(path).is_dir():
         return _probe_folder(path, folder_fps)
     if path.endswith(PACK_SUFFIX):
         return _probe_pack(path)
-    return _probe_video(path, report_progress)
+    return _probe_video(path, report_progress, _choose_stream(path, stream, report_progress))
 
 
 def _max_gap(fps: float) -> float:
@@ -87,8 +95,21 @@ def _probe_folder(path: str, fps: float) -> Recording:
     )
 
 
-def _probe_video(path: str, report_progress: Callable[[float], None]) -> Recording:
-    with open_container(path) as (container, stream):
+def _choose_stream(
+    path: str, wanted: int | None, report_progress: Callable[[float], None]
+) -> int | None:
+    with open_container(path) as (container, _):
+        if len(moving_pictures(container)) < 2:
+            return None
+        if wanted is not None:
+            return take_stream(container, path, wanted).index
+        return largest_that_lasts(measure_streams(container, report_progress)).number
+
+
+def _probe_video(
+    path: str, report_progress: Callable[[float], None], index: int | None
+) -> Recording:
+    with open_container(path, index) as (container, stream):
         frame = next(container.decode(stream), None)
         rate, base = _frame_rate(stream), stream.time_base
         if frame is None or not rate or base is None:
@@ -99,11 +120,11 @@ def _probe_video(path: str, report_progress: Callable[[float], None]) -> Recordi
         rotation = -frame.rotation % 360
         width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
     if stamped:
-        timestamps = packet_timestamps(path, _max_gap(fps), report_progress)
+        timestamps = packet_timestamps(path, _max_gap(fps), report_progress, index)
         times = [float(timestamp * base) - first for timestamp in timestamps]
         fps = _fps_between_gaps(times, fps)
     else:
-        with open_container(path) as (container, stream):
+        with open_container(path, index) as (container, stream):
             times = _packet_positions(container, stream, fps)
     holes, seconds = holes_between(times, fps), times[-1] + 1 / fps
     if fps < MIN_FPS:
@@ -131,6 +152,7 @@ def _probe_video(path: str, report_progress: Callable[[float], None]) -> Recordi
         first,
         rotation,
         holes,
+        stream=index,
     )
 
 

@@ -60,7 +60,7 @@ def _decode_after_seek(
 ) -> list[VideoFrame]:
     """The frames displayed at `times`, with the first run-up that is long enough."""
     for run_up in run_ups:
-        with open_container(recording.path) as (container, stream):
+        with open_container(recording.path, recording.stream) as (container, stream):
             clock = clock_for(recording, container, stream)
             unsettled = 0
             if seek(container, stream, clock, times[0] - run_up):

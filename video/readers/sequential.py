@@ -61,7 +61,7 @@ class SequentialDecoder:
     def _video_frames(self) -> Generator[DecodedFrame, None, None]:
         recording = self._recording
         missing: set[int] = set()  # timestamps of packets whose frames were not decoded yet
-        with open_container(recording.path) as (container, stream):
+        with open_container(recording.path, recording.stream) as (container, stream):
             clock = clock_for(recording, container, stream)
             seek(container, stream, clock, self.begin)
             self.header_frames = stream.frames

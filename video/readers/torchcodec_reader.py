@@ -31,7 +31,7 @@ def read_by_torchcodec(
         raise UnreadableVideo(recording.path, f"has no frame at {times[-1]:.2f} s")
     wanted = np.asarray(times) + timestamp_tolerance(recording.fps) + recording.first
     try:
-        decoder = _open_decoder(recording.path, rows, columns, os.getpid())
+        decoder = _open_decoder(recording.path, recording.stream, rows, columns, os.getpid())
         clip, timestamps = _decode(decoder, wanted)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -59,10 +59,11 @@ def _decode(
 
 
 @lru_cache(MAX_DECODERS)
-def _open_decoder(path: str, rows: int, columns: int, process: int) -> Any:
+def _open_decoder(path: str, stream: int | None, rows: int, columns: int, process: int) -> Any:
     """An open decoder; `process` keeps a forked worker from sharing its parent's file offset."""
     return VideoDecoder(
         path,
+        stream_index=stream,
         dimension_order="NHWC",
         num_ffmpeg_threads=1,
         device="cpu",
