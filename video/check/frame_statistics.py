@@ -12,7 +12,7 @@ from video.fingerprint import total_bytes
 from video.readers.probe import holes_between
 from video.readers.reference_frames import ReferenceFrames
 from video.readers.sequential import DecodedFrame, SequentialDecoder
-from video.recording import Recording, Span, spans_within
+from video.recording import Recording, spans_within
 
 MAX_DAMAGE_SECONDS = 10.0  # after a lost frame, where key frames are distant
 UNSTEADY = 0.1  # of the median time between frames
@@ -44,7 +44,11 @@ class FrameStatistics:
         probed, times = self._recording, self.times
         self.references.end()
         end = times[-1] + 1 / probed.fps
-        damaged = [self._damage(time) for time in decoder.lost if time < end]
+        damaged = [
+            (first, self._next_key(lost))
+            for lost, first in zip(decoder.lost, decoder.affected, strict=True)
+            if lost < end
+        ]
         gaps = np.diff([*self.key_times, end])
         return replace(
             probed,
@@ -63,12 +67,11 @@ class FrameStatistics:
             content=content,
         )
 
-    def _damage(self, lost: float) -> Span:
-        """From a lost frame to the next key frame: frames between them refer to it."""
+    def _next_key(self, lost: float) -> float:
+        """The next key frame: frames between a lost one and it refer to the lost one."""
         limit = lost + max(MAX_DAMAGE_SECONDS, 1 / self._recording.fps)
         following = bisect_right(self.key_times, lost)
-        keys = self.key_times[following : following + 1]
-        return lost, min([*keys, limit])
+        return min([*self.key_times[following : following + 1], limit])
 
     def _is_steady(self) -> bool:
         steps = np.diff(self.times)

@@ -1,5 +1,6 @@
 """Decodes all frames of a recording in order, and reports those that are damaged."""
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ class SequentialDecoder:
         self._recording, self.begin = recording, begin
         self.header_frames = 0  # in the header of a video file; 0 if it does not say
         self.lost: list[float] = []  # times of frames that exist but cannot be decoded
+        # for each, the time of the first frame that is decoded after it, and may refer to it
+        self.affected: list[float] = []
         self.errors = 0  # packets that the decoder rejected
 
     def __iter__(self) -> Generator[DecodedFrame, None, None]:
@@ -55,28 +58,34 @@ class SequentialDecoder:
                 native = read_frames(recording, [time], *recording.shape)[0]
             except UnreadableVideo:
                 self.lost.append(time)
+                self.affected.append(time)
                 continue
             yield DecodedFrame(time, True, False, _from_array(native))
 
     def _video_frames(self) -> Generator[DecodedFrame, None, None]:
         recording = self._recording
         missing: set[int] = set()  # timestamps of packets whose frames were not decoded yet
+        order: list[int] = []  # timestamps of packets in the order of decoding
         with open_container(recording.path, recording.stream) as (container, stream):
             clock = clock_for(recording, container, stream)
             seek(container, stream, clock, self.begin)
             self.header_frames = stream.frames
             try:
-                yield from self._decode(container.demux(stream), clock, missing)
+                yield from self._decode(container.demux(stream), clock, missing, order)
             finally:  # also where the rest is not wanted
-                self.lost = sorted(clock.seconds(timestamp) for timestamp in missing)
+                lost = sorted(missing)
+                self.lost = [clock.seconds(timestamp) for timestamp in lost]
+                self.affected = [clock.seconds(first) for first in _first_after(lost, order)]
 
     def _decode(
-        self, packets: Iterator[Packet], clock: Clock, missing: set[int]
+        self, packets: Iterator[Packet], clock: Clock, missing: set[int], order: list[int]
     ) -> Iterator[DecodedFrame]:
         before = None
         for packet in packets:
             if clock.has_timestamps and packet.size and not packet.is_discard:
-                missing |= {packet.pts} if packet.pts is not None else set()
+                announced = [] if packet.pts is None else [packet.pts]
+                missing.update(announced)
+                order += announced
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
@@ -98,6 +107,16 @@ class SequentialDecoder:
                 yield DecodedFrame(
                     clock.seconds(timestamp), frame.key_frame, frame.interlaced_frame, pixels
                 )
+
+
+def _first_after(lost: list[int], order: list[int]) -> list[int]:
+    """The earliest timestamp decoded with or after each lost one: B frames are shown before it."""
+    earliest: dict[int, int] = {}
+    first: float = math.inf
+    for timestamp in reversed(order):
+        first = min(first, timestamp)
+        earliest[timestamp] = int(first)
+    return [earliest.get(timestamp, timestamp) for timestamp in lost]
 
 
 def _from_frame(frame: VideoFrame, rotation: int) -> FramePixels:
