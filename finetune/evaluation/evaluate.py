@@ -12,6 +12,7 @@ from jaxtyping import Int64
 
 from finetune.evaluation.bootstrap import Average
 from finetune.evaluation.compute_metrics import MetricValues, compute_metrics, labelled_scores
+from finetune.evaluation.display_name import display_name
 from finetune.evaluation.metrics import METRICS
 from finetune.evaluation.phase_metrics import (
     PHASE_MEASURES,
@@ -46,7 +47,7 @@ def evaluate(predictions: Predictions, source: str, tolerances: str = "neighbour
     if not known.size:
         raise PredictionsError(f"{source}: no row has a label, so there is nothing to evaluate")
     if not predictions.is_multi_label and len(np.unique(known)) < 2:
-        name = predictions.classes[int(known[0])]
+        name = display_name(predictions.classes[int(known[0])])
         raise PredictionsError(
             f"{source}: all labels are {name!r}; metrics need at least two classes, predict "
             "recordings that have more"
@@ -129,7 +130,7 @@ def _phase_table(classes: tuple[str, ...], summary: PhaseSummary) -> Iterator[st
     for i, name in enumerate(classes):
         values = (summary.per_phase[measure][i] for measure in PHASE_MEASURES)
         cells = "".join(f"{'-' if math.isnan(v) else format(v, '.4f'):>11}" for v in values)
-        yield f"  {name:<30}{cells}"
+        yield f"  {display_name(name):<30}{cells}"
 
 
 def triplet_lines(predictions: Predictions, mapping: Path, source: str) -> Iterator[str]:

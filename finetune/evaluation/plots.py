@@ -8,10 +8,12 @@ from jaxtyping import Float, Int64
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from finetune.evaluation.display_name import plot_name
 from finetune.evaluation.predictions import Predictions
 from video.labels.segments import MISSING
 
 MAX_ANNOTATED = 15  # classes up to which the cells have numbers
+MAX_NAMED = 100  # classes up to which rows and columns have names, else only numbers
 MAX_LEGEND = 20  # classes up to which there is a legend
 
 
@@ -21,13 +23,16 @@ def draw_confusion(
     """Rows are the truth and add up to 100 %; their labels have the number of samples."""
     counts = confusion.sum(1)
     shares = confusion / np.maximum(counts, 1)[:, None]
-    side = 3 + 0.45 * len(classes)
+    side = 3 + 0.45 * len(classes) if len(classes) <= MAX_NAMED else 12
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [f"{name} ({count:,})" for name, count in zip(classes, counts, strict=True)]
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), names)
+    if len(classes) <= MAX_NAMED:
+        shown = [plot_name(name) for name in classes]
+        names = [f"{name} ({count:,})" for name, count in zip(shown, counts, strict=True)]
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, shown, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth (samples)")
     if len(classes) <= MAX_ANNOTATED:
@@ -62,10 +67,10 @@ def draw_timeline(path: Path, rows: Predictions) -> None:
     confidence_axes.set_ylim(0, 1)
     confidence_axes.set_ylabel("confidence", rotation=0, ha="right", va="center")
     confidence_axes.set_xlabel("minutes")
-    figure.suptitle(str(rows.recording[0]), fontsize="medium")
+    figure.suptitle(plot_name(str(rows.recording[0])), fontsize="medium")
     if len(rows.classes) <= MAX_LEGEND:
         handles = [
-            matplotlib.patches.Patch(color=colours(i), label=name)
+            matplotlib.patches.Patch(color=colours(i), label=plot_name(name))
             for i, name in enumerate(rows.classes)
         ]
         figure.legend(handles=handles, loc="outside right center", fontsize="small")

@@ -1,17 +1,29 @@
 """A file of predictions, from which every metric can be computed again."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
+from finetune.evaluation.array_archive import ArchiveError, ArrayRule, Shape, read_arrays
+from finetune.evaluation.display_name import display_name
 from video.labels.segments import MISSING
 
 EVALUATIONS = "evaluations"  # in `about`: how often its run has evaluated the part
-FIELDS = ("recording", "time", "scores", "label", "classes", "about")
+NUMBERS = "fiu"
+FIELDS = {
+    "recording": ArrayRule("U", (1,)),
+    "time": ArrayRule(NUMBERS, (1,), np.float64),
+    "scores": ArrayRule(NUMBERS, (2,), np.float32),
+    "label": ArrayRule("iub", (1, 2), np.int64),
+    "classes": ArrayRule("U", (1,)),
+    "about": ArrayRule("U", (0,)),
+}
+MAX_ROWS, MAX_CLASSES = 10**7, 10**5
+MAX_SECONDS = 1e9  # of a time
 
 
 class PredictionsError(ValueError):
@@ -90,24 +102,15 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Raises PredictionsError where the file is damaged or its arrays are inconsistent."""
+    """Raises PredictionsError where the file is damaged, too large, or inconsistent."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [field for field in FIELDS if field not in archive.files]
-            if missing:
-                raise PredictionsError(
-                    f"{path}: has no {', '.join(missing)}; a file of predictions has "
-                    f"{', '.join(FIELDS)}"
-                )
-            arrays = {field: archive[field] for field in FIELDS}
-        metadata = json.loads(str(arrays["about"]))
-    except PredictionsError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise PredictionsError(f"{path}: cannot be read as predictions ({reason})") from None
-    except Exception as error:  # numpy raises many types on a damaged archive
-        raise PredictionsError(f"{path}: is damaged ({type(error).__name__})") from None
+        arrays = read_arrays(path, FIELDS, lambda shapes: _check_shapes(shapes, path))
+    except ArchiveError as error:
+        raise PredictionsError(
+            f"{path}: cannot be read as predictions ({error}); a file of predictions has "
+            f"{', '.join(FIELDS)}"
+        ) from None
+    metadata = _parse_metadata(str(arrays["about"]), path)
     predictions = Predictions(
         arrays["recording"],
         arrays["time"],
@@ -137,8 +140,9 @@ def join_predictions(parts: Sequence[tuple[Path, Predictions]]) -> Predictions:
             )
         for name in dict.fromkeys(more.recording.tolist()):
             if name in owner:
+                shown = display_name(name)
                 raise PredictionsError(
-                    f"{path}: {name} is in {owner[name]} too; give each recording once"
+                    f"{path}: {shown} is in {owner[name]} too; give each recording once"
                 )
             owner[name] = path
     if not others:
@@ -166,30 +170,61 @@ def _reorder_classes(predictions: Predictions, classes: tuple[str, ...]) -> Pred
 
 def _class_text(predictions: Predictions) -> str:
     task = ", multi-label" if predictions.is_multi_label else ""
-    return f"{', '.join(predictions.classes[:4])} .. ({len(predictions.classes)}{task})"
+    names = ", ".join(map(display_name, predictions.classes[:4]))
+    return f"{names} .. ({len(predictions.classes)}{task})"
 
 
 def check_predictions(predictions: Predictions, path: Path) -> None:
     """Raises PredictionsError with the field, and the first row, that is invalid."""
     rows, classes = len(predictions.recording), len(predictions.classes)
-    for field, shape in (("time", (rows,)), ("scores", (rows, classes))):
-        found = getattr(predictions, field).shape
-        if found != shape:
-            raise PredictionsError(
-                f"{path}: {field} has shape {found}; {rows} rows of {classes} classes need {shape}"
-            )
-    if not rows:
-        raise PredictionsError(f"{path}: has no rows; the predicted split is empty")
+    fields = {name: np.shape(getattr(predictions, name)) for name in FIELDS if name != "about"}
+    _check_shapes(fields, path)
     if len(set(predictions.classes)) < classes:
         raise PredictionsError(f"{path}: classes: a name occurs twice")
-    if predictions.label.shape not in ((rows,), (rows, classes)):
-        raise PredictionsError(
-            f"{path}: label has shape {predictions.label.shape}; there are {rows} rows"
-        )
+    far = np.abs(predictions.time) > MAX_SECONDS
+    _require(~far, path, "time", f"not a time of a recording, in seconds up to {MAX_SECONDS:.0e}")
     _require(np.isfinite(predictions.scores).all(axis=1), path, "scores", "not finite")
     most = 1 if predictions.is_multi_label else classes - 1
     known = np.isin(predictions.label, np.arange(MISSING, most + 1)).reshape(rows, -1)
     _require(np.asarray(known.all(axis=1)), path, "label", f"not within -1 to {most}")
+
+
+def _check_shapes(shapes: Mapping[str, Shape], path: Path) -> None:
+    """Before the arrays are read. Raises PredictionsError with the field."""
+    (rows,), (classes,) = shapes["recording"], shapes["classes"]
+    if not rows:
+        raise PredictionsError(f"{path}: has no rows; the predicted split is empty")
+    for limit, found, what in ((MAX_ROWS, rows, "rows"), (MAX_CLASSES, classes, "classes")):
+        if found > limit:
+            raise PredictionsError(f"{path}: has {found:,} {what}; at most {limit:,} are read")
+    needed: dict[str, tuple[Shape, ...]] = {
+        "time": ((rows,),),
+        "scores": ((rows, classes),),
+        "label": ((rows,), (rows, classes)),
+    }
+    for field, admitted in needed.items():
+        if shapes[field] not in admitted:
+            raise PredictionsError(
+                f"{path}: {field} has shape {shapes[field]}; {rows} rows of {classes} classes need "
+                f"{' or '.join(map(str, admitted))}"
+            )
+
+
+def _parse_metadata(text: str, path: Path) -> dict[str, Any]:
+    """The settings in `about`, of which the known ones have the right types."""
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise PredictionsError(f"{path}: about is not JSON ({reason})") from None
+    if not isinstance(metadata, dict):
+        raise PredictionsError(f"{path}: about must be a mapping of settings, not {text[:60]!r}")
+    unreadable, samples = metadata.get("unreadable", 0), metadata.get("samples", "")
+    if type(unreadable) is not int or unreadable < 0:
+        raise PredictionsError(f"{path}: about: unreadable is {unreadable!r:.60}, not a count")
+    if not isinstance(samples, str):
+        raise PredictionsError(f"{path}: about: samples is {samples!r:.60}, not a word")
+    return metadata
 
 
 def _require(valid: np.ndarray, path: Path, field: str, problem: str) -> None:

@@ -14,6 +14,7 @@ from encoder.checkpoint.tensor_file import find_file
 from encoder.vit import VideoEncoder
 from finetune.data.samples import SampledTrack
 from finetune.data.windows import WindowSampling
+from finetune.evaluation.array_archive import ArrayRule, read_arrays
 from finetune.inference.multi_view import MultiViewReader, sample_batches
 from finetune.inference.predict_video import PredictOptions
 from finetune.inference.predictor import Predictor
@@ -26,6 +27,8 @@ from video.eval_crop import EvalCrop
 from video.labels.align import LabelTrack, timestamps
 from video.labels.segments import MISSING
 from video.recording import Recording, UnreadableVideo
+
+SETTINGS_AND_TIMES = {"about": ArrayRule("U", (0,)), "time": ArrayRule("f", (1,))}
 
 
 class ExportedFeatures(NamedTuple):
@@ -128,10 +131,10 @@ def _export(
 def _require_same(file: Path, settings: dict[str, Any]) -> int:
     """The number of timestamps of a file. Raises ConfigError where it has other settings."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            found, count = json.loads(str(archive["about"])), len(archive["time"])
-    except Exception as error:  # numpy raises many types on a damaged archive
-        raise ConfigError(f"{file}: cannot be read ({type(error).__name__}); remove it") from None
+        arrays = read_arrays(file, SETTINGS_AND_TIMES, lambda shapes: None)
+        found = dict(json.loads(str(arrays["about"])))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error!s:.120}); remove it") from None
     wanted = json.loads(json.dumps(settings))
     differs = [key for key in wanted if found.get(key) != wanted[key]]
     if differs:
@@ -139,4 +142,4 @@ def _require_same(file: Path, settings: dict[str, Any]) -> int:
             f"{file}: was exported with another {', '.join(differs)}; remove it, or give another "
             "folder"
         )
-    return count
+    return len(arrays["time"])
