@@ -3,8 +3,10 @@
 import argparse
 import json
 import pickle
+import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+
+from encoder.checkpoint.pickle_scan import HostilePickle, require_harmless
 
 # Entries under which programs save the tensors, and prefixes that they add to names.
 WRAPPERS = ("model", "module", "state_dict", "model_state")
@@ -23,7 +27,7 @@ SAFE_TYPES: list[Any] = [
     (_scalar, "numpy.core.multiarray.scalar"),
     (_scalar, "numpy._core.multiarray.scalar"),
     np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int64")),
+    *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdgFD"),  # numbers; they execute nothing
 ]
 
 
@@ -78,6 +82,17 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
+def cause_of(error: Exception) -> str:
+    """What torch says of a file, without its advice to run the file's code."""
+    return " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2][:60]
+
+
+def shown_keys(content: Mapping[Any, Any]) -> str:
+    """The first keys of a file for an error, each cut; what is no text is named by its type."""
+    keys = [key if isinstance(key, str) else type(key).__name__ for key in islice(content, 5)]
+    return ", ".join(repr(key if len(key) <= 40 else f"{key[:40]}...") for key in keys)
+
+
 def _safetensors(file: Path) -> TensorSource:
     try:
         opened = safe_open(file, framework="pt")
@@ -89,7 +104,7 @@ def _safetensors(file: Path) -> TensorSource:
             f"{file}: is incomplete or damaged ({one_line(error)}); copy it again"
         ) from None
     if not tensors:
-        raise CheckpointMismatch(f"{file}: has no tensors; its metadata is {list(metadata)[:5]}")
+        raise CheckpointMismatch(f"{file}: has no tensors; its metadata is {shown_keys(metadata)}")
     return TensorSource(
         tensors, lambda name: opened.get_tensor(names[name]), "", (), dict(metadata)
     )
@@ -114,18 +129,22 @@ def _torch(file: Path) -> TensorSource:
         if isinstance(name, str) and isinstance(value, Tensor)
     }
     if not tensors:
-        raise CheckpointMismatch(f"{file}: has no tensors; its keys are {list(content)[:5]}")
+        raise CheckpointMismatch(f"{file}: has no tensors; its keys are {shown_keys(content)}")
     meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
     return TensorSource(meta, tensors.__getitem__, wrapper, tuple(others), metadata)
 
 
 def _unpickled(file: Path) -> dict[Any, Any]:
     try:
+        require_harmless(file)
         with torch.serialization.safe_globals(SAFE_TYPES):
             mapped = zipfile.is_zipfile(file)  # torch before 1.6 wrote no archives
             content = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except HostilePickle as error:
+        raise CheckpointMismatch(f"{file}: {error}") from None
     except pickle.UnpicklingError as error:
-        name = one_line(error).partition("GLOBAL ")[2].split(" ")[0] or "an object"
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        name = named[1][:100] if named else f"an object ({cause_of(error)})"
         raise CheckpointMismatch(
             f"{file}: has {name} besides tensors; code in a file is never run, so save the tensors "
             "alone"

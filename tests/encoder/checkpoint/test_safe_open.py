@@ -3,8 +3,10 @@
 import argparse
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -45,7 +47,7 @@ class Payload:
 def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
     witness = tmp_path / "ran"
     torch.save({"model": WEIGHT, "hook": Payload(witness)}, tmp_path / "file.pth")
-    with pytest.raises(CheckpointMismatch, match="code in a file is never run"):
+    with pytest.raises(CheckpointMismatch, match=r"has posix\.mkdir besides tensors; code in a"):
         read_tensors(tmp_path / "file.pth")
     assert not witness.exists()
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Payload(witness)))
@@ -91,3 +93,45 @@ def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "file.pth")
     with pytest.raises(CheckpointMismatch, match="has no tensors; its keys are"):
         read_tensors(tmp_path / "file.pth")
+
+
+def test_tuples_that_take_for_ever_to_hash_are_refused(tmp_path: Path) -> None:
+    key: tuple = ()
+    for _ in range(60):
+        key = (key, key)  # 2**60 values to hash
+    deep: tuple = ()
+    for _ in range(500):
+        deep = (deep,)
+    for old in (False, True):
+        for held in ([key], [deep]):
+            # in a list, since Python cannot make the dictionary either
+            torch.save(
+                {"a": WEIGHT, "b": held}, tmp_path / "a.pth", _use_new_zipfile_serialization=not old
+            )
+            with pytest.raises(
+                CheckpointMismatch, match=r"a\.pth: has tuples in tuples that would"
+            ):
+                read_tensors(tmp_path / "a.pth")
+
+
+def test_numbers_of_numpy_beside_the_weights_are_accepted(tmp_path: Path) -> None:
+    numbers = [np.dtype(kind).type(1) for kind in "?bBhHiIlLqQefdFD"]
+    torch.save({"model": WEIGHT, "best": numbers}, tmp_path / "file.pth")
+    assert list(read_tensors(tmp_path / "file.pth")) == ["a.weight"]
+
+
+def test_a_long_key_is_cut_in_the_error(tmp_path: Path) -> None:
+    torch.save({"k" * 10**6: 1, 10**500: 2, ("x",) * 900: 3}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointMismatch, match="its keys are 'kkk") as caught:
+        read_tensors(tmp_path / "file.pth")
+    assert len(str(caught.value)) < len(str(tmp_path)) + 200
+
+
+def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(10**6)}, tmp_path / "file.pth")
+    old = zipfile.ZipFile(tmp_path / "file.pth")
+    with old, zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(CheckpointMismatch, match=r"bomb\.pth: is compressed, which"):
+        read_tensors(tmp_path / "bomb.pth")
