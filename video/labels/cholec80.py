@@ -1,5 +1,6 @@
 """Cholec80's text files: a frame number per line, then its phase or a 0 or 1 for each tool."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
@@ -13,6 +14,8 @@ from video.labels.segments import (
     MultiLabelFile,
     MultiLabelSegment,
 )
+
+FRAME = re.compile("[0-9]{1,12}")
 
 
 def is_phase_text(text: str) -> bool:
@@ -30,8 +33,8 @@ def read_phases(path: Path, text: str, options: LabelOptions) -> LabelFile:
         if not line.strip():
             continue
         frame, _, phase = line.strip().partition("\t")
-        if not frame.isdecimal() or not phase.strip():
-            raise LabelError(f"{path}:{number}: {line.strip()!r} is not a frame and its phase")
+        if not FRAME.fullmatch(frame) or not phase.strip():
+            raise LabelError(f"{path}:{number}: {line.strip()[:60]!r} is not a frame and its phase")
         begin, end = int(frame) / fps, (int(frame) + 1) / fps
         segments.append(LabelSegment(begin, end, phase.strip(), number))
     return LabelFile(str(path), {options.recording: segments})
@@ -54,7 +57,7 @@ def read_tools(path: Path, text: str, options: LabelOptions) -> MultiLabelFile:
         if not line.strip():
             continue
         frame, *values = (cell.strip() for cell in line.split(separator))
-        if not frame.isdecimal() or len(values) != len(classes):
+        if not FRAME.fullmatch(frame) or len(values) != len(classes):
             raise LabelError(
                 f"{path}:{number}: {line.strip()[:60]!r} is not a frame and {len(classes)} labels"
             )

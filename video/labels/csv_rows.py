@@ -3,11 +3,15 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from video.labels.segments import MISSING, LabelError
+
+MAX_COLUMNS = 10_000
+MAX_BYTES = 2**28  # of a file of labels
 
 
 class CsvRow(NamedTuple):
@@ -21,6 +25,11 @@ class CsvRow(NamedTuple):
 def read_label_text(path: Path) -> str:
     """Raises LabelError where a file is not text."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            problem = "is not a regular file" if path.exists() else "no such file"
+            raise LabelError(f"{path}: cannot be read ({problem})")
+        if path.stat().st_size > MAX_BYTES:
+            raise LabelError(f"{path}: has more than {MAX_BYTES >> 20} MiB; divide the file")
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: cannot be read ({error})") from None
@@ -29,9 +38,13 @@ def read_label_text(path: Path) -> str:
 def read_header(path: Path, text: str) -> list[str]:
     """The column names of a CSV file. Raises LabelError where a name occurs twice."""
     columns = next(_lines(path, text), (1, []))[1]
-    for name in filter(None, columns):
-        if columns.count(name) > 1:
-            raise LabelError(f"{path}:1: has two columns {name!r}; rename one")
+    if len(columns) > MAX_COLUMNS:
+        raise LabelError(
+            f"{path}:1: has {len(columns):,} columns; at most {MAX_COLUMNS:,} are read"
+        )
+    for name, count in Counter(filter(None, columns)).items():
+        if count > 1:
+            raise LabelError(f"{path}:1: has two columns {name[:60]!r}; rename one")
     return columns
 
 

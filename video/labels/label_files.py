@@ -29,9 +29,14 @@ def label_finder(
             candidates = [labels / f"{name}{end}" for end in endings_of(formats)]
         else:
             candidates = [labels]
-        for path in candidates:
-            if path.is_file():
-                return path
+        found = [path for path in candidates if path.is_file()]
+        if len(found) > 1:
+            raise LabelError(
+                f"{name}: has labels in {found[0]} and in {found[1].name}; remove one, or give the "
+                f"labels as {labels}/{{name}}ENDING"
+            )
+        if found:
+            return found[0]
         raise LabelError(f"{name}: has no labels; looked for {', '.join(map(str, candidates))}")
 
     return find

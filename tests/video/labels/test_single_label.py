@@ -1,6 +1,7 @@
 """Files of labels: each format, and each kind of error in a line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,29 @@ def test_a_format_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     }
     with pytest.raises(LabelError, match=r"known formats: .*, pipes; "):
         read_labels(written(tmp_path, "hello"), "a")
+
+
+def test_hostile_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    wide = "time,phase," + ",".join(f"c{i}" for i in range(300_000))
+    texts = {
+        "Frame\tPhase\n" + "9" * 400 + "\tPreparation\n": "is not a frame and its phase",
+        wide: "has 300,002 columns; at most 10,000 are read",
+        "time,phase," + ",".join(["x"] * 9000): "has two columns 'x'; rename one",
+    }
+    for text, message in texts.items():
+        with pytest.raises(LabelError, match=message) as caught:
+            read_labels(written(tmp_path, text), "a")
+        assert len(str(caught.value)) < 400
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(LabelError, match="is not a regular file"):
+        read_labels(tmp_path / "pipe.txt", "a")
+
+
+def test_two_files_of_one_recording_are_refused(tmp_path: Path) -> None:
+    written(tmp_path, "", "video01.csv")
+    assert label_finder(tmp_path)("video01") == tmp_path / "video01.csv"
+    written(tmp_path, "", "video01-phase.txt")
+    with pytest.raises(LabelError, match=r"video01: has labels in .*-phase\.txt and in video01\.c"):
+        label_finder(tmp_path)("video01")
+    pattern = label_finder(tmp_path / "{name}.csv")
+    assert pattern("video01") == tmp_path / "video01.csv"
