@@ -5,6 +5,7 @@ Objects in an archive would need a pickle; they are refused.
 
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,7 @@ def read_arrays(
         raise ArchiveError("is not a regular file" if path.exists() else "no such file")
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {name: _member(archive, name) for name in rules}
+            members = _members(archive, list(rules))
             check({name: _shape(archive, members[name], name, rules[name]) for name in rules})
             if sum(member.file_size for member in members.values()) > MAX_BYTES:
                 raise ArchiveError(f"its arrays have more than {MAX_BYTES >> 30} GiB")
@@ -55,11 +56,14 @@ def read_arrays(
         raise ArchiveError(f"{type(error).__name__}: {_one_line(error)}") from None
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    found = [info for info in archive.infolist() if info.filename == f"{name}.npy"]
-    if len(found) != 1:
-        raise ArchiveError(f"has {'two arrays named' if found else 'no'} {name}")
-    return found[0]
+def _members(archive: zipfile.ZipFile, names: list[str]) -> dict[str, zipfile.ZipInfo]:
+    counts = Counter(info.filename.removesuffix(".npy") for info in archive.infolist())
+    if missing := [name for name in names if not counts[name]]:
+        raise ArchiveError(f"has no {', '.join(missing)}")
+    if twice := [name for name in names if counts[name] > 1]:
+        raise ArchiveError(f"has {', '.join(twice)} twice")
+    by_name = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    return {name: by_name[name] for name in names}
 
 
 def _shape(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, rule: ArrayRule) -> Shape:
