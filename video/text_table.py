@@ -1,4 +1,4 @@
-"""Formats tables and times as text."""
+"""Formats tables, times and counts as text."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,11 @@ def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in rows
     ]
+
+
+def format_count(number: int, noun: str) -> str:
+    """`1 recording`, `2 recordings`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def format_time(seconds: float, decimals: int = 0) -> str:

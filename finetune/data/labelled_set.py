@@ -14,11 +14,11 @@ from video.labels.align import (
     align_labels,
     align_multi_labels,
     classes_in_order,
-    label_report,
     timestamps,
 )
 from video.labels.label_files import LabelFiles, label_finder
 from video.labels.label_format import LabelFormat
+from video.labels.label_report import label_report
 from video.labels.multi_label import MULTI_LABEL_FORMATS, read_multi_labels
 from video.labels.segments import ClipEntry, LabelError
 from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels

@@ -15,7 +15,7 @@ class Average(NamedTuple):
 
     value: float
     deviation: float  # over recordings, of a sample (n - 1); NaN where it has no meaning
-    low: float  # 95 % confidence interval: recordings are drawn again with replacement
+    low: float  # 95 % confidence interval: recordings are drawn again; NaN where there is only one
     high: float
 
 
@@ -30,13 +30,17 @@ def average(
     `recordings_first`: the mean over the classes of each recording, then over the recordings.
     `phases_first`: the mean over the recordings of each class, then over the classes.
     """
+    by_recording = nanmean(table, 1)
+    if np.isfinite(by_recording).sum() < 2:
+        nan = float("nan")
+        return Average(float(_mean(table, order)), nan, nan, nan)
     count, rng = len(table), np.random.default_rng(seed)
     at_once = min(RESAMPLES, max(1, MOST_DRAWN // count))
     sizes = [min(at_once, RESAMPLES - first) for first in range(0, RESAMPLES, at_once)]
     means = [_mean(table[rng.integers(count, size=(size, count))], order) for size in sizes]
     low, high = np.nanpercentile(np.concatenate(means), [2.5, 97.5])
-    has_deviation = count > 1 and order == "recordings_first"
-    deviation = float(np.nanstd(nanmean(table, 1), ddof=1)) if has_deviation else float("nan")
+    has_deviation = order == "recordings_first"
+    deviation = float(np.nanstd(by_recording, ddof=1)) if has_deviation else float("nan")
     return Average(float(_mean(table, order)), deviation, float(low), float(high))
 
 

@@ -93,7 +93,8 @@ def evaluation_lines(evaluation: Evaluation, source: str) -> Iterator[str]:
             if METRICS[name].is_baseline == is_baseline:
                 yield f"  {name:<30}{value:.4f}"
     if recordings:
-        yield "recordings: mean +- standard deviation [95 % bootstrap interval of the mean]"
+        form = "mean +- standard deviation [95 % bootstrap interval of the mean]"
+        yield f"recordings: {form if count > 1 else 'one, so without a deviation or an interval'}"
         for name, average in recordings.items():
             yield f"  {name:<30}{_text(average)}"
     for form, summary in evaluation.phases.items():
@@ -120,6 +121,8 @@ def _reported(metrics: MetricValues) -> MetricValues:
 
 
 def _text(average: Average) -> str:
+    if math.isnan(average.low):  # of one recording
+        return f"{average.value:.4f}"
     deviation = "" if math.isnan(average.deviation) else f" +- {average.deviation:.4f}"
     return f"{average.value:.4f}{deviation:<10} [{average.low:.4f}, {average.high:.4f}]"
 

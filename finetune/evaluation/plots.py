@@ -1,6 +1,8 @@
 """Plots of an evaluation: a confusion matrix, and a timeline of each recording."""
 
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -15,6 +17,7 @@ from video.labels.segments import MISSING
 MAX_ANNOTATED = 15  # classes up to which the cells have numbers
 MAX_NAMED = 100  # classes up to which rows and columns have names, else only numbers
 MAX_LEGEND = 20  # classes up to which there is a legend
+LEAST_SEGMENT = 1 / 1000  # of a timeline's length: a shorter segment would be lost between pixels
 
 
 def draw_confusion(
@@ -58,8 +61,12 @@ def draw_timeline(path: Path, rows: Predictions) -> None:
     )
     for axes, (name, labels) in zip(strip_axes, strips.items(), strict=True):
         edges, cells = _cells(minutes, np.where(labels == MISSING, np.nan, labels))
-        strip = np.ma.masked_invalid(cells)[None]
-        axes.pcolormesh(edges, [0, 1], strip, cmap=colours, vmin=0, vmax=len(rows.classes))
+        segments = _segments(edges, cells)
+        spans = [(segment.begin, segment.width) for segment in segments]
+        faces = [colours(segment.label) for segment in segments]
+        axes.broken_barh(spans, (0, 1), facecolors=faces, linewidth=0)
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(0, 1)
         axes.set_yticks([])
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
     edges, cells = _cells(minutes, confidence)
@@ -81,6 +88,29 @@ def phase_colours(classes: int) -> ListedColormap:
     """One distinct colour per class, up to 20."""
     named = matplotlib.colormaps["tab10" if classes <= 10 else "tab20"]
     return ListedColormap([named(i % named.N) for i in range(classes)])
+
+
+class Segment(NamedTuple):
+    """A run of timestamps of one class, in the units of a timeline."""
+
+    begin: float
+    width: float
+    label: int
+
+
+def _segments(edges: Float[np.ndarray, " m"], cells: Float[np.ndarray, " k"]) -> list[Segment]:
+    """Short ones are widened so that they can be seen, and come last: above their neighbours."""
+    changes = np.flatnonzero(np.diff(cells)) + 1  # NaN differs from NaN
+    bounds = np.concatenate(([0], changes, [len(cells)]))
+    least = LEAST_SEGMENT * (edges[-1] - edges[0])
+    found = []
+    for first, end in pairwise(bounds.tolist()):
+        if np.isnan(cells[first]):
+            continue
+        begin, width = float(edges[first]), float(edges[end] - edges[first])
+        missing = max(0.0, least - width)
+        found.append(Segment(begin - missing / 2, width + missing, int(cells[first])))
+    return sorted(found, key=lambda segment: -segment.width)
 
 
 def _cells(

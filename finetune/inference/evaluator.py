@@ -1,5 +1,6 @@
 """Evaluation of a run: `val` during training, `val` and `test` at the end."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,17 +32,32 @@ from launch.run.session import Session
 from launch.training.engine import Engine
 from video.eval_crop import EvalCrop
 
+PROGRESS_SECONDS = 30.0
+
 
 def build_predictor(
-    config: FinetuneConfig, built: BuiltModel, session: Session, activity: str
+    config: FinetuneConfig,
+    built: BuiltModel,
+    session: Session,
+    activity: str,
+    log: Callable[[str], None],
 ) -> Predictor:
-    """The predictor of a run, with the test views of its recipe; a signal stops it."""
+    """The predictor of a run, with the test views of its recipe; a signal stops it.
+
+    `log` gets a line of progress every PROGRESS_SECONDS.
+    """
     encoder = built.spec.encoder
     eval_crop = EvalCrop(encoder.image_size, config.data.eval_crop, config.test_views.crops)
     reader = MultiViewReader(eval_crop, encoder.num_frames, config.test_views.clips)
 
+    logged = time.monotonic()
+
     def report_progress(done: int, total: int) -> None:
+        nonlocal logged
         session.watchdog.set_status(f"{activity}, {done} of {total}")
+        if time.monotonic() - logged >= PROGRESS_SECONDS and done < total:
+            log(f"{activity}: {done} of {total} batches")
+            logged = time.monotonic()
         if session.signals.request is not None:
             raise Stopped(f"stopped by {session.signals.request} {activity}; all is saved", False)
 
@@ -133,7 +149,8 @@ class Evaluator:
     def _predict(
         self, part: str, forward: Forward, activity: str, labelled_only: bool
     ) -> ModelOutputs:
-        predictor = build_predictor(self._config, self._built, self._session, activity)
+        log = self._reporter.logger.info
+        predictor = build_predictor(self._config, self._built, self._session, activity, log)
         outputs = predictor.predict_all(
             forward,
             self._average_views,

@@ -38,7 +38,7 @@ def knn_classify(
 
     def features(part: str) -> ModelOutputs:
         activity = f"features of {part}"
-        predictor = build_predictor(config, built, session, activity)
+        predictor = build_predictor(config, built, session, activity, log)
         outputs = predictor.predict_all(
             lambda clips: model.encoder(clips).pooled,
             lambda views: views.mean(1),

@@ -28,3 +28,12 @@ def test_the_interval_hardly_depends_on_how_many_recordings_are_drawn_at_once(
     assert in_parts.value == at_once.value and np.isnan(in_parts.deviation)
     assert in_parts.low == pytest.approx(at_once.low, abs=0.005)
     assert in_parts.high == pytest.approx(at_once.high, abs=0.005)
+
+
+@pytest.mark.parametrize("order", ["recordings_first", "phases_first"])
+def test_one_recording_has_neither_deviation_nor_interval(order: bootstrap.Order) -> None:
+    alone = np.array([[0.2, 0.4], [np.nan, np.nan]])
+    for table in (alone, alone[:1]):
+        found = average(table, order)
+        assert found.value == pytest.approx(0.3)
+        assert np.isnan([found.deviation, found.low, found.high]).all()

@@ -10,7 +10,7 @@ from PIL import Image
 from finetune.cli import main
 from finetune.evaluation.evaluate import evaluate
 from finetune.evaluation.metrics import METRICS, Metric
-from finetune.evaluation.plots import _cells
+from finetune.evaluation.plots import _cells, draw_timeline, phase_colours
 from finetune.evaluation.predictions import (
     FIELDS,
     Predictions,
@@ -67,6 +67,33 @@ def test_the_classes_of_means_are_named(tmp_path: Path, capsys) -> None:
     assert "means over classes are of the 5 that the truth has, without f, g\n" in printed
     assert metrics["classes_in_truth"] == ["a", "b", "c", "d", "e"]
     assert metrics["means_over_classes"].startswith("over the classes that the truth has")
+
+
+def test_one_recording_has_no_interval(tmp_path: Path, capsys) -> None:
+    save_predictions(tmp_path / "p.npz", recorded().of_recording("v0"))
+    main(["evaluate", str(tmp_path / "p.npz"), "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "samples of 1 recording, " in printed
+    assert "recordings: one, so without a deviation or an interval" in printed
+    assert "[" not in printed and "nan" not in printed
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["recordings"]["balanced accuracy"]["low"] is None
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_timeline_shows_single_seconds_of_a_long_operation(tmp_path: Path, shift: int) -> None:
+    seconds = 3 * 3600
+    label = np.repeat([0, 1, 2], seconds // 3)
+    label[1000 + shift] = 3
+    scores = np.full((seconds, 4), 0.1, dtype=np.float32)
+    scores[np.arange(seconds), label] = 0.7
+    names, times = np.array(["operation"] * seconds), np.arange(float(seconds))
+    given = Predictions(names, times, scores, label, ("a", "b", "c", "d"), {})
+    draw_timeline(tmp_path / "timeline.png", given)
+    pixels = np.asarray(Image.open(tmp_path / "timeline.png").convert("RGB")).astype(int)
+    colour = np.array([round(255 * each) for each in phase_colours(4)(3)[:3]])
+    is_colour = (abs(pixels - colour) < 60).all(axis=2)[:, : pixels.shape[1] * 9 // 10]
+    assert is_colour.any(axis=1).sum() > 100, "both strips show the second"
 
 
 def test_a_metric_of_a_user_is_printed_and_written(

@@ -10,9 +10,9 @@ from video.labels.align import (
     align_labels,
     align_multi_labels,
     classes_in_order,
-    label_report,
     timestamps,
 )
+from video.labels.label_report import label_report
 from video.labels.segments import LabelError, LabelSegment, MultiLabelFile, MultiLabelSegment
 from video.labels.single_label import read_labels
 from video.recording import Recording
@@ -113,7 +113,7 @@ def test_the_report_counts_everything() -> None:
     )
     lines = label_report([track], ("x", "y"))
     assert lines[0] == "a.mp4: 6 labelled timestamps (4 without label, 1 segments out of range)"
-    assert lines[1] == "6 labelled timestamps of 1 recordings: x 67%, y 33%"
+    assert lines[1] == "6 labelled timestamps of 1 recording: x 67%, y 33%"
 
 
 def aligned_multi(
@@ -161,7 +161,7 @@ def test_the_report_of_several_labels_counts_known_ones() -> None:
     lines = label_report([aligned_multi(segments, seconds=5.0)], ("x", "y", "z"))
     assert lines == [
         "a.mp4: 4 labelled timestamps (1 without label)",
-        "4 labelled timestamps of 1 recordings: x 75.0%, y 0.0%, z unknown; "
+        "4 labelled timestamps of 1 recording: x 75.0%, y 0.0%, z unknown; "
         "8 of 15 labels are unknown",
     ]
 
@@ -192,3 +192,19 @@ def test_real_labels_of_cholect50_agree_in_both_forms(name: str) -> None:
     for mark in table:
         assert numbers[int(mark.label)] == by_second[mark.begin]
     assert np.isfinite(list(by_second)).all()
+
+
+def test_of_many_classes_the_most_frequent_and_the_absent_are_named() -> None:
+    """A hundred triplets, most of which never occur."""
+    classes = tuple(f"triplet{i}" for i in range(100))
+    labels = np.zeros((200, 100), dtype=np.int64)
+    for i in range(30):
+        labels[: 6 * (i + 1), i] = 1
+    track = aligned([])._replace(labels=labels)
+    line = label_report([track], classes)[-1]
+    assert line.startswith(
+        "200 labelled timestamps of 1 recording: triplet29 90.0%, triplet28 87.0%"
+    )
+    assert "20 more of at most 60.0%" in line
+    assert "70 of 100 classes never (triplet30, triplet31, triplet32, triplet33, ...)" in line
+    assert len(line) < 400
