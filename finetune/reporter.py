@@ -11,6 +11,7 @@ from launch.distributed.process_group import Processes
 from launch.metrics.nonfinite import SkippedSteps
 from launch.metrics.run_logger import RunLogger
 from launch.metrics.step_meter import StepMeter
+from launch.report.formatting import format_count
 from launch.training.engine import Engine
 from video.failure_log import FailureLog
 from video.recording import UnreadableVideo
@@ -65,7 +66,9 @@ class FinetuneReporter:
         """Counts failed reads of an evaluation; raises TooManyUnreadable on every process."""
         self._failure_log.add(during, tries, failures)
         if failures:
-            self.logger.info(f"warning: {during}: {len(failures)} frames are unreadable")
+            self.logger.info(
+                f"warning: {during}: unreadable: {format_count(len(failures), 'frame')}"
+            )
 
     def report_validation(self, step: int, metrics: Mapping[str, float], line: str) -> None:
         """Logs the metrics of the part `val`."""

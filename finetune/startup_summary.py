@@ -11,6 +11,7 @@ from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_meta
 from launch.checkpoint.store import Checkpoint
 from launch.distributed.process_group import device_name
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
+from launch.report.formatting import format_count
 from launch.run.session import Session
 from launch.training.dataloader import oversized_batch
 from launch.training.engine import Engine
@@ -44,7 +45,7 @@ def describe_run(
         )
     if resumed is not None:
         what = "weights, optimizer state, step and data order"
-        left = f"{len(steps)} steps left" if steps else "no steps left"
+        left = f"{format_count(len(steps), 'step')} left" if steps else "no steps left"
         lines.append(f"resume: {what} from {resumed.folder}; {left}")
     if steps and (tested := session.folder / "predictions_test.npz").exists():
         lines.append(

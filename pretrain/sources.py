@@ -7,6 +7,7 @@ from typing import NamedTuple
 from launch.atomic_io import sha256_file
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, run_on_rank0
+from launch.report.formatting import format_count
 from pretrain.config import PretrainConfig
 from pretrain.data_config import PretrainDataConfig
 from pretrain.source_changes import (
@@ -146,11 +147,12 @@ def _without_excluded(
     if data.exclude is None:
         return recordings, []
     outcome = exclude(recordings, data.exclude)
-    print(f"data.exclude: {len(outcome.excluded)} recordings excluded", flush=True)
+    excluded = format_count(len(outcome.excluded), "recording")
+    print(f"data.exclude: {excluded} excluded", flush=True)
     if outcome.unmatched:
         print(
-            f"warning: data.exclude: {len(outcome.unmatched)} entries of {data.exclude} match no "
-            f"recording, the first: {outcome.unmatched[0]}",
+            f"warning: data.exclude: entries of {data.exclude} that match no recording: "
+            f"{len(outcome.unmatched)}, the first: {outcome.unmatched[0]}",
             flush=True,
         )
     if not outcome.included:

@@ -11,6 +11,7 @@ from launch.distributed.process_group import Processes, device_name
 from launch.metrics.jsonl_log import LOG_FILE
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.report.curves import read_curves
+from launch.report.formatting import format_count
 from launch.training.dataloader import oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
@@ -126,9 +127,9 @@ def _hardware(
 def _data(config: PretrainConfig, sources: Sources) -> list[str]:
     per_read = config.data.clips_per_read
     total = (
-        f"data: {len(sources.recordings)} recordings, {sources.hours:.2f} h, "
-        f"{sources.sampler.reads_per_epoch} reads per epoch, {per_read} "
-        f"clip{'s' * (per_read > 1)} per read"
+        f"data: {format_count(len(sources.recordings), 'recording')}, {sources.hours:.2f} h, "
+        f"{format_count(sources.sampler.reads_per_epoch, 'read')} per epoch, "
+        f"{format_count(per_read, 'clip')} per read"
     )
     clips = [_clips(config, sources, name) for name in sources.plans]
     return [f"{total}; {clips[0]}"] if "" in sources.plans else [total, *clips]
@@ -165,7 +166,8 @@ def _clips(config: PretrainConfig, sources: Sources, name: str) -> str:
     if not name:
         return clips
     hours = sum(recording.shown_seconds for recording in recordings) / 3600
-    return f"  {name}: {len(recordings)} recordings, {hours:.2f} h, {clips}, weight {plan.weight:g}"
+    count = format_count(len(recordings), "recording")
+    return f"  {name}: {count}, {hours:.2f} h, {clips}, weight {plan.weight:g}"
 
 
 def _batch(
@@ -190,4 +192,4 @@ def _start(initial: InitialWeights, steps: range) -> str:
             f"start: {initial.resumed.folder} is the last step of this run; raise schedule.steps "
             "to continue"
         )
-    return f"{initial.description}; {len(steps)} steps left"
+    return f"{initial.description}; {format_count(len(steps), 'step')} left"

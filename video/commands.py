@@ -3,6 +3,8 @@
 import argparse
 from dataclasses import replace
 
+from video.text_table import format_count
+
 
 def check(options: argparse.Namespace) -> int:
     from video.check import cli
@@ -66,5 +68,6 @@ def synthesize(options: argparse.Namespace) -> int:
     files = synthetic.synthesize(
         options.out, options.recordings, options.seconds, options.size, options.seed
     )
-    print(f"{len(files)} recordings of {options.seconds:g} s in {options.out}")
+    recordings = format_count(len(files), "recording")
+    print(f"{recordings} of {options.seconds:g} s in {options.out}")
     return 0

@@ -14,7 +14,7 @@ from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
 from video.open_source import open_source
 from video.progress import show_progress
-from video.text_table import format_time
+from video.text_table import format_count, format_time
 from video.visualize.select_clips import without_clip
 
 FRAMES_SHOWN = 8  # per clip, evenly spaced
@@ -68,7 +68,7 @@ def preview(
             raise read.failures[-1]  # so many tries failed that the disk is probably gone
         rows.append(_row(read, location))
     Image.fromarray(np.concatenate(rows)).save(out)
-    print(f"{len(rows)} clips of {frames} frames: {out}")
+    print(f"{format_count(len(rows), 'clip')} of {format_count(frames, 'frame')}: {out}")
     return 0
 
 

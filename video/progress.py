@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from video.text_table import format_count
 from video.worker_processes import Event, Job
 
 MAX_PRINTED = 12  # recordings: a longer report goes to its file only
@@ -15,7 +16,7 @@ def show_progress(events: Iterator[Event], jobs: Sequence[Job], activity: str) -
     if sys.stdout.isatty():
         yield from _on_terminal(events, jobs, activity)
         return
-    print(f"{activity} {len(jobs)} recordings", flush=True)
+    print(f"{activity} {format_count(len(jobs), 'recording')}", flush=True)
     yield from _in_log(events, jobs, activity)
 
 

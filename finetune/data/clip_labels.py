@@ -11,6 +11,7 @@ from finetune.data.class_index import LabelOf, index_labels
 from finetune.data.clip_lists import ClipsByPart
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.splits import PARTS, SplitError, identities_of, read_split, recordings_of
+from launch.report.formatting import format_count
 from video.labels.align import TIME_TOLERANCE, LabelTrack, label_origin
 from video.labels.segments import ClipEntry, LabelError
 from video.recording import Recording
@@ -173,7 +174,8 @@ def _require_separate_parts(
         names = {clip.recording.path for clip in parts[first_part]}
         shared.setdefault(tuple(parts), set()).update(names)
     return [
-        f"{' and '.join(parts)} share {len(names):,} recordings, in intervals without overlap"
+        f"{' and '.join(parts)} share {format_count(len(names), 'recording')}, in intervals "
+        "without overlap"
         for parts, names in shared.items()
     ]
 

@@ -19,7 +19,8 @@ from launch.progressive.state import read_state
 def run_chain(chain: Chain, redo: Sequence[str]) -> None:
     """Runs every stage that is not complete. Raises ChainError, Stopped or StageFailed."""
     with forward_signals() as forwarder, chain_lock(chain.folder):
-        echo(f"{chain.path}, {len(chain.stages)} stages in {chain.folder}")
+        count = len(chain.stages)
+        echo(f"{chain.path}, {count} stage{'s' * (count != 1)} in {chain.folder}")
         archive_stages(chain, redo)
         runner = StageRunner(chain, Digests(), forwarder)
         plan = make_plan(chain, (), runner.planner)

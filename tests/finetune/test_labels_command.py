@@ -59,9 +59,9 @@ def test_clips_are_listed_with_their_labels(operations: Path, tmp_path: Path, ca
     main(words)
     out = capsys.readouterr().out
     assert "unreadable: " in out and "half.mp4: " in out
-    assert "train:\n  2 labelled clips of 1 recordings: cut 50%, sew 50%\n" in out
+    assert "train:\n  2 labelled clips of 1 recording: cut 50%, sew 50%\n" in out
     assert f"  1 more clips: the recording could not be opened; the first: {tmp_path}" in out
-    assert "test:\n  1 labelled clips of 1 recordings: cut 0%, sew 100%\n" in out
+    assert "test:\n  1 labelled clip of 1 recording: cut 0%, sew 100%\n" in out
     (tmp_path / "test.csv").write_text(f"{operations}/operation01.mp4 sew\n")
     with pytest.raises(SplitError, match=r"test\.csv:1: .*operation01\.mp4 in test is the same"):
         main(words)

@@ -38,16 +38,18 @@ def test_videos_images_and_prepared_recordings_train_in_one_run(
     done = run_alone([*arguments, f"data.exclude={excluded}", "schedule.steps=2"])
     assert done.returncode == 0, done.stderr
     assert "data.exclude: 2 recordings excluded" in done.stdout
-    assert "1 entries of " in done.stdout
-    assert "match no recording, the first: never heard of" in done.stdout
+    assert f"warning: data.exclude: entries of {excluded} that match no recording: 1, " in (
+        done.stdout
+    )
+    assert "the first: never heard of" in done.stdout
     recordings = read_manifest(run / "manifest.csv")
     assert [r.source for r in recordings] == ["raw", "ready", "frames"]
     assert [r.reader for r in recordings] == ["pyav", "pack", "frames"]
-    assert "  raw: 1 recordings, 0.00 h, clips of 4 frames at 6.25 frames/s = 0.64 s, weight 2" in (
+    assert "  raw: 1 recording, 0.00 h, clips of 4 frames at 6.25 frames/s = 0.64 s, weight 2" in (
         done.stdout
     )
-    assert "  ready: 1 recordings, 0.00 h, clips of 4 frames at stride 2 = 0.32 s" in done.stdout
-    assert "  frames: 1 recordings, 0.01 h, clips of 4 frames at 1 frames/s = 4.00 s" in done.stdout
+    assert "  ready: 1 recording, 0.00 h, clips of 4 frames at stride 2 = 0.32 s" in done.stdout
+    assert "  frames: 1 recording, 0.01 h, clips of 4 frames at 1 frames/s = 4.00 s" in done.stdout
     by_source = [
         {name: line.get(f"loss/source/{name}") for name in ("raw", "ready", "frames")}
         for line in log_of(run)

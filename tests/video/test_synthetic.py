@@ -74,7 +74,7 @@ def test_the_command_prints_what_it_generated(
 ) -> None:
     words = ["synthesize", str(tmp_path / "out"), "--recordings", "1", "--seconds", "1"]
     assert main([*words, "--size", "32"]) == 0
-    assert capsys.readouterr().out.startswith("1 recordings of 1 s in ")
+    assert capsys.readouterr().out.startswith("1 recording of 1 s in ")
     with pytest.raises(SystemExit, match="2"):
         main([*words, "--size", "2"])
     assert "--size: 2 is too small; give 16 or more" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from video.readers.probe import holes_between, probe
 from video.readers.sequential import SequentialDecoder
 from video.recording import Recording, Span, UnreadableVideo
 from video.slow_recordings import pictures_shown
+from video.text_table import format_count
 from video.worker_processes import ReportProgress
 
 MAX_KEY_FRAME_SECONDS = 3.0
@@ -113,12 +114,12 @@ def _damage(recording: Recording, decoder: SequentialDecoder) -> str:
     before = sum(time < 0 for time in decoder.lost)
     spans = "; ".join(f"{begin:.2f}-{end:.2f} s" for begin, end in recording.holes[:5])
     places = [f"{before} before the first that can be decoded" if before else "", spans]
-    return ", ".join([f"{len(decoder.lost)} frames", *filter(None, places)])
+    return ", ".join([format_count(len(decoder.lost), "frame"), *filter(None, places)])
 
 
 def _describe(spans: Sequence[Span]) -> str:
     first = spans[0][0] if spans else 0.0
-    return f"{_total(spans)} in {len(spans)} spans, the first at {first:.1f} s"
+    return f"{_total(spans)} in {format_count(len(spans), 'span')}, the first at {first:.1f} s"
 
 
 def _total(spans: Sequence[Span]) -> str:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from video.check.problems import ADVICE, Problem
 from video.recording import Recording
-from video.text_table import format_table, format_time
+from video.text_table import format_count, format_table, format_time
 
 
 def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
@@ -26,8 +26,8 @@ def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str
     gigabytes = sum(recording.bytes or 0 for recording in recordings) / 1e9
     unusable = sum(problem.kind == "unusable" for problem in problems)
     return (
-        f"{len(recordings) + unusable} recordings: {len(recordings)} usable, {hours:.2f} h, "
-        f"{gigabytes:.2f} GB; {unusable} unusable"
+        f"{format_count(len(recordings) + unusable, 'recording')}: {len(recordings)} usable, "
+        f"{hours:.2f} h, {gigabytes:.2f} GB; {unusable} unusable"
     )
 
 

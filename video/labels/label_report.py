@@ -20,9 +20,9 @@ def label_report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[s
     """
     of_clips = any(track.ends is not None for track in tracks)
     multi_label = any(track.is_multi_label for track in tracks)
-    samples = "clips" if of_clips else "timestamps"
+    what = "labelled clip" if of_clips else "labelled timestamp"
     lines = [
-        f"{track.recording.path}: {track.labelled} labelled {samples}{_notes(track)}"
+        f"{track.recording.path}: {format_count(track.labelled, what)}{_notes(track)}"
         for track in tracks
         if track.ends is None
     ]
@@ -31,7 +31,7 @@ def label_report(tracks: Sequence[LabelTrack], classes: Sequence[str]) -> list[s
     note = f" ({unlabelled} without label)" if unlabelled else ""
     shares = _positive_shares(tracks, classes) if multi_label else _class_shares(tracks, classes)
     recordings = format_count(len(tracks), "recording")
-    lines.append(f"{labelled:,} labelled {samples} of {recordings}{note}: {shares}")
+    lines.append(f"{format_count(labelled, what)} of {recordings}{note}: {shares}")
     return lines
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from video.prepare.settings import PrepareSettings
 from video.prepare.transcode import TranscodeResult
 from video.recording import UnreadableVideo
-from video.text_table import format_table, format_time
+from video.text_table import format_count, format_table, format_time
 
 HEADER = ("size", "frames/s", "length", "before", "after", "ratio", "GB/hour", "PSNR", "path")
 
@@ -28,7 +28,7 @@ def report(
                 "frames in the original"
             )
     if failures:
-        lines += ["", f"{len(failures)} recordings cannot be read and are missing:"]
+        lines += ["", f"{format_count(len(failures), 'recording')} cannot be read:"]
         lines += [f"  {failure}" for failure in failures]
     return "\n".join(lines)
 
@@ -40,9 +40,9 @@ def summary(results: Sequence[TranscodeResult], settings: PrepareSettings) -> st
     hours = sum(result.recording.shown_seconds for result in results) / 3600
     worst = min((result.psnr for result in results), default=0.0)
     return (
-        f"{len(results)} recordings, {hours:.2f} h, as {settings.form}: {before / 1e9:.3f} GB "
-        f"before, {after / 1e9:.3f} GB after, {after / 1e9 / max(hours, 1e-9):.2f} GB per hour; "
-        f"lowest PSNR {worst:.1f} dB"
+        f"{format_count(len(results), 'recording')}, {hours:.2f} h, as {settings.form}: "
+        f"{before / 1e9:.3f} GB before, {after / 1e9:.3f} GB after, "
+        f"{after / 1e9 / max(hours, 1e-9):.2f} GB per hour; lowest PSNR {worst:.1f} dB"
     )
 
 

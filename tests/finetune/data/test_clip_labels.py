@@ -172,7 +172,7 @@ def test_a_recording_belongs_to_one_part(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=message + "the intervals overlap"):
         labelled(tmp_path, train, val=val + "a.mp4,y,4,9\n", allow_shared_recordings=True)
     given = labelled(tmp_path, train, val=val + "a.mp4,y,5,9\n", allow_shared_recordings=True)
-    assert given.lines()[-1] == ("train and val share 1 recordings, in intervals without overlap")
+    assert given.lines()[-1] == ("train and val share 1 recording, in intervals without overlap")
 
 
 def test_a_copy_in_another_part_is_the_same_recording(tmp_path: Path) -> None:

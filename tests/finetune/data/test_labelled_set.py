@@ -40,7 +40,7 @@ def test_synthetic_operations_are_labelled_from_their_own_files(tmp_path: Path) 
         truth = [line.split("\t")[1] for line in lines][::25]
         assert [labelled.classes[label] for label in track.labels] == truth
     text = "\n".join(labelled.lines())
-    assert "train:" in text and "12 labelled timestamps of 1 recordings" in text
+    assert "train:" in text and "12 labelled timestamps of 1 recording" in text
 
 
 def test_one_table_may_label_many_recordings(tmp_path: Path) -> None:

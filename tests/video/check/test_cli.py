@@ -187,7 +187,7 @@ def test_a_truncated_image_in_a_folder_becomes_a_hole(tmp_path: Path) -> None:
     cut = folder / "img_00012.jpg"
     cut.write_bytes(cut.read_bytes()[:200])
     found = examined(folder)
-    assert kinds(found)["damaged"] == "1 frames, 12.00-13.00 s"
+    assert kinds(found)["damaged"] == "1 frame, 12.00-13.00 s"
     assert kinds(found)["slow"] == "1 frames/s; 16 frames show 3 pictures"
     assert kinds(found).keys() == {"damaged", "count", "slow"}
     assert found.recording.holes == ((12.0, 13.0),)

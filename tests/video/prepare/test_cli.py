@@ -245,7 +245,7 @@ def test_unreadable_recordings_are_reported_and_the_others_prepared(
     assert main(["prepare", str(raw), str(tmp_path / "out"), "--form", "jpeg"]) == 1
     out = capsys.readouterr().out
     assert (
-        f"2 recordings cannot be read and are missing:\n  {raw}/odd.mp4: has a damaged header, its "
+        f"2 recordings cannot be read:\n  {raw}/odd.mp4: has a damaged header, its "
         f"codec is unknown\n  {raw}/sound.mp4: contains no video stream" in out
     )
     assert len(read_manifest(tmp_path / "out/manifest.csv")) == 1
