@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import multiprocessing
 import os
 import platform
 import sys
@@ -66,10 +67,14 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
 
 
 def exit_process(status: int) -> NoReturn:
-    """Ends the process; after a failure without cleaning up.
+    """Ends the process and its loader workers; after a failure without cleaning up.
 
-    The threads of a process group that lost a member may abort a clean exit (SIGABRT).
+    The threads of a process group that lost a member may abort a clean exit (SIGABRT). Workers
+    ignore SIGTERM, with which Python would end them before it waits for them.
     """
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
     if not status:
         sys.exit(0)
     for stream in (sys.stdout, sys.stderr):

@@ -15,6 +15,7 @@ from launch.training.dataloader import (
     oversized_batch,
     to_device,
 )
+from tests.conftest import run_python
 
 ITEMS = 39  # of an epoch
 
@@ -117,3 +118,19 @@ def test_a_step_larger_than_the_data_is_a_warning() -> None:
     assert oversized_batch(28, 28) == []
     (line,) = oversized_batch(952, 28)
     assert "952 clips of a step are 34 times the data, which has 28 clips an epoch" in line
+
+
+LEFT_OPEN = """
+from launch.distributed.process_group import Processes
+from launch.entrypoint import exit_process
+from launch.training.dataloader import ReadIndex, iterate_batches
+reads = [ReadIndex(0, number) for number in range(8)]
+never = lambda: False
+batches = iterate_batches(reads, lambda done: [[n] for n in range(8)], list, 1, Processes(), never)
+print(next(batches)[0].position)
+exit_process(0)  # the batches are still held, as by the traceback of an error
+"""
+
+
+def test_a_program_ends_though_its_loader_has_batches_left() -> None:
+    assert run_python("-c", LEFT_OPEN) == ["0"]
