@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from encoder.checkpoint.other_files import describe_other_file
 from encoder.checkpoint.pickle_scan import HostilePickle, require_harmless
 
 # Entries under which programs save the tensors, and prefixes that they add to names.
@@ -54,6 +55,12 @@ class TensorSource(NamedTuple):
 
 def open_file(file: Path) -> TensorSource:
     """Raises CheckpointMismatch where a file is incomplete or has objects other than tensors."""
+    try:
+        other = describe_other_file(file)
+    except OSError as error:
+        raise CheckpointMismatch(f"{file}: cannot be read ({error.strerror})") from None
+    if other is not None:
+        raise CheckpointMismatch(f"{file}: {other}")
     return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
 
 

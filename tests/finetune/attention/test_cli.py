@@ -177,7 +177,7 @@ def test_bad_input_is_one_line_with_the_cure(
         ),
         ((plain, video, "--at", "5.5"), "give 0 to"),
         ((plain, video, "--recordings", "2"), "give a smaller number"),
-        ((text, video), "is incomplete or damaged"),
+        ((text, video), "is a text file"),
         ((tmp_path, video), "a folder without a checkpoint"),
         ((plain, video, "--told", "num_heads=2"), "remove num_heads"),
         ((plain, video, "--told", "head=2"), "nearest: num_heads"),
