@@ -24,7 +24,7 @@ from video.config import Sampling
 from video.exclude import exclude
 from video.failure_log import FailureLog, failed_paths
 from video.field_of_view_crop import centred_crop, inside_cells
-from video.manifest import ManifestError, read_manifest, write_manifest
+from video.manifest import ManifestError, naming_key, read_manifest, write_manifest
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording, UnreadableVideo
@@ -82,14 +82,15 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     opened: list[Recording] = []
     failures: list[UnreadableVideo] = []
     for name, source in config.data.named.items():
-        found = open_source(
-            Path(source.path),
-            config.data.reader,
-            source.folder_fps or config.data.folder_fps,
-            config.data.read_timeout,
-            show_progress,
-            config.data.stream,
-        )
+        with naming_key(f"data.sources.{name}.path" if name else "data.source"):
+            found = open_source(
+                Path(source.path),
+                config.data.reader,
+                source.folder_fps or config.data.folder_fps,
+                config.data.read_timeout,
+                show_progress,
+                config.data.stream,
+            )
         opened += [replace(recording, source=name) for recording in found.recordings]
         failures += found.failures
     found_count = len(opened) + len(failures)

@@ -47,7 +47,10 @@ class Sampling:
     @model_validator(mode="after")
     def _rate_or_stride(self) -> "Sampling":
         if self.frame_rate and self.stride:
-            raise ValueError("frame_rate and stride are both given; remove one")
+            raise ValueError(
+                f"frame_rate {self.frame_rate:g} and stride {self.stride} are both given; set "
+                "frame_rate=null or stride=null"
+            )
         return self
 
     @property

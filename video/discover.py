@@ -90,7 +90,7 @@ def list_source(source: Path) -> SourceListing:
         return found
     if not source.exists():
         raise ManifestError(
-            f"data.source: {source} does not exist; give a folder of recordings, a CSV file with "
+            f"{source} does not exist; give a folder of recordings, a CSV file with "
             "a column `path`, or a list"
         )
     if source.suffix.lower() in RECORDING_SUFFIXES or looks_like_video(source):
@@ -141,7 +141,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 def _refuse(error: OSError) -> None:
     raise ManifestError(
-        f"data.source: folder {error.filename} cannot be listed ({error.strerror}); change its "
+        f"folder {error.filename} cannot be listed ({error.strerror}); change its "
         "permissions, or list the recordings in a file"
     )
 
@@ -150,7 +150,7 @@ def _nothing_found(folder: Path) -> str:
     kinds = sorted({p.suffix or p.name for p in folder.rglob("*") if p.is_file()})[:8]
     what = f"contains no recordings, only {', '.join(kinds)}" if kinds else "is empty"
     return (
-        f"data.source: {folder} {what}; add video files "
+        f"{folder} {what}; add video files "
         f"({', '.join(sorted(VIDEO_SUFFIXES)[:6])} ...) or folders of numbered images, or choose "
         "another folder"
     )

@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,15 @@ class ManifestError(ValueError):
     """A manifest, list or folder of recordings that cannot be used; names the line and the cure."""
 
     exit_status = 2
+
+
+@contextmanager
+def naming_key(key: str) -> Iterator[None]:
+    """Puts the key of a recipe that gives a source before the ManifestError of the body."""
+    try:
+        yield
+    except ManifestError as error:
+        raise ManifestError(f"{key}: {error}") from None
 
 
 def write_manifest(recordings: Sequence[Recording], file: Path) -> None:

@@ -35,7 +35,7 @@ def read_class_folders(root: Path) -> Iterator[ClipEntry]:
         try:
             recordings = find_recordings(folder)
         except ManifestError as error:
-            raise LabelError(str(error).removeprefix("data.source: ")) from None
+            raise LabelError(str(error)) from None
         if str(folder) in recordings:
             raise LabelError(
                 f"{folder}: is itself a recording, a folder of images; class folders are "

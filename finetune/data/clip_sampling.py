@@ -37,7 +37,10 @@ class ClipSampling:
     @model_validator(mode="after")
     def _require_settings_of_kind(self) -> "ClipSampling":
         if self.frame_rate and self.stride:
-            raise ValueError("frame_rate and stride are both given; drop one")
+            raise ValueError(
+                f"frame_rate {self.frame_rate:g} and stride {self.stride} are both given; set "
+                "frame_rate=null or stride=null"
+            )
         if self.kind != "dense" and (self.frame_rate or self.stride or self.segments > 1):
             raise ValueError(
                 f"kind {self.kind} has no frame_rate, stride or segments; drop them, or take dense"

@@ -22,6 +22,7 @@ from launch.rng import sample_rng
 from video.failure_log import FailureLog
 from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
+from video.manifest import naming_key
 from video.open_source import OpenedSource
 from video.recording import Recording
 
@@ -102,7 +103,8 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     merged = {name: space.to_merged(name) for name in data.named} if space else {}
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
-        labelled[name] = each.load(opener, space.names[name] if space else each.classes)
+        with naming_key(f"data.datasets.{name}.source" if name else "data.dataset.source"):
+            labelled[name] = each.load(opener, space.names[name] if space else each.classes)
         reported = [*labelled[name].lines(), *slow_samples(labelled[name], each)]
         lines += [f"{name + ': ' if name else ''}{line}" for line in reported]
     if data.shots_per_class is not None:

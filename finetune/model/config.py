@@ -79,7 +79,7 @@ class BackboneConfig:
         if self.learned_positions and self.pos_embed not in (None, "learned"):
             raise ValueError(
                 f"learned_positions trains a learned pos_embed, and pos_embed is {self.pos_embed}; "
-                "drop one"
+                "set backbone.learned_positions=false or backbone.pos_embed=null"
             )
         if self.weights is not None and self.custom_sizes():
             names = ", ".join(self.custom_sizes())
@@ -158,5 +158,8 @@ class HeadInitConfig:
     @model_validator(mode="after")
     def _one_way(self) -> "HeadInitConfig":
         if self.rows and self.label_space:
-            raise ValueError("rows and label_space are both given; drop one")
+            raise ValueError(
+                "rows and label_space are both given; set head_init.rows=null or "
+                "head_init.label_space=null"
+            )
         return self

@@ -45,7 +45,10 @@ class ScheduleConfig(Protocol):
 def require_one_length(config: Any) -> Any:
     """A validator: refuses `steps` and `epochs` together."""
     if config.steps and config.epochs:
-        raise ValueError("steps and epochs are both given; drop one")
+        raise ValueError(
+            f"steps {config.steps} and epochs {config.epochs:g} are both given; set "
+            "schedule.steps=null or schedule.epochs=null"
+        )
     return config
 
 

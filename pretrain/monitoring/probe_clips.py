@@ -14,6 +14,7 @@ from video.labels.align import LabelTrack, align_labels, classes_in_order, times
 from video.labels.label_files import LabelFiles, label_finder
 from video.labels.segments import LabelError
 from video.labels.single_label import read_labels
+from video.manifest import naming_key
 from video.open_source import open_source
 from video.progress import show_progress
 from video.recording import Recording
@@ -52,13 +53,14 @@ def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
     Raises ManifestError, and LabelError for labels that are wrong, of one class only, or of one
     recording only.
     """
-    opened = open_source(
-        Path(probe.source),
-        config.data.reader,
-        probe.folder_fps,
-        config.data.read_timeout,
-        show_progress,
-    )
+    with naming_key("knn_probe.source"):
+        opened = open_source(
+            Path(probe.source),
+            config.data.reader,
+            probe.folder_fps,
+            config.data.read_timeout,
+            show_progress,
+        )
     if opened.failures:
         raise LabelError(f"knn_probe.source: {opened.failures[0]}; remove it from the set")
     tracks, classes = _tracks(opened.recordings, probe)

@@ -14,7 +14,7 @@ from encoder.checkpoint.safe_open import parse_metadata
 from launch.entrypoint import run_program
 from pretrain.cli import main
 from tests.conftest import Outcome
-from tests.pretrain.runs import end, log_of, run_alone, start_until, words
+from tests.pretrain.runs import SMALL, end, log_of, run_alone, start_until, words
 from tests.video.conftest import write, write_sound
 from video.fingerprint import content_digest
 
@@ -83,7 +83,11 @@ def test_a_source_without_usable_recordings(
 
 
 def test_a_source_that_does_not_exist(refuse: Refuse, tmp_path: Path) -> None:
-    assert "does not exist; give a folder" in refuse(words(tmp_path / "x", tmp_path / "run"))
+    line = refuse(words(tmp_path / "x", tmp_path / "run"))
+    assert line.startswith(f"pretrain: data.source: {tmp_path / 'x'} does not exist; give a folder")
+    named = "data={sources: {pig: {path: nowhere}}, clips_per_read: 1, workers: 0}"
+    line = refuse(["demo", f"run={tmp_path / 'run'}", *SMALL, named])
+    assert line.startswith("pretrain: data.sources.pig.path: nowhere does not exist; give a folder")
 
 
 def test_a_micro_batch_that_does_not_fit_is_refused_before_it_is_tried(

@@ -98,7 +98,11 @@ def test_every_configuration_class_refuses_unknown_keys() -> None:
         ),
         ("data.sampling.stride=4", "stride"),
         ("engine.zero_stage=4", "engine.zero_stage: 4 is refused"),
-        ("schedule.epochs=3", "steps and epochs are both given"),
+        ("schedule.epochs=3", "steps 600 and epochs 3 are both given; set schedule.steps=null or"),
+        (
+            "data.sampling.stride=4",
+            "frame_rate 6.25 and stride 4 are both given; set frame_rate=null or stride=null",
+        ),
         ("optimizer.base_lr=-1", "optimizer.base_lr: -1 is refused"),
     ],
 )

@@ -262,7 +262,7 @@ def test_a_video_of_any_name_is_checked_and_other_files_are_counted(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["check", "nowhere"], "video: data.source: nowhere does not exist; give a folder"),
+        (["check", "nowhere"], "video: nowhere does not exist; give a folder"),
         (["check", "FOLDER", "--out", "gone/m.csv"], "video: gone/m.csv: No such file"),
     ],
 )
