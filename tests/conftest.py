@@ -150,6 +150,26 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def two_recordings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two synthetic operations of 8 seconds, with a key frame every second."""
+    import numpy as np
+
+    from video.encode import AS_RECORDED, write_h264  # after the import hook above
+    from video.synthetic import Scene, draw_phases
+
+    folder = tmp_path_factory.mktemp("two")
+    files = []
+    for seed in (3, 4):
+        rng = np.random.default_rng(seed)
+        phases = draw_phases(200, rng)
+        scene = Scene(72, 96, rng)
+        frames = ((n / 25, pixels) for n, pixels in enumerate(scene.render(phases)))
+        files.append(folder / f"operation{seed}.mp4")
+        write_h264(files[-1], frames, 25, AS_RECORDED | {"g": "25"})
+    return files[0], files[1]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Mounts a file system of some MiB; skips the test if the user may not mount."""

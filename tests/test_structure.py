@@ -25,6 +25,7 @@ DOORS = {
         "video/readers/probe.py",
         "video/readers/sequential.py",
         "video/readers/pyav_reader.py",
+        "video/readers/spread_frames.py",
         "video/encode.py",
     },
     "decord": {"video/readers/decord_reader.py"},

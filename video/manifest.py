@@ -170,7 +170,7 @@ def _parsed(row: Mapping[str, str | None]) -> Recording:
     except ValidationError as error:
         first = error.errors()[0]
         column = str(first["loc"][0])
-        what = "is empty" if first["type"] == "missing" else f"is {row.get(column)!r}"
+        what = "is empty" if first["type"] == "missing" else f"is {row.get(column)!r:.200}"
         raise ValueError(f"{column} {what}: {first['msg'].lower()}") from None
 
 

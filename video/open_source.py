@@ -20,12 +20,15 @@ from video.manifest import (
     require_unchanged,
     row_from,
 )
+from video.near_duplicates.fingerprint import fingerprint_of, sample_times
+from video.near_duplicates.frame_hash import COLUMNS, ROWS
 from video.readers.registry import WithReaders, require_reader
 from video.recording import Recording, UnreadableVideo
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
-CACHE_VERSION = 2
+HASHED_FRAMES = 256  # of the fingerprint of an unchecked recording
+CACHE_VERSION = 3
 
 
 class OpenedSource(NamedTuple):
@@ -131,7 +134,7 @@ def verify_recording(
     report_progress: ReportProgress,
     stream: int | None = None,
 ) -> Recording:
-    """Opens a recording and compares random positions with sequential decoding."""
+    """Opens a recording, compares random positions with sequential decoding, and hashes frames."""
     from video.readers.probe import probe
     from video.readers.reference_frames import decode_references
     from video.readers.verify import choose_reader, draw_times, rng_for
@@ -139,7 +142,18 @@ def verify_recording(
     recording = probe(path, folder_fps, report_progress, stream)
     drawn = draw_times(recording, rng_for(path), is_quick=True)
     groups, images = decode_references(recording, drawn, report_progress)
-    return choose_reader(recording, reader, groups, images, report_progress)
+    verified = choose_reader(recording, reader, groups, images, report_progress)
+    return replace(verified, fingerprint=_fingerprint(verified, report_progress))
+
+
+def _fingerprint(recording: Recording, report_progress: ReportProgress) -> str:
+    """The fingerprint of a prepared recording's original, or of frames spread over a recording."""
+    from video.readers.spread_frames import spread_frames
+
+    if recording.fingerprint:
+        return recording.fingerprint
+    times = sample_times(recording.seconds, HASHED_FRAMES).tolist()
+    return fingerprint_of(spread_frames(recording, times, ROWS, COLUMNS, report_progress)).text()
 
 
 def _load_cached(file: Path) -> Recording | None:

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from video.atomic_write import OutputError
+from video.near_duplicates.fingerprint import valid_fingerprint
 from video.readers.registry import READERS, ReaderName
 
-IDENTITY = ("path", "content", "original", "original_content")
+IDENTITY = ("path", "content", "original", "original_content", "fingerprint")
 MERGED_SECONDS = 1e-3  # spans with a smaller gap between them become one
 Span = tuple[float, float]  # begin and end, in seconds from the recording's time 0
 
@@ -187,6 +188,7 @@ class Recording:
     # index of the video stream in a file that has several; None: it has one, or the first
     stream: Annotated[int, Field(ge=0)] | None = None
     source: str = ""  # the name of its source in the run
+    fingerprint: Annotated[str, AfterValidator(valid_fingerprint)] = ""  # hashes of some frames
 
     def identity(self) -> dict[str, str]:
         """What identifies it, so that later stages do not test on recordings of pretraining."""

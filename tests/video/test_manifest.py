@@ -38,6 +38,7 @@ def test_rows_survive_exactly(tmp_path: Path) -> None:
             original_content="cd",
             original_first=0.5,
             source="hospital",
+            fingerprint="1:AAAAACRm04vIcYu2",
         ),
     ]
     file = tmp_path / "manifest.csv"
@@ -117,3 +118,21 @@ def test_every_column_is_documented_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "docs/data.md").read_text()
     for field in fields(Recording):
         assert f"`{field.name}`" in readme
+
+
+def test_an_older_manifest_without_fingerprints_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "manifest.csv"
+    write_manifest([made_up(1.0, path=str(tmp_path / "a.mp4"))], file)
+    header, row = file.read_text().splitlines()
+    assert header.endswith(",fingerprint") and row.endswith(",")
+    file.write_text(f"{header.removesuffix(',fingerprint')}\n{row.removesuffix(',')}\n")
+    assert read_manifest(file)[0].fingerprint == ""
+
+
+def test_a_damaged_fingerprint_is_refused_by_line_and_in_few_words(tmp_path: Path) -> None:
+    file = tmp_path / "manifest.csv"
+    write_manifest([made_up(1.0, path=str(tmp_path / "a.mp4"))], file)
+    file.write_text(file.read_text().rstrip() + "1:" + "?" * 9000 + "\n")
+    with pytest.raises(ManifestError, match=r"manifest\.csv:2: fingerprint is '1:\?\?") as refused:
+        read_manifest(file)
+    assert len(str(refused.value)) < 700

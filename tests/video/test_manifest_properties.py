@@ -4,9 +4,11 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from video.manifest import MEASURED, ManifestError, as_listed, read_manifest, write_manifest
+from video.near_duplicates.fingerprint import Fingerprint
 from video.readers.registry import READERS
 from video.recording import FieldOfView, Recording, Span, spans_within
 
@@ -19,6 +21,14 @@ text = st.text(st.characters(codec="utf-8"))
 names = st.binary(min_size=1).filter(lambda name: not set(name) & set(b"/\0")).map(os.fsdecode)
 paths = names.filter(lambda name: name not in (".", "..")).map("/videos/".__add__)
 spans = st.builds(spans_within, st.lists(st.tuples(times, times)), positive)
+
+hashes = st.lists(st.tuples(st.integers(0, 2**32 - 1), st.binary(min_size=8, max_size=8)))
+
+
+def as_fingerprint(found: list[tuple[int, bytes]]) -> str:
+    times = np.array(sorted(time for time, _ in found)) / 100
+    images = np.frombuffer(b"".join(each for _, each in found), np.uint8).reshape(-1, 8)
+    return Fingerprint(times, images).text()
 
 
 @st.composite
@@ -58,6 +68,7 @@ recordings = st.builds(
     original_content=text,
     original_first=st.none() | times,
     source=text,
+    fingerprint=st.just("") | hashes.map(as_fingerprint),
 )
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from video.atomic_write import require_writable
 from video.check.examine import ExaminedRecording, examine
 from video.check.problems import Problem
-from video.check.report import find_copies, report, summary
+from video.check.report import find_copies, find_near_duplicates, report, summary
 from video.discover import RECORDING_SUFFIXES, list_source
 from video.manifest import ManifestError, write_manifest
+from video.near_duplicates.pairs import too_many_pairs
 from video.progress import MAX_PRINTED, show_progress
 from video.readers.registry import WithReaders, require_reader
 from video.recording import UnreadableVideo
@@ -48,10 +49,14 @@ def check(
         if isinstance(outcome, UnreadableVideo)
     ]
     problems = (
-        unusable + find_copies(recordings) + [p for found in examined for p in found.problems]
+        unusable
+        + find_copies(recordings)
+        + find_near_duplicates(recordings)
+        + [p for found in examined for p in found.problems]
     )
     write_manifest(recordings, manifest)
-    notes = listing.notes()
+    pairs = len(recordings) * (len(recordings) - 1) // 2
+    notes = [*listing.notes(), *filter(None, [too_many_pairs(pairs)])]
     full_report = "\n".join([report(recordings, problems), *(["", *notes] if notes else [])])
     text.write_text(full_report + "\n", encoding="utf-8", errors="backslashreplace")
     print(

@@ -9,6 +9,7 @@ import numpy as np
 from video.check.black_frozen_motion import ROWS, Thumbnails
 from video.check.field_of_view import estimate_view
 from video.fingerprint import total_bytes
+from video.near_duplicates.fingerprint import FingerprintBuilder
 from video.readers.probe import holes_between
 from video.readers.reference_frames import ReferenceFrames
 from video.readers.sequential import DecodedFrame, SequentialDecoder
@@ -26,6 +27,7 @@ class FrameStatistics:
         self.references = ReferenceFrames(recording, groups)
         self._columns = max(1, round(ROWS * recording.width / recording.height))
         self.thumbnails = Thumbnails()
+        self._hashed = FingerprintBuilder(recording.seconds)
         self.times: list[float] = []
         self.key_times: list[float] = []
         self.interlaced = 0
@@ -36,8 +38,11 @@ class FrameStatistics:
         if frame.is_key:
             self.key_times.append(frame.time)
         self.interlaced += frame.interlaced
-        if self.thumbnails.is_due(frame.time):
-            self.thumbnails.add(frame.time, frame.pixels(ROWS, self._columns))
+        wanting = [each for each in (self.thumbnails, self._hashed) if each.is_due(frame.time)]
+        if wanting:
+            image = frame.pixels(ROWS, self._columns)
+            for each in wanting:
+                each.add(frame.time, image)
 
     def measured(self, decoder: SequentialDecoder, content: str) -> Recording:
         """The recording's row with all that was measured."""
@@ -65,6 +70,7 @@ class FrameStatistics:
             steady=self._is_steady(),
             bytes=total_bytes(probed.path),
             content=content,
+            fingerprint=self._hashed.fingerprint().text(),
         )
 
     def _next_key(self, lost: float) -> float:

@@ -10,6 +10,7 @@ Kind = Literal[
     "count",
     "reader",
     "copies",
+    "near duplicates",
     "gaps",
     "black",
     "frozen",
@@ -50,6 +51,10 @@ ADVICE: dict[Kind, Advice] = {
     "copies": Advice(
         "Copies",
         "Remove the rows of the copies from the manifest, or they are sampled twice.",
+    ),
+    "near duplicates": Advice(
+        "Near duplicates",
+        "If they show the same operation, keep one, and never both in training and test.",
     ),
     "gaps": Advice("Gaps in time", "No action needed: no clip crosses a gap."),
     "black": Advice(

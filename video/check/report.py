@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from video.check.problems import ADVICE, Problem
+from video.near_duplicates.pairs import similar_within
 from video.recording import Recording
 from video.text_table import format_count, format_table, format_time
 
@@ -17,6 +18,26 @@ def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
         first = firsts.setdefault(recording.content, recording.path)
         if first != recording.path:
             found.append(Problem("copies", recording.path, f"a copy of {first}"))
+    return found
+
+
+def find_near_duplicates(recordings: Sequence[Recording]) -> list[Problem]:
+    """Problems of recordings that show the same as an earlier one in other bytes."""
+    matches = defaultdict(list)
+    for first, second, match in similar_within([each.fingerprint for each in recordings]):
+        if not recordings[first].contents & recordings[second].contents:
+            matches[second].append((match.evidence, recordings[first].path, match))
+    found = []
+    for second, of_earlier in sorted(matches.items()):
+        _, first_path, match = max(of_earlier, key=lambda each: each[0])
+        more = f"; so do {len(of_earlier) - 1} others" if len(of_earlier) > 1 else ""
+        found.append(
+            Problem(
+                "near duplicates",
+                recordings[second].path,
+                f"looks like {first_path}: {match}{more}",
+            )
+        )
     return found
 
 

@@ -14,6 +14,8 @@ from video.atomic_write import atomic_writer, make_folder
 from video.encode import FAST_TO_READ, encode_jpeg, write_h264
 from video.fingerprint import total_bytes
 from video.manifest import as_listed, row_from
+from video.near_duplicates.fingerprint import FingerprintBuilder
+from video.near_duplicates.frame_hash import COLUMNS, ROWS
 from video.prepare.settings import PREPARED_SUFFIX, Geometry, PrepareSettings, geometry
 from video.readers import verify
 from video.readers.container import timestamp_tolerance
@@ -94,6 +96,7 @@ class _FrameFilter:
         self.geometry: Geometry = geometry(original, settings)
         self.decoder = SequentialDecoder(original)
         self.times: list[float] = []
+        self._hashed = FingerprintBuilder(original.seconds)
         rng = verify.rng_for(original.path)
         self._sample_times = sorted(rng.uniform(0, original.seconds, COMPARED).tolist())
         self._stored: list[tuple[float, UInt8[np.ndarray, "h w c"]]] = []
@@ -106,6 +109,8 @@ class _FrameFilter:
             pixels = frame.pixels(rows, columns)[top : top + height, left : left + width]
             pixels = np.ascontiguousarray(pixels)
             self.times.append(frame.time)
+            if self._hashed.is_due(frame.time):
+                self._hashed.add(frame.time, frame.pixels(ROWS, COLUMNS))
             while self._sample_times and self._sample_times[0] <= frame.time:
                 self._sample_times.pop(0)
                 if not self._stored or self._stored[-1][0] < frame.time:
@@ -115,6 +120,11 @@ class _FrameFilter:
             raise UnreadableVideo(self._original.path, "has no frames left to prepare")
         if not self._stored:
             self._stored.append((frame.time, pixels))
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the original, or of the frames so far where it has none."""
+        return self._original.fingerprint or self._hashed.fingerprint().text()
 
     def _at_rate(self) -> Iterator[DecodedFrame]:
         """The frames that are not left out and are displayed at the ticks of the frame rate."""
@@ -188,6 +198,7 @@ def _prepared_row(
         original_content=original.content,
         original_first=original.first,
         stream=None,
+        fingerprint=frame_filter.fingerprint,
     )
 
 

@@ -51,7 +51,7 @@ class SequentialDecoder:
 
     def _image_frames(self) -> Generator[DecodedFrame, None, None]:
         recording = self._recording
-        times = _image_times(recording)
+        times = image_times(recording)
         self.header_frames = len(times)
         for time in times:
             try:
@@ -128,7 +128,8 @@ def _from_array(native: UInt8[np.ndarray, "y x 3"]) -> FramePixels:
     return lambda rows, columns: convert([frame], rows, columns, 0)[0]
 
 
-def _image_times(recording: Recording) -> list[float]:
+def image_times(recording: Recording) -> list[float]:
+    """The times of a folder's or a pack's images. Raises UnreadableVideo."""
     if recording.kind == "pack":
         with jpeg_pack.open_pack(recording.path) as pack:
             return list(map(float, pack.times(0, pack.images)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.video.conftest import number_of, numbered_frame, turn, write, write_sound
+from tests.video.near_duplicates.disguises import DISGUISES
 from tests.video.readers.test_image_readers import folder_of
 from tests.video.readers.test_pyav_reader import REAL, VIDEOS
 from video.check.examine import ExaminedRecording, examine
@@ -295,3 +296,21 @@ def test_interlaced_frames_are_reported(tmp_path: Path) -> None:
         options={"flags": "+ilme+ildct", "x264-params": "tff=1"},
     )
     assert kinds(examined(file))["interlaced"] == "50 of 50 frames"
+
+
+def test_near_duplicates_are_reported_with_the_pair(
+    two_recordings: tuple[Path, Path], tmp_path: Path
+) -> None:
+    file, unrelated = two_recordings
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for each in (file, unrelated):
+        shutil.copy(each, folder)
+    cut = DISGUISES["without its start"](file, folder / "z")
+    assert main(["check", str(folder), "--out", str(tmp_path / "m.csv"), "--processes", "1"]) == 0
+    report = (tmp_path / "m.txt").read_text()
+    assert "Near duplicates: 1 of 3." in report
+    line = next(line for line in report.splitlines() if "looks like" in line)
+    assert line.startswith(f"  {cut}: looks like {folder / file.name}: ")
+    assert " s earlier, " in line
+    assert all(recording.fingerprint for recording in read_manifest(tmp_path / "m.csv"))
