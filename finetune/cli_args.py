@@ -68,6 +68,11 @@ def _add_labels(labels: argparse.ArgumentParser) -> None:
         default=None,
         help="accept clips of one recording in several parts if they do not overlap",
     )
+    labels.add_argument(
+        "--allow-similar",
+        action="store_true",
+        help="accept recordings of different parts that look alike; they are listed",
+    )
     labels.add_argument("--classes", help="class names in order, separated by commas (all labels)")
     labels.add_argument("--rate", type=float, help="samples per second of recording (1)")
     labels.add_argument(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.dataset_kinds import DATASET_KINDS, DatasetConfig
+from finetune.data.leaks import require_separate_parts
 from finetune.data.recording_opener import RecordingOpener
 from finetune.data.slow_samples import slow_samples
 from finetune.data.windows import WindowSampling
@@ -28,14 +29,25 @@ from video.open_source import OpenedSource
 from video.recording import Recording, UnreadableVideo
 
 OPEN_TIMEOUT = 120.0  # seconds after which a recording counts as unreadable
-NOT_DATASET_KEYS = ("command", "source", "labels", "set", "folder_fps")  # options of `labels`
+NOT_DATASET_KEYS = (
+    "command",
+    "source",
+    "labels",
+    "set",
+    "folder_fps",
+    "allow_similar",
+)  # options of `labels`
 
 
 def run_labels(options: argparse.Namespace) -> None:
     """Joins labels to recordings and reports what fits; raises errors as training would."""
     dataset = _dataset(options)
     labelled = dataset.load(_opener(options.folder_fps), dataset.classes)
-    for line in (*labelled.lines(), *slow_samples(labelled, dataset)):
+    for line in (
+        *labelled.lines(),
+        *slow_samples(labelled, dataset),
+        *require_separate_parts({"": labelled.recordings}, options.allow_similar),
+    ):
         print(line)
 
 

@@ -8,9 +8,9 @@ from encoder.block import compile_blocks
 from finetune.config import FinetuneConfig
 from finetune.data.batches import open_batches
 from finetune.data.datasets import FAILURE_LOG_FILE, FEW_SHOT_FILE, LabelledSets, open_datasets
+from finetune.data.leaks import require_unseen
 from finetune.data.sample_record import SAMPLES_FILE, require_same_samples, write_samples
 from finetune.data.samples import LabelledSamples
-from finetune.data.splits import require_unseen
 from finetune.inference.best_checkpoint import VALIDATION_FILE, ValidationHistory, validation_steps
 from finetune.inference.evaluator import Evaluator
 from finetune.loop import FinetuneRun, train
@@ -25,7 +25,12 @@ from launch.capacity.model_memory import ModelMemory
 from launch.checkpoint.loader import load_checkpoint, stored_shapes
 from launch.checkpoint.saver import Saver
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, Checkpoint, find_checkpoint
-from launch.distributed.process_group import Processes, destroy_process_group, run_on_rank0
+from launch.distributed.process_group import (
+    Processes,
+    compute_on_rank0,
+    destroy_process_group,
+    run_on_rank0,
+)
 from launch.metrics.nonfinite import SkippedSteps
 from launch.run.environment import record_start
 from launch.run.graceful_stop import finish_on_error
@@ -145,9 +150,12 @@ def build_model(
         return rebuild(config, sets.classes, sets.checksum, folder, stored_shapes(resumed))
     built = build(config, sets.classes, sets.checksum, folder, processes)
     parts = {part: sets.recordings(part) for part in sets.parts}
-    require_unseen(parts, built.spec.pretrained_on, Path("data.split"))
+    pretrained_on, allow_similar = built.spec.pretrained_on, config.data.allow_similar
+    warnings = compute_on_rank0(
+        processes, lambda: require_unseen(parts, pretrained_on, allow_similar)
+    )
     run_on_rank0(processes, lambda: write_samples(folder, sets))
-    return built
+    return built._replace(lines=[*built.lines, *warnings])
 
 
 def build_engine(

@@ -49,6 +49,8 @@ class FinetuneDataConfig:
     """Video stream, as ffprobe counts, of files with several; null: the largest that lasts."""
     read_timeout: Annotated[PositiveFloat, MAY_CHANGE] = 120.0
     """Seconds after which a read counts as failed."""
+    allow_similar: Annotated[bool, MAY_CHANGE] = False
+    """Accept recordings that look like one of another part, or of pretraining; they are listed."""
     max_unreadable: Annotated[float, Field(ge=0, le=1), MAY_CHANGE] = 0.01
     """Share of unreadable samples above which the run ends."""
 

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from finetune.config import FinetuneConfig
 from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
 from finetune.data.labelled_set import LabelledSet
+from finetune.data.leaks import require_separate_parts
 from finetune.data.recording_opener import RecordingOpener
 from finetune.data.samples import SampledTrack
 from finetune.data.slow_samples import slow_samples
@@ -109,6 +110,8 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
         lines += [f"{name + ': ' if name else ''}{line}" for line in reported]
     if data.shots_per_class is not None:
         labelled = {"": _few_shot(config, labelled[""], data.shots_per_class, folder)}
+    of_parts = {name: each.recordings for name, each in labelled.items()}
+    lines += require_separate_parts(of_parts, data.allow_similar)
     parts: dict[str, list[SampledTrack]] = {}
     for name, labelled_set in labelled.items():
         sampling = data.named[name].sampling

@@ -39,6 +39,11 @@ class LabelledSet(NamedTuple):
         """Whether a sample may have several classes."""
         return any(track.is_multi_label for tracks in self.tracks.values() for track in tracks)
 
+    @property
+    def recordings(self) -> dict[str, list[Recording]]:
+        """The recordings of each part."""
+        return {part: [each.recording for each in own] for part, own in self.tracks.items()}
+
     def lines(self) -> list[str]:
         """The report on every part."""
         lines = []

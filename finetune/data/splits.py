@@ -10,7 +10,7 @@ recordings, never frames. A `note` is optional.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from launch.text_file import read_text_file
 from launch.yaml_file import YamlEntry, YamlFile, is_null
@@ -137,41 +137,3 @@ def identities_of(recording: Recording) -> set[str]:
     """Paths and content digests, of which copies and prepared versions share at least one."""
     paths = {str(Path(path).resolve()) for path in (recording.path, recording.original) if path}
     return paths | recording.contents
-
-
-def require_unseen(
-    parts: Mapping[str, Sequence[Recording]],
-    pretrained_on: Sequence[Mapping[str, Any]],
-    path: Path,
-) -> None:
-    """Raises SplitError if the encoder was pretrained on a recording of val or test.
-
-    `pretrained_on`: the field `recordings` of the encoder's metadata (path, content, original,
-    original_content).
-    """
-    seen = {
-        str(entry[key])
-        for entry in pretrained_on
-        for key in ("content", "original_content")
-        if entry.get(key)
-    }
-    names = {
-        Path(str(entry[key])).name
-        for entry in pretrained_on
-        for key in ("path", "original")
-        if entry.get(key)
-    }
-    for part in ("val", "test"):
-        for recording in parts.get(part, ()):
-            if recording.contents & seen:
-                raise SplitError(
-                    f"{path}: {recording.path} is in {part}, and the encoder was pretrained on it; "
-                    "use another encoder, or move the recording to train"
-                )
-            same_name = {Path(p).name for p in (recording.path, recording.original) if p} & names
-            if same_name and not recording.contents:
-                raise SplitError(
-                    f"{path}: {recording.path} is in {part}, and the encoder was pretrained on a "
-                    f"recording named {min(same_name)}; run `video check` on the source to compare "
-                    "contents"
-                )

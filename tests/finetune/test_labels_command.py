@@ -1,5 +1,6 @@
 """`python -m finetune labels`: a check of a labelled set before training."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from finetune.cli import main
 from finetune.data.splits import SplitError
 from launch.errors import ConfigError
+from tests.video.near_duplicates.disguises import DISGUISES
 from video.labels.segments import LabelError
 
 
@@ -18,6 +20,24 @@ def test_labels_are_reported_by_part(operations: Path, tmp_path: Path, capsys) -
     assert out.index("train:") < out.index("operation01.mp4: 6 labelled timestamps")
     assert out.index("test:") < out.index("operation02.mp4: 6 labelled timestamps")
     assert "Preparation" in out and "without label" not in out
+
+
+def test_a_disguised_recording_of_another_part_is_refused_or_listed(
+    operations: Path, tmp_path: Path, capsys
+) -> None:
+    labels = (operations / "operation01-phase.txt").read_text()
+    (tmp_path / "y-phase.txt").write_text(labels)
+    (tmp_path / "operation01-phase.txt").write_text(labels)
+    shutil.copy(operations / "operation01.mp4", tmp_path)
+    DISGUISES["mirrored"](operations / "operation01.mp4", tmp_path / "y")
+    split = tmp_path / "split.yaml"
+    split.write_text("train: [operation01]\ntest: [y]\n")
+    arguments = ["labels", str(tmp_path), str(tmp_path), "--split", str(split)]
+    with pytest.raises(SplitError, match=r"y\.mp4 in test looks like \(mirrored left to right, "):
+        main(arguments)
+    capsys.readouterr()
+    main([*arguments, "--allow-similar"])
+    assert "warning: " in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_the_rate_and_the_classes_are_options(operations: Path, capsys) -> None:

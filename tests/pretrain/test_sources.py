@@ -17,6 +17,7 @@ from video.clip_sampler import SamplingPlan
 from video.config import Sampling
 from video.fingerprint import content_digest
 from video.manifest import read_manifest
+from video.near_duplicates.fingerprint import parse_fingerprint
 
 
 def test_videos_images_and_prepared_recordings_train_in_one_run(
@@ -83,6 +84,7 @@ def test_the_encoder_file_lists_its_training_recordings(finished: Path, operatio
     assert [Path(entry["path"]).name for entry in known] == ["operation01.mp4", "operation02.mp4"]
     contents = [content_digest(str(path)) for path in sorted(operations.glob("*.mp4"))]
     assert [entry["content"] for entry in known] == contents
+    assert all(parse_fingerprint(entry["fingerprint"]) for entry in known)
     assert parse_metadata(file, "sampling") == {"": {"frame_rate": 6.25, "stride": None}}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.data.splits import SplitError, read_split, recordings_of, require_unseen
+from finetune.data.splits import SplitError, read_split, recordings_of
 from video.recording import Recording
 
 
@@ -96,23 +96,3 @@ def test_an_ambiguous_name_requires_the_path(tmp_path: Path) -> None:
     path = written(tmp_path, "train: [VID68]\n")
     with pytest.raises(SplitError, match=r"may be /videos/VID68\.mp4 or /elsewhere/VID68"):
         recordings_of(read_split(path), [RECORDINGS[0], other], path)
-
-
-def test_recordings_of_pretraining_are_refused_in_test(tmp_path: Path) -> None:
-    path = written(tmp_path, "train: [VID68]\ntest: [VID75.mp4]\n")
-    parts = recordings_of(read_split(path), RECORDINGS, path)
-    require_unseen(parts, [{"path": "x.mp4", "content": "c68"}], path)
-    for entry in (
-        {"path": "renamed.mp4", "content": "c75"},
-        {"path": "y.frames", "content": "q", "original_content": "c75"},
-    ):
-        with pytest.raises(SplitError, match=r"VID75\.frames is in test, and the encoder"):
-            require_unseen(parts, [entry], path)
-
-
-def test_without_contents_recordings_are_compared_by_name(tmp_path: Path) -> None:
-    path = written(tmp_path, "train: [VID70]\ntest: [VID68]\n")
-    bare = [replace(each, content="") for each in RECORDINGS[:2]]
-    parts = recordings_of(read_split(path), bare, path)
-    with pytest.raises(SplitError, match=r"pretrained on a recording named VID68\.mp4"):
-        require_unseen(parts, [{"path": "/other/VID68.mp4", "content": "c"}], path)
