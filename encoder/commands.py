@@ -18,7 +18,7 @@ from encoder.checkpoint.load import load_encoder, load_source
 from encoder.checkpoint.load_report import LoadReport
 from encoder.checkpoint.overrides import CheckpointOverrides
 from encoder.checkpoint.parse import SourceEncoder, read_source
-from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.checkpoint.safe_open import CheckpointMismatch, parse_json
 from encoder.config import EncoderConfig, first_error
 from encoder.inspect_checkpoint import as_json, inspect_lines
 from encoder.model_zoo import model_lines, resolve_weights
@@ -142,7 +142,11 @@ def _native_metadata(source: SourceEncoder) -> dict[str, Any]:
     if source.detected.name != NATIVE_FAMILY:
         return {}
     entries = source.file.metadata.items()
-    return {key: json.loads(text) for key, text in entries if key not in ("encoder", "report")}
+    return {
+        key: parse_json(text, f"{source.file.path}: metadata {key!r}")
+        for key, text in entries
+        if key not in ("encoder", "report")
+    }
 
 
 COMMANDS = {"inspect": inspect, "convert": convert, "models": models}

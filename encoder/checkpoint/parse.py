@@ -108,7 +108,7 @@ def _native_config(file: TensorFile) -> str | None:
         return encoder
     try:
         return json.dumps(json.loads(run)["encoder"]) if isinstance(run, str) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

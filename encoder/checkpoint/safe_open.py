@@ -5,7 +5,7 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,14 +75,20 @@ def read_metadata(file: Path) -> dict[str, str]:
 
 def parse_metadata(file: Path, key: str) -> Any:
     """One JSON entry of a file's metadata; raises CheckpointMismatch where it is missing."""
-    try:
-        return json.loads(read_metadata(file)[key])
-    except KeyError:
+    metadata = read_metadata(file)
+    if key not in metadata:
         raise CheckpointMismatch(
             f"{file}: its metadata has no {key!r}, so this project did not write it"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise CheckpointMismatch(f"{file}: metadata {key!r} is not JSON ({error})") from None
+        )
+    return parse_json(metadata[key], f"{file}: metadata {key!r}")
+
+
+def parse_json(text: str, place: str) -> Any:
+    """JSON from outside; raises CheckpointMismatch where it is none, or nested too deeply."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointMismatch(f"{place} is not JSON ({one_line(error)})") from None
 
 
 def one_line(error: Exception) -> str:
@@ -103,7 +109,7 @@ def shown_keys(content: Mapping[Any, Any]) -> str:
 def _safetensors(file: Path) -> TensorSource:
     try:
         opened = safe_open(file, framework="pt")
-        names = {_bare(name): name for name in opened.keys()}  # noqa: SIM118
+        names = _bare_names(file, opened.keys())
         tensors = {bare: _meta_tensor(opened.get_slice(name)) for bare, name in names.items()}
         metadata = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
@@ -130,11 +136,12 @@ def _torch(file: Path) -> TensorSource:
         if isinstance(content.get(name), dict):
             others += [key for key, value in content.items() if key != name and _is_model(value)]
             wrapper, content = name, content[name]
-    tensors = {
-        _bare(name): value
+    values = {
+        name: value
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
+    tensors = {bare: values[name] for bare, name in _bare_names(file, values).items()}
     if not tensors:
         raise CheckpointMismatch(f"{file}: has no tensors; its keys are {shown_keys(content)}")
     meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
@@ -174,6 +181,19 @@ def _plain(content: dict[Any, Any]) -> dict[str, Any]:
 
 def _is_model(value: Any) -> bool:
     return isinstance(value, dict) and sum(isinstance(v, Tensor) for v in value.values()) > 9
+
+
+def _bare_names(file: Path, names: Iterable[str]) -> dict[str, str]:
+    """The names in a file by those without prefixes."""
+    found = dict[str, str]()
+    for name in names:
+        other = found.setdefault(_bare(name), name)
+        if other != name:
+            raise CheckpointMismatch(
+                f"{file}: {other!r:.80} and {name!r:.80} are the same tensor but for a prefix; "
+                "save one of them"
+            )
+    return found
 
 
 def _bare(name: str) -> str:

@@ -100,7 +100,7 @@ def _shards(file: Path) -> list[Path]:
         return [file]
     try:
         named = {Path(name).name for name in json.loads(file.read_text())["weight_map"].values()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointMismatch(f"{file}: is not an index of shards ({one_line(error)})") from None
     shards = [file.with_name(name) for name in sorted(named)]
     for shard in shards:
@@ -120,7 +120,7 @@ def _folder_configs(file: Path) -> dict[str, Any]:
             continue
         try:
             content = json.loads(config.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointMismatch(f"{config}: is not JSON ({one_line(error)})") from None
         values |= content if isinstance(content, dict) else {}
     return values

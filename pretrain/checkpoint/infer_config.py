@@ -68,11 +68,12 @@ def _own_metadata(file: TensorFile) -> tuple[DecoderConfig, PretrainingTarget] |
     """Decoder and target from the metadata of this project's files; None for other files."""
     try:
         decoder, target = _metadata_parts(file.metadata)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise CheckpointMismatch(f"{file.path}: metadata config: is no configuration") from None
     if decoder is None or target is None:
         return None
-    if (kind := target.get("kind")) not in TARGETS:
+    kind = target.get("kind")
+    if not isinstance(kind, str) or kind not in TARGETS:
         raise CheckpointMismatch(
             f"{file.path}: its target {kind!r} is none of {', '.join(TARGETS)}; load the plugin "
             "that adds it"

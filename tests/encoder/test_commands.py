@@ -135,7 +135,7 @@ def test_overrides_are_parsed() -> None:
             "none of imagenet, half, clip, kinetics; nearest: imagenet",
         ),
         (("inspect", VIDEOMAE), "add num_heads=N"),
-        (("inspect", ROOT / "README.md"), "has an object besides tensors"),
+        (("inspect", ROOT / "README.md"), "is a text file; give a .safetensors"),
         (("inspect", CKPT), "a folder without a checkpoint"),
         (("models", "vit_s_nine"), "nearest: vit_s_none"),
     ],

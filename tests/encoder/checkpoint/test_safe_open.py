@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.checkpoint.safe_open import CheckpointMismatch, parse_metadata
 from encoder.checkpoint.tensor_file import read_tensors
 
 WEIGHT = {"a.weight": torch.ones(2)}
@@ -135,3 +135,23 @@ def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
             new.writestr(name, old.read(name))
     with pytest.raises(CheckpointMismatch, match=r"bomb\.pth: is compressed, which"):
         read_tensors(tmp_path / "bomb.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_two_names_of_one_tensor_are_refused(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"twice{suffix}"
+    tensors = {"module.x": torch.zeros(2), "x": torch.ones(2)}
+    save_file(tensors, file) if suffix == ".safetensors" else torch.save(tensors, file)
+    with pytest.raises(
+        CheckpointMismatch, match=r"'module\.x' and 'x' are the same tensor but for"
+    ):
+        read_tensors(file)
+
+
+@pytest.mark.parametrize("text", ["{", "9" * 6000, "[" * 100_000], ids=["cut", "digits", "deep"])
+def test_metadata_that_is_no_json_is_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "encoder.safetensors"
+    save_file({"x": torch.zeros(2)}, file, {"classes": text})
+    with pytest.raises(CheckpointMismatch, match="metadata 'classes' is not JSON") as caught:
+        parse_metadata(file, "classes")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
