@@ -26,8 +26,8 @@ def translate(cls: type, values: dict[str, Any], prefix: str = "") -> Translatio
         if name != given:
             if name in values:
                 raise ConfigError(
-                    f"{prefix}{given}: is a former name of {prefix}{name}, and both are given; "
-                    "drop one"
+                    f"{prefix}{given}: {_text(value)} is given by a former name of "
+                    f"{prefix}{name}, which is {_text(values[name])}; remove {prefix}{given}"
                 )
             renamed.append(f"{prefix}{given} -> {prefix}{name}")
         if name in keys:

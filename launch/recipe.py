@@ -1,6 +1,7 @@
 """Recipes: a YAML file plus `key.path=value`, checked against a configuration class."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,7 +38,7 @@ def load_recipe(
     """
     values = {**defaults, **_read(find_recipe(recipe, folder))}
     given = [_parse_override(override) for override in overrides]
-    _refuse_both_names(cls, [path for path, _ in given])
+    _refuse_both_names(cls, overrides, [path for path, _ in given])
     import_plugins(_plugins(dict(given).get("plugins", values.get("plugins"))))
     values, renamed = translate(cls, values)
     for path, value in given:
@@ -58,12 +59,16 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _refuse_both_names(cls: type, paths: Sequence[str]) -> None:
+def _refuse_both_names(cls: type, overrides: Sequence[str], paths: Sequence[str]) -> None:
     """Raises ConfigError where overrides give a key by its present and its former name."""
-    present = {path: translate_path(cls, path, None)[0] for path in paths}
-    for path, name in present.items():
-        if path != name and name in paths:
-            raise ConfigError(f"{path}: is a former name of {name}, and both are given; drop one")
+    written = dict(zip(paths, overrides, strict=True))
+    for path, override in written.items():
+        name = translate_path(cls, path, None)[0]
+        if path != name and name in written:
+            raise ConfigError(
+                f"{path}: {_cut(override)} and {_cut(written[name])} are one key by its former "
+                f"and its present name; remove {_cut(override)}"
+            )
 
 
 def _plugins(value: Any) -> list[str]:
@@ -139,13 +144,12 @@ def _apply(cls: type, values: dict[str, Any], path: str, value: Any) -> list[str
 
 
 def _explain(details: ErrorDetails, known: list[str]) -> str:
-    path, _ = _locate(details["loc"], known)
+    path, section = _locate(details["loc"], known)
     value, message = details["input"], details["msg"].removeprefix("Value error, ")
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         group, pattern = _locate(details["loc"][:-1], known)  # another kind may have this key
         unknown = f"{group}.{details['loc'][-1]}".removeprefix(".")
-        names = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == pattern]
-        siblings = [f"{group}.{name}".removeprefix(".") for name in names]
+        siblings = [f"{group}.{name}".removeprefix(".") for name in _names_in(pattern, known)]
         if unknown in siblings:
             return f"{unknown}: is a key of another kind; remove it, or change {group}.kind"
         return f"{unknown}: no such key{nearest(unknown, siblings)}"
@@ -157,7 +161,14 @@ def _explain(details: ErrorDetails, known: list[str]) -> str:
         return f"{path}: needs a list, such as [a, b]; it is {_cut(value)}"
     if isinstance(value, str | int | float | list | None):
         return f"{path}: {_cut(value)} is refused; {message[0].lower()}{message[1:]}"
+    for name in _names_in(section, known) if path else ():  # as it is written in a command
+        message = re.sub(rf"(?<![\w.]){name}=(?=\S)", f"{path}.{name}=", message)
     return f"{path}: {message}".removeprefix(": ")
+
+
+def _names_in(section: str, known: list[str]) -> list[str]:
+    """The names of the keys directly in a section."""
+    return [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == section]
 
 
 def _cut(value: Any) -> str:

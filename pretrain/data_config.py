@@ -59,9 +59,14 @@ class PretrainDataConfig:
 
     @model_validator(mode="after")
     def _one_source(self) -> "PretrainDataConfig":
-        if (self.source is None) == (not self.sources):
+        if self.source is not None and self.sources:
             raise ValueError(
-                "give either source, a folder of recordings, or sources, several of them by name"
+                f"source {self.source} and sources {', '.join(self.sources)} are both given; set "
+                "source=null or sources={}"
+            )
+        if self.source is None and not self.sources:
+            raise ValueError(
+                "has no recordings; set source=FOLDER, or sources={NAME: {path: FOLDER}, ...}"
             )
         return self
 

@@ -42,8 +42,12 @@ class ClipSampling:
                 "frame_rate=null or stride=null"
             )
         if self.kind != "dense" and (self.frame_rate or self.stride or self.segments > 1):
+            given = {"frame_rate": self.frame_rate, "stride": self.stride}
+            names = [name for name, value in given.items() if value]
+            cures = [*(f"{name}=null" for name in names), *["segments=1"] * (self.segments > 1)]
             raise ValueError(
-                f"kind {self.kind} has no frame_rate, stride or segments; drop them, or take dense"
+                f"kind {self.kind} has no frame_rate, stride or segments; set "
+                f"{' and '.join(cures)}, or kind=dense"
             )
         return self
 

@@ -56,12 +56,23 @@ class FinetuneDataConfig:
 
     @model_validator(mode="after")
     def _require_trainable_sets(self) -> "FinetuneDataConfig":
-        if (self.dataset is None) == (not self.datasets):
-            raise ValueError("give either dataset, or datasets, several by name")
+        if self.dataset is not None and self.datasets:
+            raise ValueError(
+                f"dataset and datasets {', '.join(self.datasets)} are both given; set "
+                "dataset=null or datasets={}"
+            )
+        if self.dataset is None and not self.datasets:
+            raise ValueError(
+                "has no labelled recordings; set dataset={source: FOLDER, labels: FILE}, or "
+                "datasets={NAME: {...}, ...}"
+            )
         if bool(self.datasets) != (self.label_space is not None):
             raise ValueError("datasets requires label_space, and vice versa")
         if self.shots_per_class is not None and self.datasets:
-            raise ValueError("shots_per_class needs a single set; give dataset")
+            raise ValueError(
+                f"shots_per_class {self.shots_per_class} needs a single set; set "
+                "shots_per_class=null, or give dataset instead of datasets"
+            )
         for name, each in self.named.items():
             if problem := each.training_problem():
                 raise ValueError(f"{f'datasets.{name}' if name else 'dataset'}.{problem}")

@@ -83,7 +83,8 @@ class BackboneConfig:
             )
         if self.weights is not None and self.custom_sizes():
             names = ", ".join(self.custom_sizes())
-            raise ValueError(f"{names}: the checkpoint determines them; drop them")
+            cures = " and ".join(f"{name}=null" for name in self.custom_sizes())
+            raise ValueError(f"{names}: the checkpoint determines them; set {cures}")
         if self.variant == NATIVE:
             if self.weights is None:
                 raise ValueError("variant native is the encoder of a checkpoint; give weights")
@@ -159,7 +160,6 @@ class HeadInitConfig:
     def _one_way(self) -> "HeadInitConfig":
         if self.rows and self.label_space:
             raise ValueError(
-                "rows and label_space are both given; set head_init.rows=null or "
-                "head_init.label_space=null"
+                "rows and label_space are both given; set rows=null or label_space=null"
             )
         return self

@@ -126,7 +126,7 @@ def _named(value: Any) -> Any:
 def _each_once(loggers: tuple[Any, ...]) -> tuple[Any, ...]:
     kinds = [logger.kind for logger in loggers]
     if doubled := [kind for kind in kinds if kinds.count(kind) > 1]:
-        raise ValueError(f"{doubled[0]} is given twice; drop one")
+        raise ValueError(f"{doubled[0]} is given twice in {', '.join(kinds)}; list it once")
     return loggers
 
 

@@ -47,7 +47,7 @@ def require_one_length(config: Any) -> Any:
     if config.steps and config.epochs:
         raise ValueError(
             f"steps {config.steps} and epochs {config.epochs:g} are both given; set "
-            "schedule.steps=null or schedule.epochs=null"
+            "steps=null or epochs=null"
         )
     return config
 

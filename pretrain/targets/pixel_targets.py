@@ -20,7 +20,7 @@ def pixel_width(settings: Any, encoder: EncoderConfig, predicted_frames: int | N
     if frames > encoder.tubelet_size:
         raise ValueError(
             f"decoder.predicted_frames {frames} is more than encoder.tubelet_size "
-            f"{encoder.tubelet_size}; drop it to predict all"
+            f"{encoder.tubelet_size}; set decoder.predicted_frames=null to predict all"
         )
     return frames * encoder.patch_size**2 * encoder.channels
 

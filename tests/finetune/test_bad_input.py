@@ -65,7 +65,17 @@ def split_of(folder: Path, text: str) -> str:
         ("data.augmentation.rand_augment=rand-m7-x4", "no section 'x4'"),
         ("data.augmentation.scale=[1, 0.5]", "the first number is the larger one"),
         ("head_init.label_space=space.yaml", "head_init: needs the head of backbone.weights"),
-        ("data.datasets={a: {kind: clips, clips: a.csv}}", "give either dataset, or datasets"),
+        (
+            "data.datasets={a: {kind: clips, clips: a.csv}}",
+            "data: dataset and datasets a are both given; set data.dataset=null or "
+            "data.datasets={}",
+        ),
+        ("data.dataset=null", "data: has no labelled recordings; set data.dataset={source: "),
+        (
+            "data.dataset={kind: clips, clips: a.csv, sampling: {kind: sparse, stride: 2}}",
+            "kind sparse has no frame_rate, stride or segments; set data.dataset.sampling.stride="
+            "null, or data.dataset.sampling.kind=dense",
+        ),
     ],
 )
 def test_an_invalid_recipe_is_refused(override: str, message: str, tmp_path: Path) -> None:

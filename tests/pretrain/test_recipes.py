@@ -101,7 +101,13 @@ def test_every_configuration_class_refuses_unknown_keys() -> None:
         ("schedule.epochs=3", "steps 600 and epochs 3 are both given; set schedule.steps=null or"),
         (
             "data.sampling.stride=4",
-            "frame_rate 6.25 and stride 4 are both given; set frame_rate=null or stride=null",
+            "data.sampling: frame_rate 6.25 and stride 4 are both given; set "
+            "data.sampling.frame_rate=null or data.sampling.stride=null",
+        ),
+        (
+            "data={source: a, sources: {pig: {path: b}}}",
+            "data: source a and sources pig are both given; set data.source=null or "
+            "data.sources={}",
         ),
         ("optimizer.base_lr=-1", "optimizer.base_lr: -1 is refused"),
     ],

@@ -61,8 +61,8 @@ def test_videos_images_and_prepared_recordings_train_in_one_run(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.source=null", "give either source, a folder of recordings, or sources"),
-        ("data.sources={a: {path: /x}}", "give either source"),
+        ("data.source=null", "data: has no recordings; set data.source=FOLDER, or data.sources="),
+        ("data.sources={a: {path: /x}}", "are both given; set data.source=null or data.sources={}"),
         ("data.read_timeout=9999", "data.read_timeout 9999 is not below engine.collective_timeout"),
         ("data.mask_inside_fov=true", "decode_visible: false"),
         ("data.sampling.short_videos=stretch", "data.sampling.short_videos: 'stretch'"),

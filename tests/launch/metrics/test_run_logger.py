@@ -112,7 +112,10 @@ def test_loggers_are_names_or_mappings_and_each_once() -> None:
     assert "kind: wandb" in dump_recipe(config)
     for loggers, message in (
         (["tensorbord"], "did you mean tensorboard"),
-        (["tensorboard", "tensorboard"], "tensorboard is given twice"),
+        (
+            ["tensorboard", "tensorboard"],
+            "given twice in tensorboard, tensorboard; list it once",
+        ),
         ([{"kind": "wandb", "projekt": "a"}], "projekt"),
     ):
         with pytest.raises(ConfigError, match=message):
