@@ -82,9 +82,12 @@ class BackboneConfig:
                 "set backbone.learned_positions=false or backbone.pos_embed=null"
             )
         if self.weights is not None and self.custom_sizes():
-            names = ", ".join(self.custom_sizes())
+            names = ", ".join(f"{name} {value}" for name, value in self.custom_sizes().items())
             cures = " and ".join(f"{name}=null" for name in self.custom_sizes())
-            raise ValueError(f"{names}: the checkpoint determines them; set {cures}")
+            raise ValueError(
+                f"{names} and weights {self.weights} are both given, and sizes are those of the "
+                f"weights; set {cures}, or weights=null"
+            )
         if self.variant == NATIVE:
             if self.weights is None:
                 raise ValueError("variant native is the encoder of a checkpoint; give weights")

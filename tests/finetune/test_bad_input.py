@@ -70,6 +70,11 @@ def split_of(folder: Path, text: str) -> str:
             "data: dataset and datasets a are both given; set data.dataset=null or "
             "data.datasets={}",
         ),
+        (
+            "backbone={weights: missing.pt, patch_size: 8}",  # true of a file that is not there
+            "backbone: patch_size 8 and weights missing.pt are both given, and sizes are those of "
+            "the weights; set backbone.patch_size=null, or backbone.weights=null",
+        ),
         ("data.dataset=null", "data: has no labelled recordings; set data.dataset={source: "),
         (
             "data.dataset={kind: clips, clips: a.csv, sampling: {kind: sparse, stride: 2}}",
