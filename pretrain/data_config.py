@@ -70,6 +70,11 @@ class PretrainDataConfig:
             )
         return self
 
+    def key_of(self, name: str, setting: str) -> str:
+        """The key that decides a setting of a source: its own where it has one, or that of all."""
+        has_own = getattr(self.named[name], setting) is not None
+        return f"data.sources.{name}.{setting}" if name and has_own else f"data.{setting}"
+
     @property
     def named(self) -> dict[str, SourceConfig]:
         """All sources by name; a single source has the empty name."""

@@ -82,7 +82,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     opened: list[Recording] = []
     failures: list[UnreadableVideo] = []
     for name, source in config.data.named.items():
-        with naming_key(f"data.sources.{name}.path" if name else "data.source"):
+        with naming_key(_key_of(name)):
             found = open_source(
                 Path(source.path),
                 config.data.reader,
@@ -104,12 +104,19 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
     failed = {failure.path for failure in failures}
     recordings = [recording for recording in opened if recording.path not in failed]
     if not recordings:
-        raise ManifestError(f"data.source: no recording can be used, the first: {failures[0]}")
+        given = config.data.named.items()
+        keys = ", ".join(f"{_key_of(name)}: {source.path}" for name, source in given)
+        raise ManifestError(f"{keys}: no recording can be used; the first: {failures[0]}")
     included, excluded = _without_excluded(recordings, config.data)
     (folder / EXCLUDED_FILE).unlink(missing_ok=True)
     if excluded:
         write_manifest(excluded, folder / EXCLUDED_FILE)
     write_manifest(with_contents(included), folder / MANIFEST_FILE)
+
+
+def _key_of(name: str) -> str:
+    """The key that gives a source's recordings."""
+    return f"data.sources.{name}.path" if name else "data.source"
 
 
 def _without_clips(
@@ -119,10 +126,10 @@ def _without_clips(
     reason = why_no_clip(recording, config.encoder.num_frames, sampling)
     if reason is None:
         return _too_little_fov(recording, config)
+    key = config.data.key_of(recording.source, "sampling")
     return UnreadableVideo(
         recording.path,
-        f"{reason}; set data.sampling.short_videos to clamp or loop, or raise "
-        "data.sampling.frame_rate",
+        f"{reason}; set {key}.short_videos to clamp or loop, or raise {key}.frame_rate",
     )
 
 

@@ -1,6 +1,6 @@
 """Lines that a run prints when it starts and when it ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from launch.training.dataloader import oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
+from pretrain.data_config import PretrainDataConfig
 from pretrain.flops import ForwardCost
 from pretrain.initial_weights import InitialWeights
 from pretrain.loss import FLAT_BASELINE
 from pretrain.monitoring.monitor import IMAGE_FILE
-from pretrain.sources import FAILURE_LOG_FILE, Sources
+from pretrain.sources import FAILURE_LOG_FILE, Sources, plans_of
 from pretrain.targets.spec import values_per_token
-from video.clip_sampler import SamplingPlan
 from video.config import Sampling
 from video.recording import Recording
 from video.slow_recordings import slow_recordings
@@ -50,7 +50,7 @@ def describe_run(
         _target(config),
         _hardware(config, processes, engine, hosts),
         *_data(config, sources),
-        *slow_sources(config.encoder.num_frames, sources.recordings, sources.plans),
+        *slow_sources(config.encoder.num_frames, sources.recordings, config.data),
         _batch(config, processes, engine, sources, steps),
         *oversized_batch(
             config.batch.global_batch_size,
@@ -136,16 +136,17 @@ def _data(config: PretrainConfig, sources: Sources) -> list[str]:
 
 
 def slow_sources(
-    frames: int, recordings: Sequence[Recording], plans: Mapping[str, SamplingPlan]
+    frames: int, recordings: Sequence[Recording], data: PretrainDataConfig
 ) -> list[str]:
     """Warnings on sources of which clips of so many frames repeat pictures."""
     lines = []
-    for name, plan in plans.items():
+    for name, plan in plans_of(data).items():
         lines += slow_recordings(
             [recording for recording in recordings if recording.source == name],
             partial(_clip_times, frames, plan.sampling),
             f"{name}: " if name else "",
-            "lower data.sampling.frame_rate, or give the true rate of folders (data.folder_fps)",
+            f"lower {data.key_of(name, 'sampling')}.frame_rate, or give the true rate of folders "
+            f"({data.key_of(name, 'folder_fps')})",
         )
     return lines
 

@@ -78,8 +78,21 @@ def broken(kind: str, folder: Path) -> Path:
 def test_a_source_without_usable_recordings(
     refuse: Refuse, tmp_path: Path, kind: str, message: str
 ) -> None:
-    line = refuse(words(broken(kind, tmp_path), tmp_path / "run"))
+    source = broken(kind, tmp_path)
+    assert message in refuse(words(source, tmp_path / "run"))
+    named = f"data={{sources: {{pig: {{path: {source}}}}}, clips_per_read: 1, workers: 0}}"
+    line = refuse(["demo", f"run={tmp_path / 'run'}", *SMALL, named])
+    assert line.startswith(f"pretrain: data.sources.pig.path: {source}")
     assert message in line
+
+
+def test_a_clip_that_is_too_long_names_the_sampling_of_its_source(
+    refuse: Refuse, tmp_path: Path
+) -> None:
+    source = f"{{path: {broken('short', tmp_path)}, sampling: {{frame_rate: 5}}}}"
+    named = f"data={{sources: {{pig: {source}}}, clips_per_read: 1, workers: 0}}"
+    line = refuse(["demo", f"run={tmp_path / 'run'}", *SMALL, named])
+    assert "; set data.sources.pig.sampling.short_videos to clamp or loop, or raise data" in line
 
 
 def test_a_source_that_does_not_exist(refuse: Refuse, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from encoder.checkpoint.safe_open import parse_metadata
 from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
+from pretrain.data_config import PretrainDataConfig, SourceConfig
 from pretrain.startup_summary import slow_sources
 from tests.pretrain.runs import log_of, run_alone, words
 from tests.video.conftest import made_up
 from tests.video.readers.test_image_readers import folder_of
 from video.cli import main
-from video.clip_sampler import SamplingPlan
 from video.config import Sampling
 from video.fingerprint import content_digest
 from video.manifest import read_manifest
@@ -90,10 +90,11 @@ def test_the_encoder_file_lists_its_training_recordings(finished: Path, operatio
 
 def test_a_source_whose_clips_repeat_pictures_is_told() -> None:
     recordings = [made_up(60, 25, source="raw"), made_up(60, 1, source="frames", path="VID01")]
-    plans = dict.fromkeys(("raw", "frames"), SamplingPlan(Sampling()))
-    (line,) = slow_sources(16, recordings, plans)
+    both = {"raw": SourceConfig("a"), "frames": SourceConfig("b", sampling=Sampling())}
+    (line,) = slow_sources(16, recordings, PretrainDataConfig(sources=both))
     assert line.startswith("warning: frames: 1 of 1 recordings have fewer frames per second")
-    assert "16 frames of VID01 (1 frames/s) show 3 pictures; lower data.sampling.frame_rate" in line
-    assert (
-        slow_sources(16, recordings, dict.fromkeys(plans, SamplingPlan(Sampling(stride=4)))) == []
-    )
+    assert "16 frames of VID01 (1 frames/s) show 3 pictures; " in line
+    assert "; lower data.sources.frames.sampling.frame_rate, or give the true rate of" in line
+    assert line.endswith("(data.folder_fps)")
+    both["frames"] = SourceConfig("b", sampling=Sampling(stride=4))
+    assert slow_sources(16, recordings, PretrainDataConfig(sources=both)) == []
