@@ -33,6 +33,10 @@ FOLDERS: list[tuple[Main, str]] = [
 ]
 
 
+def name_of(value: Main | str) -> str:
+    return value if isinstance(value, str) else value.__module__.partition(".")[0]
+
+
 def error_of(main: Main, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line that a command ends with."""
     try:
@@ -43,7 +47,7 @@ def error_of(main: Main, words: list[str], capsys: pytest.CaptureFixture[str]) -
         return str(error)
 
 
-@pytest.mark.parametrize(("main", "command"), FILES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("main", "command"), FILES, ids=name_of)
 def test_a_file_in_a_folder_that_is_missing_is_refused_first(
     main: Main, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,7 +59,7 @@ def test_a_file_in_a_folder_that_is_missing_is_refused_first(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("main", "command"), FOLDERS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("main", "command"), FOLDERS, ids=name_of)
 def test_a_folder_below_a_file_is_refused_first(
     main: Main, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
