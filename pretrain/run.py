@@ -50,6 +50,7 @@ from pretrain.startup_summary import ENCODER_FILE, describe_end, describe_run
 from video.changes import CHANGED, contents_now, describe_changes
 from video.failure_log import FailureLog
 from video.manifest import rows_digest
+from video.near_duplicates.fingerprint import within_header
 
 LAYOUT = RunLayout(
     (MANIFEST_FILE, EXCLUDED_FILE, FAILURE_LOG_FILE, IMAGE_FILE, ENCODER_FILE),
@@ -202,7 +203,7 @@ def export_encoder(
             tensors,
             encoder,
             step=checkpoint.step,
-            recordings=[each.identity() for each in (*sources.recordings, *changed)],
+            recordings=within_header([each.identity() for each in (*sources.recordings, *changed)]),
             manifest_sha256=sources.manifest_sha256,
             sampling=sampling,
         )

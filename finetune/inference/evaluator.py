@@ -31,6 +31,7 @@ from launch.distributed.signals import Stopped
 from launch.run.session import Session
 from launch.training.engine import Engine
 from video.eval_crop import EvalCrop
+from video.near_duplicates.fingerprint import within_header
 
 PROGRESS_SECONDS = 30.0
 
@@ -115,7 +116,7 @@ class Evaluator:
             config.head,
             config.multi_label,
             step,
-            [*spec.pretrained_on, *trained_on],
+            within_header([*spec.pretrained_on, *trained_on]),
             sampling_as_dict(sampling),
             config.data.eval_crop,
             validation,

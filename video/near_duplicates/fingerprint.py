@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -14,6 +14,7 @@ VERSION = "1"  # of the hashes and of the text
 MIN_INTERVAL, SHORT_FRAMES = 0.25, 256  # seconds between the frames of a short recording
 INTERVAL, MAX_FRAMES = 4.0, 2000  # of a long one; so its text fits a cell of a spreadsheet
 PLACES = np.random.default_rng(0).random(MAX_FRAMES)  # in parts of a recording
+MAX_HEADER_TEXT = 2**25  # characters of all fingerprints in the metadata of a file
 RECORD = np.dtype([("time", "<u4"), ("hash", "u1", HASH_BYTES)])  # time in 1/100 s
 
 
@@ -33,6 +34,29 @@ class Fingerprint(NamedTuple):
         """Every second, third, ... of its frames, so that it has at most `frames`."""
         step = -(-len(self.times) // frames) if frames else len(self.times) + 1
         return Fingerprint(self.times[::step], self.hashes[::step])
+
+
+def within_header(recordings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same entries, with as many frames in each `fingerprint` as fit into a file of weights.
+
+    safetensors refuses a header of more than 100 MB. All fingerprints together get MAX_HEADER_TEXT.
+    """
+    texts = [str(each.get("fingerprint", "")) for each in recordings]
+    if sum(map(len, texts)) <= MAX_HEADER_TEXT:
+        return [dict(each) for each in recordings]
+    frames = MAX_HEADER_TEXT // len(texts) * 3 // 4 // RECORD.itemsize - 1  # base64: 4 for 3 bytes
+    return [
+        {**each, "fingerprint": _thinned_text(text, frames)}
+        for each, text in zip(recordings, texts, strict=True)
+    ]
+
+
+def _thinned_text(text: str, frames: int) -> str:
+    try:
+        known = parse_fingerprint(text)
+    except ValueError:
+        known = None
+    return known.thinned(frames).text() if known else ""
 
 
 def valid_fingerprint(text: str) -> str:

@@ -1,7 +1,12 @@
 """Fingerprints: their text, their times, and frames that show nothing."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from video.near_duplicates.fingerprint import (
     INTERVAL,
@@ -11,6 +16,7 @@ from video.near_duplicates.fingerprint import (
     parse_fingerprint,
     sample_times,
     valid_fingerprint,
+    within_header,
 )
 
 CELL_OF_A_SPREADSHEET = 32_767
@@ -73,3 +79,22 @@ def test_a_thinned_fingerprint_has_frames_from_all_of_it() -> None:
     known = fingerprint_of(images(50))
     assert known.thinned(20).times.tolist() == known.times[::3].tolist()
     assert len(known.thinned(0).times) <= 1
+
+
+def test_the_fingerprints_of_many_long_recordings_fit_into_a_file_of_weights(
+    tmp_path: Path,
+) -> None:
+    long = fingerprint_of([(n / 4, images(1)[0][1]) for n in range(MAX_FRAMES)]).text()
+    entries = [{"path": f"{n}.mp4", "fingerprint": long} for n in range(3999)]
+    entries.append({"path": "old.mp4", "fingerprint": ""})
+    with pytest.raises(SafetensorError, match="header too large"):
+        save_file({"x": np.zeros(1)}, tmp_path / "x", {"recordings": json.dumps(entries)})
+    kept = within_header(entries)
+    save_file({"x": np.zeros(1)}, tmp_path / "x", {"recordings": json.dumps(kept)})
+    frames = {
+        len(known.times) for each in kept[:-1] if (known := parse_fingerprint(each["fingerprint"]))
+    }
+    assert len(frames) == 1 and frames.pop() > 300
+    assert [each["path"] for each in kept] == [each["path"] for each in entries]
+    assert kept[-1] == entries[-1]
+    assert within_header(entries[:5]) == entries[:5]
