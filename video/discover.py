@@ -166,10 +166,22 @@ def read_text(file: Path) -> str:
         ) from None
 
 
+def comma_columns(file: Path, text: str) -> list[str]:
+    """The columns of a CSV file; other separators of a column `path` raise ManifestError."""
+    header = text.partition("\n")[0]
+    for name, separator in (("semicolons", ";"), ("tabs", "\t")):
+        cells = [cell.strip(' "\r') for cell in header.split(separator)]
+        if "path" in cells and len(cells) > 1:
+            raise ManifestError(
+                f"{file}:1: its columns are separated by {name}; separate them by commas"
+            )
+    return next(csv.reader(io.StringIO(text)), [])
+
+
 def _listed(file: Path) -> Iterator[tuple[int, str]]:
     """Line number and path of every recording in a CSV file or a list."""
     text = read_text(file)
-    columns = next(csv.reader(io.StringIO(text)), [])
+    columns = comma_columns(file, text)
     if "path" in columns:
         rows = csv.DictReader(io.StringIO(text))
         listed = ((rows.line_num, row["path"] or "") for row in rows)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from video.discover import read_text
+from video.discover import comma_columns, read_text
 from video.fingerprint import content_digest
 from video.recording import Recording
 
@@ -43,8 +43,8 @@ def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
 def _entries(file: Path) -> list[str]:
     """The column `path` of a CSV file, or the lines of a list."""
     text = read_text(file)
-    rows = csv.DictReader(io.StringIO(text))
-    if "path" in (rows.fieldnames or []):
+    if "path" in comma_columns(file, text):
+        rows = csv.DictReader(io.StringIO(text))
         return [row["path"] for row in rows if row["path"]]
     return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -1,8 +1,9 @@
 """Files that list labelled clips.
 
 - Lines `path label`, as VideoMAE's lists, or `path,label`; a path may contain blanks.
-- CSV with a header: `path`, optionally `start` and `end` in seconds, and either `label` or a column
-  for each class with 1, 0, or -1 or nothing for an unknown label.
+- CSV with a header, separated by commas, semicolons or tabs: `path`, optionally `start` and `end`
+  in seconds, and either `label` or a column for each class with 1, 0, or -1 or nothing for an
+  unknown label.
 
 Relative paths start at the list's folder. A label is a class name or an integer; -1 means unknown.
 """
@@ -14,14 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from video.labels.csv_rows import (
+    SEGMENT_COLUMNS,
     CsvRow,
+    find_separator,
     parse_seconds,
     parse_value,
     read_header,
     read_label_text,
     read_rows,
 )
-from video.labels.csv_table import SEGMENT_COLUMNS
 from video.labels.segments import ClipEntry, LabelError
 
 PATH_AND_NUMBERS = re.compile(r"^(.+?)(?:\s+-?\d+){1,2}$")  # a path, then one or two numbers
@@ -33,7 +35,7 @@ def is_clip_csv(path: Path, first_line: str) -> bool:
 
     Raises LabelError if the columns are separated by blanks.
     """
-    if "path" in [name.strip() for name in first_line.split(",")]:
+    if "path" in [name.strip(' "\r') for name in first_line.split(find_separator(first_line))]:
         return True
     if first_line.split()[:1] == ["path"]:
         raise LabelError(f"{path}:1: separate the columns by commas, not {first_line[:60]!r}")

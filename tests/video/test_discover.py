@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from video.discover import find_recordings, list_source
+from video.exclude import exclude
 from video.manifest import ManifestError
+from video.prepare.redact import read_spans
 
 
 @pytest.fixture
@@ -84,6 +86,24 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> No
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(ManifestError, match="cannot be read as text"):
         find_recordings(tmp_path / "list")
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_named_by_every_reader(
+    tmp_path: Path, separator: str, name: str
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"path{separator}begin{separator}end\na.mp4{separator}0{separator}1\n")
+    readers = (
+        lambda: find_recordings(file),
+        lambda: read_spans(file, []),
+        lambda: exclude([], file),  # entries that match nothing would let recordings through
+    )
+    for read in readers:
+        with pytest.raises(
+            ManifestError, match=rf"list\.csv:1: its columns are separated by {name}"
+        ):
+            read()
 
 
 def test_empty_folders_and_folders_without_videos_have_different_errors(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,12 @@ from typing import NamedTuple
 
 from video.labels.segments import MISSING, LabelError
 
+NAME_COLUMNS = ("recording", "video")
+TIME_COLUMNS = ("time", "second", "frame_1fps")
+SEGMENT_COLUMNS = ("start", "end")
+LABEL_COLUMNS = ("phase", "label")
+KNOWN_COLUMNS = {*NAME_COLUMNS, *TIME_COLUMNS, *SEGMENT_COLUMNS, *LABEL_COLUMNS, "path"}
+SEPARATORS = (",", ";", "\t")
 MAX_COLUMNS = 10_000
 MAX_BYTES = 2**28  # of a file of labels
 
@@ -33,6 +40,17 @@ def read_label_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: cannot be read ({error})") from None
+
+
+def known_columns(header: str, separator: str) -> int:
+    """How many cells of a header are names that files of labels have."""
+    return len(KNOWN_COLUMNS & {cell.strip(' "\r') for cell in header.split(separator)})
+
+
+def find_separator(text: str) -> str:
+    """The separator that gives the header most of the known names; a comma where all give equal."""
+    header = text.lstrip().partition("\n")[0]
+    return max(SEPARATORS, key=lambda separator: known_columns(header, separator))
 
 
 def read_header(path: Path, text: str) -> list[str]:
@@ -64,7 +82,7 @@ def read_rows(path: Path, text: str) -> Iterator[CsvRow]:
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text), strict=True)
+    reader = csv.reader(io.StringIO(text), delimiter=find_separator(text), strict=True)
     try:
         for cells in reader:
             if any("\n" in cell for cell in cells):
@@ -82,7 +100,8 @@ def parse_seconds(location: str, text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise LabelError(f"{location}: {text!r} is not a time in seconds")
+        cure = "; write it with a decimal point" if re.fullmatch(r"\d+,\d+", text) else ""
+        raise LabelError(f"{location}: {text!r} is not a time in seconds{cure}")
     return seconds
 
 

@@ -1,14 +1,20 @@
 """CSV tables of labels: rows at a second or over a segment, with one label or several classes.
 
 Times are in a column `time`, `second` or `frame_1fps` (a row is valid for a second), or in `start`
-and `end`. A column `recording` or `video` names the recording; without it, all rows are of one.
+and `end`. Columns are separated by commas, semicolons or tabs. A column `recording` or `video` names the recording; without it, all rows are of one.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from video.labels.csv_rows import (
+    LABEL_COLUMNS,
+    NAME_COLUMNS,
+    SEGMENT_COLUMNS,
+    TIME_COLUMNS,
     CsvRow,
+    find_separator,
+    known_columns,
     parse_seconds,
     parse_value,
     read_header,
@@ -24,16 +30,12 @@ from video.labels.segments import (
     MultiLabelSegment,
 )
 
-NAME_COLUMNS = ("recording", "video")
-TIME_COLUMNS = ("time", "second", "frame_1fps")
-SEGMENT_COLUMNS = ("start", "end")
-LABEL_COLUMNS = ("phase", "label")
-
 
 def is_csv_text(text: str) -> bool:
     first = first_line(text)
-    # with tabs it is Cholec80's, of which a class may have a comma in its name
-    return "," in first and "\t" not in first and not first.startswith("{")
+    # tabs without a known column are Cholec80's, of which a class may have a comma in its name
+    is_table = known_columns(first, find_separator(text)) or ("," in first and "\t" not in first)
+    return bool(is_table) and not first.startswith("{")
 
 
 def read_label_column(path: Path, text: str, options: LabelOptions) -> LabelFile:

@@ -14,7 +14,7 @@ MULTI_LABEL_FORMATS: dict[str, LabelFormat[MultiLabelFile]] = {
         "Cholec80's tools", ("-tool.txt", ".txt"), cholec80.is_tool_text, cholec80.read_tools
     ),
     "csv": LabelFormat(
-        "CSV with times and a column per class",
+        "CSV (commas, semicolons or tabs) with times and a column per class",
         (".csv",),
         csv_table.is_csv_text,
         csv_table.read_class_columns,

@@ -14,7 +14,7 @@ SINGLE_LABEL_FORMATS: dict[str, LabelFormat[LabelFile]] = {
         "Cholec80's phases", ("-phase.txt", ".txt"), cholec80.is_phase_text, cholec80.read_phases
     ),
     "csv": LabelFormat(
-        "CSV with times and a column phase or label",
+        "CSV (commas, semicolons or tabs) with times and a column phase or label",
         (".csv",),
         csv_table.is_csv_text,
         csv_table.read_label_column,

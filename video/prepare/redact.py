@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from video.discover import read_text
+from video.discover import comma_columns, read_text
 from video.exclude import recording_names
 from video.manifest import ManifestError
 from video.recording import Recording, Span
@@ -20,9 +20,10 @@ def read_spans(file: Path, recordings: Sequence[Recording]) -> dict[str, list[Sp
     H:MM:SS. Raises ManifestError, also for an unknown recording: a mistyped name must not let
     anything through.
     """
-    rows = csv.DictReader(io.StringIO(read_text(file)))
+    text = read_text(file)
+    columns, rows = comma_columns(file, text), csv.DictReader(io.StringIO(text))
     for column in ("path", "begin", "end"):
-        if column not in (rows.fieldnames or []):
+        if column not in columns:
             raise ManifestError(
                 f"{file}:1: column {column} is missing; write path,begin,end, a line for each span"
             )

@@ -65,6 +65,16 @@ def test_a_table_with_a_column_for_each_class(tmp_path: Path) -> None:
     assert first.label == {"cut": 1, "clip": 0} and second.label == {"cut": -1, "clip": 1}
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_may_have_other_separators(tmp_path: Path, separator: str) -> None:
+    table = written(tmp_path / "t.csv", "path,start,label\na b.mp4,,x\n".replace(",", separator))
+    with pytest.raises(LabelError, match="has one of start and end"):
+        read_clips(table)
+    table = written(tmp_path / "t.csv", "path,label\na b.mp4,x\n".replace(",", separator))
+    (clip,) = read_clips(table)
+    assert clip.label == "x" and clip.path == str(tmp_path / "a b.mp4")
+
+
 def test_class_folders_of_one_part_and_of_several(tmp_path: Path) -> None:
     files(tmp_path / "one", "sew/b.mp4", "sew/a.mkv", "cut/c.mp4", "cut/notes.txt", ".git/x.mp4")
     one = read_clips(tmp_path / "one")

@@ -8,6 +8,7 @@ import pytest
 
 from video.labels.label_files import label_finder
 from video.labels.label_format import LabelFormat, LabelOptions
+from video.labels.multi_label import read_multi_labels
 from video.labels.segments import LabelError, LabelFile, LabelSegment
 from video.labels.single_label import SINGLE_LABEL_FORMATS, read_labels
 
@@ -122,6 +123,25 @@ def test_labels_are_found_by_the_recordings_name(tmp_path: Path) -> None:
     assert label_finder(first)("anything") == first
     with pytest.raises(LabelError, match=r"video03: has no labels; looked for .*video03\.json"):
         label_finder(tmp_path)("video03")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_header_of_a_csv_file_shows_its_separator(tmp_path: Path, separator: str) -> None:
+    rows = [("recording", "start", "end", "phase"), ("op1", "0", "2.5", "a, b; c")]
+    text = "".join(separator.join(f'"{cell}"' for cell in row) + "\r\n" for row in rows)
+    path = written(tmp_path, text)
+    assert read_labels(path, "x").segments == {"op1": [LabelSegment(0.0, 2.5, "a, b; c", 2)]}
+    classes = written(tmp_path, f"time{separator}Hook\n3{separator}1\n")
+    (segment,) = read_multi_labels(classes, "x").segments["x"]
+    assert segment[:3] == (3.0, 4.0, (1,))
+    decimal = written(tmp_path, text.replace("2.5", "2,5"))
+    with pytest.raises(LabelError, match=r":2: '2,5' is not a time .*; write it with a decimal po"):
+        read_labels(decimal, "x")
+
+
+def test_another_separator_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"CSV \(commas, semicolons or tabs\) with times"):
+        read_labels(written(tmp_path, "time|phase\n0|a\n"), "x")
 
 
 def read_pipes(path: Path, text: str, options: LabelOptions) -> LabelFile:
