@@ -100,9 +100,7 @@ def test_other_separators_are_named_by_every_reader(
         lambda: exclude([], file),  # entries that match nothing would let recordings through
     )
     for read in readers:
-        with pytest.raises(
-            ManifestError, match=rf"list\.csv:1: its columns are separated by {name}"
-        ):
+        with pytest.raises(ManifestError, match=rf"list\.csv:1: .* separated by {name}"):
             read()
 
 

@@ -1,7 +1,8 @@
 """CSV tables of labels: rows at a second or over a segment, with one label or several classes.
 
 Times are in a column `time`, `second` or `frame_1fps` (a row is valid for a second), or in `start`
-and `end`. Columns are separated by commas, semicolons or tabs. A column `recording` or `video` names the recording; without it, all rows are of one.
+and `end`. A column `recording` or `video` names the recording; without it, all rows are of one.
+Columns are separated by commas, semicolons or tabs.
 """
 
 from collections.abc import Sequence

@@ -18,6 +18,7 @@ from video.readers import jpeg_pack
 from video.readers.container import has_timestamps, open_container
 from video.readers.frame_folder import image_size, list_images
 from video.readers.packet_times import packet_timestamps
+from video.readers.riff import ends_early
 from video.readers.streams import (
     largest_that_lasts,
     measure_streams,
@@ -116,7 +117,7 @@ def _probe_video(
             raise UnreadableVideo(path, "contains no frame that can be decoded")
         fps, stamped = float(rate), has_timestamps(container)
         first = float((frame.pts or 0) * base) if stamped else 0.0
-        header_seconds = _header_seconds(container, stream, first)
+        header_seconds = _header_seconds(path, container, stream, first)
         rotation = -frame.rotation % 360
         width, height = round(frame.width * (stream.sample_aspect_ratio or 1)), frame.height
     if stamped:
@@ -134,7 +135,8 @@ def _probe_video(
     if seconds < header_seconds - max(MAX_MISSING_SECONDS, 4 / fps):
         raise UnreadableVideo(
             path,
-            f"is truncated: its header says {header_seconds:.1f} s, it ends at {seconds:.1f} s",
+            f"is truncated: its header says {header_seconds:.1f} s, it ends at {seconds:.1f} s; "
+            "copy it again, or keep what is there (ffmpeg -i OLD -c copy NEW)",
         )
     if rotation % 90:
         raise UnreadableVideo(
@@ -182,8 +184,12 @@ def _packet_positions(container: InputContainer, stream: VideoStream, fps: float
     return [float((position - positions[0]) * stream.time_base) for position in positions]
 
 
-def _header_seconds(container: InputContainer, stream: VideoStream, first: float) -> float:
+def _header_seconds(
+    path: str, container: InputContainer, stream: VideoStream, first: float
+) -> float:
     """The duration in the header; 0 where it has none, or where that may be the audio's."""
+    if container.format.name == "avi" and stream.time_base and ends_early(path):
+        return float(stream.frames * stream.time_base)  # FFmpeg's duration is that of what is there
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if len(container.streams) > 1 or not container.duration:

@@ -1,6 +1,7 @@
 """Frames by time in every container: equal to sequential decoding, or an error."""
 
 import pickle
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,13 +119,27 @@ def test_a_file_without_its_end_or_content_is_named(
 
 
 def test_a_file_truncated_after_its_index_is_refused(tmp_path: Path) -> None:
-    complete = write(
-        tmp_path / "complete.mkv", [40 * n for n in range(200)], options={"g": "25", "crf": "10"}
+    files = (
+        write(tmp_path / "a.mkv", [40 * n for n in range(200)], options={"g": "25", "crf": "10"}),
+        write(tmp_path / "a.avi", [*range(200)], "mpeg4", {"bf": "0", "g": "25"}, units=25),
     )
-    cut = tmp_path / "cut.mkv"
-    cut.write_bytes(complete.read_bytes()[: complete.stat().st_size // 2])
-    with pytest.raises(UnreadableVideo, match=r"is truncated: its header says 8.0 s, it ends at"):
-        probe(str(cut))
+    for file in files:
+        content = file.read_bytes()
+        assert probe(str(file)).seconds == pytest.approx(8.0, abs=0.002)
+        file.write_bytes(content[: len(content) // 2])
+        with pytest.raises(UnreadableVideo, match=r"truncated: its header says 8\.0 s, it ends at"):
+            probe(str(file))
+    file.write_bytes(content[:-100])  # the index at the end of an AVI is not needed
+    assert probe(str(file)).seconds == pytest.approx(8.0, abs=0.002)
+
+
+def test_what_is_left_of_a_truncated_avi_is_read_once_it_is_copied(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.avi", [*range(200)], "mpeg4", {"bf": "0", "g": "25"}, units=25)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    copy = tmp_path / "copy.avi"
+    command = ("ffmpeg", "-v", "error", "-i", str(file), "-c", "copy", str(copy))
+    subprocess.run(command, check=True)
+    assert 2 < probe(str(copy)).seconds < 6
 
 
 def test_text_audio_and_empty_files_are_refused(tmp_path: Path) -> None:
