@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from video.readers.container import open_container
+from video.readers.mp4_boxes import count_movies
 from video.recording import UnreadableVideo
 
 # Containers with a table of all packets, in which gaps can be seen. PyAV shows it from 16 on.
@@ -33,6 +34,12 @@ def packet_timestamps(
     UnreadableVideo where there are none, or where they begin again.
     """
     with open_container(path, stream_index) as (container, stream):
+        if container.format.name in INDEXED and (movies := count_movies(path)) > 1:
+            raise UnreadableVideo(
+                path,
+                f"is {movies} files joined byte by byte, of which only one can be read; give them "
+                "one by one, or join them with ffmpeg's concat demuxer",
+            )
         if container.format.name in INDEXED and (known := _indexed(container, stream, max_gap)):
             return known
     with open_container(path, stream_index) as (container, stream):

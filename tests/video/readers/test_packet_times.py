@@ -99,3 +99,22 @@ def test_the_cure_puts_joined_parts_on_one_time_axis(tmp_path: Path, suffix: str
     found = examined(cured)
     assert found.recording.holes == ()
     assert found.recording.frames == pytest.approx(150, abs=3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_files_joined_byte_by_byte_are_refused(tmp_path: Path, suffix: str) -> None:
+    part = write(tmp_path / f"a{suffix}", [n * 40 for n in range(50)])
+    assert probe(str(part)).frames == 50
+    both = tmp_path / f"both{suffix}"
+    both.write_bytes(part.read_bytes() * 2)
+    with pytest.raises(UnreadableVideo, match="is 2 files joined byte by byte"):
+        probe(str(both))
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs the program ffmpeg")
+def test_a_file_in_fragments_is_one_movie(tmp_path: Path) -> None:
+    whole, file = write(tmp_path / "x.mp4", [n * 40 for n in range(50)]), tmp_path / "y.mp4"
+    fragments = ["-movflags", "frag_keyframe+empty_moov", "-loglevel", "error"]
+    command = ["ffmpeg", "-i", str(whole), "-c", "copy", *fragments, str(file)]
+    subprocess.run(command, check=True, timeout=60)
+    assert probe(str(file)).frames == 50
