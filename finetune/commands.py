@@ -12,6 +12,7 @@ from finetune.data.dataset_kinds import DATASET_KINDS, DatasetConfig
 from finetune.data.leaks import require_separate_parts
 from finetune.data.recording_opener import RecordingOpener
 from finetune.data.slow_samples import slow_samples
+from finetune.data.sparse_labels import sparse_labels
 from finetune.data.windows import WindowSampling
 from finetune.evaluation.evaluate import evaluate, evaluation_lines, triplet_lines, write_evaluation
 from finetune.evaluation.predictions import join_predictions, load_predictions
@@ -45,6 +46,7 @@ def run_labels(options: argparse.Namespace) -> None:
     labelled = dataset.load(_opener(options.folder_fps), dataset.classes)
     for line in (
         *labelled.lines(),
+        *sparse_labels(labelled, "--label-fps"),
         *slow_samples(labelled, dataset),
         *require_separate_parts({"": labelled.recordings}, options.allow_similar),
     ):

@@ -15,6 +15,7 @@ from finetune.data.leaks import require_separate_parts
 from finetune.data.recording_opener import RecordingOpener
 from finetune.data.samples import SampledTrack
 from finetune.data.slow_samples import slow_samples
+from finetune.data.sparse_labels import sparse_labels
 from finetune.label_space.label_space import read_label_space
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, compute_on_rank0
@@ -106,7 +107,12 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     for name, each in data.named.items():
         with naming_key(f"data.datasets.{name}.source" if name else "data.dataset.source"):
             labelled[name] = each.load(opener, space.names[name] if space else each.classes)
-        reported = [*labelled[name].lines(), *slow_samples(labelled[name], each)]
+        key = f"data.datasets.{name}.label_fps" if name else "data.dataset.label_fps"
+        reported = [
+            *labelled[name].lines(),
+            *sparse_labels(labelled[name], key),
+            *slow_samples(labelled[name], each),
+        ]
         lines += [f"{name + ': ' if name else ''}{line}" for line in reported]
     if data.shots_per_class is not None:
         labelled = {"": _few_shot(config, labelled[""], data.shots_per_class, folder)}

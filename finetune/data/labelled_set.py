@@ -122,14 +122,14 @@ def label_recordings(
     found = {each.path: files.lookup(each) for part in PARTS for each in parts.get(part, ())}
     names = tuple(classes or label_type.class_names(list(found.values())))
     require_classes(names, label_type.min_classes, str(labels))
-    tracks = {
-        part: [
-            label_type.align(each, timestamps(each, rate), *found[each.path], names)
-            for each in parts[part]
-        ]
-        for part in PARTS
-        if part in parts
-    }
+
+    def align(recording: Recording) -> LabelTrack:
+        file, name = found[recording.path]
+        track = label_type.align(recording, timestamps(recording, rate), file, name, names)
+        end = max((segment.end for segment in file.segments[name]), default=0.0)
+        return track._replace(label_fps=label_fps if file.in_frames else None, label_end=end)
+
+    tracks = {part: [align(each) for each in parts[part]] for part in PARTS if part in parts}
     return LabelledSet(names, tracks)
 
 

@@ -48,6 +48,34 @@ def test_the_rate_and_the_classes_are_options(operations: Path, capsys) -> None:
         main([*words, "--classes", "Preparation, Other"])
 
 
+def test_labels_that_count_in_another_rate_are_told(
+    operations: Path, tmp_path: Path, capsys
+) -> None:
+    for name in ("operation01", "operation02"):  # 6 s, a line for each second
+        lines = [f"{second}\t{'ab'[second // 3]}" for second in range(6)]
+        (tmp_path / f"{name}-phase.txt").write_text("\n".join(["Frame\tPhase", *lines]))
+    main(["labels", str(operations), str(tmp_path), "--classes", "a,b"])
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "warning" in each]
+    assert line.startswith("warning: 2 of 2 recordings have labels at less than half of their time")
+    assert (
+        "operation01.mp4 (6.0 s) at 1 of 6, the last at 0 s; its labels count in frames, " in line
+    )
+    assert line.endswith(
+        "25 a second: if that is not their rate, set --label-fps=1, with which they end where the "
+        "recording ends"
+    )
+    main(["labels", str(operations), str(tmp_path), "--label-fps=1"])
+    assert "warning" not in capsys.readouterr().out
+    (tmp_path / "seconds.csv").write_text(
+        "recording,time,phase\noperation01,0,a\noperation01,1,b\n"
+    )
+    main(["labels", str(operations / "operation01.mp4"), str(tmp_path / "seconds.csv")])
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.endswith(
+        "at 2 of 6, the last at 1 s; if more should have one, correct the times in the label file"
+    )
+
+
 def test_a_split_that_names_a_missing_recording(operations: Path, tmp_path: Path) -> None:
     split = tmp_path / "split.yaml"
     split.write_text("train: [operation01]\ntest: [operation09]\n")

@@ -32,6 +32,8 @@ class LabelTrack(NamedTuple):
     out_of_range: int  # segments outside the recording
     conflicting: int  # labels on which segments disagree; they are treated as unknown
     ends: Float[np.ndarray, " n"] | None = None  # where each clip ends; None: timestamps
+    label_fps: float | None = None  # of labels that count in frames
+    label_end: float = 0.0  # seconds, where the last segment ends
 
     @property
     def is_multi_label(self) -> bool:

@@ -37,7 +37,7 @@ def read_phases(path: Path, text: str, options: LabelOptions) -> LabelFile:
             raise LabelError(f"{path}:{number}: {line.strip()[:60]!r} is not a frame and its phase")
         begin, end = int(frame) / fps, (int(frame) + 1) / fps
         segments.append(LabelSegment(begin, end, phase.strip(), number))
-    return LabelFile(str(path), {options.recording: segments})
+    return LabelFile(str(path), {options.recording: segments}, in_frames=True)
 
 
 def read_tools(path: Path, text: str, options: LabelOptions) -> MultiLabelFile:
@@ -65,7 +65,7 @@ def read_tools(path: Path, text: str, options: LabelOptions) -> MultiLabelFile:
         known = (parse_value(location, *pair) for pair in zip(classes, values, strict=True))
         rows.append((int(frame), tuple(known), number))
     segments = _until_next(rows, options.label_fps)
-    return MultiLabelFile(str(path), classes, {options.recording: segments})
+    return MultiLabelFile(str(path), classes, {options.recording: segments}, in_frames=True)
 
 
 def _until_next(

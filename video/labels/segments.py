@@ -27,6 +27,7 @@ class LabelFile(NamedTuple):
 
     path: str
     segments: dict[str, list[LabelSegment]]
+    in_frames: bool = False  # whether it has numbers of frames, which label_fps made seconds
 
 
 class MultiLabelSegment(NamedTuple):
@@ -44,6 +45,7 @@ class MultiLabelFile(NamedTuple):
     path: str
     classes: tuple[str, ...]
     segments: dict[str, list[MultiLabelSegment]]
+    in_frames: bool = False  # as in LabelFile
 
 
 class ClipEntry(NamedTuple):

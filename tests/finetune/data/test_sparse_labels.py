@@ -1,0 +1,28 @@
+"""Labels that count in another rate than label_fps, at the start of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import RECIPES
+from finetune.config import FinetuneConfig
+from finetune.data.datasets import open_datasets
+from launch.distributed.process_group import Processes
+from launch.recipe import load_recipe
+from tests.finetune.runs import words
+
+
+def warnings(labelled: Path, folder: Path, *overrides: str) -> list[str]:
+    recipe, *given = words(labelled, folder, *overrides)
+    config = load_recipe(FinetuneConfig, recipe, given, RECIPES, run=str(folder))
+    lines = open_datasets(config, folder, Processes()).lines
+    return [line for line in lines if line.startswith("warning: ") and "have labels" in line]
+
+
+@pytest.mark.usefixtures("single_process")
+def test_a_run_names_the_key_and_the_rate_that_fits(labelled: Path, tmp_path: Path) -> None:
+    (line,) = warnings(labelled, tmp_path, "data.dataset.label_fps=100")
+    assert line.startswith("warning: 4 of 4 recordings have labels at less than half of their time")
+    assert " at 3 of 12, the last at 2 s; its labels count in frames, 100 a second: " in line
+    assert "set data.dataset.label_fps=25, with which they end where the recording ends" in line
+    assert warnings(labelled, tmp_path) == []
