@@ -30,6 +30,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
 from pretrain.loss import Objective, TokenErrors
+from pretrain.loss_parts import LossParts
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
 from pretrain.targets.built import BuiltTarget
@@ -39,6 +40,7 @@ TIMED: list[tuple[Any, str, str]] = [
     (BuiltTarget, "compute", "target, loss"),
     (Objective, "token_errors", "target, loss"),
     (TokenErrors, "loss", "target, loss"),
+    (LossParts, "add", "loss parts"),
     (Engine, "backward", "backward"),
     (Engine, "step", "optimizer"),
     (torch, "manual_seed", "seed"),
@@ -52,7 +54,7 @@ TIMED: list[tuple[Any, str, str]] = [
 ]
 NESTED: list[tuple[Any, str, str]] = [
     (StepMeter, "close_interval", "report: interval"),
-    (PretrainReporter, "_loss_parts", "report: loss parts"),
+    (LossParts, "close_interval", "report: loss parts"),
     (RunLogger, "optimizer_metrics", "report: optimizer"),
     (RunLogger, "log_step", "report: writing"),
 ]
