@@ -16,6 +16,7 @@ from launch.text_file import read_text_file
 from launch.yaml_file import YamlEntry, YamlFile, is_null
 from launch.yaml_nodes import YamlMapping, YamlSequence
 from video.exclude import recording_names
+from video.labels.label_files import whole_name
 from video.recording import Recording
 
 PARTS = ("train", "val", "test")
@@ -124,7 +125,9 @@ def _find_one(entry: SplitEntry, by_name: Mapping[str, list[Recording]], path: P
     exact = [recording for recording in found if recording.path == entry.name]
     found = exact or found
     if not found:
-        raise SplitError(f"{path}:{entry.line}: the source has no recording {entry.name}")
+        parts = sorted(name for name in by_name if whole_name(name) == entry.name)
+        cure = f"; if {', '.join(parts[:3])} are its parts, list these instead" if parts else ""
+        raise SplitError(f"{path}:{entry.line}: the source has no recording {entry.name}{cure}")
     if len(found) > 1:
         raise SplitError(
             f"{path}:{entry.line}: {entry.name} may be {found[0].path} or {found[1].path}; "

@@ -1,6 +1,7 @@
 """`python -m finetune labels`: a check of a labelled set before training."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,33 @@ def test_labels_that_count_in_another_rate_are_told(
     assert line.endswith(
         "at 2 of 6, the last at 1 s; if more should have one, correct the times in the label file"
     )
+
+
+def test_parts_of_an_operation_are_told_what_they_need(
+    operations: Path, tmp_path: Path, capsys
+) -> None:
+    for number in (1, 2):
+        shutil.copy(operations / "operation01.mp4", tmp_path / f"op_part{number}.mp4")
+    table = tmp_path / "labels.csv"
+    table.write_text("recording,start,end,phase\nop,0,6,a\nop,6,12,b\n")
+    (tmp_path / "op.csv").write_text(table.read_text())
+    for labels, file in ((table, "labels.csv"), (tmp_path, "op.csv")):
+        with pytest.raises(LabelError) as caught:
+            main(["labels", str(tmp_path), str(labels)])
+        assert f"{file} has labels of op: if op_part1 is a part of it, " in str(caught.value)
+        assert str(caught.value).endswith("to one file op with ffmpeg's concat demuxer")
+    split = tmp_path / "split.yaml"
+    split.write_text("train: [op]\n")
+    with pytest.raises(SplitError, match="recording op; if op_part1, op_part2 are its parts, list"):
+        main(["labels", str(tmp_path), str(table), "--split", str(split)])
+    listing = tmp_path / "parts.txt"
+    listing.write_text("file op_part1.mp4\nfile op_part2.mp4\n")
+    joined = tmp_path / "joined" / "op.mp4"
+    joined.parent.mkdir()
+    command = ["ffmpeg", "-v", "error", "-f", "concat", "-i", str(listing), "-c", "copy"]
+    subprocess.run([*command, str(joined)], check=True)
+    main(["labels", str(joined), str(table)])
+    assert "op.mp4: 12 labelled timestamps\n" in capsys.readouterr().out
 
 
 def test_a_split_that_names_a_missing_recording(operations: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Finds the label file of each recording, and reads each file once."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -9,8 +10,16 @@ from video.labels.segments import LabelError, LabelFile, MultiLabelFile
 from video.labels.single_label import SINGLE_LABEL_FORMATS
 from video.recording import Recording
 
+PART = re.compile(r"(.+?)[ _.-]*(?:part|pt|teil|p)?[ _.-]*[0-9]{1,3}", re.IGNORECASE)
+
 File = TypeVar("File", bound=LabelFile | MultiLabelFile)
 Finder = Callable[[str], Path]
+
+
+def whole_name(part: str) -> str | None:
+    """The name of an operation in that of a part: `op01` for `op01_part2`, `op01-2`, `op01 p2`."""
+    found = PART.fullmatch(part)
+    return found.group(1) if found else None
 
 
 def label_finder(
@@ -70,4 +79,22 @@ class LabelFiles(Generic[File]):
                 return self._files[path], name
             known = ", ".join(list(self._files[path].segments)[:3])
             errors.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
-        raise errors[0]
+        raise LabelError(f"{errors[0]}{self._note_on_part(recording)}")
+
+    def _note_on_part(self, recording: Recording) -> str:
+        """What a part of an operation needs where only the whole operation has labels."""
+        name = Path(recording.path).stem
+        whole = whole_name(name)
+        if whole is None:
+            return ""
+        try:
+            path = self._find(whole)
+        except LabelError:
+            return ""
+        if path in self._files and whole not in self._files[path].segments:
+            return ""
+        return (
+            f"; {path} has labels of {whole}: if {name} is a part of it, give each part labels "
+            f"that count from its own first frame, or join the parts to one file {whole} with "
+            "ffmpeg's concat demuxer"
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from video.labels.label_files import label_finder
+from video.labels.label_files import label_finder, whole_name
 from video.labels.label_format import LabelFormat, LabelOptions
 from video.labels.multi_label import read_multi_labels
 from video.labels.segments import LabelError, LabelFile, LabelSegment
@@ -142,6 +142,14 @@ def test_the_header_of_a_csv_file_shows_its_separator(tmp_path: Path, separator:
 def test_another_separator_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"CSV \(commas, semicolons or tabs\) with times"):
         read_labels(written(tmp_path, "time|phase\n0|a\n"), "x")
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [("op01_part2", "op01"), ("op01-2", "op01"), ("A 7 Teil 3", "A 7"), ("intro", None)],
+)
+def test_the_name_of_a_part_holds_that_of_its_operation(part: str, whole: str | None) -> None:
+    assert whole_name(part) == whole
 
 
 def read_pipes(path: Path, text: str, options: LabelOptions) -> LabelFile:
