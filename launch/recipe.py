@@ -43,7 +43,9 @@ def load_recipe(
     values, renamed = translate(cls, values)
     for path, value in given:
         renamed += _apply(cls, values, path, value)
-    if "plugins" in key_paths(cls) and isinstance(values.get("plugins", []), list):
+    if "plugins" in getattr(cls, "__dataclass_fields__", ()) and isinstance(
+        values.get("plugins", []), list
+    ):
         values["plugins"] = list(imported_plugins())  # those of the option --plugins as well
     if renamed:
         (warn or _print_warning)(

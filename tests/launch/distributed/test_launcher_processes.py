@@ -34,6 +34,8 @@ def test_a_launcher_that_is_killed_is_noticed(word: str) -> None:
     outer = start(word)
     assert outer.stdout is not None
     inner = int(outer.stdout.readline())
+    # a program that was just started has no command line for a moment
+    wait_until(lambda: word.encode() in Path(f"/proc/{inner}/cmdline").read_bytes())
     launchers = LauncherProcesses(parent=inner)  # of a process below both
     only_outer = LauncherProcesses(parent=outer.pid)
     assert launchers.gone() is None and only_outer.gone() is None
