@@ -59,7 +59,7 @@ def test_frame_hides_whole_frames() -> None:
 @pytest.mark.parametrize("cls", [Tube, Random, Frame])
 @pytest.mark.parametrize("ratio", [0, 1, -0.1, 1.5, float("nan")])
 def test_a_ratio_of_nothing_or_all_is_refused(cls: type[Tube], ratio: float) -> None:
-    with pytest.raises(ValidationError, match="ratio must be above 0 and below 1"):
+    with pytest.raises(ValidationError, match=r"ratio must be above 0 and below 1|finite number"):
         cls(ratio=ratio)
 
 

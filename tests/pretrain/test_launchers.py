@@ -53,14 +53,14 @@ LOCAL = str(ROOT / "launch/local.sh")
 
 
 def test_local_sh_starts_in_the_current_folder_and_deepspeed_says_nothing(
-    two_steps: list[str], tmp_path: Path
+    two_steps: list[str], operations: Path, tmp_path: Path
 ) -> None:
     port = str(free_port())
     command = [LOCAL, "pretrain", *two_steps, "run=run"]
     launcher = start(command, tmp_path, PROCESSES="2", MASTER_PORT=port)
     (output,) = end(launcher)
     assert launcher.returncode == 0, output
-    assert output.startswith("opening 2 recordings\n")
+    assert output.startswith(f"{operations}: not looked at: 2 .txt\nopening 2 recordings\n")
     assert "deepspeed" not in output.replace("(deepspeed)", "").lower()
     assert output.count("hardware: 2 processes (deepspeed): 2 on ") == 1
     assert f"master 127.0.0.1:{port}; CPU" in output

@@ -54,7 +54,7 @@ def test_an_error_of_the_background_process_is_raised_by_share(
     def broken(*_: object) -> None:
         raise ValueError("not about a recording")
 
-    monkeypatch.setattr(pretrain.monitoring.background_reader, "read_clips", broken)
+    monkeypatch.setattr(pretrain.monitoring.background_reader, "read_share", broken)
     with pytest.raises(RuntimeError, match="not about a recording"):
         start(probe_clips(operations, 2)).share()
 
