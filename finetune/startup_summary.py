@@ -49,8 +49,8 @@ def describe_run(
         lines.append(f"resume: {what} from {resumed.folder}; {left}")
     if steps and (tested := session.folder / "predictions_test.npz").exists():
         lines.append(
-            f"warning: this run has evaluated test already ({tested}); another evaluation is "
-            "counted in its `about`, and these predictions are kept"
+            f"warning: this run has evaluated test already ({tested}); if its best step changes, "
+            "another evaluation is counted in `about`, and these predictions are kept"
         )
     return lines
 

@@ -78,7 +78,11 @@ def _problems(
             "reader",
             f"read by {recording.reader}",
         ),
-        (bool(gaps), "gaps", f"{len(gaps)} gaps, {_total(gaps)} of {recording.seconds:.1f} s"),
+        (
+            bool(gaps),
+            "gaps",
+            f"{format_count(len(gaps), 'gap')}, {_total(gaps)} of {recording.seconds:.1f} s",
+        ),
         (bool(recording.black), "black", _describe(recording.black)),
         (bool(recording.frozen), "frozen", _describe(recording.frozen)),
         (

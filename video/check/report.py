@@ -30,7 +30,8 @@ def find_near_duplicates(recordings: Sequence[Recording]) -> list[Problem]:
     found = []
     for second, of_earlier in sorted(matches.items()):
         _, first_path, match = max(of_earlier, key=lambda each: each[0])
-        more = f"; so do {len(of_earlier) - 1} others" if len(of_earlier) > 1 else ""
+        others = len(of_earlier) - 1
+        more = f"; so do{'es' * (others == 1)} {format_count(others, 'other')}" if others else ""
         found.append(
             Problem(
                 "near duplicates",

@@ -15,6 +15,7 @@ MIN_INTERVAL, SHORT_FRAMES = 0.25, 256  # seconds between the frames of a short 
 INTERVAL, MAX_FRAMES = 4.0, 2000  # of a long one; so its text fits a cell of a spreadsheet
 PLACES = np.random.default_rng(0).random(MAX_FRAMES)  # in parts of a recording
 MAX_HEADER_TEXT = 2**25  # characters of all fingerprints in the metadata of a file
+MAX_SECONDS = (2**32 - 1) / 100  # 497 days
 RECORD = np.dtype([("time", "<u4"), ("hash", "u1", HASH_BYTES)])  # time in 1/100 s
 
 
@@ -118,9 +119,9 @@ class FingerprintBuilder:
         return self._next < len(self._due) and bool(time >= self._due[self._next])
 
     def add(self, time: float, image: UInt8[np.ndarray, "y x 3"]) -> None:
-        """Adds a small frame, unless it shows nothing."""
+        """Adds a small frame, unless it shows nothing, or is later than the text can say."""
         self._next = int(np.searchsorted(self._due, time, side="right"))
-        if (hashed := hash_frame(image)) is not None:
+        if 0 <= time < MAX_SECONDS and (hashed := hash_frame(image)) is not None:
             self._times.append(time)
             self._hashes.append(hashed)
 

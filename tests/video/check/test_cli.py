@@ -43,7 +43,7 @@ def test_variable_frame_rate_distant_key_frames_and_gaps_are_reported(tmp_path: 
     stamps = [*range(0, 4000, 40), *range(4000, 8000, 80), *range(30000, 32000, 40)]
     found = examined(write(tmp_path / "x.mp4", stamps, options={"g": "9999"}))
     assert kinds(found)["unsteady"] == "40 to 22080 ms between frames"
-    assert kinds(found)["gaps"].startswith("1 gaps, 2")
+    assert kinds(found)["gaps"].startswith("1 gap, 2")
     assert kinds(found)["key frames"].startswith("up to ")
     ((begin, end),) = found.recording.holes
     assert (begin, end) == (pytest.approx(7.92, abs=0.2), pytest.approx(30.0))

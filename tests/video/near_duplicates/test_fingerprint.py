@@ -98,3 +98,9 @@ def test_the_fingerprints_of_many_long_recordings_fit_into_a_file_of_weights(
     assert [each["path"] for each in kept] == [each["path"] for each in entries]
     assert kept[-1] == entries[-1]
     assert within_header(entries[:5]) == entries[:5]
+
+
+def test_frames_after_five_hundred_days_are_left_out() -> None:
+    known = fingerprint_of((n * 1e6, image) for n, (_, image) in enumerate(images(60)))
+    assert known.times.tolist() == [n * 1e6 for n in range(43)]
+    assert valid_fingerprint(known.text())
