@@ -114,7 +114,8 @@ def read_manifest(file: Path) -> list[Recording]:
         ) from None
 
 
-def _read_rows(rows: "csv.DictReader[str]", file: Path) -> list[Recording]:
+def _read_rows(rows: Any, file: Path) -> list[Recording]:
+    """`rows`: a csv.DictReader, whose type takes no parameter before Python 3.12."""
     header = list(rows.fieldnames or [])
     for name in ("path", *MEASURED):
         if name not in header:
