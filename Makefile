@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-lowest soak check docs format clean
 
 demo: $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
+	PATH="$(abspath $(BIN)):$$PATH" launch/demo.sh
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
