@@ -32,8 +32,12 @@ def find_changed_files(recordings: Sequence[Recording]) -> ChangedFiles:
 
 def contents_now(recordings: Sequence[Recording]) -> list[Recording]:
     """Those whose files have changed, with the digest of what they are now."""
-    changed = set(find_changed_files(recordings).changed)
-    return with_contents([replace(r, content="") for r in recordings if r.path in changed])
+    pairs = zip(recordings, _digests(recordings), strict=True)
+    return [
+        replace(recording, content=digest)
+        for recording, digest in pairs
+        if digest and _differs(recording, digest)
+    ]
 
 
 def with_contents(recordings: Sequence[Recording]) -> list[Recording]:
