@@ -38,11 +38,13 @@ def load_recipe(
     """
     values = {**defaults, **_read(find_recipe(recipe, folder))}
     given = [_parse_override(override) for override in overrides]
-    _refuse_both_names(cls, overrides, [path for path, _ in given])
     import_plugins(_plugins(dict(given).get("plugins", values.get("plugins"))))
     values, renamed = translate(cls, values)
-    for path, value in given:
-        renamed += _apply(cls, values, path, value)
+    translated = [translate_path(cls, path, value) for path, value in given]
+    _refuse_both_names(overrides, [path for path, _ in given], [name for name, *_ in translated])
+    for name, value, names in translated:
+        _apply(values, name, value)
+        renamed += names
     if "plugins" in getattr(cls, "__dataclass_fields__", ()) and isinstance(
         values.get("plugins", []), list
     ):
@@ -61,15 +63,19 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _refuse_both_names(cls: type, overrides: Sequence[str], paths: Sequence[str]) -> None:
-    """Raises ConfigError where overrides give a key by its present and its former name."""
+def _refuse_both_names(
+    overrides: Sequence[str], paths: Sequence[str], names: Sequence[str]
+) -> None:
+    """Raises ConfigError where overrides give a key by its present and its former name.
+
+    `paths` are those of the overrides as they are written, `names` the present ones.
+    """
     written = dict(zip(paths, overrides, strict=True))
-    for path, override in written.items():
-        name = translate_path(cls, path, None)[0]
+    for path, name in zip(paths, names, strict=True):
         if path != name and name in written:
             raise ConfigError(
-                f"{path}: {_cut(override)} and {_cut(written[name])} are one key by its former "
-                f"and its present name; remove {_cut(override)}"
+                f"{path}: {_cut(written[path])} and {_cut(written[name])} are one key by its "
+                f"former and its present name; remove {_cut(written[path])}"
             )
 
 
@@ -130,9 +136,8 @@ def _parse_override(override: str) -> tuple[str, Any]:
     return path, parse_yaml(text, path)
 
 
-def _apply(cls: type, values: dict[str, Any], path: str, value: Any) -> list[str]:
-    """Sets a key; returns what was renamed."""
-    path, value, renamed = translate_path(cls, path, value)
+def _apply(values: dict[str, Any], path: str, value: Any) -> None:
+    """Sets a key."""
     *parents, last = path.split(".")
     for depth, parent in enumerate(parents, 1):
         inner = values.setdefault(parent, {})
@@ -142,7 +147,6 @@ def _apply(cls: type, values: dict[str, Any], path: str, value: Any) -> list[str
             )
         values[parent] = values = dict(inner)
     values[last] = value
-    return renamed
 
 
 def _explain(details: ErrorDetails, known: list[str]) -> str:
