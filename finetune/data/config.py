@@ -75,8 +75,12 @@ class FinetuneDataConfig:
             )
         for name, each in self.named.items():
             if problem := each.training_problem():
-                raise ValueError(f"{f'datasets.{name}' if name else 'dataset'}.{problem}")
+                raise ValueError(self.key_of(name, problem).removeprefix("data."))
         return self
+
+    def key_of(self, name: str, setting: str) -> str:
+        """The key of a set's setting."""
+        return f"data.datasets.{name}.{setting}" if name else f"data.dataset.{setting}"
 
     @property
     def named(self) -> dict[str, DatasetConfig]:

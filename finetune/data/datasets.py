@@ -105,12 +105,11 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
     merged = {name: space.to_merged(name) for name in data.named} if space else {}
     labelled: dict[str, LabelledSet] = {}
     for name, each in data.named.items():
-        with naming_key(f"data.datasets.{name}.source" if name else "data.dataset.source"):
+        with naming_key(data.key_of(name, "source")):
             labelled[name] = each.load(opener, space.names[name] if space else each.classes)
-        key = f"data.datasets.{name}.label_fps" if name else "data.dataset.label_fps"
         reported = [
             *labelled[name].lines(),
-            *sparse_labels(labelled[name], key),
+            *sparse_labels(labelled[name], data.key_of(name, "label_fps")),
             *slow_samples(labelled[name], each),
         ]
         lines += [f"{name + ': ' if name else ''}{line}" for line in reported]
