@@ -1,5 +1,6 @@
 """Whether a run fits in memory, by its estimate, before it is tried."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -139,6 +140,9 @@ class MemoryCheck:
     def _largest_micro_batch(self, model: ModelMemory) -> int:
         """The largest one that fits and divides the present one; 0 where none does."""
         present, read = self.batch.micro_batch_size, self.loading.clips_per_read
-        smaller = [size for size in range(read, present, read) if present % size == 0]
-        fits = (size for size in reversed(smaller) if self._worst(model, size).excess <= 1)
+        small = [size for size in range(1, math.isqrt(present) + 1) if present % size == 0]
+        divisors = sorted({*small, *(present // size for size in small)} - {present}, reverse=True)
+        fits = (
+            size for size in divisors if size % read == 0 and self._worst(model, size).excess <= 1
+        )
         return next(fits, 0)
