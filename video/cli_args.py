@@ -149,13 +149,18 @@ def _add_reader_options(command: argparse.ArgumentParser) -> None:
     _add_common_options(command)
 
 
-def _add_common_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def add_folder_fps(parser: argparse.ArgumentParser) -> None:
+    """The option of every program that opens recordings; as data.folder_fps."""
+    parser.add_argument(
         "--folder-fps",
         type=at_least(1e-3, float),
         default=1.0,
-        help="frames per second of folders of images (%(default)s)",
+        help="frames per second of folders of images (%(default)g)",
     )
+
+
+def _add_common_options(command: argparse.ArgumentParser) -> None:
+    add_folder_fps(command)
     command.add_argument(
         "--processes", type=at_least(0, int), default=0, help="in parallel; 0: one per core"
     )

@@ -81,11 +81,8 @@ def open_paths(
 ) -> OpenedSource:
     """As `open_source`, for recordings given by their paths."""
     require_reader(reader)
-    function, arguments = (
-        WithReaders(partial(open_verified, stream=stream)),
-        (reader, folder_fps, cache_folder()),
-    )
-    jobs = [Job(path, function, (path, *arguments)) for path in paths]
+    function, cache = WithReaders(partial(open_verified, stream=stream)), cache_folder()
+    jobs = [Job(path, function, (path, reader, folder_fps, cache)) for path in paths]
     outcomes = run_all(jobs, 0, timeout, "opening", display)
     for found in outcomes:
         if isinstance(found, Recording) and found.stream is not None:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from video.readers.container import timestamp_tolerance
 from video.recording import Recording
+from video.text_table import format_count
 
 FAST_FPS = 1000.0  # of a recording in which every frame of a clip is another picture
-TOLERANCE = 0.01  # seconds by which a time may precede a frame's timestamp
 
 # The times of a clip's frames, in seconds, in a long recording of a frame rate.
 TimesAt = Callable[[float], Float[np.ndarray, " t"]]
@@ -16,7 +17,7 @@ TimesAt = Callable[[float], Float[np.ndarray, " t"]]
 
 def pictures_shown(times: Float[np.ndarray, " t"], fps: float) -> int:
     """How many different frames of a recording are displayed at the times."""
-    return len(np.unique(np.floor((times + min(TOLERANCE, 0.5 / fps)) * fps)))
+    return len(np.unique(np.floor((times + timestamp_tolerance(fps)) * fps)))
 
 
 def slow_recordings(
@@ -33,5 +34,5 @@ def slow_recordings(
     return [
         f"warning: {where}{len(slow)} of {len(recordings)} recordings have fewer frames per second "
         f"than their clips: {len(times_at(worst.fps))} frames of {worst.path} "
-        f"({worst.fps:.4g} frames/s) show {number} picture{'s' * (number != 1)}; {cure}"
+        f"({worst.fps:.4g} frames/s) show {format_count(number, 'picture')}; {cure}"
     ]

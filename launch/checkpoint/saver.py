@@ -184,9 +184,8 @@ class Saver:
 def _make_empty(folder: Path) -> str | None:
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(
-            exist_ok=True
-        )  # not its parents: a renamed run folder is not made again
+        # not its parents: a renamed run folder is not made again
+        folder.parent.mkdir(exist_ok=True)
         folder.mkdir()
     except OSError as error:
         return str(error)

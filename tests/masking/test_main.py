@@ -6,30 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-PLUGIN = """
-from dataclasses import field
-from typing import Literal
+from tests.launch.test_plugins import PLUGIN
 
-from pydantic.dataclasses import dataclass
-
-from masking import GENERATORS, Tube
-from masking.grid import STRICT, Ratio
-
-
-@dataclass(frozen=True, config=STRICT)
-class Other:
-    kind: Literal["other"] = field(default="other", kw_only=True)
-    ratio: Ratio = 0.75
-
-    def hidden(self, grid, rngs):
-        return Tube(self.ratio).hidden(grid, rngs)
-
-    def hidden_count(self, grid):
-        return Tube(self.ratio).hidden_count(grid)
-
-
-GENERATORS["other"] = Other
-"""
 ROOT = Path(__file__).parents[2]
 
 
@@ -55,9 +33,9 @@ def test_an_image_and_the_counts(tmp_path: Path) -> None:
 
 
 def test_masks_of_a_plugin_are_drawn(tmp_path: Path) -> None:
-    (tmp_path / "other_masks.py").write_text(PLUGIN)
-    arguments = ("--grid", "4", "6", "6", "--encoder", "other", "--out", str(tmp_path / "m.png"))
-    given = {"PYTHONPATH": str(tmp_path), "SURGMASK_PLUGINS": "other_masks"}
+    (tmp_path / "checker_masks.py").write_text(PLUGIN)
+    arguments = ("--grid", "4", "6", "6", "--encoder", "checker", "--out", str(tmp_path / "m.png"))
+    given = {"PYTHONPATH": str(tmp_path), "SURGMASK_PLUGINS": "checker_masks"}
     assert run(*arguments, **given).returncode == 0
     missing = run(*arguments, SURGMASK_PLUGINS="absent_masks")
     assert missing.returncode == 2 and missing.stderr == (

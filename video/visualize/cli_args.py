@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from video.cli_args import add_short_videos, at_least
+from video.cli_args import add_folder_fps, add_short_videos, at_least
 from video.config import Sampling
 
 
@@ -38,12 +38,7 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_short_videos(parser)
     parser.add_argument("--seed", type=at_least(0, int), default=0, help="random seed (0)")
-    parser.add_argument(
-        "--folder-fps",
-        type=at_least(1e-3, float),
-        default=1.0,
-        help="frames per second of folders of images (1)",
-    )
+    add_folder_fps(parser)
     parser.add_argument(
         "--out", type=Path, default=Path(), metavar="FOLDER", help="for images and films (here)"
     )
