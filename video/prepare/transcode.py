@@ -109,7 +109,7 @@ class _FrameFilter:
             pixels = frame.pixels(rows, columns)[top : top + height, left : left + width]
             pixels = np.ascontiguousarray(pixels)
             self.times.append(frame.time)
-            if self._hashed.is_due(frame.time):
+            if not self._original.fingerprint and self._hashed.is_due(frame.time):
                 self._hashed.add(frame.time, frame.pixels(ROWS, COLUMNS))
             while self._sample_times and self._sample_times[0] <= frame.time:
                 self._sample_times.pop(0)
