@@ -18,7 +18,7 @@ from launch.checkpoint.store import (
     checkpoint_name,
     open_checkpoint,
 )
-from launch.distributed.process_group import Processes, run_on_rank0
+from launch.distributed.process_group import Processes, any_rank, run_on_rank0
 from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
 from launch.run.environment import record_start
@@ -153,7 +153,21 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         config.optimizer, config.schedule, config.batch.global_batch_size, last
     )
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
-    monitor = TrainingMonitor(config, objective, folder, reporter.logger, fixed_clips, probe, steps)
+
+    def is_stopping() -> bool:
+        opened.watchdog.set_status("monitoring")
+        return any_rank(opened.signals.request is not None)[0]
+
+    monitor = TrainingMonitor(
+        config,
+        objective,
+        folder,
+        reporter.logger,
+        fixed_clips,
+        probe,
+        steps,
+        is_stopping,
+    )
     training = TrainingRun(
         steps,
         config.seed,

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,13 @@ class StepMeter:
         self._recordings.append(recordings)
         self._failures += failures
         self._waited += waited
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The time of the body counts in no interval."""
+        paused_at = time.perf_counter()
+        yield
+        self._began += time.perf_counter() - paused_at
 
     def end_step(self, step: int, skipped: Tensor | bool) -> None:
         """Makes the micro-batches since the last call those of a step."""

@@ -62,7 +62,7 @@ class Callbacks(Generic[Batch]):
     report: Callable[[LoggedStep], None]
     """Called at steps that are logged or saved."""
     after_step: Callable[[int], None] = lambda step: None
-    """Called after every step, before a checkpoint is saved."""
+    """Called after every step, before a checkpoint is saved; its time is none of the step's."""
     validation_steps: frozenset[int] = frozenset()
     """Steps that are saved and then validated."""
     validate: Callable[[int], None] = lambda step: None
@@ -103,7 +103,8 @@ def train_steps(
         saves = stops or validates or logger.should_save(done)
         if saves or logger.should_log(done):
             callbacks.report(LoggedStep(done, meter, rates))
-        callbacks.after_step(done)
+        with meter.paused():
+            callbacks.after_step(done)
         saves = saves and not logger.is_suspect(done)
         stop.end_step(done, engine, run.reporter.counters, saves)
         if validates and saves:

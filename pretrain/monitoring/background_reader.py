@@ -48,6 +48,11 @@ class BackgroundReader:
         # also at exit, where Python joins the process, which may be waiting for `share`
         self.close = Finalize(self, _end, (self._process, self._connection), exitpriority=0)
 
+    def is_ready(self, seconds: float) -> bool:
+        """Whether reading ends within some seconds, from now on with full priority."""
+        self._is_urgent[0] = True
+        return self._connection.poll(seconds)
+
     def share(self) -> ClipShare:
         """Waits for the clips; call it once. Raises RuntimeError where reading failed."""
         self._is_urgent[0] = True

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from encoder.vit import VideoEncoder
-from launch.distributed.process_group import Processes, compute_on_rank0, gather_objects
+from launch.distributed.process_group import (
+    Processes,
+    any_rank,
+    compute_on_rank0,
+    gather_objects,
+)
 from pretrain.config import PretrainConfig
 from pretrain.monitoring.background_reader import BackgroundReader
 from pretrain.monitoring.feature_metrics import feature_std, knn_probe, rankme
@@ -16,6 +21,7 @@ from pretrain.monitoring.read_clips import ClipShare
 from pretrain.sources import Sources
 
 BATCH = 8  # clips per forward pass
+WAIT_SECONDS = 0.2  # for the reader, between two looks at signals
 
 
 class ProbeShare(NamedTuple):
@@ -41,9 +47,17 @@ class FeatureProbe:
             self._clips, processes, config.encoder.image_size, data.workers, data.read_timeout
         )
 
-    def share(self, report: Callable[[str], None]) -> ProbeShare:
-        """The clips; every process calls it. The first call reports how many there are."""
+    def share(
+        self, report: Callable[[str], None], is_stopping: Callable[[], bool]
+    ) -> ProbeShare | None:
+        """The clips, None if the run stops before they are read; every process calls it.
+
+        The first call reports how many there are.
+        """
         if self._share is None:
+            while any_rank(not self._reader.is_ready(WAIT_SECONDS))[0]:
+                if is_stopping():
+                    return None
             self._share = ProbeShare(self._clips, self._reader.share())
             self._describe(self._share, report)
         return self._share
@@ -63,10 +77,18 @@ class FeatureProbe:
 
 
 @torch.no_grad()
-def encode(encoder: VideoEncoder, probe: ProbeShare, device: torch.device) -> dict[int, Tensor]:
-    """Pooled features [d] of all clips by number, on every process; every process calls it."""
-    clips = probe.share.clips
-    parts = [encoder(part.to(device)).pooled.float().cpu() for part in clips.split(BATCH)]
+def encode(
+    encoder: VideoEncoder, probe: ProbeShare, device: torch.device, is_stopping: Callable[[], bool]
+) -> dict[int, Tensor] | None:
+    """Pooled features [d] of all clips by number, on every process; every process calls it.
+
+    None if the run stops meanwhile; `is_stopping` returns the same on every process.
+    """
+    parts = []
+    for part in probe.share.clips.split(BATCH):
+        if is_stopping():
+            return None
+        parts.append(encoder(part.to(device)).pooled.float().cpu())
     own = dict(zip(probe.share.numbers, torch.cat(parts), strict=False))
     return {number: row for part in gather_objects(own) for number, row in part.items()}
 

@@ -1,10 +1,12 @@
 """Monitoring during training: reconstructions of fixed clips, and metrics of features."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from launch.metrics.run_logger import RunLogger
 from launch.training.engine import Engine
@@ -12,7 +14,7 @@ from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loss import Objective
-from pretrain.monitoring.features import FeatureProbe, encode, feature_metrics
+from pretrain.monitoring.features import FeatureProbe, ProbeShare, encode, feature_metrics
 from pretrain.reconstruction.reconstruct import Reconstruction, reconstruct
 from pretrain.reconstruction.render import reconstruction_sheet
 
@@ -35,16 +37,18 @@ class TrainingMonitor:
         clips: PretrainBatch,
         probe: FeatureProbe,
         steps: range,
+        is_stopping: Callable[[], bool],
     ) -> None:
+        """`is_stopping` says, the same on every process, whether a signal stops the run."""
         self._config, self._objective, self._folder = config, objective, folder
         self._logger, self._clips, self._probe = logger, clips, probe
-        self._last = steps.stop
+        self._last, self._is_stopping = steps.stop, is_stopping
         self._started, self._spent, self._has_warned = time.perf_counter(), 0.0, False
         self._image_writer = ThreadPoolExecutor(1)  # compressing an image takes as long as steps
         self._pending_image: Future[None] | None = None
 
     def after_step(self, step: int, engine: Engine) -> None:
-        """Runs what is due after a step."""
+        """Runs what is due after a step; ends early if a signal stops the run."""
         log = self._config.log
         reconstructs = self._objective.target.has_images and (
             step % log.images_every_steps == 0 or step == self._last
@@ -56,11 +60,12 @@ class TrainingMonitor:
         model = engine.model
         assert isinstance(model, MaskedAutoencoder)
         model.eval()
-        if encodes:
-            self._log_features(step, engine, model)
-        if reconstructs:
+        is_whole = not encodes or self._log_features(step, engine, model)
+        if is_whole and reconstructs:
             self._log_reconstructions(step, engine)
         model.train()
+        if not is_whole:
+            self._logger.info(f"step {step} is not monitored: the run stops")
         self._spent += time.perf_counter() - started
         share = self._spent / (time.perf_counter() - self._started)
         self._logger.log(step, {"time/monitoring": share})
@@ -92,11 +97,19 @@ class TrainingMonitor:
         except OSError as error:
             self._logger.info(f"warning: {self._folder / IMAGE_FILE}: {error.strerror}")
 
-    def _log_features(self, step: int, engine: Engine, model: MaskedAutoencoder) -> None:
-        share = self._probe.share(self._logger.info)
-        features = encode(model.encoder, share, engine.device)
-        if not self._logger.is_writer:
-            return
+    def _log_features(self, step: int, engine: Engine, model: MaskedAutoencoder) -> bool:
+        """Whether all features were computed, before the run stops."""
+        share = self._probe.share(self._logger.info, self._is_stopping)
+        if share is None:
+            return False
+        features = encode(model.encoder, share, engine.device, self._is_stopping)
+        if features is None:
+            return False
+        if self._logger.is_writer:
+            self._log_metrics(step, share, features)
+        return True
+
+    def _log_metrics(self, step: int, share: ProbeShare, features: dict[int, Tensor]) -> None:
         metrics = feature_metrics(share, features, self._config)
         if not metrics:
             self._logger.info(f"warning: step {step}: the features are not finite")

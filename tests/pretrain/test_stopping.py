@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launch.checkpoint.store import complete_checkpoints, step_of
-from tests.conftest import fill, kill_all
+from tests.conftest import fill, kill_all, wait_until
 from tests.pretrain.runs import end, log_of, losses, run_alone, start_until, words
 
 LONGER = ("schedule={steps: 30, warmup: 0.2}", "checkpoint.every_steps=10")
@@ -69,6 +69,21 @@ def test_all_processes_stop_after_the_same_step_and_resume_to_the_same_bits(
     assert complete_checkpoints(tmp_path / "checkpoints")[-1].name == f"step-{done:07d}"
     go_on([*command, "data.workers=2"], together, 2)
     assert losses(tmp_path) == whole(2)
+
+
+def test_a_signal_ends_monitoring_and_the_run_stops_after_the_next_step(
+    operations: Path, tmp_path: Path
+) -> None:
+    command = words(operations, tmp_path, *LONGER, "log.feature_clips=20000")
+    started = start_until(tmp_path / "log.jsonl", command, 2)
+    wait_until(lambda: "loss/train" in (tmp_path / "log.jsonl").read_text(), *started)
+    started[1].send_signal(signal.SIGTERM)  # step 1 is monitored, which would take minutes
+    first, second = end(started)
+    assert (first.returncode, second.returncode) == (75, 75), first.stderr + second.stderr
+    assert "step 1 is not monitored: the run stops" in first.stdout
+    assert "after step 2, which is saved" in first.stderr
+    assert [line["step"] for line in log_of(tmp_path)] == [1, 2]
+    assert all(line["speed/clips_per_second"] > 0.5 for line in log_of(tmp_path))
 
 
 @pytest.mark.soak

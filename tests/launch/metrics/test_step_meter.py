@@ -33,6 +33,19 @@ def test_an_interval_has_means_and_counts_and_starts_afresh() -> None:
     assert meter.close_interval(scales_loss=False)[:3] == (4.0, 1, ())
 
 
+def test_a_pause_counts_in_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("launch.metrics.step_meter.time.perf_counter", lambda: now)
+    meter = StepMeter()
+    meter.add(torch.tensor(1.0), ("a",), (), waited=1.0)
+    now += 2
+    with meter.paused():
+        now += 50
+    meter.end_step(1, skipped=False)
+    interval = meter.close_interval(scales_loss=False)
+    assert (interval.seconds, interval.data_wait) == (2.0, 0.5)
+
+
 def test_a_skipped_step_names_the_recordings_whose_loss_was_no_number() -> None:
     meter = StepMeter()
     for step, values in ((4, (1.0, 2.0)), (5, (1.0, math.nan)), (6, (math.inf, 3.0))):
