@@ -16,7 +16,7 @@ from video.readers.registry import PreferredReader
 class SourceConfig:
     """One of several sources of recordings."""
 
-    path: str
+    path: Annotated[str, MAY_CHANGE]
     """A folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Clips per second of recording, relative to the other sources."""
@@ -30,7 +30,7 @@ class SourceConfig:
 class PretrainDataConfig:
     """Recordings, and how clips are made of them."""
 
-    source: str | None = None
+    source: Annotated[str | None, MAY_CHANGE] = None
     """A folder, a manifest, a CSV file with a column `path`, or a list of `path label` lines."""
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     """Several sources by name, instead of source."""

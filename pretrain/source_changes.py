@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from launch.run.environment import last_recorded
 from pretrain.config import PretrainConfig
-from video.changes import ABSENT, CHANGED, describe_changes, find_changed_files
+from video.changes import ABSENT, CHANGED, describe_changes, find_changed_files, find_moved
 from video.discover import find_recordings
 from video.exclude import exclude
 from video.failure_log import failed_paths
@@ -22,12 +24,21 @@ UNLISTED = "no longer in data.source"
 ROWS_DIGEST = "recordings_sha256"  # of the run's manifest, in environment.json
 
 
-def compare_sources(config: PretrainConfig, folder: Path) -> list[str]:
-    """Compares a run's recordings with their files and with its sources; returns warnings.
+class Comparison(NamedTuple):
+    """A run's recordings beside its files and its sources."""
 
-    Recordings that the sources have in addition are not used. Raises ManifestError where a file has
-    changed or is missing, where the sources or `data.exclude` no longer let it be used, and where
-    the run's own manifest was edited.
+    recordings: list[Recording]  # with the paths that they have now
+    has_moved: bool
+    notes: list[str]  # to print
+
+
+def compare_sources(config: PretrainConfig, folder: Path) -> Comparison:
+    """Compares a run's recordings with their files and with its sources.
+
+    A recording may have moved: it is found by its content among those of the sources. Recordings
+    that the sources have in addition are not used. Raises ManifestError where a file has changed or
+    is missing, where the sources or `data.exclude` no longer let it be used, and where the run's
+    own manifest was edited.
     """
     recordings = read_manifest(folder / MANIFEST_FILE)
     recorded = last_recorded(folder, ROWS_DIGEST)
@@ -36,21 +47,56 @@ def compare_sources(config: PretrainConfig, folder: Path) -> list[str]:
             f"{folder / MANIFEST_FILE}: was edited since the run began; restore it, or give "
             "another run=FOLDER"
         )
+    listed = _listed(config)
+    excluded_before = _excluded_before(folder)
+    moved = _find_moved([*recordings, *excluded_before], listed)
+    notes = _describe_moved(moved)
+    has_moved = any(recording.path in moved for recording in recordings)
+    recordings, excluded_before = (
+        [replace(each, path=moved.get(each.path, each.path)) for each in group]
+        for group in (recordings, excluded_before)
+    )
     missing, changed = find_changed_files(recordings)
     _require_none({CHANGED: changed, ABSENT: missing}, folder)
-    listed = _listed(config)
     unlisted = [each.path for each in recordings if _absolute(each.path) not in listed]
     excluded = exclude(recordings, config.data.exclude).excluded if config.data.exclude else []
     withdrawn = [each.path for each in excluded]
     _require_none({UNLISTED: unlisted, "now in data.exclude": withdrawn}, folder)
-    return [*_new_recordings(recordings, listed, folder), *_other_rows(recordings, listed)]
+    known = [each.path for each in (*recordings, *excluded_before)]
+    notes += _new_recordings(known, listed, folder)
+    notes += _other_rows(recordings, listed)
+    return Comparison(recordings, has_moved, notes)
+
+
+def _excluded_before(folder: Path) -> list[Recording]:
+    file = folder / EXCLUDED_FILE
+    return read_manifest(file) if file.is_file() else []
+
+
+def _find_moved(
+    recordings: Sequence[Recording], listed: dict[str, Recording | None]
+) -> dict[str, str]:
+    """The present path of recordings that the sources have, by content, at another one."""
+    present = {_absolute(recording.path) for recording in recordings}
+    gone = [
+        recording
+        for recording in recordings
+        if _absolute(recording.path) not in listed or not Path(recording.path).exists()
+    ]
+    return find_moved(gone, sorted(listed.keys() - present)) if gone else {}
+
+
+def _describe_moved(moved: Mapping[str, str]) -> list[str]:
+    pairs = [f"{before} is now {now}" for before, now in moved.items()]
+    return [f"recordings: {describe_changes({'moved': pairs})}"] if pairs else []
 
 
 def _require_none(changes: Mapping[str, Sequence[str]], folder: Path) -> None:
     if described := describe_changes(changes):
         raise ManifestError(
-            f"run: {folder} began with other recordings: {described}; restore them, or give "
-            f"another run=FOLDER, with init_from={folder} to begin with its weights"
+            f"run: {folder} began with other recordings: {described}; restore them, or let "
+            "data.source have them where they are now; or give another run=FOLDER, with "
+            f"init_from={folder} to begin with its weights"
         )
 
 
@@ -67,11 +113,9 @@ def _listed(config: PretrainConfig) -> dict[str, Recording | None]:
 
 
 def _new_recordings(
-    recordings: list[Recording], listed: dict[str, Recording | None], folder: Path
+    known: list[str], listed: dict[str, Recording | None], folder: Path
 ) -> list[str]:
-    excluded = folder / EXCLUDED_FILE
-    known = [each.path for each in recordings] + failed_paths(folder / FAILURE_LOG_FILE, RECORDINGS)
-    known += [each.path for each in read_manifest(excluded)] if excluded.is_file() else []
+    known = [*known, *failed_paths(folder / FAILURE_LOG_FILE, RECORDINGS)]
     new = sorted(listed.keys() - {_absolute(path) for path in known})
     if not new:
         return []

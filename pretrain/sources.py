@@ -56,15 +56,19 @@ def plans_of(data: PretrainDataConfig) -> dict[str, SamplingPlan]:
 def open_sources(config: PretrainConfig, folder: Path, processes: Processes) -> Sources:
     """Reads the run's manifest, which rank 0 writes for a new run.
 
-    A resumed run keeps its manifest, and compares it with the files and the sources. Raises
-    ManifestError where no recording is usable, or where a run began with other recordings,
-    TooManyUnreadable where too many recordings cannot be opened.
+    A resumed run keeps its manifest, except for the paths of recordings that have moved, and
+    compares it with the files and the sources. Raises ManifestError where no recording is usable,
+    or where a run began with other recordings, TooManyUnreadable where too many recordings cannot
+    be opened.
     """
     manifest, notes = folder / MANIFEST_FILE, list[str]()
 
     def prepare_manifest() -> None:
         if complete_checkpoints(folder / CHECKPOINTS_FOLDER):
-            notes.extend(compare_sources(config, folder))
+            comparison = compare_sources(config, folder)
+            notes.extend(comparison.notes)
+            if comparison.has_moved:
+                write_manifest(comparison.recordings, manifest)
         else:
             _write_run_manifest(config, folder)
 

@@ -30,6 +30,36 @@ def find_changed_files(recordings: Sequence[Recording]) -> ChangedFiles:
     )
 
 
+def find_moved(recordings: Sequence[Recording], candidates: Sequence[str]) -> dict[str, str]:
+    """The paths of candidates that have the content of a recording, by its former path.
+
+    No candidate is that of two recordings. Those without a known content are not found.
+    """
+    wanted = [recording for recording in recordings if recording.content]
+    sizes = {each.bytes for each in wanted if each.bytes is not None}
+    is_open = any(each.bytes is None for each in wanted)  # a folder, or a former manifest
+    sized = [
+        path
+        for path in sorted(candidates)
+        if Path(path).is_dir() or is_open or _size(path) in sizes
+    ]
+    by_content: dict[str, list[str]] = {}
+    for path, digest in zip(sized, _digests_of(sized), strict=True):
+        by_content.setdefault(digest or "", []).append(path)
+    return {
+        recording.path: found.pop(0)
+        for recording in wanted
+        if (found := by_content.get(recording.content))
+    }
+
+
+def _size(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return None
+
+
 def contents_now(recordings: Sequence[Recording]) -> list[Recording]:
     """Those whose files have changed, with the digest of what they are now."""
     pairs = zip(recordings, _digests(recordings), strict=True)
@@ -53,9 +83,13 @@ def with_contents(recordings: Sequence[Recording]) -> list[Recording]:
 
 
 def _digests(recordings: Sequence[Recording]) -> list[str | None]:
+    return _digests_of([recording.path for recording in recordings])
+
+
+def _digests_of(paths: Sequence[str]) -> list[str | None]:
     """The content digest of each file; None where it cannot be read."""
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_digest, [recording.path for recording in recordings]))
+        return list(pool.map(_digest, paths))
 
 
 def _digest(path: str) -> str | None:

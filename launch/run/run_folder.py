@@ -1,5 +1,6 @@
 """The folder of a run: its configuration, and whether it may resume."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,20 @@ def _require_same_run(file: Path, config: Any) -> list[str]:
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     }
-    free = tuple(key.path for key in all_keys(type(config)) if key.may_change)
-    refused = [
-        change
-        for key, change in changed.items()
-        if not any(key == path or key.startswith(f"{path}.") for path in free)
-    ]
+    free = _free_keys(type(config))
+    refused = [change for key, change in changed.items() if not free.fullmatch(key)]
     if refused:
         raise ConfigError(
             f"run: {file.parent} holds a run of another configuration ({'; '.join(refused)}); "
             "restore these values, or give another run=FOLDER"
         )
     return list(changed.values())
+
+
+def _free_keys(cls: Any) -> re.Pattern[str]:
+    """Matches the keys that may change when a run resumes, and all keys below them."""
+    paths = (re.escape(key.path) for key in all_keys(cls) if key.may_change)
+    return re.compile(rf"({'|'.join(paths)})(\..*)?".replace("NAME", ".+"))
 
 
 def _flat(config: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.source_changes import ROWS_DIGEST, compare_sources
-from tests.pretrain.runs import log_of, run_alone, words
-from video.changes import contents_now, with_contents
+from tests.pretrain.runs import log_of, losses, run_alone, words
+from video.changes import contents_now, find_moved, with_contents
 from video.fingerprint import content_digest
 from video.manifest import ManifestError, read_manifest, rows_digest, write_manifest
 from video.open_source import open_source
@@ -30,7 +30,8 @@ def begin(source: Path, run: Path) -> None:
 
 def resume(source: Path, run: Path, *overrides: str) -> list[str]:
     arguments = words(source, run, *overrides)
-    return compare_sources(load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES), run)
+    config = load_recipe(PretrainConfig, arguments[0], arguments[1:], RECIPES)
+    return compare_sources(config, run).notes
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_changed_recording_is_named_before_a_step(source: Path, tmp_path: Path
     done = run_alone(words(source, run, "schedule.steps=3"))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert f"1 changed ({source}/operation01.mp4); restore them, or give another" in done.stderr
+    assert f"1 changed ({source}/operation01.mp4); restore them, or let" in done.stderr
     assert [line["step"] for line in log_of(run)] == [1]
     name = "encoder.safetensors"
     assert (run / name).read_bytes() == before[run / name]
@@ -74,6 +75,59 @@ def test_changed_and_missing_recordings_are_named(source: Path, tmp_path: Path) 
     message = r"1 changed \(.*operation01.mp4\), 1 missing or not readable \(.*operation02.mp4\); "
     with pytest.raises(ManifestError, match=message):
         resume(source, tmp_path / "run")
+
+
+def test_a_run_whose_recordings_moved_resumes_to_the_same_bits(
+    source: Path, tmp_path: Path
+) -> None:
+    def steps(count: int) -> str:
+        return f"schedule={{kind: constant, steps: {count}, warmup: 0}}"
+
+    whole, run, moved = (tmp_path / name for name in ("whole", "run", "moved"))
+    assert run_alone(words(source, whole, steps(4))).returncode == 0
+    first = run_alone(words(source, run, steps(2)))
+    assert first.returncode == 0, first.stderr
+    digest = rows_digest(read_manifest(run / "manifest.csv"))
+    source.rename(moved)
+    (moved / "operation01.mp4").rename(moved / "a new name.mp4")  # its sort order changes too
+    gone = run_alone(words(source, run, steps(4)))
+    assert gone.returncode == 2 and str(source) in gone.stderr
+    done = run_alone(words(moved, run, steps(4)))
+    assert done.returncode == 0, done.stderr
+    assert "recordings: 2 moved (" in done.stdout
+    assert f"{source}/operation01.mp4 is now {moved}/a new name.mp4" in done.stdout
+    rows = read_manifest(run / "manifest.csv")
+    assert [Path(row.path).name for row in rows] == ["a new name.mp4", "operation02.mp4"]
+    assert rows_digest(rows) == digest
+    assert losses(run)[-2:] == losses(whole)[-2:]
+    assert resume(moved, run) == []  # said once
+
+
+def test_recordings_that_moved_are_found_by_content_alone(source: Path, tmp_path: Path) -> None:
+    excluded = tmp_path / "withdrawn.txt"
+    excluded.write_text("operation02\n")
+    begin(source, tmp_path / "run")
+    rows = read_manifest(tmp_path / "run/manifest.csv")
+    write_manifest(rows[1:], tmp_path / "run/excluded.csv")
+    write_manifest(rows[:1], tmp_path / "run/manifest.csv")
+    (tmp_path / "run/environment.json").unlink()
+    moved = source.rename(tmp_path / "moved")
+    (note,) = resume(moved, tmp_path / "run", f"data.exclude={excluded}")
+    assert "2 moved" in note  # the excluded one is not called new
+    swap_bytes(moved / "operation01.mp4")
+    with pytest.raises(ManifestError, match=r"1 missing or not readable \(.*operation01.mp4\)"):
+        resume(moved, tmp_path / "run", f"data.exclude={excluded}")
+
+
+def test_copies_are_found_once_each(source: Path, tmp_path: Path) -> None:
+    shutil.copyfile(source / "operation01.mp4", source / "copy.mp4")
+    rows = with_contents(open_source(source, "pyav", 1.0, 60, show_progress).recordings)
+    moved = source.rename(tmp_path / "moved")
+    now = find_moved(rows, [str(path) for path in moved.iterdir()])
+    assert len(set(now.values())) == len(now) == 3
+    for before, after in now.items():
+        assert content_digest(after) == next(r.content for r in rows if r.path == before)
+    assert find_moved([replace(row, content="") for row in rows], list(now.values())) == {}
 
 
 def test_new_recordings_are_named_and_not_used(source: Path, tmp_path: Path) -> None:
