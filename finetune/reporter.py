@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Bool
+
 from encoder.config import EncoderConfig
 from encoder.flops import encoder_macs
 from finetune.config import FinetuneConfig
@@ -48,7 +51,8 @@ class FinetuneReporter:
         """
         interval = meter.close_interval(engine.precision == "fp16")
         self.logger.record_skipped(step, interval)
-        self._failure_log.add("reads", interval.reads, interval.failures)
+        tries = interval.reads + len(interval.failures)  # a clip that fails is replaced, and read
+        self._failure_log.add("reads", tries, interval.failures)
         if not self.logger.is_writer:
             return
         copies = self._config.data.clips_per_read
@@ -61,10 +65,13 @@ class FinetuneReporter:
         self.logger.log_step(step, metrics, f"loss {interval.loss:.4f}")
 
     def count_unreadable(
-        self, during: str, tries: int, failures: Sequence[UnreadableVideo]
+        self, during: str, readable: Bool[np.ndarray, " m"], failures: Sequence[UnreadableVideo]
     ) -> None:
-        """Counts failed reads of an evaluation; raises TooManyUnreadable on every process."""
-        self._failure_log.add(during, tries, failures)
+        """Counts the samples of an evaluation that are not readable; `failures` are of frames.
+
+        Raises TooManyUnreadable on every process.
+        """
+        self._failure_log.add(during, len(readable), failures, int((~readable).sum()))
         if failures:
             self.logger.info(
                 f"warning: {during}: unreadable: {format_count(len(failures), 'frame')}"

@@ -58,7 +58,8 @@ class PretrainReporter:
         interval = meter.close_interval(engine.precision == "fp16")
         self.logger.record_skipped(step, interval)
         parts = self.loss_parts.close_interval()
-        self._failure_log.add("reads", interval.reads, interval.failures)
+        tries = interval.reads + len(interval.failures)  # a clip that fails is replaced, and read
+        self._failure_log.add("reads", tries, interval.failures)
         if not self.logger.is_writer:
             return
         config, flops = self._config, self._cost.training_flops

@@ -41,18 +41,30 @@ class FailureLog:
         self, file: Path | None, limit: float, counters: dict[str, int] | None = None
     ) -> None:
         self._file, self._limit = file, limit
-        before = counters or {}
-        self.counters = {name: before.get(name, 0) for name in ("tries", "failures")}
+        before = {"tries": 0, "failures": 0, **(counters or {})}
+        self.counters = {name: before[name] for name in ("tries", "failures")}
+        self.counters["logged"] = before.get("logged", before["failures"])
 
     @property
     def failures(self) -> int:
         return self.counters["failures"]
 
-    def add(self, what: str, tries: int, failures: Sequence[UnreadableVideo]) -> None:
-        """Counts tries of a kind, such as `reads`; raises TooManyUnreadable above the limit."""
+    def add(
+        self,
+        what: str,
+        tries: int,
+        failures: Sequence[UnreadableVideo],
+        failed_tries: int | None = None,
+    ) -> None:
+        """Counts tries of a kind, such as `reads`, with the failed ones among them.
+
+        `failed_tries`: where a failure is not one try, such as a frame of several samples. Raises
+        TooManyUnreadable above the limit.
+        """
         total = self.counters["tries"] + tries
-        failed = self.failures + len(failures)
-        self.counters = {"tries": total, "failures": failed}
+        failed = self.failures + (len(failures) if failed_tries is None else failed_tries)
+        logged = self.counters["logged"] + len(failures)
+        self.counters = {"tries": total, "failures": failed, "logged": logged}
         if not failures:
             return
         if self._file:
@@ -60,7 +72,7 @@ class FailureLog:
                 for failure in failures:
                     entry = {"path": failure.path, "reason": failure.reason, "during": what}
                     file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        if failed > max(self._limit * total, 1 if self._limit else 0):
+        if failed > self._limit * total and (logged > 1 or not self._limit):
             raise TooManyUnreadable(
                 f"{failed} of {total} {what} failed, more than data.max_unreadable "
                 f"{self._limit:g} allows; last: {failures[-1]}; repair or remove the files in "

@@ -159,7 +159,7 @@ class Evaluator:
             self._session.processes,
             labelled_only,
         )
-        self._reporter.count_unreadable(activity, len(outputs.readable), outputs.failures)
+        self._reporter.count_unreadable(activity, outputs.readable, outputs.failures)
         return outputs
 
     def _predictions(self, outputs: ModelOutputs, part: str, step: int) -> Predictions:

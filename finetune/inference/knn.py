@@ -46,7 +46,8 @@ def knn_classify(
             session.processes,
             part == "train",
         )
-        failure_log.add(activity, len(outputs.readable), outputs.failures)
+        unreadable = int((~outputs.readable).sum())
+        failure_log.add(activity, len(outputs.readable), outputs.failures, unreadable)
         return outputs
 
     train = features("train")

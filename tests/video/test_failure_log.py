@@ -19,7 +19,7 @@ def test_each_failure_is_a_line(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [
         {"path": "a.mp4", "reason": "is empty", "during": "reads"}
     ]
-    assert failure_log.counters == {"tries": 20, "failures": 1}
+    assert failure_log.counters == {"tries": 20, "failures": 1, "logged": 1}
     with (tmp_path / "unreadable.jsonl").open("a") as file:
         file.write('{"path": "b.mp4", "rea')  # a crash
     assert len(failed_paths(tmp_path / "unreadable.jsonl", "reads")) == 1
@@ -41,3 +41,11 @@ def test_the_limit_is_a_share_but_one_failure_is_allowed() -> None:
 def test_a_limit_of_zero_allows_none() -> None:
     with pytest.raises(TooManyUnreadable):
         FailureLog(None, 0).add("reads", 1000, [FAILURE])
+
+
+def test_samples_that_share_an_unreadable_frame_are_counted_as_samples() -> None:
+    failure_log = FailureLog(None, 0.1)
+    failure_log.add("predicting val", 100, [FAILURE], failed_tries=16)  # a single failure
+    assert failure_log.failures == 16
+    with pytest.raises(TooManyUnreadable, match="32 of 200 predicting test failed"):
+        failure_log.add("predicting test", 100, [FAILURE], failed_tries=16)
