@@ -23,12 +23,12 @@ from video.manifest import (
 from video.near_duplicates.fingerprint import fingerprint_of, sample_times
 from video.near_duplicates.frame_hash import COLUMNS, ROWS
 from video.readers.registry import WithReaders, require_reader
-from video.recording import Recording, UnreadableVideo
+from video.recording import Recording, Span, UnreadableVideo, spans_within
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
 HASHED_FRAMES = 256  # of the fingerprint of an unchecked recording
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 
 class OpenedSource(NamedTuple):
@@ -138,9 +138,17 @@ def verify_recording(
 
     recording = probe(path, folder_fps, report_progress, stream)
     drawn = draw_times(recording, rng_for(path), is_quick=True)
-    groups, images = decode_references(recording, drawn, report_progress)
-    verified = choose_reader(recording, reader, groups, images, report_progress)
+    groups, images, damaged = decode_references(recording, drawn, report_progress)
+    intact = _without_spans(recording, damaged) if damaged else recording
+    verified = choose_reader(intact, reader, groups, images, report_progress)
     return replace(verified, fingerprint=_fingerprint(verified, report_progress))
+
+
+def _without_spans(recording: Recording, damaged: Sequence[Span]) -> Recording:
+    """The recording with more holes, from which no clip is taken."""
+    holes = spans_within([*recording.holes, *damaged], recording.seconds)
+    left = replace(recording, holes=holes)
+    return replace(left, frames=max(1, round(left.shown_seconds * left.fps)))
 
 
 def _fingerprint(recording: Recording, report_progress: ReportProgress) -> str:

@@ -1,6 +1,7 @@
 """Recordings of all kinds, sound and broken."""
 
 import struct
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,17 @@ def write(
             frame.pts, frame.time_base = stamp, Fraction(1, units)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return file
+
+
+def damage_packets(source: Path, file: Path, numbers: Iterable[int]) -> Path:
+    """A copy in which these packets, counted from 0, have lost the begin of their data."""
+    with av.open(str(source)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    content = bytearray(source.read_bytes())
+    for number in numbers:
+        content[places[number] + 4 : places[number] + 40] = bytes(36)
+    file.write_bytes(content)
     return file
 
 

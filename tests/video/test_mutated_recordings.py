@@ -194,3 +194,11 @@ def test_damaged_recordings_are_read_rightly_or_named(tmp_path: Path) -> None:
         entries = [json.loads(line) for line in lines]
         assert all(entry["reason"] for entry in entries)
         assert log_of(run)[-1]["data/unreadable"] == sum(e["during"] == "reads" for e in entries)
+        if name == "unchecked":
+            opened = read_manifest(run / "manifest.csv")
+            short = [entry["path"] for entry in entries if "no usable segment" in entry["reason"]]
+            assert {recording.path for recording in opened} | set(short) >= usable
+            for number, recording in enumerate(opened):
+                times = wanted_times(recording, np.random.default_rng([SEED, number]))
+                faults += faults_of(recording, decode_in_order(recording), 0.0, times)
+            assert not faults, "\n".join(faults)

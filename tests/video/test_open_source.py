@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.video.conftest import write, write_sound
+from tests.video.conftest import damage_packets, number_of, write, write_sound
+from video.check.examine import examine
 from video.manifest import ManifestError, write_manifest
 from video.open_source import OpenedSource, cache_folder, open_source
+from video.readers.random_access import read_frames
 from video.worker_processes import Event
 
 
@@ -72,3 +74,20 @@ def test_a_manifest_is_trusted_while_sizes_are_unchanged(cache: Path, folder: Pa
         file.write(b"x")
     with pytest.raises(ManifestError, match=r"1 changed \(.*a.mp4\) since they were checked"):
         opened(manifest)
+
+
+@pytest.mark.parametrize("packets", [range(60, 75), range(30, 60), range(170, 190)])
+def test_damage_costs_an_unchecked_recording_what_it_costs_a_checked_one(
+    cache: Path, tmp_path: Path, steady: Path, packets: range
+) -> None:
+    hurt = damage_packets(steady, tmp_path / "hurt.mp4", packets)
+    (recording,) = opened(hurt).recordings
+    checked = examine(str(hurt), "pyav", 1.0, lambda progress: None).recording
+    assert recording.holes or checked.seconds < recording.seconds  # which ends where damage begins
+    for time in (number / 25 + 0.01 for number in range(200)):
+        lost = any(begin <= time < end for begin, end in recording.holes)
+        lost_in_checked = time > checked.seconds or any(a <= time < b for a, b in checked.holes)
+        assert lost == lost_in_checked
+        if not lost:
+            (frame,) = read_frames(recording, [time], 48, 64)
+            assert number_of(frame) == int(time * 25)

@@ -1,6 +1,5 @@
 """Collects statistics of all frames of a recording, one pass over them."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from video.readers.reference_frames import ReferenceFrames
 from video.readers.sequential import DecodedFrame, SequentialDecoder
 from video.recording import Recording, spans_within
 
-MAX_DAMAGE_SECONDS = 10.0  # after a lost frame, where key frames are distant
 UNSTEADY = 0.1  # of the median time between frames
 
 
@@ -29,14 +27,11 @@ class FrameStatistics:
         self.thumbnails = Thumbnails()
         self._hashed = FingerprintBuilder(recording.seconds)
         self.times: list[float] = []
-        self.key_times: list[float] = []
         self.interlaced = 0
 
     def add(self, frame: DecodedFrame) -> None:
         self.references.add(frame)
         self.times.append(frame.time)
-        if frame.is_key:
-            self.key_times.append(frame.time)
         self.interlaced += frame.interlaced
         wanting = [each for each in (self.thumbnails, self._hashed) if each.is_due(frame.time)]
         if wanting:
@@ -49,17 +44,12 @@ class FrameStatistics:
         probed, times = self._recording, self.times
         self.references.end()
         end = times[-1] + 1 / probed.fps
-        damaged = [
-            (first, self._next_key(lost))
-            for lost, first in zip(decoder.lost, decoder.affected, strict=True)
-            if lost < end
-        ]
-        gaps = np.diff([*self.key_times, end])
+        gaps = np.diff([*decoder.key_times, end])
         return replace(
             probed,
             frames=len(times),
             seconds=end,
-            holes=spans_within([*holes_between(times, probed.fps), *damaged], end),
+            holes=spans_within([*holes_between(times, probed.fps), *decoder.damaged(end)], end),
             black=spans_within(self.thumbnails.black(end), end),
             frozen=spans_within(self.thumbnails.frozen(end), end),
             view=estimate_view(self.thumbnails.stored),
@@ -72,12 +62,6 @@ class FrameStatistics:
             content=content,
             fingerprint=self._hashed.fingerprint().text(),
         )
-
-    def _next_key(self, lost: float) -> float:
-        """The next key frame: frames between a lost one and it refer to the lost one."""
-        limit = lost + max(MAX_DAMAGE_SECONDS, 1 / self._recording.fps)
-        following = bisect_right(self.key_times, lost)
-        return min([*self.key_times[following : following + 1], limit])
 
     def _is_steady(self) -> bool:
         steps = np.diff(self.times)

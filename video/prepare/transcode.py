@@ -205,5 +205,5 @@ def _prepared_row(
 def _verify(prepared: Recording, report_progress: ReportProgress) -> Recording:
     """The prepared recording, verified at random positions."""
     drawn = verify.draw_times(prepared, np.random.default_rng(0), is_quick=True)
-    groups, images = decode_references(prepared, drawn, report_progress)
+    groups, images, _ = decode_references(prepared, drawn, report_progress)
     return verify.choose_reader(prepared, "pyav", groups, images, report_progress)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -63,24 +64,35 @@ class ReferenceFrames:
         return groups, images
 
 
+class References(NamedTuple):
+    """The groups of times that can be compared, their frames, and the damage that was met."""
+
+    groups: list[Times]
+    images: list[Images]
+    damaged: list[Span]
+
+
 def decode_references(
     recording: Recording, groups: Sequence[Times], report_progress: Callable[[float], None]
-) -> tuple[list[Times], list[Images]]:
-    """The intact groups of times, and their frames.
+) -> References:
+    """Decodes the frames of the groups that are intact.
 
-    Decodes from RUN_UP seconds before a group up to the last group that is near; or all of the
-    recording, where half of the groups cannot be found in this way.
+    From RUN_UP seconds before a group up to the last group that is near; or all of the recording,
+    where half of the groups cannot be found in this way.
     """
     for run_up in (RUN_UP, float("inf")):
-        frames, lost = ReferenceFrames(recording, groups), []
+        frames, damaged, unknown = ReferenceFrames(recording, groups), list[Span](), list[Span]()
         for first, last in _near_each_other(groups, run_up):
             decoder = SequentialDecoder(recording, max(first - run_up, 0.0))
-            lost += _decode_until(last, decoder, frames, report_progress)
-        holes = [(time, time + 1 / recording.fps) for time in lost]
-        intact, images = frames.intact(recording.seconds, [*recording.holes, *holes])
+            end = _decode_until(last, decoder, frames, report_progress)
+            for span in decoder.damaged(end):
+                # what precedes the first key frame of a later position is not damaged, only unknown
+                is_known = not decoder.begin or span[0] >= min(decoder.key_times, default=end)
+                (damaged if is_known else unknown).append(span)
+        intact, images = frames.intact(recording.seconds, [*recording.holes, *damaged, *unknown])
         if 2 * len(intact) >= len(groups):
             break
-    return intact, images
+    return References(intact, images, damaged)
 
 
 def _near_each_other(groups: Sequence[Times], distance: float) -> list[Span]:
@@ -99,8 +111,8 @@ def _decode_until(
     decoder: SequentialDecoder,
     frames: ReferenceFrames,
     report_progress: Callable[[float], None],
-) -> list[float]:
-    """Adds the frames up to one behind `last`; returns the times of those that are damaged."""
+) -> float:
+    """Adds the frames up to one behind `last`, whose time it returns."""
     frames.begin(decoder.begin)
     time = decoder.begin
     with closing(iter(decoder)) as decoded:
@@ -113,4 +125,5 @@ def _decode_until(
                 break
         else:
             frames.end()
-    return [lost for lost in decoder.lost if lost < time]
+            time = float("inf")
+    return time

@@ -1,6 +1,7 @@
 """Decodes all frames of a recording in order, and reports those that are damaged."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from video.readers.container import Clock, clock_for, open_container, seek
 from video.readers.frame_folder import list_images
 from video.readers.pyav_reader import convert
 from video.readers.random_access import read_frames
-from video.recording import Recording, UnreadableVideo
+from video.recording import Recording, Span, UnreadableVideo
+
+MAX_DAMAGE_SECONDS = 10.0  # after a lost frame, where key frames are distant
 
 FramePixels = Callable[[int, int], UInt8[np.ndarray, "rows columns 3"]]
 
@@ -42,12 +45,26 @@ class SequentialDecoder:
         self.lost: list[float] = []  # times of frames that exist but cannot be decoded
         # for each, the time of the first frame that is decoded after it, and may refer to it
         self.affected: list[float] = []
+        self.key_times: list[float] = []  # of the key frames that were decoded
         self.errors = 0  # packets that the decoder rejected
 
     def __iter__(self) -> Generator[DecodedFrame, None, None]:
         if self._recording.is_image_sequence:
             return self._image_frames()
         return self._video_frames()
+
+    def damaged(self, end: float) -> list[Span]:
+        """Where frames are lost or may refer to a lost one: up to the next key frame."""
+        return [
+            (first, self._next_key(lost))
+            for lost, first in zip(self.lost, self.affected, strict=True)
+            if lost < end
+        ]
+
+    def _next_key(self, lost: float) -> float:
+        limit = lost + max(MAX_DAMAGE_SECONDS, 1 / self._recording.fps)
+        following = bisect_right(self.key_times, lost)
+        return min([*self.key_times[following : following + 1], limit])
 
     def _image_frames(self) -> Generator[DecodedFrame, None, None]:
         recording = self._recording
@@ -60,6 +77,7 @@ class SequentialDecoder:
                 self.lost.append(time)
                 self.affected.append(time)
                 continue
+            self.key_times.append(time)
             yield DecodedFrame(time, True, False, _from_array(native))
 
     def _video_frames(self) -> Generator[DecodedFrame, None, None]:
@@ -103,10 +121,10 @@ class SequentialDecoder:
                     missing.add(timestamp)
                     continue
                 missing.discard(timestamp)
+                time = clock.seconds(timestamp)
                 pixels = _from_frame(frame, self._recording.rotation)
-                yield DecodedFrame(
-                    clock.seconds(timestamp), frame.key_frame, frame.interlaced_frame, pixels
-                )
+                self.key_times += [time] if frame.key_frame else []
+                yield DecodedFrame(time, frame.key_frame, frame.interlaced_frame, pixels)
 
 
 def _first_after(lost: list[int], order: list[int]) -> list[int]:

@@ -9,7 +9,14 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.conftest import number_of, numbered_frame, turn, write, write_sound
+from tests.video.conftest import (
+    damage_packets,
+    number_of,
+    numbered_frame,
+    turn,
+    write,
+    write_sound,
+)
 from tests.video.near_duplicates.disguises import DISGUISES
 from tests.video.readers.test_image_readers import folder_of
 from tests.video.readers.test_pyav_reader import REAL, VIDEOS
@@ -50,13 +57,7 @@ def test_variable_frame_rate_distant_key_frames_and_gaps_are_reported(tmp_path: 
 
 
 def test_damage_becomes_a_hole_and_other_frames_are_right(tmp_path: Path, steady: Path) -> None:
-    with av.open(str(steady)) as container:
-        places = [packet.pos for packet in container.demux(video=0) if packet.size]
-    content = bytearray(steady.read_bytes())
-    for place in places[60:75]:
-        content[place + 4 : place + 40] = bytes(36)
-    (tmp_path / "hurt.mp4").write_bytes(content)
-    found = examined(tmp_path / "hurt.mp4")
+    found = examined(damage_packets(steady, tmp_path / "hurt.mp4", range(60, 75)))
     assert "damaged" in kinds(found)
     recording = found.recording
     assert recording.holes

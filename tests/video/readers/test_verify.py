@@ -18,7 +18,7 @@ from video.recording import Recording, UnreadableVideo
 
 def chosen(recording: Recording, preferred: str) -> Recording:
     drawn = verify.draw_times(recording, np.random.default_rng(0), is_quick=True)
-    groups, images = decode_references(recording, drawn, lambda _: None)
+    groups, images, _ = decode_references(recording, drawn, lambda _: None)
     return verify.choose_reader(recording, preferred, groups, images, lambda _: None)
 
 
