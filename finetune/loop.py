@@ -9,7 +9,7 @@ from finetune.augment.mixup import mixup
 from finetune.config import FinetuneConfig
 from finetune.data.batches import FinetuneBatch, pair_rngs
 from finetune.model.classifier import Classifier, training_mode
-from finetune.model.losses import Loss
+from finetune.model.losses import BuiltLoss
 from finetune.reporter import FinetuneReporter
 from launch.run.train_loop import Callbacks, LoggedStep, TrainingRun, train_steps
 
@@ -23,7 +23,7 @@ class FinetuneRun(NamedTuple):
     model: Classifier  # that the engine trains
     num_classes: int
     batches: Iterator[FinetuneBatch]  # micro-batches of the remaining steps
-    loss: Loss
+    loss: BuiltLoss
     reporter: FinetuneReporter
 
 
@@ -39,7 +39,7 @@ def train(run: FinetuneRun, validate: Callable[[int], None]) -> None:
     def loss(batch: FinetuneBatch) -> Tensor:
         clips, targets = clips_and_targets(run, batch)
         outputs = {name: value.float() for name, value in engine.forward(clips).items()}
-        return run.loss(outputs, targets)
+        return run.loss.of_step(outputs, targets, batch.mean_weight)
 
     def report(step: LoggedStep) -> None:
         run.reporter.report(step.number, step.meter, engine, step.rates)
@@ -66,6 +66,6 @@ def clips_and_targets(run: FinetuneRun, batch: FinetuneBatch) -> tuple[Tensor, T
     config = run.config
     if not config.mixup.on:
         return batch.clip, batch.label.to(run.training.engine.device, non_blocking=True)
-    rngs = pair_rngs(batch, config.data.clips_per_read, config.seed)
+    rngs = pair_rngs(batch.reads, config.data.clips_per_read, config.seed)
     # without smoothing: the loss applies it
     return mixup(batch.clip, batch.label, config.mixup, run.num_classes, 0.0, rngs)

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from encoder.block import compile_blocks
 from finetune.config import FinetuneConfig
-from finetune.data.batches import open_batches
 from finetune.data.datasets import FAILURE_LOG_FILE, FEW_SHOT_FILE, LabelledSets, open_datasets
 from finetune.data.leaks import require_unseen
 from finetune.data.sample_record import SAMPLES_FILE, require_same_samples, write_samples
 from finetune.data.samples import LabelledSamples
+from finetune.data.step_weights import open_weighted_batches
 from finetune.inference.best_checkpoint import VALIDATION_FILE, ValidationHistory, validation_steps
 from finetune.inference.evaluator import Evaluator
 from finetune.loop import FinetuneRun, train
 from finetune.model.build import FROZEN_FILE, NETWORK_FILE, BuiltModel, build, read_spec, rebuild
 from finetune.model.classifier import Classifier, learning_rate_scale
 from finetune.model.classifier_file import CLASSIFIER_FILE
+from finetune.model.losses import build_loss
 from finetune.model.memory import classifier_memory, rough_classifier_memory
 from finetune.reporter import FinetuneReporter
 from finetune.startup_summary import describe_end, describe_run
@@ -107,7 +108,7 @@ def prepare(
     validated_steps = (
         validation_steps(config.validation, last, per_epoch) if validates else frozenset()
     )
-    counts = samples.counts(len(sets.classes))
+    loss = build_loss(config.loss, samples.counts(len(sets.classes)))
     training = TrainingRun(
         steps,
         config.seed,
@@ -125,8 +126,8 @@ def prepare(
         validated_steps,
         built.model,
         len(sets.classes),
-        open_batches(config, samples, processes, steps, engine.accumulation),
-        config.loss.build(counts),
+        open_weighted_batches(config, samples, loss, processes, steps, engine.accumulation),
+        loss,
         reporter,
     )
     history = ValidationHistory(folder, steps.start, config.validation)

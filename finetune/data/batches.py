@@ -34,6 +34,7 @@ class FinetuneBatch(NamedTuple):
     reads: tuple[ReadIndex, ...]
     recordings: tuple[str, ...]  # of each read
     failures: tuple[UnreadableVideo, ...]
+    mean_weight: float | None = None  # of the clips of the whole step; None: all count the same
 
 
 class Collate:
@@ -63,11 +64,11 @@ class Collate:
         )
 
 
-def pair_rngs(batch: FinetuneBatch, copies: int, seed: int) -> list[np.random.Generator]:
-    """The generator of mixup for each pair of clips of a batch; it depends on the first clip."""
+def pair_rngs(reads: Sequence[ReadIndex], copies: int, seed: int) -> list[np.random.Generator]:
+    """The generator of mixup for each pair of clips of reads; it depends on the first clip."""
     return [
         sample_rng(seed, first.epoch, first.position * copies + copy, "mixing")
-        for first in batch.reads[::2]
+        for first in reads[::2]
         for copy in range(copies)
     ]
 
@@ -87,7 +88,7 @@ def open_batches(
     def sampler_after(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
         return ReadSampler(
-            len(samples), _order(config.seed, len(samples)), micro_batches, reads, processes
+            len(samples), epoch_order(config.seed, len(samples)), micro_batches, reads, processes
         )
 
     batches = iterate_batches(
@@ -102,7 +103,9 @@ def open_batches(
     return to_device(full, processes.device, ("clip",))  # labels are checked on the host
 
 
-def _order(seed: int, samples: int) -> Callable[[int], np.ndarray]:
+def epoch_order(seed: int, samples: int) -> Callable[[int], np.ndarray]:
+    """From an epoch to the shuffled positions of its samples."""
+
     def order(epoch: int) -> np.ndarray:
         positions = np.arange(samples, dtype=np.uint32)
         return sample_rng(seed, epoch, 0, "order").permutation(positions)

@@ -78,6 +78,11 @@ class LabelledSamples:
     def __len__(self) -> int:
         return len(self._positions)
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of a clip."""
+        return self._encoder.image_size
+
     def counts(self, classes: int) -> Int64[Tensor, " k"]:
         """Labelled samples of each class."""
         counts = np.zeros(classes, dtype=np.int64)
@@ -88,6 +93,16 @@ class LabelledSamples:
             else:
                 counts += np.bincount(labels[labels != MISSING], minlength=classes)
         return torch.from_numpy(counts)
+
+    def labels(self) -> list[Int64[Tensor, " n *k"]]:
+        """The labels of the samples of each recording."""
+        tracks = [each.track for each in self._sampled]
+        return [torch.from_numpy(np.asarray(each.labels[each.known])) for each in tracks]
+
+    def label(self, position: int) -> Int64[Tensor, " *k"]:
+        """The label of the sample at a position."""
+        track, index = self._positions[position].tolist()
+        return torch.from_numpy(np.asarray(self._sampled[track].track.labels[index]))
 
     def read(
         self,

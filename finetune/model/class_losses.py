@@ -40,17 +40,23 @@ def cross_entropy(
     smoothing: float,
 ) -> Float[Tensor, ""]:
     """Weighted mean over samples. `target`: classes [b], -1 where missing, or shares [b k]."""
-    weight = weights.to(logits)
+    weighted = share_weights(target, weights.to(logits), smoothing)
+    total = -(weighted * F.log_softmax(logits, 1)).sum()
+    return total / weighted.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+
+
+def share_weights(
+    target: Tensor, weights: Float[Tensor, " k"], smoothing: float
+) -> Float[Tensor, "b k"]:
+    """The weight of each class of each sample in the cross-entropy; `target` as there."""
     if target.dtype == torch.int64:
         known = target != MISSING
-        one_hot = F.one_hot(target.clamp(min=0), logits.shape[1]).to(logits)
+        one_hot = F.one_hot(target.clamp(min=0), len(weights)).to(weights)
         shares = one_hot * known[:, None]
     else:
-        shares = target.to(logits)
+        shares = target.to(weights)
     count = shares.sum(1, keepdim=True)
-    shares = shares * (1 - smoothing) + smoothing * count / logits.shape[1]
-    total = -(shares * weight * F.log_softmax(logits, 1)).sum()
-    return total / (shares * weight).sum().clamp(min=torch.finfo(logits.dtype).tiny)
+    return (shares * (1 - smoothing) + smoothing * count / len(weights)) * weights
 
 
 def binary_cross_entropy(
@@ -60,8 +66,12 @@ def binary_cross_entropy(
     smoothing: float,
 ) -> Float[Tensor, ""]:
     """Weighted mean over known labels. `target`: 0, 1 or a share; -1 where missing."""
-    known = (target != MISSING).to(logits)
     smoothed = target.clamp(min=0).to(logits) * (1 - smoothing) + smoothing / 2
     losses = F.binary_cross_entropy_with_logits(logits, smoothed, reduction="none")
-    weight = known * weights.to(logits)
-    return (losses * weight).sum() / weight.sum().clamp(min=1)
+    weight = known_weights(target, weights.to(logits))
+    return (losses * weight).sum() / weight.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+
+
+def known_weights(target: Tensor, weights: Float[Tensor, " k"]) -> Float[Tensor, "b k"]:
+    """The weight of each label [b k] in the binary cross-entropy; 0 where it is missing."""
+    return (target != MISSING).to(weights) * weights
