@@ -84,9 +84,12 @@ def parse_metadata(file: Path, key: str) -> Any:
 
 
 def parse_json(text: str, place: str) -> Any:
-    """JSON from outside; raises CheckpointMismatch where it is none, or nested too deeply."""
+    """JSON from outside; NaN and Infinity, which JSON has not, are None.
+
+    Raises CheckpointMismatch where it is none, or nested too deeply.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise CheckpointMismatch(f"{place} is not JSON ({one_line(error)})") from None
 

@@ -1,6 +1,5 @@
 """From a file of predictions to every metric, as text and as JSON."""
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from finetune.evaluation.predictions import Predictions, PredictionsError
 from finetune.evaluation.sample_metrics import CLASS_MEANS, confusion_matrix
 from finetune.evaluation.triplet_metrics import read_components, triplet_precisions
 from finetune.evaluation.video_averages import PhaseSummary, summarise_phases
+from launch.json_text import json_text
 from video.labels.segments import MISSING
 
 MAX_NAMES = 4  # classes in a line
@@ -159,21 +159,21 @@ def triplet_lines(predictions: Predictions, mapping: Path, source: str) -> Itera
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """All metrics as plain values; NaN is null."""
+    """All metrics as plain values."""
     samples, recordings = _reported(evaluation.metrics)
     return {
         "about": evaluation.predictions.metadata,
         "classes": list(evaluation.predictions.classes),
         "classes_in_truth": _classes_in_truth(evaluation.predictions),
         "means_over_classes": CLASS_MEANS,
-        "samples": _plain(samples),
+        "samples": samples,
         "recordings": _averages(recordings),
         "phases": {
             form: {
-                "accuracy": _plain(summary.accuracy._asdict()),
+                "accuracy": summary.accuracy._asdict(),
                 "recordings_first": _averages(summary.recordings_first),
                 "phases_first": _averages(summary.phases_first),
-                "per_phase": {k: _plain(v.tolist()) for k, v in summary.per_phase.items()},
+                "per_phase": {k: v.tolist() for k, v in summary.per_phase.items()},
                 "by_recording": {
                     name: _phase_scores(scores) for name, scores in summary.by_recording.items()
                 },
@@ -185,27 +185,18 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def _phase_scores(scores: PhaseScores) -> dict[str, Any]:
     arrays = {**scores.by_phase, "predicted": scores.predicted}
-    values = {"accuracy": scores.accuracy, **{k: v.tolist() for k, v in arrays.items()}}
-    return {name: _plain(value) for name, value in values.items()}
+    return {"accuracy": scores.accuracy, **{k: v.tolist() for k, v in arrays.items()}}
 
 
 def _averages(averages: dict[str, Average]) -> dict[str, Any]:
-    return {name: _plain(average._asdict()) for name, average in averages.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return {name: average._asdict() for name, average in averages.items()}
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Writes `metrics.json` and the plots; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "metrics.json"]
-    written[0].write_text(json.dumps(as_json(evaluation), indent=1) + "\n")
+    written[0].write_text(json_text(as_json(evaluation), indent=1) + "\n")
     predictions, confusion = evaluation.predictions, evaluation.confusion
     if confusion is not None:
         written.append(folder / "confusion.png")

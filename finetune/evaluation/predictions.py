@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int64
 
 from finetune.evaluation.array_archive import ArchiveError, ArrayRule, Shape, read_arrays
 from finetune.evaluation.display_name import display_name
+from launch.json_text import json_text
 from video.labels.segments import MISSING
 
 EVALUATIONS = "evaluations"  # in `about`: how often its run has evaluated the part
@@ -96,7 +97,7 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         scores=np.asarray(predictions.scores, dtype=np.float32),
         label=np.asarray(predictions.label, dtype=np.int64),
         classes=np.asarray(predictions.classes, dtype=np.str_),
-        about=np.asarray(json.dumps(predictions.metadata)),
+        about=np.asarray(json_text(predictions.metadata)),
     )
     temporary.replace(path)
 

@@ -1,6 +1,6 @@
 """Validation during training: the metric of each step, and the weights of the best one."""
 
-import json
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from launch.checkpoint.loader import read_weights
 from launch.checkpoint.saver import WRITE_ERRORS
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, checkpoint_name, open_checkpoint
 from launch.errors import ConfigError
+from launch.json_text import json_text
 from launch.metrics.step_lines import keep_removed, read_step_lines
 
 VALIDATION_FILE = "validation.jsonl"
@@ -57,16 +58,20 @@ class ValidationHistory:
     @property
     def best(self) -> ValidationResult | None:
         """The best step; of equal ones the first."""
-        return max(self._results, key=lambda each: self._sign * each.value, default=None)
+        return max(self._results, key=self._rank, default=None)
 
     def is_best(self, result: ValidationResult) -> bool:
         best = self.best
-        return best is None or self._sign * result.value > self._sign * best.value
+        return best is None or self._rank(result) > self._rank(best)
+
+    def _rank(self, result: ValidationResult) -> float:
+        """The higher the better; a metric that is not defined is below all others."""
+        return -math.inf if math.isnan(result.value) else self._sign * result.value
 
     def add(self, result: ValidationResult, writes: bool) -> None:
         self._results.append(result)
         if writes:
-            texts = [json.dumps({"step": s, self.metric: v}).encode() for s, v in self._results]
+            texts = [json_text({"step": s, self.metric: v}).encode() for s, v in self._results]
             keep_removed(self._file, [line for line in self._lines if line.text not in texts])
             self._lines.clear()
             write_atomic(self._file, "".join(f"{text.decode()}\n" for text in texts))
@@ -77,8 +82,8 @@ def read_validation_history(folder: Path) -> list[ValidationResult]:
     results = []
     for line in read_step_lines(folder / VALIDATION_FILE):
         for name, value in (line.values or {}).items():
-            if name != "step" and isinstance(value, float | int):
-                results.append(ValidationResult(line.step, value))
+            if name != "step" and isinstance(value, float | int | None):
+                results.append(ValidationResult(line.step, _number(value)))
     return results
 
 
@@ -90,7 +95,12 @@ def _saved_result(folder: Path, metric: str) -> ValidationResult | None:
     metadata = read_classifier_metadata(file)
     if metadata.validation.get("metric") != metric:
         return None
-    return ValidationResult(metadata.step, metadata.validation["value"])
+    return ValidationResult(metadata.step, _number(metadata.validation["value"]))
+
+
+def _number(value: float | None) -> float:
+    """Of a metric in JSON, where null is one that is not finite."""
+    return math.nan if value is None else value
 
 
 def validation_steps(config: ValidationConfig, steps: int, per_epoch: float) -> frozenset[int]:

@@ -1,5 +1,6 @@
 """Evaluation of a run: `val` during training, `val` and `test` at the end."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -94,7 +95,8 @@ class Evaluator:
         result = ValidationResult(step, metrics.get(history.metric, float("nan")))
         is_best = history.is_best(result)
         if is_best:
-            self._save(step, {"metric": history.metric, "value": result.value})
+            value = result.value if math.isfinite(result.value) else None  # JSON has no others
+            self._save(step, {"metric": history.metric, "value": value})
         history.add(result, self._session.processes.is_rank0)
         best = history.best or result
         comparison = "the best so far" if is_best else f"best {best.value:.4f} at step {best.step}"

@@ -23,6 +23,7 @@ from finetune.model.config import BackboneConfig
 from launch.atomic_io import sha256_file
 from launch.distributed.process_group import Processes
 from launch.errors import ConfigError
+from launch.json_text import json_text
 from video.eval_crop import EvalCrop
 from video.labels.align import LabelTrack, timestamps
 from video.labels.segments import MISSING
@@ -121,7 +122,7 @@ def _export(
         time=sampled.track.times,
         features=np.concatenate([each.values for each in outputs]),
         readable=np.concatenate([each.readable for each in outputs]),
-        about=np.asarray(json.dumps(settings)),
+        about=np.asarray(json_text(settings)),
     )
     temporary.replace(file)
     failures = tuple(failure for each in outputs for failure in each.failures)
@@ -135,7 +136,7 @@ def _require_same(file: Path, settings: dict[str, Any]) -> int:
         found = dict(json.loads(str(arrays["about"])))
     except (ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{file}: cannot be read ({error!s:.120}); remove it") from None
-    wanted = json.loads(json.dumps(settings))
+    wanted = json.loads(json_text(settings))
     differs = [key for key in wanted if found.get(key) != wanted[key]]
     if differs:
         raise ConfigError(

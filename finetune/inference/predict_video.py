@@ -1,7 +1,6 @@
 """Probabilities over time of one recording, written while they are computed."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,6 +19,7 @@ from finetune.inference.probabilities import view_averager
 from finetune.model.classifier_file import load_classifier, read_sampling
 from launch.atomic_io import write_atomic
 from launch.distributed.process_group import Processes
+from launch.json_text import json_text
 from video.eval_crop import EvalCrop
 from video.labels.align import LabelTrack, timestamps
 from video.labels.segments import MISSING
@@ -142,7 +142,7 @@ def _write_json(
         "time": times.tolist(),
         "probabilities": [row if is_readable else None for row, is_readable in rows],
     }
-    write_atomic(path, json.dumps(values) + "\n")
+    write_atomic(path, json_text(values) + "\n")
 
 
 def _draw(path: Path, times: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]) -> None:

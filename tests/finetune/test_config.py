@@ -1,5 +1,6 @@
 """Rows that a user adds to the tables of heads, losses, metrics and tuning kinds."""
 
+import json
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -15,7 +16,11 @@ from encoder.vit import Features, VideoEncoder
 from finetune.cli import RECIPES
 from finetune.config import FinetuneConfig, ValidationConfig
 from finetune.evaluation.metrics import METRICS, Metric
-from finetune.inference.best_checkpoint import ValidationHistory, ValidationResult
+from finetune.inference.best_checkpoint import (
+    ValidationHistory,
+    ValidationResult,
+    read_validation_history,
+)
 from finetune.model.classifier import Classifier
 from finetune.model.classifier_file import (
     ClassifierMetadata,
@@ -176,6 +181,21 @@ def test_a_metric_of_a_user_selects_the_best_step(
         assert history.is_best(result) == (step < 3)
         history.add(result, writes=False)
     assert history.best == ValidationResult(2, 0.25)
+
+
+def test_an_undefined_metric_is_never_the_best_step_and_its_line_is_json(tmp_path: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    history = ValidationHistory(tmp_path, 0, ValidationConfig())
+    for step, value in ((1, float("nan")), (2, 0.25), (3, float("nan"))):
+        result = ValidationResult(step, value)
+        assert history.is_best(result) == (step < 3)
+        history.add(result, writes=True)
+    assert history.best == ValidationResult(2, 0.25)
+    for line in (tmp_path / "validation.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=refuse)
+    assert [each.step for each in read_validation_history(tmp_path)] == [1, 2, 3]
 
 
 def test_metrics_that_do_not_fit_the_labels_are_refused() -> None:

@@ -155,3 +155,9 @@ def test_metadata_that_is_no_json_is_one_line(tmp_path: Path, text: str) -> None
     with pytest.raises(CheckpointMismatch, match="metadata 'classes' is not JSON") as caught:
         parse_metadata(file, "classes")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_numbers_that_json_has_not_are_none_so_that_none_is_written_on(tmp_path: Path) -> None:
+    file = tmp_path / "encoder.safetensors"
+    save_file({"w": torch.ones(1)}, file, {"run": '{"a": [NaN, -Infinity, 1]}'})
+    assert parse_metadata(file, "run") == {"a": [None, None, 1]}

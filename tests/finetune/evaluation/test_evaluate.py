@@ -36,6 +36,23 @@ def test_predictions_survive_a_file(saved: Path) -> None:
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
+def test_numbers_that_json_has_not_are_null_in_metrics(tmp_path: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    given, file = recorded(), tmp_path / "predictions.npz"
+    odd = {"seconds": float("nan"), "views": [float("inf"), {"rate": -float("inf")}]}
+    save_predictions(file, given)
+    arrays = dict(np.load(file))
+    np.savez(file, **{**arrays, "about": np.asarray(json.dumps(odd))})  # of another program
+    main(["evaluate", str(file), "--out", str(tmp_path / "out")])
+    text = (tmp_path / "out/metrics.json").read_text()
+    about = json.loads(text, parse_constant=refuse)["about"]
+    assert about == {"seconds": None, "views": [None, {"rate": None}]}
+    save_predictions(file, given._replace(metadata=odd))
+    json.loads(str(np.load(file)["about"]), parse_constant=refuse)
+
+
 def test_metrics_are_printed_and_written(saved: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     words = ["evaluate", str(saved), "--out", str(out), "--tolerances", "cholec80"]
