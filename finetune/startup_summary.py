@@ -9,7 +9,7 @@ from finetune.data.samples import LabelledSamples
 from finetune.model.build import BuiltModel
 from finetune.model.classifier_file import CLASSIFIER_FILE, read_classifier_metadata
 from launch.checkpoint.store import Checkpoint
-from launch.distributed.process_group import device_name
+from launch.distributed.device import device_name
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.report.formatting import format_count
 from launch.run.session import Session

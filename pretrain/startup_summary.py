@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from launch.distributed.process_group import Processes, device_name
+from launch.distributed.device import device_name
+from launch.distributed.process_group import Processes
 from launch.metrics.jsonl_log import LOG_FILE
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.report.curves import read_curves

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from launch.distributed.device import find_device, require_working
 from launch.distributed.malloc import disable_malloc_trim
 from launch.errors import ConfigError
 
@@ -33,15 +34,8 @@ class Processes:
 
     @property
     def device(self) -> torch.device:
-        """The GPU of this process, or the CPU; SLURM may make only one GPU visible to each."""
-        if not torch.cuda.is_available():
-            return torch.device("cpu")
-        return torch.device("cuda", self.local_rank % torch.cuda.device_count())
-
-
-def device_name(device: torch.device) -> str:
-    """The model of a GPU, or CPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+        """The GPU of this process, or the CPU; raises ConfigError where a GPU cannot be used."""
+        return find_device(self.local_rank, os.environ)
 
 
 def detect_processes(environment: Mapping[str, str]) -> Processes:
@@ -100,15 +94,16 @@ def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int
 def init_process_group(processes: Processes, timeout_seconds: int) -> None:
     """Joins the process group, and divides the cores of a machine among its processes."""
     device = processes.device
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    else:
+    require_working(device)
+    if device.type == "cpu":
         disable_malloc_trim()
         _limit_threads(processes)
+    # DeepSpeed takes LOCAL_RANK for the index of the GPU
+    index = processes.local_rank if device.index is None else device.index
     os.environ.update(
         RANK=str(processes.rank),
         WORLD_SIZE=str(processes.world_size),
-        LOCAL_RANK=str(processes.local_rank),
+        LOCAL_RANK=str(index),
     )
     # gloo for objects of the host, which then do not wait for the device
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from launch.config import CheckpointConfig
-from launch.distributed.process_group import Processes, device_name
+from launch.distributed.device import device_name
+from launch.distributed.process_group import Processes
 from launch.metrics.jsonl_log import JsonlLog
 from launch.metrics.loggers import (
     Logger,

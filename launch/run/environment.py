@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from launch.atomic_io import write_atomic
-from launch.distributed.process_group import Processes, device_name
+from launch.distributed.device import device_name
+from launch.distributed.process_group import Processes
 from launch.plugins import plugin_digests
 from launch.run.run_folder import write_config
 from launch.version import VERSION
