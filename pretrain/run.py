@@ -153,21 +153,9 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         config.optimizer, config.schedule, config.batch.global_batch_size, last
     )
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
-
-    def is_stopping() -> bool:
-        opened.watchdog.set_status("monitoring")
-        return any_rank(opened.signals.request is not None)[0]
-
-    monitor = TrainingMonitor(
-        config,
-        objective,
-        folder,
-        reporter.logger,
-        fixed_clips,
-        probe,
-        steps,
-        is_stopping,
-    )
+    stops = partial(_is_stopping, opened)
+    logger = reporter.logger
+    monitor = TrainingMonitor(config, objective, folder, logger, fixed_clips, probe, steps, stops)
     training = TrainingRun(
         steps,
         config.seed,
@@ -180,6 +168,12 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         opened.find_loss,
     )
     return PretrainRun(config, training, objective, batches, reporter, monitor)
+
+
+def _is_stopping(opened: Session) -> bool:
+    """Whether a process has a signal to stop, on every process; called while it monitors."""
+    opened.watchdog.set_status("monitoring")
+    return any_rank(opened.signals.request is not None)[0]
 
 
 def export_encoder(
