@@ -81,8 +81,8 @@ def resolve_source(file: str, words: Sequence[str]) -> SourceEncoder:
     path, overrides = resolve_weights(file, given)
     source = read_source(path, overrides)
     if given.given() and source.detected.name == NATIVE_FAMILY:
-        names = ", ".join(given.given())
-        raise CheckpointMismatch(f"{path}: records its whole configuration; remove {names}")
+        words = " ".join(words)
+        raise CheckpointMismatch(f"{path}: records its whole configuration; leave out {words}")
     return source
 
 

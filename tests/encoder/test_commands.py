@@ -111,7 +111,7 @@ def test_load_options_are_applied_and_reported(tmp_path: Path, capsys) -> None:
     assert status == 0, err
     assert "norm: now normalises the pooled feature" in text and "initialised" not in text
     status, _, err = run_command(capsys, "inspect", file, "num_heads=6")
-    assert status == 2 and "records its whole configuration; remove num_heads" in err
+    assert status == 2 and "records its whole configuration; leave out num_heads=6" in err
 
 
 def test_overrides_are_parsed() -> None:

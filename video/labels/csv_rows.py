@@ -17,6 +17,7 @@ SEGMENT_COLUMNS = ("start", "end")
 LABEL_COLUMNS = ("phase", "label")
 KNOWN_COLUMNS = {*NAME_COLUMNS, *TIME_COLUMNS, *SEGMENT_COLUMNS, *LABEL_COLUMNS, "path"}
 SEPARATORS = (",", ";", "\t")
+SEPARATOR_LINE = re.compile(r'\A"?sep=."?(?=\r?\n)')  # of Excel; its line stays, empty
 MAX_COLUMNS = 10_000
 MAX_BYTES = 2**28  # of a file of labels
 
@@ -37,7 +38,7 @@ def read_label_text(path: Path) -> str:
             raise LabelError(f"{path}: cannot be read ({problem})")
         if path.stat().st_size > MAX_BYTES:
             raise LabelError(f"{path}: has more than {MAX_BYTES >> 20} MiB; divide the file")
-        return path.read_text(encoding="utf-8-sig")
+        return SEPARATOR_LINE.sub("", path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: cannot be read ({error})") from None
 

@@ -60,6 +60,7 @@ class LabelFiles(Generic[File]):
     def __init__(self, find: Finder, read: Callable[[Path, str], File]) -> None:
         self._find, self._read_file = find, read
         self._files: dict[Path, File] = {}
+        self._read_for: dict[Path, str] = {}  # the recording for which a file was read
 
     def lookup(self, recording: Recording) -> tuple[File, str]:
         """The file of a recording and the recording's name in it, which may be its original's.
@@ -74,12 +75,21 @@ class LabelFiles(Generic[File]):
                 errors.append(error)
                 continue
             if path not in self._files:
-                self._files[path] = self._read_file(path, name)
+                self._files[path], self._read_for[path] = self._read_file(path, name), name
             if name in self._files[path].segments:
                 return self._files[path], name
-            known = ", ".join(list(self._files[path].segments)[:3])
-            errors.append(LabelError(f"{path}: has no labels of {name}, but of {known}"))
+            errors.append(LabelError(self._missing(path, name)))
         raise LabelError(f"{errors[0]}{self._note_on_part(recording)}")
+
+    def _missing(self, path: Path, name: str) -> str:
+        known = list(self._files[path].segments)
+        if known == [self._read_for[path]]:
+            return (
+                f"{path}: holds labels of one recording, here of {known[0]}, and none of {name}; "
+                f"give labels of each recording: a folder, or a pattern such as "
+                f"{path.with_stem('{name}')}"
+            )
+        return f"{path}: has no labels of {name}, but of {', '.join(known[:3])}"
 
     def _note_on_part(self, recording: Recording) -> str:
         """What a part of an operation needs where only the whole operation has labels."""

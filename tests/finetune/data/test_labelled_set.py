@@ -57,8 +57,13 @@ def test_one_table_may_label_many_recordings(tmp_path: Path) -> None:
 def test_the_table_of_one_recording_does_not_label_another(tmp_path: Path) -> None:
     table = written(tmp_path / "one.csv", "start,end,label\n0,5,x\n5,10,y\n")
     assert label_recordings([recording("a.mp4")], table, None).tracks["train"][0].labelled == 10
-    with pytest.raises(LabelError, match="has no labels of b, but of a"):
-        label_recordings([recording("a.mp4"), recording("b.mp4")], table, None)
+    frames = written(tmp_path / "one.txt", "Frame\tPhase\n0\tx\n25\ty\n")
+    for file in (table, frames):
+        message = (
+            f"holds labels of one recording, here of a, and none of b; give .*{{name}}{file.suffix}"
+        )
+        with pytest.raises(LabelError, match=message):
+            label_recordings([recording("a.mp4"), recording("b.mp4")], file, None)
 
 
 def test_a_prepared_recording_has_the_labels_of_its_original(tmp_path: Path) -> None:

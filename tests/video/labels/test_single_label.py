@@ -139,6 +139,16 @@ def test_the_header_of_a_csv_file_shows_its_separator(tmp_path: Path, separator:
         read_labels(decimal, "x")
 
 
+@pytest.mark.parametrize("mark", ["sep=;", '"sep=;"', "\ufeffsep=;"])
+def test_excels_line_on_its_separator_is_no_header(tmp_path: Path, mark: str) -> None:
+    path = written(tmp_path, f"{mark}\r\ntime;phase\r\n0;a\r\n1;b\r\n")
+    segments = read_labels(path, "x").segments["x"]
+    assert segments == [LabelSegment(0, 1, "a", 3), LabelSegment(1, 2, "b", 4)]
+    classes = written(tmp_path, f"{mark}\ntime;Hook\n0;2\n")
+    with pytest.raises(LabelError, match=r"labels\.txt:3: Hook is '2'"):
+        read_multi_labels(classes, "x")
+
+
 def test_another_separator_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"CSV \(commas, semicolons or tabs\) with times"):
         read_labels(written(tmp_path, "time|phase\n0|a\n"), "x")
