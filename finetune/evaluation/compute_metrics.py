@@ -8,7 +8,10 @@ from finetune.evaluation.bootstrap import Average, average
 from finetune.evaluation.metrics import METRICS, Metric
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.sample_metrics import LabelledScores
+from launch.errors import ConfigError
 from video.labels.segments import MISSING
+
+OWN = "finetune."  # modules of the built-in metrics
 
 
 class MetricValues(NamedTuple):
@@ -35,11 +38,25 @@ def compute_metrics(predictions: Predictions) -> MetricValues:
         if not _applies(metric, predictions):
             continue
         if metric.over == "samples":
-            samples[name] = metric.compute(everything)
+            samples[name] = _value(name, metric, everything)
         else:
-            values = [metric.compute(each) for each in by_recording]
+            values = [_value(name, metric, each) for each in by_recording]
             recordings[name] = average(np.array(values)[:, None])
     return MetricValues(samples, recordings)
+
+
+def _value(name: str, metric: Metric, samples: LabelledScores) -> float:
+    """Raises ConfigError where a metric of a plugin fails."""
+    try:
+        return metric.compute(samples)
+    except Exception as error:
+        if metric.module.startswith(OWN):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ConfigError(
+            f"plugins: the metric {name!r} of {metric.module} fails ({reason}); correct it there, "
+            "or run without this plugin"
+        ) from error
 
 
 def labelled_scores(predictions: Predictions) -> LabelledScores:

@@ -30,6 +30,13 @@ class Metric(NamedTuple):
     in_summary: bool = False
     """Part of the one-line summary of a run."""
 
+    @property
+    def module(self) -> str:
+        """The name of the module that has the function."""
+        if isinstance(self.function, str):
+            return self.function.partition(":")[0]
+        return getattr(self.function, "__module__", None) or type(self.function).__module__
+
     def compute(self, samples: Any) -> float:
         """The metric of `LabelledScores`."""
         if isinstance(self.function, str):

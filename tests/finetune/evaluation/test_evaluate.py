@@ -20,6 +20,7 @@ from finetune.evaluation.predictions import (
 )
 from finetune.evaluation.sample_metrics import LabelledScores
 from finetune.inference.write_results import summary_line
+from launch.errors import ConfigError
 from tests.finetune.evaluation.test_video_averages import RECORDED, recorded
 
 
@@ -207,6 +208,20 @@ def test_damaged_and_hostile_files_are_one_line(saved: Path, tmp_path: Path) -> 
         load_predictions(objects)
     with pytest.raises(PredictionsError, match="cannot be read"):
         load_predictions(tmp_path / "nowhere.npz")
+
+
+@pytest.mark.parametrize("over", ["samples", "recordings"])
+def test_a_metric_of_a_plugin_that_fails_is_one_line(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, over: str
+) -> None:
+    def fails(samples: LabelledScores) -> float:
+        raise KeyError("no\nsuch key")
+
+    for function, reason in ((fails, "KeyError: 'no.nsuch key'"), (lambda _: "a", "ValueError: ")):
+        monkeypatch.setitem(METRICS, "mine", Metric(function, over=over))
+        message = rf"plugins: the metric 'mine' of {__name__} fails \({reason}.*; correct it there"
+        with pytest.raises(ConfigError, match=message.replace("'no.nsuch", r"'no\\nsuch")):
+            evaluate(load_predictions(saved), "saved")
 
 
 def test_a_timeline_is_blank_where_there_is_no_timestamp() -> None:
