@@ -98,6 +98,9 @@ def find_recipe(recipe: str, folder: Path) -> Path:
     with suppress(OSError):  # a name that is too long
         if path.is_file():
             return path
+        if path.exists():
+            found = "a folder" if path.is_dir() else "not a regular file"
+            raise ConfigError(f"recipe {_cut(recipe)}: is {found}; give a YAML file, or a name")
     near = nearest(recipe, shipped)
     names = ", ".join(shipped)
     raise ConfigError(f"recipe {_cut(recipe)}: no such file, nor one of {names}{near}")
@@ -133,7 +136,12 @@ def _parse_override(override: str) -> tuple[str, Any]:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"{override!r}: an override is written key.path=value")
-    return path, parse_yaml(text, path)
+    try:
+        return path, parse_yaml(text, path)
+    except ConfigError as error:
+        if "is not YAML" not in str(error):
+            raise
+        raise ConfigError(f"{error}; write text in quotation marks: {path}='\"TEXT\"'") from None
 
 
 def _apply(values: dict[str, Any], path: str, value: Any) -> None:

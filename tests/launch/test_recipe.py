@@ -1,5 +1,6 @@
 """Recipes and overrides: what is taken, and how the refused is named."""
 
+import os
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +17,7 @@ from launch.config import (
 )
 from launch.errors import ConfigError
 from launch.metrics.loggers import LOGGERS
-from launch.recipe import dump_recipe, key_paths, load_recipe, validate
+from launch.recipe import dump_recipe, find_recipe, key_paths, load_recipe, validate
 from launch.training.lr_schedule import LR_SCHEDULES
 from launch.training.optimizer import OPTIMIZERS
 from pretrain.cli import RECIPES as PRETRAIN_RECIPES
@@ -186,3 +187,20 @@ def test_numbers_without_a_meaning_are_refused_by_name(override: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_recipe(PretrainConfig, "demo", [override], PRETRAIN_RECIPES, run="r")
     assert str(caught.value).startswith(override.partition("=")[0].removesuffix(".kind"))
+
+
+def test_a_recipe_that_is_no_regular_file_is_called_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path, found in ((tmp_path, "a folder"), (tmp_path / "pipe.yaml", "not a regular file")):
+        with pytest.raises(ConfigError, match=f"is {found}; give a YAML file") as caught:
+            find_recipe(str(path), tmp_path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["x\ty", "x\ty: [", "a: b: c", "'", "%"])
+def test_an_override_that_is_no_yaml_is_one_line_with_the_cure(tmp_path: Path, value: str) -> None:
+    (tmp_path / "a.yaml").write_text("{}")
+    with pytest.raises(ConfigError, match=r"^run: is not YAML") as caught:
+        load_recipe(PretrainConfig, "a", [f"run={value}"], tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("write text in quotation marks: run='\"TEXT\"'")
