@@ -13,7 +13,7 @@ from launch.distributed.device import device_name
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.report.formatting import format_count
 from launch.run.session import Session
-from launch.training.dataloader import oversized_batch
+from launch.training.dataloader import excess_workers, oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 
@@ -37,6 +37,7 @@ def describe_run(
         f"{', '.join(dict.fromkeys(hosts))}; {device_name(engine.device)}, ZeRO stage "
         f"{config.engine.zero_stage}, {engine.precision}",
         _step(config, samples, engine, steps, session.processes.world_size),
+        *excess_workers(config.data.workers),
         *oversized_batch(config.batch.global_batch_size, len(samples) * config.data.clips_per_read),
     ]
     if "val" not in sets.parts:

@@ -13,7 +13,7 @@ from launch.metrics.jsonl_log import LOG_FILE
 from launch.metrics.tensorboard_log import EVENTS_FOLDER
 from launch.report.curves import read_curves
 from launch.report.formatting import format_count
-from launch.training.dataloader import oversized_batch
+from launch.training.dataloader import excess_workers, oversized_batch
 from launch.training.engine import Engine
 from launch.training.lr_schedule import peak_learning_rate
 from pretrain.config import PretrainConfig
@@ -53,6 +53,7 @@ def describe_run(
         *_data(config, sources),
         *slow_sources(config.encoder.num_frames, sources.recordings, config.data),
         _batch(config, processes, engine, sources, steps),
+        *excess_workers(config.data.workers),
         *oversized_batch(
             config.batch.global_batch_size,
             sources.sampler.reads_per_epoch * config.data.clips_per_read,

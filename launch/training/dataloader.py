@@ -1,6 +1,8 @@
 """Batches from worker processes: the items of each process and step, and workers that hang."""
 
+import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
@@ -136,6 +138,17 @@ def oversized_batch(clips: int, clips_per_epoch: int) -> list[str]:
     ]
 
 
+def excess_workers(workers: int) -> list[str]:
+    """A warning where a process has more loader workers than cores; else nothing."""
+    cores = len(os.sched_getaffinity(0))
+    if workers <= cores:
+        return []
+    return [
+        f"warning: data.workers: {workers} workers of a process share {cores} "
+        f"core{'s' * (cores > 1)}, which reads no faster; set it to {cores} or lower"
+    ]
+
+
 def iterate_batches(
     dataset: Dataset[Any],
     schedule: Callable[[int], Iterable[list[ReadIndex]]],
@@ -151,6 +164,8 @@ def iterate_batches(
     """
 
     def load(done: int) -> Iterable[Batch]:
+        # `excess_workers` says it once
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
         return DataLoader(
             dataset,
             batch_sampler=schedule(done),

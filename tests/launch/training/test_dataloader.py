@@ -1,5 +1,6 @@
 """Which process reads what at a step."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from launch.distributed.process_group import Processes
 from launch.training.dataloader import (
     ReadIndex,
     ReadSampler,
+    excess_workers,
     iterate_batches,
     oversized_batch,
     to_device,
@@ -118,6 +120,22 @@ def test_a_step_larger_than_the_data_is_a_warning() -> None:
     assert oversized_batch(28, 28) == []
     (line,) = oversized_batch(952, 28)
     assert "952 clips of a step are 34 times the data, which has 28 clips an epoch" in line
+
+
+def test_more_workers_than_cores_are_one_line_of_ours_and_none_of_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert excess_workers(2) == []
+    (line,) = excess_workers(3)
+    assert "data.workers: 3 workers of a process share 2 cores" in line
+    assert "set it to 2 or lower" in line
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        reads = [[ReadIndex(0, 1)], [ReadIndex(0, 2)]]
+        batches = iterate_batches(Positions(), lambda done: reads, list, 3, Processes(), bool)
+        assert list(batches) == [[1], [2]]
+    assert not [str(each.message) for each in caught if "DataLoader" in str(each.message)]
 
 
 LEFT_OPEN = """
