@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoder.cli import add_override_option
+from video.cli_args import add_opening_options
 from video.visualize.cli_args import add_clip_arguments
 
 ENCODER = "an encoder: a checkpoint file, a run folder, or the name of a published model"
@@ -85,7 +86,7 @@ def _add_labels(labels: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="another key of data.dataset",
     )
-    _add_folder_fps(labels)
+    add_opening_options(labels)
 
 
 def _add_merge(merge: argparse.ArgumentParser) -> None:
@@ -190,13 +191,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=1.0, help="timestamps per second (1)")
     parser.add_argument("--batch", type=int, default=32, help="clips per forward pass (32)")
     parser.add_argument("--workers", type=int, default=2, help="data-loading processes (2)")
-    _add_folder_fps(parser)
-
-
-def _add_folder_fps(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--folder-fps", type=float, default=1.0, help="frame rate of folders of images (1)"
-    )
+    add_opening_options(parser)
 
 
 COMMANDS = {

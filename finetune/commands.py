@@ -27,7 +27,7 @@ from launch.yaml_file import parse_yaml
 from video.labels.segments import LabelError
 from video.manifest import ManifestError
 from video.open_source import OpenedSource
-from video.recording import Recording, UnreadableVideo
+from video.recording import Recording, UnreadableVideo, WantedStream
 
 OPEN_TIMEOUT = 120.0  # seconds after which a recording counts as unreadable
 NOT_DATASET_KEYS = (
@@ -36,6 +36,7 @@ NOT_DATASET_KEYS = (
     "labels",
     "set",
     "folder_fps",
+    "stream",
     "allow_similar",
 )  # options of `labels`
 
@@ -43,7 +44,7 @@ NOT_DATASET_KEYS = (
 def run_labels(options: argparse.Namespace) -> None:
     """Joins labels to recordings and reports what fits; raises errors as training would."""
     dataset = _dataset(options)
-    labelled = dataset.load(_opener(options.folder_fps), dataset.classes)
+    labelled = dataset.load(_opener(options), dataset.classes)
     for line in (
         *labelled.lines(),
         *sparse_labels(labelled, "--label-fps"),
@@ -72,8 +73,9 @@ def _dataset(options: argparse.Namespace) -> DatasetConfig:
     return dataset
 
 
-def _opener(folder_fps: float) -> RecordingOpener:
-    return RecordingOpener("pyav", folder_fps, OPEN_TIMEOUT, _print_unreadable)
+def _opener(options: argparse.Namespace) -> RecordingOpener:
+    stream = WantedStream(options.stream)
+    return RecordingOpener("pyav", options.folder_fps, OPEN_TIMEOUT, _print_unreadable, stream)
 
 
 def _print_unreadable(opened: OpenedSource) -> None:
@@ -123,7 +125,7 @@ def run_predict(options: argparse.Namespace) -> None:
     """Classifies one recording, and prints the progress."""
     out = options.out or Path()
     require_writable(out, is_folder=True)
-    recording = _open_one(options.video, options.folder_fps)
+    recording = _open_one(options)
     reading = PredictOptions(options.rate, options.batch, options.workers, OPEN_TIMEOUT)
     start, unreadable, failures = time.monotonic(), 0, list[UnreadableVideo]()
     for progress in predict(recording, options.run, out, reading):
@@ -142,13 +144,15 @@ def run_predict(options: argparse.Namespace) -> None:
         print(f"written: {path}")
 
 
-def _open_one(video: Path, folder_fps: float) -> Recording:
+def _open_one(options: argparse.Namespace) -> Recording:
     def refuse(opened: OpenedSource) -> None:
         if opened.failures:
             raise ManifestError(str(opened.failures[0]))
 
-    opener = RecordingOpener("pyav", folder_fps, OPEN_TIMEOUT, refuse)
-    return opener.open_paths([str(video)])[0]
+    opener = _opener(options)._replace(
+        report=refuse, stream=WantedStream(options.stream, is_own=True)
+    )
+    return opener.open_paths([str(options.video)])[0]
 
 
 def clock(seconds: float) -> str:
@@ -161,7 +165,7 @@ def run_features(options: argparse.Namespace) -> None:
     require_writable(options.out, is_folder=True)
     values = _key_values([f"weights={options.weights}", *options.backbone])
     encoder, facts = open_encoder(validate(BackboneConfig, {"variant": NATIVE, **values}))
-    recordings = _opener(options.folder_fps).open_source(options.source)
+    recordings = _opener(options).open_source(options.source)
     window = WindowSampling(options.window, options.step_seconds)
     reading = PredictOptions(options.rate, options.batch, options.workers, OPEN_TIMEOUT)
     for done in export_features(encoder, facts, recordings, options.out, window, reading):

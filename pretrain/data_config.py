@@ -24,6 +24,8 @@ class SourceConfig:
     """Sampling of this source; null: data.sampling."""
     folder_fps: Annotated[float, Field(gt=0)] | None = None
     """Frame rate of folders of images in this source; null: data.folder_fps."""
+    stream: Annotated[int, Field(ge=0)] | None = None
+    """Video stream, as ffprobe counts, of files with several in this source; null: data.stream."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -27,7 +27,7 @@ from video.field_of_view_crop import centred_crop, inside_cells
 from video.manifest import ManifestError, naming_key, read_manifest, write_manifest
 from video.open_source import open_source
 from video.progress import show_progress
-from video.recording import Recording, UnreadableVideo
+from video.recording import Recording, UnreadableVideo, WantedStream
 
 
 class Sources(NamedTuple):
@@ -93,7 +93,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
                 source.folder_fps or config.data.folder_fps,
                 config.data.read_timeout,
                 show_progress,
-                config.data.stream,
+                WantedStream(config.data.stream if source.stream is None else source.stream),
             )
         opened += [replace(recording, source=name) for recording in found.recordings]
         failures += found.failures

@@ -58,11 +58,6 @@ def _add_check(command: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("manifest.csv"), help="manifest to write (%(default)s)"
     )
     _add_reader_options(command)
-    command.add_argument(
-        "--stream",
-        type=at_least(0, int),
-        help="video stream, as ffprobe counts, of files with several (the largest that lasts)",
-    )
     command.set_defaults(run=commands.check)
 
 
@@ -149,18 +144,24 @@ def _add_reader_options(command: argparse.ArgumentParser) -> None:
     _add_common_options(command)
 
 
-def add_folder_fps(parser: argparse.ArgumentParser) -> None:
-    """The option of every program that opens recordings; as data.folder_fps."""
+def add_opening_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every program that opens recordings; as data.folder_fps and data.stream."""
     parser.add_argument(
         "--folder-fps",
         type=at_least(1e-3, float),
         default=1.0,
         help="frames per second of folders of images (%(default)g)",
     )
+    parser.add_argument(
+        "--stream",
+        type=at_least(0, int),
+        metavar="N",
+        help="video stream, as ffprobe counts, of files with several (the largest that lasts)",
+    )
 
 
 def _add_common_options(command: argparse.ArgumentParser) -> None:
-    add_folder_fps(command)
+    add_opening_options(command)
     command.add_argument(
         "--processes", type=at_least(0, int), default=0, help="in parallel; 0: one per core"
     )

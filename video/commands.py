@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 
+from video.recording import WantedStream
 from video.text_table import format_count
 
 
@@ -16,7 +17,7 @@ def check(options: argparse.Namespace) -> int:
         options.folder_fps,
         options.processes,
         options.time_limit,
-        options.stream,
+        WantedStream(options.stream),
     )
 
 
@@ -39,6 +40,7 @@ def prepare(options: argparse.Namespace) -> int:
         options.folder_fps,
         options.processes,
         options.time_limit,
+        WantedStream(options.stream),
     )
 
 
@@ -59,6 +61,7 @@ def preview(options: argparse.Namespace) -> int:
         options.reader,
         options.folder_fps,
         options.time_limit,
+        WantedStream(options.stream),
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from video.discover import comma_columns, read_text
 from video.fingerprint import content_digest
+from video.manifest import ManifestError
 from video.recording import Recording
+from video.recording_lists import comma_columns, read_text
 
 
 class Exclusion(NamedTuple):
@@ -28,7 +29,7 @@ def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
     Raises ManifestError where the list cannot be read.
     """
     entries = _entries(file)
-    named: dict[str, str] = {key: entry for entry in entries for key in _keys(entry, file.parent)}
+    named: dict[str, str] = {key: entry for entry in entries for key in _keys(entry, file)}
     included: list[Recording] = []
     excluded: list[Recording] = []
     matched: set[str] = set()
@@ -49,11 +50,17 @@ def _entries(file: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _keys(entry: str, folder: Path) -> list[str]:
-    """The keys by which an entry matches recordings."""
-    path = folder / entry
+def _keys(entry: str, file: Path) -> list[str]:
+    """The keys by which an entry matches recordings. Raises ManifestError."""
+    path = file.parent / entry
     if path.exists():
-        return [os.path.realpath(path), content_digest(str(path))]
+        try:
+            return [os.path.realpath(path), content_digest(str(path))]
+        except OSError as error:
+            raise ManifestError(
+                f"{file}: {entry} cannot be read ({error.strerror}), so its copies cannot be "
+                "found; restore it, or write its name alone in a list elsewhere"
+            ) from None
     return [entry] if os.sep not in entry else [os.path.realpath(path)]
 
 

@@ -1,5 +1,6 @@
 """Identifies recordings by content without reading all of their bytes."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -25,6 +26,8 @@ def content_digest(path: str) -> str:
             files = sorted((entry.name, entry.stat().st_size) for entry in entries)
         sha256.update(repr(files).encode())
         return sha256.hexdigest()[:32]
+    if Path(path).exists() and not Path(path).is_file():
+        raise OSError(errno.EINVAL, "not a regular file", path)  # a pipe may never end
     size = Path(path).stat().st_size
     sha256.update(str(size).encode())
     with Path(path).open("rb") as file:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,14 @@ from video.manifest import (
 from video.near_duplicates.fingerprint import fingerprint_of, sample_times
 from video.near_duplicates.frame_hash import COLUMNS, ROWS
 from video.readers.registry import WithReaders, require_reader
-from video.recording import Recording, Span, UnreadableVideo, spans_within
+from video.recording import (
+    LARGEST,
+    Recording,
+    Span,
+    UnreadableVideo,
+    WantedStream,
+    spans_within,
+)
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
@@ -44,7 +51,7 @@ def open_source(
     folder_fps: float,
     timeout: float,
     display: ProgressDisplay,
-    stream: int | None = None,
+    stream: WantedStream = LARGEST,
 ) -> OpenedSource:
     """Opens the recordings of a folder, a manifest or a list.
 
@@ -57,13 +64,24 @@ def open_source(
     if manifest is not None:
         recordings = read_manifest(manifest)
         require_unchanged(recordings, manifest)
+        _require_stream(recordings, manifest, stream)
         for name in {recording.reader for recording in recordings}:
             require_reader(name)
         return OpenedSource(recordings, [])
     listing = list_source(source)
     for note in listing.notes():
         print(f"{source}: {note}", flush=True)
-    return open_paths(listing.paths, reader, folder_fps, timeout, display, stream)
+    return open_paths(listing.wanted_streams(stream), reader, folder_fps, timeout, display)
+
+
+def _require_stream(recordings: Sequence[Recording], file: Path, wanted: WantedStream) -> None:
+    """Raises ManifestError where a manifest has another of several streams than the wanted one."""
+    for recording in recordings:
+        if None not in (wanted.number, recording.stream) and recording.stream != wanted.number:
+            raise ManifestError(
+                f"{file}: {recording.path} was checked with stream {recording.stream}, and stream "
+                f"{wanted.number} is wanted; run `python -m video check --stream {wanted.number}`"
+            )
 
 
 def find_manifest(source: Path) -> Path | None:
@@ -72,21 +90,30 @@ def find_manifest(source: Path) -> Path | None:
 
 
 def open_paths(
-    paths: Sequence[str],
+    streams: Mapping[str, WantedStream],
     reader: str,
     folder_fps: float,
     timeout: float,
     display: ProgressDisplay,
-    stream: int | None = None,
 ) -> OpenedSource:
-    """As `open_source`, for recordings given by their paths."""
+    """As `open_source`, for recordings given by their paths, each with its wanted stream."""
     require_reader(reader)
-    function, cache = WithReaders(partial(open_verified, stream=stream)), cache_folder()
-    jobs = [Job(path, function, (path, reader, folder_fps, cache)) for path in paths]
+    cache = cache_folder()
+    jobs = [
+        Job(
+            path,
+            WithReaders(partial(open_verified, stream=stream)),
+            (path, reader, folder_fps, cache),
+        )
+        for path, stream in streams.items()
+    ]
     outcomes = run_all(jobs, 0, timeout, "opening", display)
     for found in outcomes:
         if isinstance(found, Recording) and found.stream is not None:
-            print(f"{found.path}: has several video streams; {found.stream} is read (data.stream)")
+            print(
+                f"{found.path}: has several video streams; {found.stream} is read; "
+                "`python -m video check` lists them, and says how to choose another"
+            )
     return OpenedSource(
         [outcome for outcome in outcomes if isinstance(outcome, Recording)],
         [outcome for outcome in outcomes if isinstance(outcome, UnreadableVideo)],
@@ -105,7 +132,7 @@ def open_verified(
     folder_fps: float,
     cache: Path,
     report_progress: ReportProgress,
-    stream: int | None = None,
+    stream: WantedStream = LARGEST,
 ) -> Recording:
     """Opens one recording and finds a reader for it, or takes both from the cache.
 
@@ -115,7 +142,8 @@ def open_verified(
         content = content_digest(path)
     except OSError as error:
         raise UnreadableVideo(path, f"cannot be read ({error.strerror})") from None
-    file = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}-{stream}.json"
+    wanted = f"{stream.number}{'-own' * stream.is_own}"
+    file = cache / f"{CACHE_VERSION}-{content}-{reader}-{folder_fps:g}-{wanted}.json"
     if (cached := _load_cached(file)) is not None:
         return replace(cached, path=path)
     verified = verify_recording(path, reader, folder_fps, report_progress, stream)
@@ -129,7 +157,7 @@ def verify_recording(
     reader: str,
     folder_fps: float,
     report_progress: ReportProgress,
-    stream: int | None = None,
+    stream: WantedStream = LARGEST,
 ) -> Recording:
     """Opens a recording, compares random positions with sequential decoding, and hashes frames."""
     from video.readers.probe import probe

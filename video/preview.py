@@ -14,6 +14,7 @@ from video.config import Augmentation, Sampling
 from video.manifest import ManifestError
 from video.open_source import open_source
 from video.progress import show_progress
+from video.recording import LARGEST, WantedStream
 from video.text_table import format_count, format_time
 from video.visualize.select_clips import without_clip
 
@@ -35,6 +36,7 @@ def preview(
     reader: str,
     folder_fps: float,
     timeout: float,
+    stream: WantedStream = LARGEST,
 ) -> int:
     """Writes an image with random clips of the source. Raises ManifestError."""
     require_writable(out)
@@ -42,7 +44,7 @@ def preview(
         raise ManifestError(
             f"--out {out}: give a name that ends with {' or '.join(IMAGE_SUFFIXES)}"
         )
-    opened = open_source(source, reader, folder_fps, timeout, show_progress)
+    opened = open_source(source, reader, folder_fps, timeout, show_progress, stream)
     reasons = {r.path: why_no_clip(r, frames, sampling) for r in opened.recordings}
     failures = [*opened.failures]
     failures += [without_clip(path, reason) for path, reason in reasons.items() if reason]

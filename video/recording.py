@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,6 +19,16 @@ from video.readers.registry import READERS, ReaderName
 IDENTITY = ("path", "content", "original", "original_content", "fingerprint")
 MERGED_SECONDS = 1e-3  # spans with a smaller gap between them become one
 Span = tuple[float, float]  # begin and end, in seconds from the recording's time 0
+
+
+class WantedStream(NamedTuple):
+    """The video stream to read of a file that has several."""
+
+    number: int | None = None  # among all streams, as ffprobe counts; None: the largest that lasts
+    is_own: bool = False  # given for this recording: it is refused without it
+
+
+LARGEST = WantedStream()
 
 
 class UnreadableVideo(ValueError):

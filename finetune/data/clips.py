@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from finetune.data.clip_labels import label_clips
@@ -37,6 +38,8 @@ class ClipsConfig:
     """Class names in order; null: those of all labels."""
     allow_shared_recordings: bool = False
     """Accept clips of one recording in several parts if they do not overlap."""
+    stream: Annotated[int, Field(ge=0)] | None = None
+    """Video stream, as ffprobe counts, of files with several in this set; null: data.stream."""
     sampling: ClipSampling = field(default_factory=ClipSampling)
     """Frames of a clip."""
 
@@ -46,7 +49,7 @@ class ClipsConfig:
 
     def load(self, opener: RecordingOpener, classes: Sequence[str] | None) -> LabelledSet:
         """Reads the list of clips, and finds the recording of each."""
-        parts = read_parts(self.clips)
+        parts, opener = read_parts(self.clips), opener.with_stream(self.stream)
         if self.source is None:
             recordings = opener.open_paths(paths_of(e for part in parts.values() for e in part))
         else:

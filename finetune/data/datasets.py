@@ -26,7 +26,7 @@ from video.labels.align import LabelTrack
 from video.labels.segments import MISSING
 from video.manifest import naming_key
 from video.open_source import OpenedSource
-from video.recording import Recording
+from video.recording import Recording, WantedStream
 
 FAILURE_LOG_FILE = "unreadable.jsonl"
 FEW_SHOT_FILE = "few.csv"
@@ -99,7 +99,8 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
         failure_log.add("recordings", tries, opened.failures)
         lines.extend(f"warning: {failure}" for failure in opened.failures)
 
-    opener = RecordingOpener(data.reader, data.folder_fps, data.read_timeout, report, data.stream)
+    stream = WantedStream(data.stream)
+    opener = RecordingOpener(data.reader, data.folder_fps, data.read_timeout, report, stream)
     space = read_label_space(data.label_space) if data.label_space else None
     # a set that the label space does not have is refused before recordings are opened
     merged = {name: space.to_merged(name) for name in data.named} if space else {}

@@ -46,6 +46,8 @@ class TimestampsConfig:
     """Samples per second of recording."""
     label_fps: PositiveFloat = 25.0
     """Frames per second that the labels count in."""
+    stream: Annotated[int, Field(ge=0)] | None = None
+    """Video stream, as ffprobe counts, of files with several in this set; null: data.stream."""
     sampling: WindowSampling = field(default_factory=WindowSampling)
     """Frames of the window that each timestamp is classified from."""
 
@@ -56,7 +58,7 @@ class TimestampsConfig:
     def load(self, opener: RecordingOpener, classes: Sequence[str] | None) -> LabelledSet:
         """Aligns the labels to the recordings."""
         return label_recordings(
-            opener.open_source(Path(self.source)),
+            opener.with_stream(self.stream).open_source(Path(self.source)),
             self.labels,
             find_split(self.split) if self.split else None,
             self.rate,

@@ -17,7 +17,7 @@ from video.labels.single_label import read_labels
 from video.manifest import naming_key
 from video.open_source import open_source
 from video.progress import show_progress
-from video.recording import Recording
+from video.recording import Recording, WantedStream
 
 RATE = 1.0  # labelled timestamps per second, from which the clips are chosen
 
@@ -60,6 +60,7 @@ def labelled_clips(config: PretrainConfig, probe: KnnProbeConfig) -> ProbeClips:
             probe.folder_fps,
             config.data.read_timeout,
             show_progress,
+            WantedStream(probe.stream),
         )
     if opened.failures:
         raise LabelError(f"knn_probe.source: {opened.failures[0]}; remove it from the set")

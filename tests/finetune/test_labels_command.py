@@ -9,8 +9,10 @@ import pytest
 from finetune.cli import main
 from finetune.data.splits import SplitError
 from launch.errors import ConfigError
+from tests.video.conftest import two_streams
 from tests.video.near_duplicates.disguises import DISGUISES
 from video.labels.segments import LabelError
+from video.manifest import ManifestError
 
 
 def test_labels_are_reported_by_part(operations: Path, tmp_path: Path, capsys) -> None:
@@ -47,6 +49,18 @@ def test_the_rate_and_the_classes_are_options(operations: Path, capsys) -> None:
     assert "operation01.mp4: 30 labelled timestamps" in capsys.readouterr().out
     with pytest.raises(LabelError, match=r"operation01-phase\.txt:\d+: '.*' is none of the 2"):
         main([*words, "--classes", "Preparation, Other"])
+
+
+def test_a_set_may_have_a_video_stream_of_its_own(tmp_path: Path, capsys) -> None:
+    two_streams(tmp_path / "two.mkv", (4.0, 2.4))  # the second is the largest that lasts
+    (tmp_path / "labels.csv").write_text("recording,start,end,phase\ntwo,0,2,a\ntwo,2,4,b\n")
+    words = ["labels", str(tmp_path / "two.mkv"), str(tmp_path / "labels.csv")]
+    for options, samples in (([], 2), (["--stream=0"], 4), (["--set", "stream=0"], 4)):
+        main([*words, *options])
+        assert f"two.mkv: {samples} labelled timestamps" in capsys.readouterr().out
+    with pytest.raises((LabelError, ManifestError)):
+        main([*words, "--stream=7"])
+    assert "two.mkv: has no video stream 7, only 0, 1; give one of these" in capsys.readouterr().out
 
 
 def test_labels_that_count_in_another_rate_are_told(

@@ -11,7 +11,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data_config import PretrainDataConfig, SourceConfig
 from pretrain.startup_summary import slow_sources
 from tests.pretrain.runs import log_of, run_alone, words
-from tests.video.conftest import made_up
+from tests.video.conftest import made_up, two_streams
 from tests.video.readers.test_image_readers import folder_of
 from video.cli import main
 from video.config import Sampling
@@ -56,6 +56,20 @@ def test_videos_images_and_prepared_recordings_train_in_one_run(
         for line in log_of(run)
     ]
     assert all(any(losses.values()) for losses in by_source), "every step has some source's loss"
+
+
+def test_a_source_may_have_a_video_stream_of_its_own(operations: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        two_streams(tmp_path / name / f"{name}.mkv", (4.0, 4.0))
+    sources = (
+        f"{{first: {{path: '{tmp_path}/first', stream: 0}}, second: {{path: '{tmp_path}/second'}}}}"
+    )
+    run = tmp_path / "run"
+    overrides = ("data.source=null", f"data.sources={sources}", "schedule.steps=1")
+    done = run_alone(words(operations, run, *overrides))
+    assert done.returncode == 0, done.stderr
+    assert [recording.stream for recording in read_manifest(run / "manifest.csv")] == [0, 1]
 
 
 @pytest.mark.parametrize(

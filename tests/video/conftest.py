@@ -70,6 +70,24 @@ def write(
     return file
 
 
+def two_streams(file: Path, seconds: tuple[float, float]) -> Path:
+    """A small picture that tells its number, and a larger one that tells its number plus 100."""
+    with av.open(str(file), "w") as container:
+        for size, _ in zip(((48, 64), (96, 128)), seconds, strict=True):
+            stream = container.add_stream("libx264", rate=25)
+            stream.pix_fmt, (stream.height, stream.width) = "yuv420p", size
+        for number in range(round(25 * max(seconds))):
+            for n, stream in enumerate(container.streams.video):
+                if number < 25 * seconds[n]:
+                    picture = numbered_frame(number + 100 * n, stream.height, stream.width)
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame.pts = number
+                    container.mux(stream.encode(frame))
+        for stream in container.streams.video:
+            container.mux(stream.encode(None))
+    return file
+
+
 def damage_packets(source: Path, file: Path, numbers: Iterable[int]) -> Path:
     """A copy in which these packets, counted from 0, have lost the begin of their data."""
     with av.open(str(source)) as container:

@@ -88,6 +88,18 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> No
         find_recordings(tmp_path / "list")
 
 
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list")
+    readers = (find_recordings, lambda file: read_spans(file, []), lambda file: exclude([], file))
+    for file in (tmp_path / "list", Path("/dev/zero")):
+        for read in readers:
+            with pytest.raises(ManifestError, match="not a regular file"):
+                read(file)
+    (tmp_path / "names").write_text("list\n")
+    with pytest.raises(ManifestError, match=r"names: list cannot be read \(not a regular file\)"):
+        exclude([], tmp_path / "names")
+
+
 @pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
 def test_other_separators_are_named_by_every_reader(
     tmp_path: Path, separator: str, name: str

@@ -1,16 +1,19 @@
 """Sources: checked manifests are trusted, other recordings are verified and cached."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.video.conftest import damage_packets, number_of, write, write_sound
+from tests.video.conftest import damage_packets, number_of, two_streams, write, write_sound
+from tests.video.readers.test_image_readers import folder_of
 from video.check.examine import examine
 from video.manifest import ManifestError, write_manifest
 from video.open_source import OpenedSource, cache_folder, open_source
 from video.readers.random_access import read_frames
+from video.recording import LARGEST, WantedStream
 from video.worker_processes import Event
 
 
@@ -32,11 +35,11 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def opened(source: Path, reader: str = "pyav") -> OpenedSource:
+def opened(source: Path, reader: str = "pyav", stream: WantedStream = LARGEST) -> OpenedSource:
     def show(events: Iterator[Event], jobs: object, what: str) -> Iterator[Event]:
         return (event for event in events if event.outcome is not None)
 
-    return open_source(source, reader, 1.0, 60, show)
+    return open_source(source, reader, 1.0, 60, show, stream)
 
 
 def test_a_folder_is_verified_and_the_results_are_cached(cache: Path, folder: Path) -> None:
@@ -91,3 +94,56 @@ def test_damage_costs_an_unchecked_recording_what_it_costs_a_checked_one(
         if not lost:
             (frame,) = read_frames(recording, [time], 48, 64)
             assert number_of(frame) == int(time * 25)
+
+
+def test_a_stream_is_chosen_for_a_source_or_for_each_recording(cache: Path, folder: Path) -> None:
+    two_streams(folder / "two.mkv", (4.0, 4.0))
+    two_streams(folder / "other.mkv", (4.0, 4.0))
+    rows = "path,stream\ntwo.mkv,0\nother.mkv,\na.mp4,\n"
+    (folder / "list.csv").write_text(rows)
+
+    def streams(stream: WantedStream) -> dict[str, int | None]:
+        found = opened(folder / "list.csv", stream=stream)
+        assert not found.failures
+        return {Path(each.path).name: each.stream for each in found.recordings}
+
+    assert streams(LARGEST) == {"two.mkv": 0, "other.mkv": 1, "a.mp4": None}
+    assert streams(WantedStream(0)) == {"two.mkv": 0, "other.mkv": 0, "a.mp4": None}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("two.mkv,7", "two.mkv: has no video stream 7, only 0, 1; give one of these"),
+        ("a.mp4,7", "a.mp4: has no video stream 7, only 0; give one of these"),
+        ("images,0", "images: consists of images, it has no stream 0"),
+    ],
+)
+def test_a_stream_that_a_recording_has_not_is_refused(
+    cache: Path, folder: Path, row: str, message: str
+) -> None:
+    two_streams(folder / "two.mkv", (1.0, 1.0))
+    folder_of(folder / "images", [1, 2, 3], "img_{:05d}.jpg")
+    (folder / "list.csv").write_text(f"path,stream\n{row}\n")
+    (failure,) = opened(folder / "list.csv").failures
+    assert str(failure) == f"{folder}/{message}"
+
+
+def test_a_stream_is_a_number_and_that_of_a_manifest_is_not_replaced(
+    cache: Path, folder: Path
+) -> None:
+    (folder / "list.csv").write_text("path,stream\na.mp4,first\n")
+    with pytest.raises(ManifestError, match=r"list.csv:2: stream 'first' is not the number"):
+        opened(folder / "list.csv")
+    two = two_streams(folder / "two.mkv", (1.0, 1.0))
+    write_manifest(opened(two).recordings, folder / "checked.csv")
+    with pytest.raises(ManifestError, match=r"two.mkv was checked with stream 1, and stream 0 is"):
+        opened(folder / "checked.csv", stream=WantedStream(0))
+    (failure,) = opened(folder / "a.mp4", stream=WantedStream(7)).failures  # for this file alone
+    assert failure.reason == "has no video stream 7, only 0; give one of these"
+
+
+def test_a_pipe_is_no_recording(cache: Path, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.mp4")
+    reasons = {Path(each.path).name: each.reason for each in opened(folder).failures}
+    assert reasons["pipe.mp4"] == "cannot be read (not a regular file)"

@@ -12,7 +12,7 @@ from video.manifest import ManifestError, write_manifest
 from video.near_duplicates.pairs import too_many_pairs
 from video.progress import MAX_PRINTED, show_progress
 from video.readers.registry import WithReaders, require_reader
-from video.recording import UnreadableVideo
+from video.recording import LARGEST, UnreadableVideo, WantedStream
 from video.worker_processes import Job, run_all
 
 
@@ -23,7 +23,7 @@ def check(
     folder_fps: float,
     processes: int,
     timeout: float,
-    stream: int | None = None,
+    stream: WantedStream = LARGEST,
 ) -> int:
     """Examines all recordings, writes the manifest and the report, and returns the exit status.
 
@@ -38,8 +38,10 @@ def check(
     listing = list_source(source)
     paths = listing.paths
     require_reader(reader)
-    function = WithReaders(partial(examine, stream=stream))
-    jobs = [Job(path, function, (path, reader, folder_fps)) for path in paths]
+    jobs = [
+        Job(path, WithReaders(partial(examine, stream=wanted)), (path, reader, folder_fps))
+        for path, wanted in listing.wanted_streams(stream).items()
+    ]
     outcomes = run_all(jobs, processes, timeout, "checking", show_progress)
     examined = [outcome for outcome in outcomes if isinstance(outcome, ExaminedRecording)]
     recordings = [outcome.recording for outcome in examined]

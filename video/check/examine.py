@@ -12,9 +12,10 @@ from video.config import DEFAULT_FRAME_RATE
 from video.fingerprint import content_digest
 from video.manifest import as_listed
 from video.readers import verify
-from video.readers.probe import holes_between, probe
+from video.readers.probe import holes_between, list_streams, probe
 from video.readers.sequential import SequentialDecoder
-from video.recording import Recording, Span, UnreadableVideo
+from video.readers.streams import StreamLength
+from video.recording import LARGEST, Recording, Span, UnreadableVideo, WantedStream
 from video.slow_recordings import pictures_shown
 from video.text_table import format_count
 from video.worker_processes import ReportProgress
@@ -35,7 +36,7 @@ def examine(
     reader: str,
     folder_fps: float,
     report_progress: ReportProgress,
-    stream: int | None = None,
+    stream: WantedStream = LARGEST,
 ) -> ExaminedRecording:
     """Decodes all of a recording and finds a reader for it. Raises UnreadableVideo."""
     probed = probe(path, folder_fps, report_progress, stream)
@@ -53,6 +54,9 @@ def examine(
     verified = verify.choose_reader(measured, reader, intact, images, report_progress)
     recording = as_listed(replace(verified, verified=f"all frames, {verified.verified}"))
     problems = _problems(probed, recording, decoder, statistics, reader)
+    if probed.stream is not None:
+        streams = list_streams(path, report_progress)
+        problems.append(Problem("streams", path, _streams(streams, probed.stream)))
     return ExaminedRecording(recording, problems)
 
 
@@ -107,10 +111,16 @@ def _problems(
             "interlaced",
             f"{statistics.interlaced} of {recording.frames} frames",
         ),
-        (probed.stream is not None, "streams", f"stream {probed.stream} is read"),
         (probed.rotation != 0, "rotated", f"by {probed.rotation} degrees"),
     ]
     return [Problem(kind, recording.path, detail) for found, kind, detail in findings if found]
+
+
+def _streams(streams: Sequence[StreamLength], index: int) -> str:
+    """The stream that is read, and those that are left out."""
+    taken = ", ".join(str(each) for each in streams if each.number == index)
+    others = ", ".join(str(each) for each in streams if each.number != index)
+    return f"stream {taken} is read; left out: {others}"
 
 
 def _damage(recording: Recording, decoder: SequentialDecoder) -> str:

@@ -82,8 +82,9 @@ ADVICE: dict[Kind, Advice] = {
         "`prepare` them with --short-side at most half their height, which blends the fields.",
     ),
     "streams": Advice(
-        "Several video streams, of which the largest that lasts is read",
-        "`ffprobe FILE` lists them; --stream and data.stream choose another.",
+        "Several video streams, of which one is read",
+        "It is the largest that lasts. --stream, data.stream or a column `stream` beside `path` in "
+        "a CSV file choose another.",
     ),
     "rotated": Advice("Stored rotated", "No action needed: readers rotate them."),
 }

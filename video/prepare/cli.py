@@ -17,7 +17,7 @@ from video.prepare.settings import PREPARED_SUFFIX, PrepareSettings
 from video.prepare.transcode import TranscodeResult, transcode
 from video.progress import MAX_PRINTED, show_progress
 from video.readers.registry import WithReaders
-from video.recording import Recording, Span, UnreadableVideo
+from video.recording import LARGEST, Recording, Span, UnreadableVideo, WantedStream
 from video.worker_processes import Job, run_all
 
 REPORT_FILE = "report.txt"
@@ -31,6 +31,7 @@ def prepare(
     folder_fps: float,
     processes: int,
     timeout: float,
+    stream: WantedStream = LARGEST,
 ) -> int:
     """Transcodes all recordings of a source; the exit status is 1 if one cannot be read.
 
@@ -38,7 +39,7 @@ def prepare(
     `out` cannot be written.
     """
     require_writable(out, is_folder=True)
-    opened = open_source(source, "pyav", folder_fps, timeout, show_progress)
+    opened = open_source(source, "pyav", folder_fps, timeout, show_progress, stream)
     originals = opened.recordings
     if not originals:
         raise ManifestError(f"{source}: none of its recordings can be read: {opened.failures[0]}")

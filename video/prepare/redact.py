@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from video.discover import comma_columns, read_text
 from video.exclude import recording_names
 from video.manifest import ManifestError
 from video.recording import Recording, Span
+from video.recording_lists import comma_columns, read_text
 
 
 def read_spans(file: Path, recordings: Sequence[Recording]) -> dict[str, list[Span]]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 from PIL import Image
 
-from video.discover import NUMBERED
+from video.numbered_images import NUMBERED
 from video.recording import UnreadableVideo
 
 CACHED_LISTINGS = 16  # per process; each has some hundred kilobytes

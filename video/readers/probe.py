@@ -20,12 +20,20 @@ from video.readers.frame_folder import image_size, list_images
 from video.readers.packet_times import packet_timestamps
 from video.readers.riff import ends_early
 from video.readers.streams import (
+    StreamLength,
     largest_that_lasts,
     measure_streams,
     moving_pictures,
     take_stream,
 )
-from video.recording import Recording, Span, UnreadableVideo, spans_within
+from video.recording import (
+    LARGEST,
+    Recording,
+    Span,
+    UnreadableVideo,
+    WantedStream,
+    spans_within,
+)
 
 MAX_FRAME_RATE = 1000
 MAX_MISSING_SECONDS = 2.0  # by which a file may end before the duration in its header
@@ -37,17 +45,21 @@ def probe(
     path: str,
     folder_fps: float = 1.0,
     report_progress: Callable[[float], None] = lambda progress: None,
-    stream: int | None = None,
+    stream: WantedStream = LARGEST,
 ) -> Recording:
     """Opens a recording, decodes its first frame, and finds its end and its gaps.
 
-    `folder_fps` is the frame rate of a folder of images, `stream` the index of the video stream in
-    a file that has several; None is the largest that lasts. Raises UnreadableVideo, also for a file
+    `folder_fps` is the frame rate of a folder of images. Raises UnreadableVideo, also for a file
     that is shorter than its header says, and where its timestamps begin again.
     """
+    is_pack = path.endswith(PACK_SUFFIX)
+    if not Path(path).is_dir() and not Path(path).is_file():
+        raise UnreadableVideo(path, "is no regular file, or missing")  # a pipe never ends
+    if stream.is_own and stream.number is not None and (is_pack or Path(path).is_dir()):
+        raise UnreadableVideo(path, f"consists of images, it has no stream {stream.number}")
     if Path(path).is_dir():
         return _probe_folder(path, folder_fps)
-    if path.endswith(PACK_SUFFIX):
+    if is_pack:
         return _probe_pack(path)
     return _probe_video(path, report_progress, _choose_stream(path, stream, report_progress))
 
@@ -97,14 +109,23 @@ def _probe_folder(path: str, fps: float) -> Recording:
 
 
 def _choose_stream(
-    path: str, wanted: int | None, report_progress: Callable[[float], None]
+    path: str, wanted: WantedStream, report_progress: Callable[[float], None]
 ) -> int | None:
+    """The index of the stream to read; None: the file has one only."""
     with open_container(path) as (container, _):
-        if len(moving_pictures(container)) < 2:
+        has_several = len(moving_pictures(container)) > 1
+        if wanted.number is not None and (has_several or wanted.is_own):
+            index = take_stream(container, path, wanted.number).index
+            return index if has_several else None
+        if not has_several:
             return None
-        if wanted is not None:
-            return take_stream(container, path, wanted).index
         return largest_that_lasts(measure_streams(container, report_progress)).number
+
+
+def list_streams(path: str, report_progress: Callable[[float], None]) -> list[StreamLength]:
+    """The moving pictures of a video file, by reading all packets. Raises UnreadableVideo."""
+    with open_container(path) as (container, _):
+        return measure_streams(container, report_progress)
 
 
 def _probe_video(

@@ -20,6 +20,9 @@ class StreamLength(NamedTuple):
     height: int
     seconds: float
 
+    def __str__(self) -> str:
+        return f"{self.number} ({self.width}x{self.height}, {self.seconds:.1f} s)"
+
 
 def moving_pictures(container: InputContainer) -> list[VideoStream]:
     """The video streams that are no cover images."""

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from video.cli_args import add_folder_fps, add_short_videos, at_least
+from video.cli_args import add_opening_options, add_short_videos, at_least
 from video.config import Sampling
 
 
@@ -38,7 +38,7 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_short_videos(parser)
     parser.add_argument("--seed", type=at_least(0, int), default=0, help="random seed (0)")
-    add_folder_fps(parser)
+    add_opening_options(parser)
     parser.add_argument(
         "--out", type=Path, default=Path(), metavar="FOLDER", help="for images and films (here)"
     )

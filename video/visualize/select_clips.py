@@ -16,7 +16,7 @@ from video.config import Sampling
 from video.eval_crop import EvalCrop
 from video.open_source import open_source
 from video.progress import show_progress
-from video.recording import Recording, UnreadableVideo
+from video.recording import LARGEST, Recording, UnreadableVideo, WantedStream
 
 TIMEOUT = 120.0  # seconds without progress after which opening a recording fails
 
@@ -35,12 +35,18 @@ class ClipSelection(NamedTuple):
     at: float | None  # seconds, start of the clips; None: random
     seed: int
     folder_fps: float
+    stream: WantedStream = LARGEST
 
 
 def selection_from(options: argparse.Namespace) -> ClipSelection:
     """The choice in the options of `cli_args.add_clip_arguments`."""
     return ClipSelection(
-        options.videos, options.recordings, options.at, options.seed, options.folder_fps
+        options.videos,
+        options.recordings,
+        options.at,
+        options.seed,
+        options.folder_fps,
+        WantedStream(options.stream),
     )
 
 
@@ -67,7 +73,9 @@ def select_recordings(choice: ClipSelection) -> SelectedRecordings:
     for source in choice.sources:
         if not source.exists():
             raise NoSuchClip(f"{source}: no such file or folder")
-        opened = open_source(source, "pyav", choice.folder_fps, TIMEOUT, show_progress)
+        opened = open_source(
+            source, "pyav", choice.folder_fps, TIMEOUT, show_progress, choice.stream
+        )
         if opened.failures and not opened.recordings:
             raise opened.failures[0]
         found += [replace(recording, source="") for recording in opened.recordings]

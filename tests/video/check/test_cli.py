@@ -1,6 +1,7 @@
 """`check` on sound and broken recordings: a manifest, a report, an exit status."""
 
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.video.conftest import (
     number_of,
     numbered_frame,
     turn,
+    two_streams,
     write,
     write_sound,
 )
@@ -24,7 +26,7 @@ from video.check.examine import ExaminedRecording, examine
 from video.cli import main
 from video.manifest import read_manifest
 from video.readers.random_access import read_frames
-from video.recording import UnreadableVideo
+from video.recording import UnreadableVideo, WantedStream
 
 
 def examined(path: Path | str, reader: str = "pyav") -> ExaminedRecording:
@@ -150,38 +152,23 @@ def test_audio_and_cover_images_are_no_problem(tmp_path: Path) -> None:
     assert number_of(read_frames(recording, [1.0], 48, 64)[0]) == 25
 
 
-def two_streams(file: Path, seconds: tuple[float, float]) -> Path:
-    """A small picture that tells its number, and a larger one that tells its number plus 100."""
-    with av.open(str(file), "w") as container:
-        for size, _ in zip(((48, 64), (96, 128)), seconds, strict=True):
-            stream = container.add_stream("libx264", rate=25)
-            stream.pix_fmt, (stream.height, stream.width) = "yuv420p", size
-        for number in range(round(25 * max(seconds))):
-            for n, stream in enumerate(container.streams.video):
-                if number < 25 * seconds[n]:
-                    picture = numbered_frame(number + 100 * n, stream.height, stream.width)
-                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                    frame.pts = number
-                    container.mux(stream.encode(frame))
-        for stream in container.streams.video:
-            container.mux(stream.encode(None))
-    return file
-
-
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
 def test_of_several_video_streams_the_largest_that_lasts_is_read(
     tmp_path: Path, suffix: str
 ) -> None:
     found = examined(two_streams(tmp_path / f"x.{suffix}", (4.0, 4.0)))
-    assert kinds(found)["streams"] == "stream 1 is read"
+    detail = kinds(found)["streams"]
+    assert re.fullmatch(
+        r"stream 1 \(128x96, [34]\.\d s\) is read; left out: 0 \(64x48, [34]\.\d s\)", detail
+    )
     assert (found.recording.stream, found.recording.shape) == (1, (96, 128))
     assert number_of(read_frames(found.recording, [2.0], 48, 64)[0]) == 150
     title = two_streams(tmp_path / f"title.{suffix}", (4.0, 1.0))
     assert examined(title).recording.stream == 0
-    chosen = examine(str(title), "pyav", 1.0, lambda _: None, stream=1).recording
+    chosen = examine(str(title), "pyav", 1.0, lambda _: None, stream=WantedStream(1)).recording
     assert (chosen.stream, round(chosen.seconds)) == (1, 1)
     with pytest.raises(UnreadableVideo, match="has no video stream 7, only 0, 1"):
-        examine(str(title), "pyav", 1.0, lambda _: None, stream=7)
+        examine(str(title), "pyav", 1.0, lambda _: None, stream=WantedStream(7))
 
 
 def test_a_truncated_image_in_a_folder_becomes_a_hole(tmp_path: Path) -> None:
