@@ -37,7 +37,9 @@ class PretrainDataConfig:
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     """Several sources by name, instead of source."""
     exclude: Path | None = None
-    """A list of recordings, by path or name, that are never used."""
+    """A list of recordings, by path or name, that are never used, nor what looks like them."""
+    allow_similar: bool = False
+    """Train on recordings that look like one that exclude names; they are listed."""
     sampling: Sampling = field(default_factory=Sampling)
     """Frames of a clip."""
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from launch.atomic_io import sha256_file
 from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
 from launch.distributed.process_group import Processes, run_on_rank0
-from launch.report.formatting import format_count
 from pretrain.config import PretrainConfig
 from pretrain.data_config import PretrainDataConfig
+from pretrain.exclusion import without_excluded
 from pretrain.source_changes import (
     EXCLUDED_FILE,
     FAILURE_LOG_FILE,
@@ -21,7 +21,6 @@ from video.changes import with_contents
 from video.clip_sampler import ClipSampler, SamplingPlan
 from video.clip_spans import why_no_clip
 from video.config import Sampling
-from video.exclude import exclude
 from video.failure_log import FailureLog, failed_paths
 from video.field_of_view_crop import centred_crop, inside_cells
 from video.manifest import ManifestError, naming_key, read_manifest, write_manifest
@@ -111,7 +110,7 @@ def _write_run_manifest(config: PretrainConfig, folder: Path) -> None:
         given = config.data.named.items()
         keys = ", ".join(f"{_key_of(name)}: {source.path}" for name, source in given)
         raise ManifestError(f"{keys}: no recording can be used; the first: {failures[0]}")
-    included, excluded = _without_excluded(recordings, config.data)
+    included, excluded = without_excluded(recordings, config.data)
     (folder / EXCLUDED_FILE).unlink(missing_ok=True)
     if excluded:
         write_manifest(excluded, folder / EXCLUDED_FILE)
@@ -150,23 +149,3 @@ def _too_little_fov(recording: Recording, config: PretrainConfig) -> UnreadableV
         f"has its field of view in {inside:.0%} of a crop, data.mask_inside_fov needs "
         f"{config.min_fov_share:.0%}; prepare it with --crop-view, or raise the mask ratio",
     )
-
-
-def _without_excluded(
-    recordings: list[Recording], data: PretrainDataConfig
-) -> tuple[list[Recording], list[Recording]]:
-    """The recordings to train on, and those that `data.exclude` names."""
-    if data.exclude is None:
-        return recordings, []
-    outcome = exclude(recordings, data.exclude)
-    excluded = format_count(len(outcome.excluded), "recording")
-    print(f"data.exclude: {excluded} excluded", flush=True)
-    if outcome.unmatched:
-        print(
-            f"warning: data.exclude: entries of {data.exclude} that match no recording: "
-            f"{len(outcome.unmatched)}, the first: {outcome.unmatched[0]}",
-            flush=True,
-        )
-    if not outcome.included:
-        raise ManifestError(f"data.exclude: {data.exclude} excludes every recording; list fewer")
-    return outcome.included, outcome.excluded

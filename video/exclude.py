@@ -19,6 +19,7 @@ class Exclusion(NamedTuple):
     included: list[Recording]
     excluded: list[Recording]
     unmatched: list[str]  # entries that match no recording
+    unmatched_files: dict[str, str]  # the paths of those of them that are files or folders
 
 
 def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
@@ -38,7 +39,10 @@ def exclude(recordings: Sequence[Recording], file: Path) -> Exclusion:
         matches = {named[key] for key in recording_names(recording) | contents if key in named}
         matched |= matches
         (excluded if matches else included).append(recording)
-    return Exclusion(included, excluded, [entry for entry in entries if entry not in matched])
+    unmatched = [entry for entry in entries if entry not in matched]
+    paths = {entry: file.parent / entry for entry in unmatched}
+    files = {entry: str(path) for entry, path in paths.items() if path.exists()}
+    return Exclusion(included, excluded, unmatched, files)
 
 
 def _entries(file: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Pairs of recordings that show the same, in one set or between two."""
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,10 @@ from video.near_duplicates.fingerprint import Fingerprint, parse_fingerprint
 from video.near_duplicates.match import MIN_FRAMES, Match, compare
 
 MAX_PAIRS = 200_000  # of recordings that are compared; each takes 1 to 10 milliseconds
+
+
+PROGRESS_SECONDS = 10.0
+Numbered = tuple[int, Fingerprint]  # a position in a set, and what is there
 
 
 class SimilarPair(NamedTuple):
@@ -25,10 +30,8 @@ def similar_within(fingerprints: Sequence[str]) -> Iterator[SimilarPair]:
     known = list(_comparable(fingerprints))
     if too_many_pairs(len(known) * (len(known) - 1) // 2):
         return
-    for number, (other, second) in enumerate(known):
-        for one, first in known[:number]:
-            if (match := compare(first, second)) is not None:
-                yield SimilarPair(one, other, match)
+    pairs = [(one, other) for number, other in enumerate(known) for one in known[:number]]
+    yield from _matching(pairs)
 
 
 def similar_between(ones: Sequence[str], others: Sequence[str]) -> Iterator[SimilarPair]:
@@ -36,10 +39,18 @@ def similar_between(ones: Sequence[str], others: Sequence[str]) -> Iterator[Simi
     known = list(_comparable(others))
     if too_many_pairs(len(ones) * len(known)):
         return
-    for one, first in _comparable(ones):
-        for other, second in known:
-            if (match := compare(first, second)) is not None:
-                yield SimilarPair(one, other, match)
+    yield from _matching([(one, other) for one in _comparable(ones) for other in known])
+
+
+def _matching(pairs: Sequence[tuple[Numbered, Numbered]]) -> Iterator[SimilarPair]:
+    """The pairs that match; what takes long is told every 10 seconds."""
+    told = time.monotonic()
+    for done, ((one, first), (other, second)) in enumerate(pairs):
+        if time.monotonic() > told + PROGRESS_SECONDS:
+            print(f"comparing recordings by look: {done:,} of {len(pairs):,} pairs", flush=True)
+            told = time.monotonic()
+        if (match := compare(first, second)) is not None:
+            yield SimilarPair(one, other, match)
 
 
 def too_many_pairs(pairs: int) -> str:
@@ -57,7 +68,7 @@ def count_incomparable(fingerprints: Sequence[str]) -> int:
     return len(fingerprints) - sum(1 for _ in _comparable(fingerprints))
 
 
-def _comparable(fingerprints: Sequence[str]) -> Iterator[tuple[int, Fingerprint]]:
+def _comparable(fingerprints: Sequence[str]) -> Iterator[Numbered]:
     for number, text in enumerate(fingerprints):
         try:
             fingerprint = parse_fingerprint(text) if text else None
