@@ -1,6 +1,7 @@
 """Fixtures and helpers of all tests: runtime type checks, groups of processes, small recordings."""
 
 import io
+import itertools
 import os
 import shutil
 import socket
@@ -9,13 +10,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
+
+from tests.fork_server import ForkServer, Program
 
 install_import_hook(
     ["masking", "video", "encoder", "launch", "pretrain", "finetune"], "typecheck.check"
@@ -69,21 +73,64 @@ def launcher_free_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
+Started = subprocess.Popen[str] | Program
+AT_START = ("PYTHONHASHSEED", "OMP_", "LD_")  # what a process reads before any of our modules
+
+
+def start_python(
+    words: Sequence[str],
+    folder: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    umask: int = -1,
+) -> Started:
+    """Starts `python WORDS`: as a fork that has its imports, or as a new process if that differs.
+
+    `environment` is added to that of the tests. PYTHONHASHSEED in it asks for a new process.
+    """
+    variables = {**launcher_free_environment(), **(environment or {})}
+    wanted, given = (
+        {name: value for name, value in each.items() if name.startswith(AT_START)}
+        for each in (variables, os.environ)
+    )
+    if wanted == given and not any(Path("/dev").glob("nvidia*")):  # a fork cannot use the device
+        return next(_fork_servers()).start(words, folder, variables, umask)
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        umask=umask,
+    )
+
+
+@cache
+def _fork_servers() -> Iterator[ForkServer]:
+    """Two servers in turn, so that the ranks of a run have different seeds of hashes."""
+    environment = launcher_free_environment()
+    environment.pop("PYTHONPATH", None)  # a program adds its own
+    return itertools.cycle(ForkServer(ROOT, environment) for _ in range(2))
+
+
+def outcome_of(started: Started) -> Outcome:
+    """Waits for a program."""
+    try:
+        out, err = started.communicate(timeout=HANG_LIMIT)
+    except subprocess.TimeoutExpired:
+        kill_all([started])
+        raise
+    return Outcome(started.args, started.returncode or 0, out, err)
+
+
 def run_python(*words: str) -> list[str]:
     """Runs a Python program that must succeed, in a process of its own; the lines it prints."""
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env=launcher_free_environment(),
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-    )
+    done = outcome_of(start_python(words))
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
-def start_together(command: Sequence[str], world_size: int) -> list["subprocess.Popen[str]"]:
+def start_together(command: Sequence[str], world_size: int) -> list[Started]:
     """Starts a command once for each rank, with the environment that a launcher would set."""
     port = str(free_port())
     started = []
@@ -91,27 +138,19 @@ def start_together(command: Sequence[str], world_size: int) -> list["subprocess.
         ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         threads = {"LOCAL_WORLD_SIZE": str(world_size), "OMP_NUM_THREADS": "1"}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, *command],
-                cwd=ROOT,
-                env={**launcher_free_environment(), **ranks, **address, **threads},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
+        environment = {**ranks, **address, **threads}
+        started.append(start_python(command, environment=environment))
     return started
 
 
-def kill_all(started: Sequence["subprocess.Popen[Any]"]) -> list[tuple[Any, Any]]:
+def kill_all(started: Sequence[Started]) -> list[tuple[Any, Any]]:
     """Kills processes; returns the standard output and error of each."""
     for process in started:
         process.kill()
     return [process.communicate() for process in started]
 
 
-def wait_until(happens: Callable[[], bool], *started: "subprocess.Popen[Any]") -> None:
+def wait_until(happens: Callable[[], bool], *started: Started) -> None:
     """Polls a condition; kills the processes and fails if one ends first, or after HANG_LIMIT."""
     deadline = time.monotonic() + HANG_LIMIT
     while not happens():
@@ -127,15 +166,11 @@ def together() -> Callable[..., list[Outcome]]:
 
     def run(command: Sequence[str], world_size: int) -> list[Outcome]:
         started = start_together(command, world_size)
-        outcomes = []
-        for process in started:
-            try:
-                out, err = process.communicate(timeout=HANG_LIMIT)
-            except subprocess.TimeoutExpired:
-                kill_all(started)
-                raise
-            outcomes.append(Outcome(process.args, process.returncode, out, err))
-        return outcomes
+        try:
+            return [outcome_of(process) for process in started]
+        except subprocess.TimeoutExpired:
+            kill_all(started)
+            raise
 
     return run
 

@@ -3,15 +3,13 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import ROOT, Outcome, outcome_of, start_python
 from tests.finetune.conftest import SPLIT
 from tests.finetune.runs import words as finetune_words
 from tests.markdown import code_blocks
@@ -54,21 +52,9 @@ def plugins(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(
-    program: str, folder: Path, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", program, *arguments],
-        cwd=folder,
-        env={
-            **launcher_free_environment(),
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": "1",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-    )
+def run(program: str, folder: Path, *arguments: str, **environment: str) -> Outcome:
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    return outcome_of(start_python(["-m", program, *arguments], folder, environment))
 
 
 @pytest.mark.parametrize("section", SECTIONS)

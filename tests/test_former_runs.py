@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from encoder.checkpoint.load import load_encoder
 from finetune.evaluation.predictions import load_predictions
 from finetune.model.classifier_file import load_classifier
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import ROOT, Outcome, outcome_of, start_python
 
 FORMER = Path(__file__).parent / "former_runs"
 PRETRAIN = (
@@ -69,15 +67,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "lab"
 
 
-def run(program: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, folder: Path, *arguments: str) -> Outcome:
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", program, *arguments],
-        cwd=folder,
-        env={**launcher_free_environment(), **environment},
-        capture_output=True,
-        text=True,
-    )
+    return outcome_of(start_python(["-m", program, *arguments], folder, environment))
 
 
 def losses(log: Path) -> list[float]:

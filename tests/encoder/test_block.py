@@ -1,8 +1,6 @@
 """Attention by the fused kernel and by matrix products; compiled blocks."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from encoder.block import scaled_dot_product
-from tests.conftest import HANG_LIMIT
+from tests.conftest import outcome_of, start_python
 
 
 def parts(dtype: torch.dtype) -> list[Tensor]:
@@ -66,12 +64,7 @@ def test_bfloat16_on_a_cpu_is_not_computed_by_the_fused_kernel() -> None:
 )
 def test_compiled_blocks_compute_the_same_and_keep_their_names(rate: str, backend: str) -> None:
     program = Path(__file__).parent / "compiled_program.py"  # without types checked in every call
-    done = subprocess.run(
-        [sys.executable, program, rate, backend],
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-    )
+    done = outcome_of(start_python([str(program), rate, backend]))
     assert done.returncode == 0, done.stderr
     actual = json.loads(done.stdout.splitlines()[-1])
     assert actual["names"] and max(actual["distances"]) < 1e-5

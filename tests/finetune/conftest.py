@@ -26,7 +26,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete run on one process; tests do not change it."""
     run = tmp_path_factory.mktemp("runs") / "finished"
-    done = finetune(*words(labelled, run))
+    done = finetune(*words(labelled, run), PYTHONHASHSEED="random")  # a new process
     assert done.returncode == 0, done.stderr
     (run / "output.txt").write_text(done.stdout)
     return run

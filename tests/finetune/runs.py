@@ -1,12 +1,15 @@
 """Finetuning runs of the program itself, small enough for a test."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import HANG_LIMIT, ROOT, UMASK, launcher_free_environment
+from tests.conftest import (
+    UMASK,
+    Outcome,
+    outcome_of,
+    start_python,
+)
 
 SMALL = (
     "backbone={variant: unified_small, embed_dim: 32, depth: 2, num_heads: 2, num_frames: 4, "
@@ -33,17 +36,11 @@ def words(labelled: Path, run: Path, *overrides: str) -> list[str]:
     return ["demo", *data, f"run={run}", *SMALL, *overrides]
 
 
-def finetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "finetune", *map(str, arguments)],
-        cwd=ROOT,
-        # the same sums as where several processes share the cores
-        env={**launcher_free_environment(), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-        umask=UMASK,
-    )
+def finetune(*arguments: str | Path, **environment: str) -> Outcome:
+    # the same sums as where several processes share the cores
+    environment = {"OMP_NUM_THREADS": "1", **environment}
+    words = ["-m", "finetune", *map(str, arguments)]
+    return outcome_of(start_python(words, environment=environment, umask=UMASK))
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:

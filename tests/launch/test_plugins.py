@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from launch.errors import ConfigError
 from launch.plugins import require_plugins, take_plugins
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import ROOT, Outcome, outcome_of, start_python
 from tests.pretrain.runs import words
 
 PLUGIN = '''
@@ -42,14 +41,9 @@ GENERATORS["checker"] = Checker
 '''
 
 
-def pretrain(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pretrain", *arguments],
-        cwd=cwd,
-        env={**launcher_free_environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+def pretrain(folder: Path, *arguments: str) -> Outcome:
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return outcome_of(start_python(["-m", "pretrain", *arguments], folder, environment))
 
 
 def command(operations: Path, folder: Path) -> list[str]:

@@ -44,7 +44,7 @@ class Recorded(NamedTuple):
 def finished(operations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete run on one process; tests do not change it."""
     run = tmp_path_factory.mktemp("runs") / "finished"
-    done = run_alone(words(operations, run))
+    done = run_alone(words(operations, run), PYTHONHASHSEED="random")  # a new process
     assert done.returncode == 0, done.stderr
     (run / "output.txt").write_text(done.stdout)
     return run

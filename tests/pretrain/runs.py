@@ -1,16 +1,14 @@
 """Small runs of the program itself."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import (
-    HANG_LIMIT,
-    ROOT,
     UMASK,
-    launcher_free_environment,
+    Outcome,
+    outcome_of,
+    start_python,
     start_together,
     wait_until,
 )
@@ -57,16 +55,9 @@ def loss_figures(run: Path) -> dict[str, list[float]]:
     return {name: [line[name] for line in log_of(run)] for name in names}
 
 
-def run_alone(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pretrain", *arguments],
-        cwd=ROOT,
-        env={**launcher_free_environment(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=HANG_LIMIT,
-        umask=UMASK,
-    )
+def run_alone(arguments: list[str], **environment: str) -> Outcome:
+    words = ["-m", "pretrain", *arguments]
+    return outcome_of(start_python(words, environment=environment, umask=UMASK))
 
 
 def start_until(appears: Path, arguments: list[str], world_size: int) -> list[Any]:
@@ -76,10 +67,6 @@ def start_until(appears: Path, arguments: list[str], world_size: int) -> list[An
     return started
 
 
-def end(started: list[Any]) -> list[subprocess.CompletedProcess[str]]:
+def end(started: list[Any]) -> list[Outcome]:
     """Waits for the processes of a run; one outcome per rank."""
-    outcomes = []
-    for process in started:
-        out, err = process.communicate(timeout=HANG_LIMIT)
-        outcomes.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
-    return outcomes
+    return [outcome_of(process) for process in started]

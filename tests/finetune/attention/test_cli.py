@@ -15,7 +15,8 @@ from encoder.checkpoint.native_format import save_encoder
 from encoder.config import EncoderConfig
 from encoder.vit import VideoEncoder
 from finetune.cli import main
-from tests.conftest import ROOT, launcher_free_environment
+from tests.conftest import ROOT
+from tests.finetune.runs import finetune
 from video.readers.probe import probe
 
 TINY = EncoderConfig(
@@ -58,16 +59,10 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     return str(raised.value)
 
 
-def attention_program(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "finetune", "attention", *map(str, words)]
-    environment = launcher_free_environment()
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-
-
 def test_the_program_writes_an_image_and_a_video_of_each_recording(
     saved: Path, operations: Path, tmp_path: Path
 ) -> None:
-    done = attention_program(saved / "plain.safetensors", operations, "--out", tmp_path / "new")
+    done = finetune("attention", saved / "plain.safetensors", operations, "--out", tmp_path / "new")
     assert done.returncode == 0, done.stderr
     lines = [
         line for line in done.stdout.splitlines() if "mean attention" in line or "tokens" in line

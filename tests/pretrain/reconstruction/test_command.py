@@ -1,7 +1,5 @@
 """`python -m pretrain reconstruct`, as it is called."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from pretrain.cli import main
 from pretrain.config import DecoderConfig, PretrainConfig
 from pretrain.data_config import PretrainDataConfig
 from tests.conftest import ROOT
+from tests.pretrain.runs import run_alone
 from video.readers.probe import probe
 
 SEEDS = ROOT / "tests/encoder/checkpoint/fixtures/seeds"
@@ -184,15 +183,7 @@ def test_wrong_input_is_refused_in_one_line(
 
 
 def test_the_program_ends_with_status_2(published: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pretrain",
-        "reconstruct",
-        str(published),
-        str(tmp_path / "no"),
-    ]
-    done = subprocess.run([*command, *OVERRIDES], cwd=ROOT, capture_output=True, text=True)
+    done = run_alone(["reconstruct", str(published), str(tmp_path / "no"), *OVERRIDES])
     assert done.returncode == 2
     assert done.stderr.strip().endswith("no such file or folder")
     assert len(done.stderr.strip().splitlines()) == 1

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +28,8 @@ from pretrain.loss_functions import SmoothL1
 from pretrain.planning.memory import autoencoder_memory
 from pretrain.reconstruction.load import load_autoencoder
 from pretrain.targets.registry import TARGETS
-from tests.conftest import ROOT, launcher_free_environment, start_together
-from tests.pretrain.runs import end, log_of, losses, words
+from tests.conftest import start_together
+from tests.pretrain.runs import end, log_of, losses, run_alone, words
 
 FOLDER = Path(__file__).parent
 TEACHER = ("target={kind: mean_colour, teacher: true}", "loss={kind: smooth_l1, beta: 0.1}")
@@ -39,13 +38,7 @@ PLUGIN = ("--plugins", "mean_colour")
 
 def pretrain(*arguments: object) -> str:
     """Output of the program with the plugin."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pretrain", *map(str, arguments), *PLUGIN],
-        cwd=ROOT,
-        env={**launcher_free_environment(), "PYTHONPATH": str(FOLDER)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_alone([*map(str, arguments), *PLUGIN], PYTHONPATH=str(FOLDER))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
