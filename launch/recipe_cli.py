@@ -2,9 +2,9 @@
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from launch.key_help import key_lines, section_lines
 from launch.recipe import Config, load_recipe
@@ -18,6 +18,8 @@ class StageProgram(NamedTuple):
     name: str  # after `python -m`
     description: str
     recipes: Path  # the folder of those that are shipped
+    check_data: Callable[[Any], list[str]] = lambda config: []
+    """What `--check` compares besides: raises as a start would, and returns lines to print."""
 
 
 def parse_recipe_command(
@@ -37,6 +39,8 @@ def parse_recipe_command(
         from launch.run.session import check_start  # heavy
 
         check_start(config)
+        for line in program.check_data(config):
+            print(line)
         print(f"{options.recipe}: valid")
         return None
     return config

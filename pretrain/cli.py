@@ -162,6 +162,16 @@ def reconstruct(arguments: Sequence[str]) -> None:
     reconstruct_command(options)
 
 
+def check_recordings(config: PretrainConfig) -> list[str]:
+    """Compares the recordings of a run that would resume; raises and tells what its start would."""
+    from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
+    from pretrain.source_changes import compare_sources
+
+    folder = Path(config.run)
+    resumes = complete_checkpoints(folder / CHECKPOINTS_FOLDER)
+    return compare_sources(config, folder).notes if resumes else []
+
+
 COMMANDS = {"plan": plan_recipe, "export": export_autoencoder, "reconstruct": reconstruct}
 
 
@@ -175,7 +185,7 @@ def main(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] in COMMANDS:
         COMMANDS[arguments[0]](arguments[1:])
         return
-    program = StageProgram("pretrain", DESCRIPTION, RECIPES)
+    program = StageProgram("pretrain", DESCRIPTION, RECIPES, check_recordings)
     config = parse_recipe_command(program, PretrainConfig, arguments)
     if config is not None:
         from pretrain.run import pretrain

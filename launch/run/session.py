@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints, step_of
 from launch.config import BatchConfig, CheckpointConfig, EngineConfig
 from launch.distributed.process_group import (
     Processes,
@@ -21,6 +22,7 @@ from launch.run.run_folder import open_run_folder, require_resumable
 from launch.run.run_layout import RunLayout, require_layout
 from launch.run.run_lock import run_lock
 from launch.training.engine import micro_batches_per_step
+from launch.training.lr_schedule import remaining_steps
 
 
 class Session(NamedTuple):
@@ -42,6 +44,9 @@ def check_start(config: Any) -> None:
     micro_batches_per_step(config.batch, detect_processes(os.environ))
     require_packages(config.log.loggers)
     require_resumable(Path(config.run), config, config.checkpoint.resume == "auto")
+    done = complete_checkpoints(Path(config.run) / CHECKPOINTS_FOLDER)
+    if done and config.schedule.steps is not None:  # an epoch depends on the recordings
+        remaining_steps(config.schedule, step_of(done[-1]), config.schedule.steps)
 
 
 @contextmanager

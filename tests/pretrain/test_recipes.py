@@ -136,6 +136,7 @@ def test_check_refuses_what_the_start_refuses(finished: Path, monkeypatch) -> No
     refused = {
         "batch.global_batch_size=17": "batch.global_batch_size: 17 is not a multiple of",
         "seed=3": "holds a run of another configuration (seed was 0, is 3)",
+        "schedule.steps=1": "schedule.steps: 1 is less than the",
         "checkpoint.resume=never": "already holds a run; give another run=FOLDER",
         "log.loggers=[wandb]": "log.loggers: the package wandb is not installed",
     }

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from launch.recipe import load_recipe
-from pretrain.cli import RECIPES
+from pretrain.cli import RECIPES, main
 from pretrain.config import PretrainConfig
 from pretrain.source_changes import ROWS_DIGEST, compare_sources
+from tests.conftest import call_program
 from tests.pretrain.runs import log_of, losses, run_alone, words
 from video.changes import contents_now, find_moved, with_contents
 from video.fingerprint import content_digest
@@ -53,6 +54,8 @@ def test_a_changed_recording_is_named_before_a_step(source: Path, tmp_path: Path
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     shutil.copyfile(source / "operation02.mp4", source / "operation01.mp4")
     done = run_alone(words(source, run, "schedule.steps=3"))
+    checked = call_program("pretrain", lambda: main([*words(source, run), "--check"]))
+    assert (checked.returncode, checked.stderr) == (2, done.stderr)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert f"1 changed ({source}/operation01.mp4); restore them, or let" in done.stderr
