@@ -47,6 +47,7 @@ PRIVATE_NAMES = {
         "last_overflow_iter",
     ),
     "deepspeed.ops": ("__compatible_ops__",),
+    "deepspeed.runtime.utils": ("mask_nan_or_inf_with_val_inplace",),
 }
 SCALER_STATE = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
 
@@ -61,10 +62,28 @@ def import_deepspeed(device: torch.device) -> Any:
     import deepspeed.ops
 
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    _mark_bad_norms_on_device()
     if device.type == "cpu":
         # only inference uses it, but the first start would compile it for minutes
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
+
+
+def _mark_bad_norms_on_device() -> None:
+    """Replaces the function that makes a norm -1 where it is not finite.
+
+    DeepSpeed's copies the -1 from the host, once for each parameter group and step, and each copy
+    waits for the device.
+    """
+    from deepspeed.runtime import utils
+    from deepspeed.runtime.zero import stage3, stage_1_and_2
+
+    for module in (utils, stage3, stage_1_and_2):
+        module.mask_nan_or_inf_with_val_inplace = _mark_bad_norm
+
+
+def _mark_bad_norm(norm: Tensor, device: Any = None, val: float = -1.0) -> None:
+    norm.masked_fill_(~torch.isfinite(norm), val)
 
 
 def base_optimizer(optimizer: Any) -> torch.optim.Optimizer:

@@ -1,12 +1,14 @@
 """DeepSpeed's undocumented names, in the source of the installed version."""
 
 import ast
+import math
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+import torch
 
-from launch.training.deepspeed_private import PRIVATE_NAMES
+from launch.training.deepspeed_private import PRIVATE_NAMES, import_deepspeed
 
 DEEPSPEED = distribution("deepspeed")
 
@@ -41,3 +43,19 @@ def test_a_name_that_is_only_used_is_not_defined() -> None:
     names = defined_names("deepspeed.runtime.zero.stage3")
     assert "grad_position" in names and "get_param_id" in names
     assert "get_rank" not in names
+
+
+def test_bad_norms_are_marked_as_deepspeed_marks_them() -> None:
+    from deepspeed.runtime import utils
+
+    original = utils.mask_nan_or_inf_with_val_inplace
+    import_deepspeed(torch.device("cpu"))
+    from deepspeed.runtime.zero import stage3, stage_1_and_2
+
+    for value in (0.0, 2.5, math.nan, math.inf, -math.inf):
+        ours, theirs = torch.tensor(value), torch.tensor(value)
+        stage_1_and_2.mask_nan_or_inf_with_val_inplace(ours, device=ours.device)
+        original(theirs, device=theirs.device)
+        assert ours == theirs == (value if math.isfinite(value) else -1)
+    replaced = {each.mask_nan_or_inf_with_val_inplace for each in (utils, stage3, stage_1_and_2)}
+    assert len(replaced) == 1

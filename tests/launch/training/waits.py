@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # what has a value on the host as its result, or a shape that the values decide
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "unique", "is_nonzero"}
+# a new tensor of a number of the host, which on a GPU is copied from memory that is not pinned
+COPYING = {"lift_fresh"}
 COPIED = {"tolist", "item", "cpu", "numpy", "__bool__", "__float__", "__int__"}
 
 
@@ -22,7 +24,7 @@ class _Operations(TorchDispatchMode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = function._schema.name.removeprefix("aten::")
-        if name in WAITING:
+        if name in WAITING | COPYING:
             self._seen[name] += 1
         return function(*args, **(kwargs or {}))
 
