@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -29,14 +30,19 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "quick_gelu": QuickG
 class DropPath(nn.Module):
     """Stochastic depth (Huang et al., ECCV 2016): drops a residual branch per sample."""
 
+    keep: Tensor  # the share of branches that are kept
+
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate, self._drops = rate, rate > 0
+        # a tensor, since code is compiled for each value of a number
+        self.register_buffer("keep", torch.tensor(1 - rate, device="cpu"), persistent=False)
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
-        if not self.rate:
+        if not (self._drops and self.training):
             return x
-        return x * F.dropout(x.new_ones(len(x), 1, 1), self.rate, self.training)
+        kept = torch.rand(len(x), 1, 1, device=x.device) < self.keep
+        return x * (kept / self.keep).to(x.dtype)
 
 
 def scaled_dot_product(
@@ -192,16 +198,27 @@ def initialise_linear(module: nn.Module) -> None:
 def compile_blocks(model: nn.Module) -> None:
     """Compiles every block of a model in place, for static shapes; tensor names do not change.
 
-    Equal blocks share compiled code; each drop path rate is compiled separately.
+    Equal blocks share compiled code: with and without drop path, all outputs or some.
     """
-    import torch._dynamo.config as dynamo  # the import takes half a second
-
-    blocks = [module for module in model.modules() if isinstance(module, Block)]
-    # for each rate: training or evaluation, all outputs or some
-    graphs = 4 * len({block.drop_path.rate for block in blocks})
-    dynamo.recompile_limit = max(dynamo.recompile_limit, graphs)
-    for block in blocks:
+    for block in _blocks(model):
         block.compile(dynamic=False)
+
+
+@contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """Runs blocks as they are while the body runs: evaluation has shapes of its own.
+
+    Otherwise each of them would be compiled, until the limit of forms is reached.
+    """
+    if not any(block._compiled_call_impl for block in _blocks(model)):
+        yield  # the import of the compiler takes seconds
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def _blocks(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if isinstance(module, Block)]
 
 
 def run_block(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from encoder.block import uncompiled
 from finetune.config import FinetuneConfig
 from finetune.data.datasets import LabelledSets
 from finetune.evaluation.evaluate import evaluate
@@ -89,7 +90,8 @@ class Evaluator:
         to the classifier file if they are the best so far."""
         self._built.model.eval()
         activity, history = f"validating step {step}", self._history
-        outputs = self._predict("val", self._logits(self._engine.forward), activity, True)
+        with uncompiled(self._built.model):
+            outputs = self._predict("val", self._logits(self._engine.forward), activity, True)
         predictions = self._predictions(outputs, "val", step)
         metrics = evaluate(predictions, f"val at step {step}").metrics.all
         result = ValidationResult(step, metrics.get(history.metric, float("nan")))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from launch.checkpoint.saver import Saver
@@ -84,13 +85,13 @@ def train_steps(
     stop = GracefulStop(run.saver, run.signals, run.watchdog, run.find_loss, run.steps.stop)
     run.signals.training_begins()
     for step in run.steps:
-        # dropout and drop path are functions of the step, so that a resumed run repeats them
-        torch.manual_seed(run.seed + step)
         rates = run.learning_rate(step), run.weight_decay(step)
         done = step + 1
-        for _ in range(engine.accumulation):
+        for part in range(engine.accumulation):
             run.watchdog.set_status(f"step {done}, waiting for data")
             batch = next(batches)
+            # dropout and drop path are functions of the micro-batch, whatever process computes it
+            torch.manual_seed(run.seed + _micro_batch_number(step, part, engine))
             waited = run.watchdog.set_status(f"step {done}, computing")
             loss = callbacks.loss(batch)
             engine.backward(loss)
@@ -112,3 +113,8 @@ def train_steps(
             callbacks.validate(done)
             meter.restart()
     run.saver.close()
+
+
+def _micro_batch_number(step: int, part: int, engine: Engine) -> int:
+    """The number of a micro-batch of this process, in the order in which a run takes its reads."""
+    return (step * engine.accumulation + part) * dist.get_world_size() + dist.get_rank()

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from encoder.block import uncompiled
 from launch.metrics.run_logger import RunLogger
 from launch.training.engine import Engine
 from pretrain.autoencoder import MaskedAutoencoder
@@ -60,9 +61,10 @@ class TrainingMonitor:
         model = engine.model
         assert isinstance(model, MaskedAutoencoder)
         model.eval()
-        is_whole = not encodes or self._log_features(step, engine, model)
-        if is_whole and reconstructs:
-            self._log_reconstructions(step, engine)
+        with uncompiled(model):
+            is_whole = not encodes or self._log_features(step, engine, model)
+            if is_whole and reconstructs:
+                self._log_reconstructions(step, engine)
         model.train()
         if not is_whole:
             self._logger.info(f"step {step} is not monitored: the run stops")

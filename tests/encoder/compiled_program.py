@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from encoder.block import build_blocks, compile_blocks
+from encoder.block import build_blocks, compile_blocks, uncompiled
 
 
 def results(blocks: nn.ModuleList) -> list[Tensor]:
@@ -37,13 +37,18 @@ def main() -> None:
     compiled = copy.deepcopy(blocks)
     compile_blocks(compiled)
     results(compiled.train())
+    graphs = counters["stats"]["unique_graphs"]
+    with uncompiled(compiled.eval()):
+        results(compiled)
+    in_evaluation = counters["stats"]["unique_graphs"] - graphs
     pairs = zip(results(compiled.eval()), results(blocks.eval()), strict=True)
     print(
         json.dumps(
             {
                 "names": list(compiled.state_dict()) == list(blocks.state_dict()),
                 "distances": [float((a - b).norm() / b.norm()) for a, b in pairs],
-                "graphs": counters["stats"]["unique_graphs"],
+                "graphs": graphs,
+                "in_evaluation": in_evaluation,
                 "breaks": len(counters["graph_break"]) + len(counters["unimplemented"]),
             }
         )

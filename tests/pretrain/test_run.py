@@ -132,6 +132,25 @@ def test_two_ranks_at_any_stage_give_the_losses_of_one_process(
     torch.testing.assert_close(two.state_dict(), one.state_dict(), atol=1e-4, rtol=1e-3)
 
 
+def test_drop_path_depends_on_the_micro_batch_not_on_the_process(
+    operations: Path, tmp_path: Path, together
+) -> None:
+    given = ("encoder.drop_path=0.5", "schedule.steps=2", "log.feature_clips=2")
+    one, two, without = (tmp_path / name for name in ("one", "two", "without"))
+    for outcome in together(["-m", "pretrain", *words(operations, two, *given)], 2):
+        assert outcome.returncode == 0, outcome.stderr
+    for run, drop_path in ((one, 0.5), (without, 0)):
+        done = run_alone(words(operations, run, *given, f"encoder.drop_path={drop_path}"))
+        assert done.returncode == 0, done.stderr
+    norms = {
+        run.name: [line["optimizer/grad_norm"] for line in log_of(run)]
+        for run in (one, two, without)
+    }
+    assert losses(two) == pytest.approx(losses(one), abs=1e-5)
+    assert norms["two"] == pytest.approx(norms["one"], rel=1e-4)
+    assert norms["without"] != pytest.approx(norms["one"], rel=1e-3)
+
+
 def test_workers_and_micro_batches_change_nothing(
     finished: Path, operations: Path, tmp_path: Path
 ) -> None:
