@@ -21,9 +21,10 @@ from launch.training.optimizer import AdamWConfig, parameter_groups
 from masking import DualMasking
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.checkpoint.writers import huggingface_config
-from pretrain.config import DecoderConfig
+from pretrain.config import DecoderConfig, PretrainLogConfig
 from pretrain.flops import forward_cost
 from pretrain.loss import build_objective, hidden_tokens
+from pretrain.loss_parts import batch_loss
 
 INPUTS = 3  # batches, used cyclically
 DUAL, ALL = DualMasking(), DualMasking(decoder=None)
@@ -67,14 +68,18 @@ def inputs(task: Task, masking: DualMasking) -> Inputs:
     return Inputs(clips, visible, decoded)
 
 
-def _our_loss(model: Callable[..., Tensor], task: Task, data: Inputs) -> Callable[[int], Tensor]:
-    objective = build_objective(task.configs[0])
+def _our_loss(
+    model: Callable[..., Tensor], task: Task, data: Inputs, compiled: bool = False
+) -> Callable[[int], Tensor]:
+    """The loss of a run, with its parts, by the number of a step."""
+    objective, darkness = build_objective(task.configs[0]), PretrainLogConfig().fov_darkness
+    uncompiled = partial(batch_loss, objective, darkness)
+    compare = torch.compile(uncompiled, dynamic=False) if compiled else uncompiled
 
     def loss(number: int) -> Tensor:
         clip = data.clips[number % INPUTS]
         prediction = model(clip, data.visible, data.decoded)
-        target = objective.target.compute(clip, data.decoded)
-        return objective.token_errors(prediction, target, data.visible, data.decoded).loss()
+        return compare(prediction, clip, data.visible, data.decoded).loss
 
     return loss
 
@@ -97,36 +102,38 @@ def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
         for group in parameter_groups(model)
     ]
     optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
-    loss = _our_loss(model, task, inputs(task, masking))
+    loss = _our_loss(model, task, inputs(task, masking), compiled)
+    gradients = [torch.zeros_like(master) for master in masters] if is_bf16 else []
 
     def step(number: int) -> None:
         loss(number).backward()
-        for weight, master in zip(weights, masters, strict=True):
-            if is_bf16:
-                master.grad = None if weight.grad is None else weight.grad.float()
-                weight.grad = None
+        for master, gradient in zip(masters, gradients, strict=False):
+            master.grad = gradient
+        if is_bf16:
+            torch._foreach_copy_(gradients, [w.grad for w in weights if w.grad is not None])
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for weight in weights:
+            weight.grad = None
         if is_bf16:
             torch._foreach_copy_([weight.data for weight in weights], masters)
 
     return step
 
 
-def ours_compiled(task: Task, masking: DualMasking) -> Step:
-    return ours(task, masking, compiled=True)
-
-
-def under_deepspeed(task: Task, masking: DualMasking, stage: int | None = None) -> Step:
+def under_deepspeed(
+    task: Task, masking: DualMasking, stage: int | None = None, compiled: bool = False
+) -> Step:
     """With the engine of a run; the default `stage` is ZeRO 2 in bfloat16 and 0 in float32."""
     stage = 2 * (task.precision == "bf16") if stage is None else stage
     processes = Processes()
     init_process_group(processes, 600)
     model = MaskedAutoencoder(*task.configs).train()
+    if compiled:
+        compile_blocks(model)
     config = EngineConfig(zero_stage=stage, precision=task.precision)
     batch = BatchConfig(global_batch_size=task.clips, micro_batch_size=task.clips)
     engine = Engine(model, batch, AdamWConfig(), config, processes)
-    loss = _our_loss(engine.forward, task, inputs(task, masking))
+    loss = _our_loss(engine.forward, task, inputs(task, masking), compiled)
 
     def step(number: int) -> None:
         engine.backward(loss(number))
@@ -215,14 +222,23 @@ class Competitor(NamedTuple):
 
 COMPETITORS = {
     "ours": Competitor("dual masking: this project", DUAL, ours),
-    "ours-compiled": Competitor("  compiled blocks", DUAL, ours_compiled),
+    "ours-compiled": Competitor("  compiled", DUAL, partial(ours, compiled=True)),
     "ours-deepspeed": Competitor("  under DeepSpeed", DUAL, under_deepspeed),
+    "ours-deepspeed-compiled": Competitor(
+        "  under DeepSpeed, compiled", DUAL, partial(under_deepspeed, compiled=True)
+    ),
     "baseline": Competitor("  baseline", DUAL, baseline),
     "ours-all": Competitor("all hidden tokens: this project", ALL, ours),
     "baseline-all": Competitor("  baseline", ALL, baseline),
     "transformers": Competitor("  transformers", ALL, transformers),
 }
-DEFAULT_COMPETITORS = [name for name in COMPETITORS if name != "ours-compiled"]
+COMPILED = {
+    "ours-compiled",
+    "ours-deepspeed-compiled",
+}  # minutes of compilation, for nothing on a CPU
+DEFAULT_COMPETITORS = [
+    name for name in COMPETITORS if name not in COMPILED or torch.cuda.is_available()
+]
 for _stage in (0, 1, 2):
     COMPETITORS[f"ours-zero-{_stage}"] = Competitor(
         f"  under DeepSpeed, ZeRO {_stage}", DUAL, partial(under_deepspeed, stage=_stage)

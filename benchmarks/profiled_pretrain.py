@@ -29,17 +29,13 @@ from pretrain.cli import main as command
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
-from pretrain.loss import Objective, TokenErrors
 from pretrain.loss_parts import LossParts
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
-from pretrain.targets.built import BuiltTarget
 
 TIMED: list[tuple[Any, str, str]] = [
     (Engine, "forward", "forward"),
-    (BuiltTarget, "compute", "target, loss"),
-    (Objective, "token_errors", "target, loss"),
-    (TokenErrors, "loss", "target, loss"),
+    (pretrain.run, "batch_loss", "target, loss"),
     (LossParts, "add", "loss parts"),
     (Engine, "backward", "backward"),
     (Engine, "step", "optimizer"),

@@ -38,6 +38,7 @@ from launch.run.graceful_stop import finish_on_error
 from launch.run.run_layout import RunLayout
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
+from launch.training.compilation import choose_compile
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, remaining_steps, total_steps
 from video.failure_log import FailureLog
@@ -189,7 +190,7 @@ def build_engine(
         measure,
     )
     model.encoder.activation_checkpointing = memory.choose_recompute(log)
-    if config.engine.compile:
+    if choose_compile(config.engine, processes.device, log):
         compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes, scale)
     if resumed is not None:

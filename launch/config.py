@@ -68,8 +68,8 @@ class EngineConfig:
     """Recompute the activations of every block; auto: only if they would not fit in memory."""
     memory_check: Annotated[bool, MAY_CHANGE] = True
     """Refuse a run whose estimated memory exceeds what is free on the GPU or the machine."""
-    compile: Annotated[bool, MAY_CHANGE] = False
-    """Compile every block with torch.compile: minutes at the start, faster steps on a GPU."""
+    compile: Annotated[bool | Literal["auto"], MAY_CHANGE] = "auto"
+    """Compile blocks and the loss with torch.compile; auto: on a GPU, below ZeRO stage 3."""
     collective_timeout: Annotated[Positive, former("timeout_seconds"), MAY_CHANGE] = 1800
     """Seconds that a process waits for the others in a collective operation."""
     hang_timeout: Annotated[Positive, former("stall_seconds"), MAY_CHANGE] = 300
@@ -88,7 +88,7 @@ class EngineConfig:
             )
         if self.zero_stage == 0 and self.offload_optimizer:
             raise ValueError("zero_stage 0 has no offload_optimizer; take zero_stage 1 or above")
-        if self.zero_stage == 3 and self.compile:
+        if self.zero_stage == 3 and self.compile is True:
             raise ValueError(
                 "zero_stage 3 gathers weights where a compiled block cannot; take compile false or "
                 "zero_stage 2"

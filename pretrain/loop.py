@@ -1,6 +1,6 @@
 """The training loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from launch.run.train_loop import Callbacks, LoggedStep, TrainingRun, train_steps
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
-from pretrain.loss import Objective
+from pretrain.loss_parts import BatchLoss
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
 
@@ -18,7 +18,7 @@ class PretrainRun(NamedTuple):
 
     config: PretrainConfig
     training: TrainingRun
-    objective: Objective
+    batch_loss: Callable[[Tensor, Tensor, Tensor, Tensor], BatchLoss]  # of pretrain.loss_parts
     batches: Iterator[PretrainBatch]  # micro-batches of the remaining steps, on the device
     reporter: PretrainReporter
     monitor: TrainingMonitor
@@ -33,14 +33,13 @@ def train(run: PretrainRun) -> None:
     Raises Stopped after a signal, once the state is saved, and the errors of the reporter and the
     saver. All processes raise after the same step.
     """
-    engine, objective = run.training.engine, run.objective
+    engine = run.training.engine
 
     def loss(batch: PretrainBatch) -> Tensor:
         prediction = engine.forward(batch.clip, batch.visible, batch.decoded)
-        target = objective.target.compute(batch.clip, batch.decoded)
-        errors = objective.token_errors(prediction, target, batch.visible, batch.decoded)
-        run.reporter.loss_parts.add(batch, target, errors)
-        return errors.loss()
+        found = run.batch_loss(prediction, batch.clip, batch.visible, batch.decoded)
+        run.reporter.loss_parts.add(found.sums, batch.recordings)
+        return found.loss
 
     def report(step: LoggedStep) -> None:
         run.reporter.report(step.number, step.meter, engine, step.rates)

@@ -1,17 +1,56 @@
-"""The parts of an interval's loss: by field of view, by source, and of the baseline."""
+"""The loss of a micro-batch, and its parts: by field of view, by source, and of the baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from launch.distributed.process_group import all_reduce_sum
 from pretrain.config import PretrainConfig
-from pretrain.data import PretrainBatch
-from pretrain.loss import Objective, TokenErrors, outside_view
-from pretrain.targets.built import Target
+from pretrain.loss import Objective, outside_view
 
 PARTS = ("loss/constant_baseline", "loss/inside_fov", "loss/outside_fov")
+
+
+class BatchLoss(NamedTuple):
+    """The loss of a micro-batch, and of each of PARTS and clips the sum and the number of tokens.
+
+    The sums are 0 where the loss is not finite.
+    """
+
+    loss: Float[Tensor, ""]
+    sums: Float[Tensor, "parts b 2"]
+
+
+def batch_loss(
+    objective: Objective,
+    fov_darkness: float,
+    prediction: Float[Tensor, "b k p"],
+    clip: Shaped[Tensor, "b t h w c"],
+    visible: Int64[Tensor, "b v"],
+    decoded: Int64[Tensor, "b k"],
+) -> BatchLoss:
+    """Compares a prediction with the target of the decoded tokens.
+
+    One function without side effects, so that it can be compiled as a whole. `fov_darkness`: as
+    `darkness` of `outside_view`.
+    """
+    target = objective.target.compute(clip, decoded)
+    errors = objective.token_errors(prediction, target, visible, decoded)
+    loss = errors.loss()
+    with torch.no_grad():
+        outside = outside_view(clip, decoded, objective.encoder, fov_darkness)
+        parts = (
+            (objective.baseline_errors(target), errors.hidden),
+            (errors.error, errors.hidden & ~outside),
+            (errors.error, errors.hidden & outside),
+        )
+        sums = torch.stack(
+            [torch.stack(((error * of).sum(1), of.sum(1)), dim=1) for error, of in parts]
+        )
+        return BatchLoss(loss, torch.where(torch.isfinite(loss), sums, 0))
 
 
 class LossParts:
@@ -21,12 +60,9 @@ class LossParts:
     whose loss was finite.
     """
 
-    def __init__(
-        self, config: PretrainConfig, objective: Objective, source_of: Mapping[str, str]
-    ) -> None:
+    def __init__(self, config: PretrainConfig, source_of: Mapping[str, str]) -> None:
         """`source_of`: the source's name by the path of a recording."""
-        self._darkness, self._per_read = config.log.fov_darkness, config.data.clips_per_read
-        self._objective, self._source_of = objective, source_of
+        self._per_read, self._source_of = config.data.clips_per_read, source_of
         self._named = [name for name in config.data.named if name]
         self._restart()
 
@@ -34,21 +70,10 @@ class LossParts:
         self._sums: list[Tensor] = []  # of each micro-batch: [parts b 2], a loss and its tokens
         self._sources: list[str] = []  # of each read
 
-    @torch.no_grad()
-    def add(self, batch: PretrainBatch, target: Target, errors: TokenErrors) -> None:
-        """Adds a micro-batch."""
-        encoder, hidden = self._objective.encoder, errors.hidden
-        outside = outside_view(batch.clip, batch.decoded, encoder, self._darkness)
-        parts = (
-            (self._objective.baseline_errors(target), hidden),
-            (errors.error, hidden & ~outside),
-            (errors.error, hidden & outside),
-        )
-        sums = torch.stack(
-            [torch.stack(((error * of).sum(1), of.sum(1)), dim=1) for error, of in parts]
-        )
-        self._sums.append(torch.where(torch.isfinite(errors.loss()), sums, 0))
-        self._sources += [self._source_of[path] for path in batch.recordings]
+    def add(self, sums: Float[Tensor, "parts b 2"], recordings: Sequence[str]) -> None:
+        """Adds the sums of a micro-batch, with the recording of each read."""
+        self._sums.append(sums)
+        self._sources += [self._source_of[path] for path in recordings]
 
     def close_interval(self) -> dict[str, float]:
         """Mean losses since the last call; every process calls it.

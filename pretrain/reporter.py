@@ -9,7 +9,7 @@ from launch.metrics.step_meter import StepMeter
 from launch.training.engine import Engine
 from pretrain.config import PretrainConfig
 from pretrain.flops import ForwardCost
-from pretrain.loss import FLAT_BASELINE, Objective
+from pretrain.loss import FLAT_BASELINE
 from pretrain.loss_parts import LossParts
 from pretrain.sources import Sources
 from pretrain.startup_summary import FLAT_CLIPS
@@ -22,7 +22,6 @@ class PretrainReporter:
     def __init__(
         self,
         config: PretrainConfig,
-        objective: Objective,
         folder: Path,
         processes: Processes,
         cost: ForwardCost,
@@ -32,7 +31,7 @@ class PretrainReporter:
         sources: Sources,
     ) -> None:
         source_of = {recording.path: recording.source for recording in sources.recordings}
-        self.loss_parts = LossParts(config, objective, source_of)
+        self.loss_parts = LossParts(config, source_of)
         self._config, self._cost = config, cost
         self._has_warned_of_flat_clips = False
         self._failure_log, self._skipped = failure_log, skipped

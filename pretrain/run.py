@@ -18,7 +18,7 @@ from launch.checkpoint.store import (
     checkpoint_name,
     open_checkpoint,
 )
-from launch.distributed.process_group import Processes, any_rank, run_on_rank0
+from launch.distributed.process_group import Processes, run_on_rank0
 from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
 from launch.run.environment import record_start
@@ -26,15 +26,17 @@ from launch.run.graceful_stop import finish_on_error
 from launch.run.run_layout import RunLayout
 from launch.run.session import Session, session
 from launch.run.train_loop import TrainingRun
+from launch.training.compilation import choose_compile
 from launch.training.engine import Engine
 from launch.training.lr_schedule import build_schedules, remaining_steps, total_steps
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
 from pretrain.data import open_batches
-from pretrain.flops import forward_cost
+from pretrain.flops import ForwardCost, forward_cost
 from pretrain.initial_weights import InitialWeights, resolve_initial_weights
 from pretrain.loop import PretrainRun, train
 from pretrain.loss import build_objective
+from pretrain.loss_parts import batch_loss
 from pretrain.monitoring.features import FeatureProbe
 from pretrain.monitoring.monitor import IMAGE_FILE, TrainingMonitor
 from pretrain.planning.memory import autoencoder_memory, rough_autoencoder_memory
@@ -83,10 +85,10 @@ def build_engine(
     config: PretrainConfig,
     processes: Processes,
     initial: InitialWeights,
+    compiles: bool,
     report: Callable[[str], None],
 ) -> Engine:
     """The autoencoder with its initial weights, under DeepSpeed. `report` takes lines to print."""
-
     encoder, data = config.encoder, config.data
     clip_bytes = encoder.num_frames * math.prod(encoder.image_size) * encoder.channels
     memory = MemoryCheck(
@@ -103,7 +105,7 @@ def build_engine(
     model = MaskedAutoencoder(config.encoder, config.decoder, config.target, recompute)
     if initial.weights is not None and config.init_from is not None:
         load_strictly(model, initial.weights, config.init_from)
-    if config.engine.compile:
+    if compiles:
         compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes)
     if initial.resumed is not None:
@@ -114,30 +116,27 @@ def build_engine(
 def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> PretrainRun:
     """Builds the model, restores a checkpoint, and opens data, schedules, logs and monitoring."""
     folder, processes, notes = opened.folder, opened.processes, list(opened.messages)
-    checkpoints = folder / CHECKPOINTS_FOLDER
     opened.watchdog.set_status("choosing the clips for monitoring")
     probe = FeatureProbe(config, sources, processes)
     opened.watchdog.set_status("building the model")
     initial = resolve_initial_weights(config, folder, processes, notes.append)
     config = config.with_stored_widths(initial.shapes)
-    engine = build_engine(config, processes, initial, notes.append)
+    compiles = choose_compile(config.engine, processes.device, notes.append)
+    engine = build_engine(config, processes, initial, compiles, notes.append)
     frames = config.decoder.predicted_frames
     objective = build_objective(
         config.encoder, config.target, config.loss, frames, engine.device, config.seed
     )
+    loss = partial(batch_loss, objective, config.log.fov_darkness)
+    compared = torch.compile(loss, dynamic=False) if compiles else loss
     reads_per_step = config.batch.global_batch_size // config.data.clips_per_read
     last = total_steps(config.schedule, sources.sampler.reads_per_epoch / reads_per_step)
     steps = remaining_steps(config.schedule, initial.step, last)
 
-    failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
-    counters = initial.resumed.counters if initial.resumed else {}
-    failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
-    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
     counts = config.masking.counts(config.encoder.grid)
     cost = forward_cost(config.encoder, config.decoder, counts, config.target)
-    reporter = PretrainReporter(
-        config, objective, folder, processes, cost, failure_log, skipped, steps, sources
-    )
+    counters = initial.resumed.counters if initial.resumed else {}
+    reporter = _reporter(config, opened, sources, cost, counters, steps)
     described = describe_run(
         config, processes, engine, sources, cost, steps, initial, opened.watchdog.hosts
     )
@@ -152,10 +151,9 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     schedules = build_schedules(
         config.optimizer, config.schedule, config.batch.global_batch_size, last
     )
+    checkpoints = folder / CHECKPOINTS_FOLDER
     saver = Saver(checkpoints, processes, config.checkpoint, reporter.logger.info)
-    stops = partial(_is_stopping, opened)
-    logger = reporter.logger
-    monitor = TrainingMonitor(config, objective, folder, logger, fixed_clips, probe, steps, stops)
+    monitor = TrainingMonitor(config, objective, opened, reporter.logger, fixed_clips, probe, steps)
     training = TrainingRun(
         steps,
         config.seed,
@@ -167,13 +165,23 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         opened.signals,
         opened.find_loss,
     )
-    return PretrainRun(config, training, objective, batches, reporter, monitor)
+    return PretrainRun(config, training, compared, batches, reporter, monitor)
 
 
-def _is_stopping(opened: Session) -> bool:
-    """Whether a process has a signal to stop, on every process; called while it monitors."""
-    opened.watchdog.set_status("monitoring")
-    return any_rank(opened.signals.request is not None)[0]
+def _reporter(
+    config: PretrainConfig,
+    opened: Session,
+    sources: Sources,
+    cost: ForwardCost,
+    counters: dict[str, int],
+    steps: range,
+) -> PretrainReporter:
+    folder, processes = opened.folder, opened.processes
+    failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
+    failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
+    return PretrainReporter(config, folder, processes, cost, failure_log, skipped, steps, sources)
 
 
 def export_encoder(

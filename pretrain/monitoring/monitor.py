@@ -1,15 +1,15 @@
 """Monitoring during training: reconstructions of fixed clips, and metrics of features."""
 
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
 from encoder.block import uncompiled
+from launch.distributed.process_group import any_rank
 from launch.metrics.run_logger import RunLogger
+from launch.run.session import Session
 from launch.training.engine import Engine
 from pretrain.autoencoder import MaskedAutoencoder
 from pretrain.config import PretrainConfig
@@ -33,17 +33,15 @@ class TrainingMonitor:
         self,
         config: PretrainConfig,
         objective: Objective,
-        folder: Path,
+        session: Session,
         logger: RunLogger,
         clips: PretrainBatch,
         probe: FeatureProbe,
         steps: range,
-        is_stopping: Callable[[], bool],
     ) -> None:
-        """`is_stopping` says, the same on every process, whether a signal stops the run."""
-        self._config, self._objective, self._folder = config, objective, folder
+        self._config, self._objective, self._session = config, objective, session
         self._logger, self._clips, self._probe = logger, clips, probe
-        self._last, self._is_stopping = steps.stop, is_stopping
+        self._last = steps.stop
         self._started, self._spent, self._has_warned = time.perf_counter(), 0.0, False
         self._image_writer = ThreadPoolExecutor(1)  # compressing an image takes as long as steps
         self._pending_image: Future[None] | None = None
@@ -73,6 +71,11 @@ class TrainingMonitor:
         self._logger.log(step, {"time/monitoring": share})
         self._warn_of_cost(step, share)
 
+    def _is_stopping(self) -> bool:
+        """Whether a signal stops the run, the same on every process."""
+        self._session.watchdog.set_status("monitoring")
+        return any_rank(self._session.signals.request is not None)[0]
+
     def close(self) -> None:
         """Returns when the last image is written."""
         self._probe.close()
@@ -94,10 +97,11 @@ class TrainingMonitor:
         visible_share = self._clips.visible.shape[1] / self._config.encoder.tokens
         sheet = reconstruction_sheet(result, visible_share, f"step {step}")
         self._logger.log_image(step, "reconstruction", sheet)
+        file = self._session.folder / IMAGE_FILE
         try:
-            Image.fromarray(sheet).save(self._folder / IMAGE_FILE)
+            Image.fromarray(sheet).save(file)
         except OSError as error:
-            self._logger.info(f"warning: {self._folder / IMAGE_FILE}: {error.strerror}")
+            self._logger.info(f"warning: {file}: {error.strerror}")
 
     def _log_features(self, step: int, engine: Engine, model: MaskedAutoencoder) -> bool:
         """Whether all features were computed, before the run stops."""

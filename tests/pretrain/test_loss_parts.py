@@ -1,7 +1,9 @@
 """The baseline and the parts of a loss are over the clips of the loss itself."""
 
+import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +12,10 @@ from launch.recipe import load_recipe
 from launch.rng import sample_rng
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.data import PretrainBatch
 from pretrain.loss import build_objective
-from pretrain.loss_parts import LossParts
+from pretrain.loss_parts import LossParts, batch_loss
 from pretrain.targets.spec import values_per_token
+from tests.conftest import run_python
 
 CLIPS = 8
 
@@ -59,17 +61,18 @@ class Clips:
         self.prediction = torch.randn(*self.decoded.shape, width, generator=noise)
 
     def parts(self) -> LossParts:
-        return LossParts(self.config, self.objective, {"a.mp4": "a", "b.mp4": "b"})
+        return LossParts(self.config, {"a.mp4": "a", "b.mp4": "b"})
 
     def add(self, parts: LossParts, chosen: slice) -> float:
         """Adds some clips as a micro-batch; their loss."""
         clip, visible, decoded = self.clip[chosen], self.visible[chosen], self.decoded[chosen]
         names = tuple("aabb"[i % 4] + ".mp4" for i in range(chosen.start, chosen.stop, 2))
-        target = self.objective.target.compute(clip, decoded)
         prediction = self.prediction[chosen]
-        errors = self.objective.token_errors(prediction, target, visible, decoded)
-        parts.add(PretrainBatch(clip, visible, decoded, names, ()), target, errors)
-        return float(errors.loss())
+        found = batch_loss(
+            self.objective, self.config.log.fov_darkness, prediction, clip, visible, decoded
+        )
+        parts.add(found.sums, names)
+        return float(found.loss)
 
     def figures(self, micro_batch: int, clips: int = CLIPS) -> dict[str, float]:
         """Of an interval in micro-batches of a size, with the loss itself."""
@@ -112,3 +115,20 @@ def test_every_interval_begins_afresh() -> None:
     dark, bright = found
     assert bright["loss/constant_baseline"] > 1.5 * dark["loss/constant_baseline"]
     assert math.isnan(bright["loss/source/b"])
+
+
+@pytest.mark.parametrize(
+    ("target", "backend"),
+    [
+        ("normalised_pixels", "aot_eager"),  # the same graph, without a C++ compiler
+        *(
+            pytest.param(target, "inductor", marks=pytest.mark.soak)
+            for target in ("pixels", "normalised_pixels", "normalised_patches")
+        ),
+    ],
+)
+def test_the_compiled_loss_is_one_graph_with_the_same_values(target: str, backend: str) -> None:
+    program = Path(__file__).parent / "compiled_loss_program.py"  # without types checked
+    actual = json.loads(run_python(str(program), target, backend)[-1])
+    assert max(actual["distances"]) < 1e-5
+    assert (actual["graphs"], actual["breaks"]) == (1, 0)
