@@ -29,6 +29,10 @@ install_import_hook(
 # cores, and OpenMP threads that wait for each other take most of the time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# a test has no GPU unless it is marked gpu: several processes would share one, and losses in bf16
+# are others
+os.environ["DS_ACCELERATOR"] = "cpu"
+
 # the tests must not write into the user's cache of verified recordings
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")
 
@@ -158,6 +162,13 @@ def wait_until(happens: Callable[[], bool], *started: Started) -> None:
         if (ended and not happens()) or time.monotonic() > deadline:
             raise AssertionError(f"it did not happen; the processes wrote {kill_all(started)}")
         time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def show_gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the tests that are marked gpu."""
+    if request.node.get_closest_marker("gpu"):
+        monkeypatch.delenv("DS_ACCELERATOR")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The GPU of a process, on machines that PyTorch only believes to have."""
 
+import os
 import subprocess
 import sys
 
@@ -92,7 +93,7 @@ def test_a_gpu_that_fails_is_named_with_its_reason(monkeypatch: pytest.MonkeyPat
 
 def test_a_run_is_refused_in_one_line_where_its_gpu_cannot_be_used() -> None:
     environment = launcher_free_environment() | {"CUDA_VISIBLE_DEVICES": "99"}
-    environment.pop("DS_ACCELERATOR", None)
+    del environment["DS_ACCELERATOR"]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True
     )
@@ -134,3 +135,17 @@ def test_deepspeed_selects_the_only_visible_gpu_on_every_local_rank() -> None:
         text=True,
     )
     assert done.stdout.splitlines()[-1:] == ["0 [0, 0]"], done.stderr
+
+
+def test_tests_and_their_processes_use_no_gpu_without_the_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install_machine(monkeypatch, FOUR)
+    assert find_device(0, os.environ) == find_device(0, launcher_free_environment())
+    assert find_device(0, os.environ) == torch.device("cpu")
+
+
+@pytest.mark.gpu
+def test_a_test_with_the_mark_uses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_machine(monkeypatch, FOUR)
+    assert find_device(0, os.environ) == torch.device("cuda", 0)

@@ -101,6 +101,7 @@ def test_on_a_cpu_batches_pass_as_they_are() -> None:
     assert all(same is batch for same, batch in zip(on_device, batches, strict=True))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="copies to a GPU need one")
 def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
     device = torch.device("cuda", 0)
