@@ -10,8 +10,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from launch.distributed.device import find_device, require_working
+from launch.distributed.device import find_device
+from launch.distributed.gloo_interface import route_address
 from launch.distributed.malloc import disable_malloc_trim
+from launch.distributed.rendezvous import meet, open_store, own_peer
 from launch.errors import ConfigError
 
 Result = TypeVar("Result")
@@ -92,29 +94,28 @@ def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> list[int
 
 
 def init_process_group(processes: Processes, timeout_seconds: int) -> None:
-    """Joins the process group, and divides the cores of a machine among its processes."""
-    device = processes.device
-    require_working(device)
+    """Joins the process group, and divides the cores of a machine among its processes.
+
+    Raises ConfigError on every process where one has no GPU that it can use, or two have the same.
+    """
+    os.environ.update(RANK=str(processes.rank), WORLD_SIZE=str(processes.world_size))
+    host, _, port = processes.address.rpartition(":")
+    if processes.world_size > 1:
+        os.environ.update(MASTER_ADDR=host, MASTER_PORT=port)
+    rank, world_size, timeout = processes.rank, processes.world_size, timedelta(0, timeout_seconds)
+    store = open_store(rank, world_size, timeout)
+    device, own = own_peer(lambda: processes.device, route_address(host) if host else "")
+    meet(store, rank, world_size, own)
     if device.type == "cpu":
         disable_malloc_trim()
         _limit_threads(processes)
     # DeepSpeed takes LOCAL_RANK for the index of the GPU
     index = processes.local_rank if device.index is None else device.index
-    os.environ.update(
-        RANK=str(processes.rank),
-        WORLD_SIZE=str(processes.world_size),
-        LOCAL_RANK=str(index),
-    )
+    os.environ["LOCAL_RANK"] = str(index)
     # gloo for objects of the host, which then do not wait for the device
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    timeout = timedelta(seconds=timeout_seconds)
-    if processes.world_size == 1:
-        store = dist.HashStore()  # needs no port
-        dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=timeout)
-        return
-    host, _, port = processes.address.rpartition(":")
-    os.environ.update(MASTER_ADDR=host, MASTER_PORT=port)
-    dist.init_process_group(backend, timeout=timeout)
+    group = dist.PrefixStore("group", store)
+    dist.init_process_group(backend, store=group, rank=rank, world_size=world_size, timeout=timeout)
 
 
 def _limit_threads(processes: Processes) -> None:
