@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from launch.distributed.device import find_device
-from launch.distributed.gloo_interface import route_address
+from launch.distributed.gloo_interface import route_address, set_gloo_interface
 from launch.distributed.malloc import disable_malloc_trim
 from launch.distributed.rendezvous import meet, open_store, own_peer
 from launch.errors import ConfigError
@@ -105,7 +105,9 @@ def init_process_group(processes: Processes, timeout_seconds: int) -> None:
     rank, world_size, timeout = processes.rank, processes.world_size, timedelta(0, timeout_seconds)
     store = open_store(rank, world_size, timeout)
     device, own = own_peer(lambda: processes.device, route_address(host) if host else "")
-    meet(store, rank, world_size, own)
+    meeting = meet(store, rank, world_size, own)
+    if meeting.hosts > 1:
+        set_gloo_interface((host, meeting.address))
     if device.type == "cpu":
         disable_malloc_trim()
         _limit_threads(processes)
