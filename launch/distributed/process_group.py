@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from launch.distributed.device import find_device
+from launch.distributed.file_limit import raise_file_limit
 from launch.distributed.gloo_interface import route_address, set_gloo_interface
 from launch.distributed.malloc import disable_malloc_trim
 from launch.distributed.rendezvous import meet, open_store, own_peer
@@ -98,6 +99,7 @@ def init_process_group(processes: Processes, timeout_seconds: int) -> None:
 
     Raises ConfigError on every process where one has no GPU that it can use, or two have the same.
     """
+    raise_file_limit()
     os.environ.update(RANK=str(processes.rank), WORLD_SIZE=str(processes.world_size))
     host, _, port = processes.address.rpartition(":")
     if processes.world_size > 1:
@@ -110,7 +112,7 @@ def init_process_group(processes: Processes, timeout_seconds: int) -> None:
         set_gloo_interface((host, meeting.address))
     if device.type == "cpu":
         disable_malloc_trim()
-        _limit_threads(processes)
+    _limit_threads(processes)
     # DeepSpeed takes LOCAL_RANK for the index of the GPU
     index = processes.local_rank if device.index is None else device.index
     os.environ["LOCAL_RANK"] = str(index)

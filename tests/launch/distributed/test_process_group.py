@@ -1,9 +1,12 @@
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from launch.distributed.process_group import Processes, detect_processes
 from launch.errors import ConfigError
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment
 
 
 def test_one_plain_process_is_a_world_of_one() -> None:
@@ -96,3 +99,35 @@ def test_all_processes_get_the_result_of_rank_0_and_end_with_its_error(
     first, second = together(["-c", PROGRAM], 2)
     assert first.stdout.splitlines()[-2:] == ["by 0", "ZeroDivisionError"], first.stderr
     assert second.stdout.splitlines()[-2:] == ["by 0", "Rank0Failed"], second.stderr
+
+
+START_ON_GPU = """
+import os, resource
+import torch
+from torch import distributed as dist
+from launch.distributed.process_group import Processes, init_process_group
+from tests.launch.distributed.gpu_machine import GpuMachine
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+GpuMachine(["a", "b"]).install()
+create = dist.init_process_group
+dist.init_process_group = lambda backend, **rest: create("gloo", **rest)  # nccl needs a GPU
+torch.set_num_threads(7)
+init_process_group(Processes(local_world_size=2), 60)
+soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+print(soft == hard, torch.get_num_threads() == max(1, len(os.sched_getaffinity(0)) // 2))
+"""
+
+
+def test_processes_on_gpus_share_the_cores_and_may_open_all_files() -> None:
+    environment = launcher_free_environment() | {"DS_ACCELERATOR": "cuda"}
+    del environment["OMP_NUM_THREADS"]
+    done = subprocess.run(
+        [sys.executable, "-c", START_ON_GPU],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_LIMIT,
+    )
+    assert done.stdout.splitlines()[-1:] == ["True True"], done.stderr
