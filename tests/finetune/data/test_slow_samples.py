@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cli import main
+from finetune.cli import RECIPES, main
+from finetune.config import FinetuneConfig
+from finetune.data.datasets import open_datasets
+from launch.distributed.process_group import Processes
+from launch.recipe import load_recipe
+from tests.finetune.runs import words
 from tests.video.readers.test_image_readers import folder_of
 
 SLOW = "2 recordings have fewer frames per second than their clips: 16 frames of "
@@ -46,3 +51,13 @@ def test_samplings_that_count_frames_repeat_none(
     assert "warning" not in capsys.readouterr().out
     main([*words, "--set", "sampling={frame_rate: 6.25}"])
     assert f"warning: sampling: 2 of {SLOW}" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("single_process")
+def test_a_run_tells_them_at_its_start(folders: Path, tmp_path: Path) -> None:
+    (folders / "split.yaml").write_text("train: [VID01]\n")
+    recipe, *given = words(folders, tmp_path, "data.dataset.rate=5")
+    config = load_recipe(FinetuneConfig, recipe, given, RECIPES)
+    lines = open_datasets(config, tmp_path, Processes()).lines
+    starts = [line.partition(" 1 of 1 recording")[0] for line in lines if "warning" in line]
+    assert starts == ["warning: sampling:", "warning: rate 5:"], lines

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finetune.cli import main
 from finetune.evaluation.predictions import load_predictions
+from finetune.inference import evaluator
 from finetune.inference.probabilities import knn_probabilities
+from tests.conftest import call_program
 from tests.finetune.runs import finetune, words
 
 
@@ -39,3 +42,13 @@ def test_a_knn_run_writes_predictions_without_training(
     assert predictions.metadata["tuning"] == "knn" and len(predictions.time) == 24
     np.testing.assert_allclose(predictions.scores.sum(1), 1, atol=1e-5)
     assert not list((tmp_path / "run/checkpoints").iterdir())
+
+
+def test_a_knn_run_tells_its_progress(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluator, "PROGRESS_SECONDS", 0.0)
+    command = words(labelled, tmp_path / "run", "tuning={kind: knn, k: 5}")
+    done = call_program("finetune", lambda: main(command))
+    assert done.returncode == 0, done.stderr
+    assert "features of train: 1 of " in done.stdout
