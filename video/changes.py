@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from video.fingerprint import content_digest
 from video.recording import Recording
+from video.text_table import single_line
 
 THREADS = 16  # the digests wait for the storage, not for the processor
 NAMED = 3  # recordings of each kind that a message names
@@ -115,7 +116,7 @@ def describe_changes(changes: Mapping[str, Sequence[str]]) -> str:
         for kind, paths in changes.items()
         if paths
     )
-    return printable(described)
+    return single_line(described)
 
 
 def printable(path: str) -> str:

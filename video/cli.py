@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from video.atomic_write import OutputError
 from video.cli_args import parser
+from video.text_table import single_line
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,5 +23,5 @@ def main(arguments: Sequence[str]) -> int:
         if getattr(error, "exit_status", None) != 2:
             raise
         reason = str(error)
-    sys.stderr.write(f"video: {reason}\n")
+    sys.stderr.write(f"video: {single_line(reason)}\n")
     return 2

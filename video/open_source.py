@@ -31,6 +31,7 @@ from video.recording import (
     WantedStream,
     spans_within,
 )
+from video.text_table import single_line
 from video.worker_processes import Job, ProgressDisplay, ReportProgress, run_all
 
 MANIFEST_FILE = "manifest.csv"  # in a folder of recordings; `check` and `prepare` write it
@@ -70,7 +71,7 @@ def open_source(
         return OpenedSource(recordings, [])
     listing = list_source(source)
     for note in listing.notes():
-        print(f"{source}: {note}", flush=True)
+        print(single_line(f"{source}: {note}"), flush=True)
     return open_paths(listing.wanted_streams(stream), reader, folder_fps, timeout, display)
 
 
@@ -111,7 +112,7 @@ def open_paths(
     for found in outcomes:
         if isinstance(found, Recording) and found.stream is not None:
             print(
-                f"{found.path}: has several video streams; {found.stream} is read; "
+                f"{single_line(found.path)}: has several video streams; {found.stream} is read; "
                 "`python -m video check` lists them, and says how to choose another"
             )
     return OpenedSource(

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from video.atomic_write import OutputError
 from video.near_duplicates.fingerprint import valid_fingerprint
 from video.readers.registry import READERS, ReaderName
+from video.text_table import single_line
 
 IDENTITY = ("path", "content", "original", "original_content", "fingerprint")
 MERGED_SECONDS = 1e-3  # spans with a smaller gap between them become one
@@ -41,7 +42,7 @@ class UnreadableVideo(ValueError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return single_line(f"{self.path}: {self.reason}")
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Formats tables, times and counts as text."""
 
+import unicodedata
 from collections.abc import Sequence
+
+BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, not UTF-8, line and paragraph separators
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -22,3 +25,15 @@ def format_time(seconds: float, decimals: int = 0) -> str:
     minutes, seconds_left = divmod(round(seconds, decimals), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02}:{seconds_left:0{decimals + 2 + (decimals > 0)}.{decimals}f}"
+
+
+def format_span(seconds: float) -> str:
+    """`1.5 s`, or `1:02:03` from 100 seconds on."""
+    return f"{seconds:.2g} s" if seconds < 99.5 else format_time(seconds)
+
+
+def single_line(text: str) -> str:
+    """The text with line breaks and control characters escaped: a file name may have any."""
+    return "".join(
+        ascii(each)[1:-1] if unicodedata.category(each) in BREAKING else each for each in text
+    )

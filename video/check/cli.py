@@ -6,13 +6,14 @@ from pathlib import Path
 from video.atomic_write import require_writable
 from video.check.examine import ExaminedRecording, examine
 from video.check.problems import Problem
-from video.check.report import find_copies, find_near_duplicates, report, summary
+from video.check.report import find_copies, find_near_duplicates, report, short_report
 from video.discover import RECORDING_SUFFIXES, list_source
 from video.manifest import ManifestError, write_manifest
 from video.near_duplicates.pairs import too_many_pairs
 from video.progress import MAX_PRINTED, show_progress
 from video.readers.registry import WithReaders, require_reader
 from video.recording import LARGEST, UnreadableVideo, WantedStream
+from video.text_table import single_line
 from video.worker_processes import Job, run_all
 
 
@@ -58,13 +59,13 @@ def check(
     )
     write_manifest(recordings, manifest)
     pairs = len(recordings) * (len(recordings) - 1) // 2
-    notes = [*listing.notes(), *filter(None, [too_many_pairs(pairs)])]
+    notes = [single_line(note) for note in (*listing.notes(), too_many_pairs(pairs)) if note]
     full_report = "\n".join([report(recordings, problems), *(["", *notes] if notes else [])])
     text.write_text(full_report + "\n", encoding="utf-8", errors="backslashreplace")
     print(
         full_report
         if len(paths) <= MAX_PRINTED
-        else "\n".join([summary(recordings, problems), *notes])
+        else "\n".join([short_report(recordings, problems, MAX_PRINTED), *notes])
     )
     print(f"manifest: {manifest}\nreport: {text}")
     return 1 if unusable else 0

@@ -15,12 +15,13 @@ from video.readers import verify
 from video.readers.probe import holes_between, list_streams, probe
 from video.readers.sequential import SequentialDecoder
 from video.readers.streams import StreamLength
-from video.recording import LARGEST, Recording, Span, UnreadableVideo, WantedStream
+from video.recording import LARGEST, Recording, Span, UnreadableVideo, WantedStream, spans_within
 from video.slow_recordings import pictures_shown
-from video.text_table import format_count
+from video.text_table import format_count, format_span
 from video.worker_processes import ReportProgress
 
 MAX_KEY_FRAME_SECONDS = 3.0
+BLANK_SHARE = 0.99  # of a recording that is black or frozen from begin to end
 CLIP_TIMES = np.arange(16) / DEFAULT_FRAME_RATE  # of an ordinary clip, in seconds
 
 
@@ -70,6 +71,8 @@ def _problems(
     """The problems that the report lists for a recording."""
     steps = np.diff(statistics.times)
     gaps = holes_between(statistics.times, recording.fps)
+    blank = spans_within((*recording.black, *recording.frozen), recording.seconds)
+    is_blank = _length(blank) >= BLANK_SHARE * recording.shown_seconds
     findings: list[tuple[bool, Kind, str]] = [
         (bool(decoder.lost or decoder.errors), "damaged", _damage(recording, decoder)),
         (
@@ -87,8 +90,9 @@ def _problems(
             "gaps",
             f"{format_count(len(gaps), 'gap')}, {_total(gaps)} of {recording.seconds:.1f} s",
         ),
-        (bool(recording.black), "black", _describe(recording.black)),
-        (bool(recording.frozen), "frozen", _describe(recording.frozen)),
+        (is_blank, "blank", _describe((*recording.black, *recording.frozen))),
+        (bool(recording.black) and not is_blank, "black", _describe(recording.black)),
+        (bool(recording.frozen) and not is_blank, "frozen", _describe(recording.frozen)),
         (
             (shown := pictures_shown(CLIP_TIMES, recording.fps)) < len(CLIP_TIMES),
             "slow",
@@ -104,7 +108,7 @@ def _problems(
         (
             (recording.key_frame_seconds or 0) > MAX_KEY_FRAME_SECONDS,
             "key frames",
-            f"up to {recording.key_frame_seconds} s apart",
+            f"up to {format_span(recording.key_frame_seconds or 0)} apart",
         ),
         (
             statistics.interlaced > 0,
@@ -137,4 +141,8 @@ def _describe(spans: Sequence[Span]) -> str:
 
 
 def _total(spans: Sequence[Span]) -> str:
-    return f"{sum(end - begin for begin, end in spans):.1f} s"
+    return f"{_length(spans):.1f} s"
+
+
+def _length(spans: Sequence[Span]) -> float:
+    return sum(end - begin for begin, end in spans)

@@ -11,6 +11,7 @@ Kind = Literal[
     "reader",
     "copies",
     "near duplicates",
+    "blank",
     "gaps",
     "black",
     "frozen",
@@ -34,7 +35,7 @@ class Advice(NamedTuple):
 ADVICE: dict[Kind, Advice] = {
     "unusable": Advice(
         "Unusable",
-        "Copy them again from their origin; they are not in the manifest.",
+        "They are not in the manifest; each line says why, and what helps.",
     ),
     "damaged": Advice(
         "Damaged frames",
@@ -46,7 +47,8 @@ ADVICE: dict[Kind, Advice] = {
     ),
     "count": Advice(
         "Frame count differs from the header",
-        "No action needed: the manifest has the frames that can be decoded.",
+        "The manifest has the frames that can be decoded. With far fewer than the header says, the "
+        "file was cut or is damaged: copy it again.",
     ),
     "copies": Advice(
         "Copies",
@@ -55,6 +57,11 @@ ADVICE: dict[Kind, Advice] = {
     "near duplicates": Advice(
         "Near duplicates",
         "If they show the same operation, keep one, and never both in training and test.",
+    ),
+    "blank": Advice(
+        "Black or frozen from begin to end",
+        "Look at them: they show nothing to learn. Copy them again, or remove their rows from the "
+        "manifest.",
     ),
     "gaps": Advice("Gaps in time", "No action needed: no clip crosses a gap."),
     "black": Advice(

@@ -7,7 +7,7 @@ from itertools import groupby
 from video.check.problems import ADVICE, Problem
 from video.near_duplicates.pairs import similar_within
 from video.recording import Recording
-from video.text_table import format_count, format_table, format_time
+from video.text_table import format_count, format_span, format_table, format_time, single_line
 
 
 def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
@@ -55,15 +55,21 @@ def summary(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str
 
 def report(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
     """The report as text."""
-    return "\n".join(
-        [
-            summary(recordings, problems),
-            "",
-            *_by_kind(problems, len(recordings)),
-            *_readers(recordings),
-            *_table(recordings),
-        ]
-    )
+    lines = [
+        summary(recordings, problems),
+        "",
+        *_by_kind(problems, len(recordings)),
+        *_readers(recordings),
+        *_table(recordings),
+    ]
+    return "\n".join(map(single_line, lines))
+
+
+def short_report(recordings: Sequence[Recording], problems: Sequence[Problem], most: int) -> str:
+    """The summary, and the unusable recordings by name, up to `most` of them."""
+    unusable = [f"  {each.path}: {each.detail}" for each in problems if each.kind == "unusable"]
+    more = [f"  {len(unusable) - most} more in the report"] if len(unusable) > most else []
+    return "\n".join(map(single_line, [summary(recordings, problems), *unusable[:most], *more]))
 
 
 def _by_kind(problems: Sequence[Problem], usable: int) -> Iterator[str]:
@@ -96,7 +102,7 @@ def _row(recording: Recording) -> tuple[str, ...]:
         f"{recording.width}x{recording.height}",
         f"{recording.fps:.4g}",
         format_time(recording.seconds),
-        "" if keys is None else f"{keys:.2g} s",
+        "" if keys is None else format_span(keys),
         recording.view.kind if recording.view else "",
         recording.path,
     )

@@ -65,10 +65,12 @@ class LabelFiles(Generic[File]):
     def lookup(self, recording: Recording) -> tuple[File, str]:
         """The file of a recording and the recording's name in it, which may be its original's.
 
-        Raises LabelError where there is none.
+        Raises LabelError where there is none, or where it and its original have different labels.
         """
         errors: list[LabelError] = []
-        for name in [Path(path).stem for path in (recording.path, recording.original) if path]:
+        found: list[tuple[File, str]] = []
+        names = [Path(path).stem for path in (recording.path, recording.original) if path]
+        for name in dict.fromkeys(names):
             try:
                 path = self._find(name)
             except LabelError as error:
@@ -77,8 +79,17 @@ class LabelFiles(Generic[File]):
             if path not in self._files:
                 self._files[path], self._read_for[path] = self._read_file(path, name), name
             if name in self._files[path].segments:
-                return self._files[path], name
+                found.append((self._files[path], name))
+                continue
             errors.append(LabelError(self._missing(path, name)))
+        if found:
+            (file, name), (other, original) = found[0], found[-1]
+            if file.segments[name] != other.segments[original]:
+                raise LabelError(
+                    f"{recording.path}: has labels of {name} in {file.path}, and of its original "
+                    f"{original} in {other.path}; remove one"
+                )
+            return file, name
         raise LabelError(f"{errors[0]}{self._note_on_part(recording)}")
 
     def _missing(self, path: Path, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from video.prepare.settings import PrepareSettings
 from video.prepare.transcode import TranscodeResult
 from video.recording import UnreadableVideo
-from video.text_table import format_count, format_table, format_time
+from video.text_table import format_count, format_table, format_time, single_line
 
 HEADER = ("size", "frames/s", "length", "before", "after", "ratio", "GB/hour", "PSNR", "path")
 
@@ -30,7 +30,7 @@ def report(
     if failures:
         lines += ["", f"{format_count(len(failures), 'recording')} cannot be read:"]
         lines += [f"  {failure}" for failure in failures]
-    return "\n".join(lines)
+    return "\n".join(map(single_line, lines))
 
 
 def summary(results: Sequence[TranscodeResult], settings: PrepareSettings) -> str:

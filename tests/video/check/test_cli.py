@@ -24,6 +24,7 @@ from tests.video.readers.test_image_readers import folder_of
 from tests.video.readers.test_pyav_reader import REAL, VIDEOS
 from video.check.examine import ExaminedRecording, examine
 from video.cli import main
+from video.encode import AS_RECORDED, write_h264
 from video.manifest import read_manifest
 from video.readers.random_access import read_frames
 from video.recording import UnreadableVideo, WantedStream
@@ -302,3 +303,25 @@ def test_near_duplicates_are_reported_with_the_pair(
     assert line.startswith(f"  {cut}: looks like {folder / file.name}: ")
     assert " s earlier, " in line
     assert all(recording.fingerprint for recording in read_manifest(tmp_path / "m.csv"))
+
+
+def test_a_blank_recording_is_named_and_a_line_break_in_a_name_breaks_no_line(
+    tmp_path: Path, steady: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    black = [(n / 25, np.zeros((48, 64, 3), np.uint8)) for n in range(100)]
+    write_h264(folder / "black.mp4", iter(black), 25, AS_RECORDED)
+    shutil.copy(steady, folder / "a\nUnusable: b.mp4")
+    for number in range(14):
+        (folder / f"broken{number:02}.mp4").write_text("\n")
+    assert main(["check", str(folder), "--out", str(tmp_path / "m.csv")]) == 1
+    lines = (tmp_path / "m.txt").read_text().splitlines()
+    (title,) = [line for line in lines if line.startswith("Black or frozen from begin to end: 1 ")]
+    assert "No action needed" not in title
+    assert lines[lines.index(title) + 1].startswith(f"  {folder}/black.mp4: 4.0 s in 1 span")
+    assert sum(line.startswith("Unusable: ") for line in lines) == 1
+    assert any(line.endswith(r"a\nUnusable: b.mp4") for line in lines)
+    shown = capsys.readouterr().out
+    assert f"  {folder}/broken00.mp4: " in shown and f"  {folder}/broken11.mp4: " in shown
+    assert "\n  2 more in the report\n" in shown
