@@ -13,7 +13,7 @@ from finetune.data.splits import SplitError
 from video.labels.segments import LabelError
 from video.open_source import open_paths
 from video.progress import show_progress
-from video.recording import Recording
+from video.recording import LARGEST, Recording
 
 VIDEOS = Path(__file__).parents[4] / "shared/videos/asl_gestures"
 
@@ -206,7 +206,9 @@ def test_crops_of_real_gestures(tmp_path: Path) -> None:
     """The second half of each gesture for test, the first one to train on."""
     paths = sorted(VIDEOS.glob("*.mkv"))
     whole = written(tmp_path / "all.txt", "".join(f"{p} {p.stem.split('_')[-1]}\n" for p in paths))
-    opened = open_paths(paths_of(read_clips(whole)), "pyav", 1.0, 60.0, show_progress)
+    opened = open_paths(
+        dict.fromkeys(paths_of(read_clips(whole)), LARGEST), "pyav", 1.0, 60.0, show_progress
+    )
     assert len(opened.recordings) == 20 and not opened.failures
     halves: dict[str, list[str]] = {"train": ["path,label,start,end"], "test": []}
     halves["test"] = list(halves["train"])

@@ -23,9 +23,7 @@ def test_different_labels_of_a_recording_and_its_original_are_refused(tmp_path: 
     labels = LabelFiles(
         label_finder(tmp_path), lambda path, name: read_labels(path, name, 25.0, "phase")
     )
-    with pytest.raises(
-        LabelError, match=r"op01 in .*op01\.csv, and of its original rec A in "
-    ):
+    with pytest.raises(LabelError, match=r"op01 in .*op01\.csv, and of its original rec A in "):
         labels.lookup(prepared)
     (tmp_path / "op01.csv").unlink()
     assert labels.lookup(made_up(2.0, path="/fast/x.frames", original="/raw/rec A.mp4"))[1]

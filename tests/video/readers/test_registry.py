@@ -23,6 +23,7 @@ from video.readers.registry import (
     load_reader,
     require_reader,
 )
+from video.recording import LARGEST
 
 ROOT = Path(__file__).parents[3]
 PLUGIN = """
@@ -68,7 +69,7 @@ def test_a_missing_package_is_one_line_with_the_cure(
     with pytest.raises(
         ReaderUnavailable, match=r"reader torchcodec is not available .No module"
     ) as it:
-        open_paths([str(steady)], "torchcodec", 1.0, 60.0, show_progress)
+        open_paths({str(steady): LARGEST}, "torchcodec", 1.0, 60.0, show_progress)
     assert it.value.exit_status == 2
     assert "; run `pip install torchcodec`" in str(it.value)
     assert "\n" not in str(it.value)
@@ -77,7 +78,7 @@ def test_a_missing_package_is_one_line_with_the_cure(
 def test_a_manifest_that_needs_a_missing_package_is_refused(
     steady: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = open_paths([str(steady)], "pyav", 1.0, 60.0, show_progress).recordings
+    opened = open_paths({str(steady): LARGEST}, "pyav", 1.0, 60.0, show_progress).recordings
     write_manifest([replace(opened[0], reader="decord")], tmp_path / "m.csv")
     row = replace(READERS["decord"], function="no_such_package:read")
     monkeypatch.setitem(READERS, "decord", row)
@@ -94,7 +95,7 @@ def test_a_row_of_a_plugin_is_verified_and_used_in_worker_processes(
     importlib.import_module("plugin_reader")
     try:
         assert TypeAdapter(PreferredReader).validate_python("mine") == "mine"
-        opened = open_paths([str(steady)], "mine", 1.0, 60.0, show_progress)
+        opened = open_paths({str(steady): LARGEST}, "mine", 1.0, 60.0, show_progress)
         (recording,) = opened.recordings
         assert (recording.reader, recording.verified) == ("mine", "14 positions")
         frames = read_frames(recording, [1.0], 48, 64)
@@ -106,7 +107,7 @@ def test_a_row_of_a_plugin_is_verified_and_used_in_worker_processes(
 def test_a_reader_that_is_wrong_is_not_taken(steady: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = Reader("tests.video.readers.test_registry:black", selectable=True)
     monkeypatch.setitem(READERS, "black", row)
-    (recording,) = open_paths([str(steady)], "black", 1.0, 60.0, show_progress).recordings
+    (recording,) = open_paths({str(steady): LARGEST}, "black", 1.0, 60.0, show_progress).recordings
     assert recording.reader == "pyav"
 
 
