@@ -65,6 +65,19 @@ def preview(options: argparse.Namespace) -> int:
     )
 
 
+def speed(options: argparse.Namespace) -> int:
+    from video import read_speed
+
+    return read_speed.speed(
+        options.source,
+        options.seconds,
+        options.reader,
+        options.folder_fps,
+        options.time_limit,
+        options.json,
+    )
+
+
 def synthesize(options: argparse.Namespace) -> int:
     from video import synthetic
 
