@@ -14,6 +14,7 @@ import pytest
 import encoder.cli
 import finetune.cli_args
 import launch.cli
+import launch.doctor.cli
 import launch.progressive.cli
 import launch.report.cli
 import masking.__main__
@@ -119,7 +120,11 @@ def check_recipe(cls: type, recipes: Path, words: list[str]) -> None:
 
 
 def check_launch(words: list[str]) -> None:
-    parsers = {"progressive": launch.progressive.cli.parser, "report": launch.report.cli.parser}
+    parsers = {
+        "doctor": launch.doctor.cli.parser,
+        "progressive": launch.progressive.cli.parser,
+        "report": launch.report.cli.parser,
+    }
     if words[0] in parsers:
         own = words[1 : words.index("--")] if "--" in words else words[1:]
         parsers[words[0]]().parse_args(own)

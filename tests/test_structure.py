@@ -44,8 +44,9 @@ FLOORS = {
     "training": {"distributed"},
     "checkpoint": {"distributed", "training"},
     "capacity": {"distributed", "training"},
+    "doctor": {"distributed", "training", "capacity"},
     "metrics": {"distributed", "training", "checkpoint", "capacity"},
-    "run": {"distributed", "training", "checkpoint", "capacity", "metrics"},
+    "run": {"distributed", "training", "checkpoint", "capacity", "doctor", "metrics"},
     "progressive": {"distributed"},
     "report": {"distributed"},
 }

@@ -16,6 +16,7 @@ from launch.distributed.process_group import (
 )
 from launch.distributed.signals import SignalState, handle_signals
 from launch.distributed.watchdog import Watchdog, start_watchdog
+from launch.doctor.start import start_warnings
 from launch.metrics.loggers import require_packages
 from launch.run.folder_watch import FolderWatch, RunFolderLost, explain_error
 from launch.run.run_folder import open_run_folder, require_resumable
@@ -32,7 +33,7 @@ class Session(NamedTuple):
     processes: Processes
     watchdog: Watchdog
     signals: SignalState
-    messages: list[str]  # about the folder, for rank 0 to print
+    messages: list[str]  # about the folder and the machine, for rank 0 to print
     find_loss: Callable[[], str]  # on rank 0, why the folder is no longer the run's; "" if it is
 
 
@@ -79,6 +80,7 @@ def session(
             with _folder_errors(folder, processes) as find_loss:
                 run_on_rank0(processes, open_folder)
                 notes = [f"changed: {change}" for change in changes]
+                notes += start_warnings(processes)
                 yield Session(folder, processes, watchdog, signals, notes, find_loss)
 
 

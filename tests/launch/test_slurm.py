@@ -29,6 +29,17 @@ def test_slurm_accepts_the_batch_file(cluster: Cluster, tmp_path: Path) -> None:
     cluster.run("sbatch", "--test-only", *options(tmp_path), *PRETRAIN, "demo")
 
 
+def test_doctor_looks_at_both_nodes_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
+    command = ("-m", "launch", "doctor", "--json", "--run", str(tmp_path / "run"))
+    text = cluster.run("srun", "--nodes=2", "--ntasks-per-node=1", sys.executable, *command)
+    document = json.loads(text)
+    assert (document["processes"], document["launcher"]) == (2, "srun")
+    assert document["hosts"] == {"0": "n1", "1": "n2"}
+    rows = {row["name"]: row for row in document["checks"]}
+    assert {"rendezvous", "route", "gloo", "writing", "run folder"} <= rows.keys()
+    assert document["failed"] == 0 and rows["run folder"]["verdict"] == "ok"
+
+
 @pytest.mark.soak
 def test_a_preempted_job_is_requeued_and_resumes_exactly(
     cluster: Cluster, operations: Path, tmp_path: Path, together: Callable
