@@ -46,7 +46,8 @@ def _judge_reading(place: Place, speed: dict[str, float]) -> Finding:
     rate, unreadable = speed["clips_per_second"], int(speed["unreadable"])
     workers = max(1, int(usable_cores(place.processes)))
     figure = (
-        f"{rate:.3g} clips/s with one process, at most {rate * workers:.3g} with {workers} cores "
+        f"{rate:.3g} clips/s with one process, at most {rate * workers:.3g} with {workers} "
+        f"core{'s' * (workers > 1)} "
         f"({speed['recordings']:g} of {speed['listed']:g} recordings"
     )
     figure += f", {speed['too_short']:g} too short)" if speed["too_short"] else ")"
