@@ -92,7 +92,7 @@ class StepProfiler:
 
 def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
     """The same micro-batch again and again."""
-    encoder, clips = config.encoder, config.batch.micro_batch_size
+    encoder, clips = config.encoder, config.batch.micro_batch
     masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
     shape = (clips, encoder.num_frames, *encoder.image_size, encoder.channels)
     clip = torch.randint(0, 256, shape, dtype=torch.uint8)

@@ -54,7 +54,7 @@ class MeasuredRank:
 
     def step(self, number: int) -> float:
         """Trains on the clips of a step; returns the mean loss over all processes."""
-        micro_batch = self.config.batch.micro_batch_size
+        micro_batch = self.config.batch.micro_batch
         total = torch.zeros(())
         for part in range(self.engine.accumulation):
             first = (self.processes.rank * self.engine.accumulation + part) * micro_batch
@@ -101,7 +101,7 @@ def _tensors() -> list[Tensor]:
 def _batch(config: PretrainConfig, step: int, first: int) -> tuple[Tensor, Tensor, Tensor]:
     """Clips of a step from number `first` on; they do not depend on the process."""
     encoder = config.encoder
-    numbers = range(first, first + config.batch.micro_batch_size)
+    numbers = range(first, first + config.batch.micro_batch)
     shape = (encoder.num_frames, *encoder.image_size, encoder.channels)
     clips = [
         np.random.default_rng((config.seed, step, number)).integers(0, 256, shape, np.uint8)

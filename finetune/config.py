@@ -181,6 +181,8 @@ class FinetuneConfig:
 
     def _of_batch(self) -> str:
         copies, size = self.data.clips_per_read, self.batch.micro_batch_size
+        if size == "auto":
+            return read_timeout_problem(self.data.read_timeout, self.engine)
         if size % copies:
             return (
                 f"batch.micro_batch_size {size} is not a multiple of data.clips_per_read {copies}"

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from encoder.block import compile_blocks
+from encoder.config import EncoderConfig
 from finetune.config import FinetuneConfig
 from finetune.data.datasets import FAILURE_LOG_FILE, FEW_SHOT_FILE, LabelledSets, open_datasets
 from finetune.data.leaks import require_unseen
@@ -33,7 +35,7 @@ from launch.distributed.process_group import (
     run_on_rank0,
 )
 from launch.metrics.nonfinite import SkippedSteps
-from launch.run.environment import record_start
+from launch.run.environment import MICRO_BATCH, last_micro_batch, record_start
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_layout import RunLayout
 from launch.run.session import Session, session
@@ -85,25 +87,24 @@ def prepare(
     checkpoints = folder / CHECKPOINTS_FOLDER
     resumed = find_checkpoint(checkpoints, processes, notes.append)
     built = build_model(config, sets, resumed, folder, processes)
+    recorded = config
+    config = fit_memory(config, built.model, processes, notes.append)
     engine = build_engine(config, built.model, resumed, processes, notes.append)
     encoder = built.spec.encoder
-    copies = config.data.clips_per_read
-    samples = LabelledSamples(sets.parts["train"], encoder, config.data.augmentation, copies)
-    per_epoch = len(samples) * copies / config.batch.global_batch_size
+    data = config.data
+    samples = LabelledSamples(sets.parts["train"], encoder, data.augmentation, data.clips_per_read)
+    per_epoch = len(samples) * data.clips_per_read / config.batch.global_batch_size
     last = total_steps(config.schedule, per_epoch)
     steps = remaining_steps(config.schedule, resumed.step if resumed else 0, last)
 
     counters = resumed.counters if resumed else {}
-    failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
-    failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
-    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
-    reporter = FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
+    reporter = _reporter(config, run_session, encoder, counters, steps)
     described = describe_run(config, sets, built, engine, samples, resumed, steps, run_session)
     for line in (*notes, *sets.lines, *described):
         reporter.logger.info(line)
     if processes.is_rank0:
-        weights = built.spec.weights
-        for warning in record_start(folder, config, processes, steps, weights=weights):
+        facts = {"weights": built.spec.weights, MICRO_BATCH: config.batch.micro_batch}
+        for warning in record_start(folder, recorded, processes, steps, **facts):
             reporter.logger.info(warning)
     validates = "val" in sets.parts
     validated_steps = (
@@ -138,6 +139,21 @@ def prepare(
     return run, evaluator
 
 
+def _reporter(
+    config: FinetuneConfig,
+    run_session: Session,
+    encoder: EncoderConfig,
+    counters: dict[str, int],
+    steps: range,
+) -> FinetuneReporter:
+    folder, processes = run_session.folder, run_session.processes
+    failure_log_file = folder / FAILURE_LOG_FILE if processes.is_rank0 else None
+    failure_log = FailureLog(failure_log_file, config.data.max_unreadable, counters)
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    skipped = SkippedSteps(config.engine.max_nonfinite_steps, checkpoints, counters)
+    return FinetuneReporter(config, encoder, folder, processes, failure_log, skipped, steps)
+
+
 def build_model(
     config: FinetuneConfig,
     sets: LabelledSets,
@@ -160,6 +176,33 @@ def build_model(
     return built._replace(lines=[*built.lines, *warnings])
 
 
+def fit_memory(
+    config: FinetuneConfig, model: Classifier, processes: Processes, log: Callable[[str], None]
+) -> FinetuneConfig:
+    """The configuration with values in place of `auto`, as memory allows; every process calls it.
+
+    Raises ConfigError where memory does not suffice.
+    """
+    encoder, data = model.encoder.config, config.data
+    clip_bytes = config.segments * encoder.num_frames * math.prod(encoder.image_size)
+
+    def measure(precision: str, recompute: bool, on_gpu: bool) -> ModelMemory:
+        return classifier_memory(model, config.segments, precision, on_gpu, recompute)
+
+    pairs = 2 if config.mixup.on else 1  # samples that are mixed
+    memory = MemoryCheck(
+        config.engine,
+        config.optimizer,
+        config.batch,
+        processes,
+        Loading(clip_bytes * encoder.channels, pairs * data.clips_per_read, data.workers),
+        rough_classifier_memory(model, config.segments),
+        measure,
+        compute_on_rank0(processes, lambda: last_micro_batch(Path(config.run))),
+    )
+    return replace(config, **memory.choose(log)._asdict())
+
+
 def build_engine(
     config: FinetuneConfig,
     model: Classifier,
@@ -173,23 +216,7 @@ def build_engine(
     def scale(name: str) -> float:
         return learning_rate_scale(name, depth, tuning.layer_decay, tuning.backbone_lr_scale)
 
-    def measure(precision: str, recompute: bool, on_gpu: bool) -> ModelMemory:
-        return classifier_memory(model, config.segments, precision, on_gpu, recompute)
-
-    encoder, data = model.encoder.config, config.data
-    frame_bytes = math.prod(encoder.image_size) * encoder.channels
-    memory = MemoryCheck(
-        config.engine,
-        config.optimizer,
-        config.batch,
-        processes,
-        Loading(
-            config.segments * encoder.num_frames * frame_bytes, data.clips_per_read, data.workers
-        ),
-        rough_classifier_memory(model, config.segments),
-        measure,
-    )
-    model.encoder.activation_checkpointing = memory.choose_recompute(log)
+    model.encoder.activation_checkpointing = config.engine.activation_checkpointing is True
     if choose_compile(config.engine, processes.device, log):
         compile_blocks(model)
     engine = Engine(model, config.batch, config.optimizer, config.engine, processes, scale)

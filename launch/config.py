@@ -46,16 +46,24 @@ class BatchConfig:
 
     global_batch_size: Annotated[Positive, former("clips")] = 256
     """Clips per optimizer step, over all processes."""
-    micro_batch_size: Annotated[Positive, former("micro_batch"), MAY_CHANGE] = 8
-    """Clips per forward pass on one process; gradients are accumulated over the rest."""
+    micro_batch_size: Annotated[Positive | Literal["auto"], former("micro_batch"), MAY_CHANGE] = 8
+    """Clips per forward pass on one process; gradients are accumulated over the rest. auto: the
+    largest number that fits in memory, on a CPU at most 8."""
+
+    @property
+    def micro_batch(self) -> int:
+        """`micro_batch_size` once `auto` has its value."""
+        assert self.micro_batch_size != "auto"
+        return self.micro_batch_size
 
 
 @dataclass(frozen=True, config=STRICT)
 class EngineConfig:
     """DeepSpeed, precision, memory and failure detection."""
 
-    zero_stage: Annotated[int, Field(ge=0, le=3), MAY_CHANGE] = 2
-    """DeepSpeed ZeRO stage: 1 shards optimizer states, 2 gradients too, 3 weights too."""
+    zero_stage: Annotated[Annotated[int, Field(ge=0, le=3)] | Literal["auto"], MAY_CHANGE] = 2
+    """DeepSpeed ZeRO stage: 1 shards optimizer states, 2 gradients too, 3 weights too. auto: 2 on a
+    CPU; on GPUs the lowest from 1 on that leaves room for a large micro-batch."""
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     """auto: bf16 on a GPU, fp32 on a CPU. fp16 (with loss scaling) is for GPUs without bf16."""
     clip_grad_norm: Annotated[float, Field(gt=0)] | None = None
@@ -78,6 +86,12 @@ class EngineConfig:
     """Seconds without a heartbeat after which a process counts as lost and the run ends."""
     max_nonfinite_steps: Annotated[int, Field(ge=0), former("max_skipped"), MAY_CHANGE] = 10
     """Steps with a non-finite gradient that are skipped before the run ends."""
+
+    @property
+    def stage(self) -> int:
+        """`zero_stage` once `auto` has its value."""
+        assert self.zero_stage != "auto"
+        return self.zero_stage
 
     @model_validator(mode="after")
     def _known_to_work(self) -> "EngineConfig":

@@ -193,9 +193,10 @@ class PretrainConfig:
 
     @model_validator(mode="after")
     def _fits(self) -> "PretrainConfig":
-        if self.batch.micro_batch_size % self.data.clips_per_read:
+        size = self.batch.micro_batch_size
+        if size != "auto" and size % self.data.clips_per_read:
             raise ValueError(
-                f"batch.micro_batch_size {self.batch.micro_batch_size} is not a multiple of "
+                f"batch.micro_batch_size {size} is not a multiple of "
                 f"data.clips_per_read {self.data.clips_per_read}; change one of them"
             )
         if self.encoder.attention == "divided" or self.encoder.norm == "pooled":

@@ -94,7 +94,7 @@ def open_batches(
     timeout = ReadTimeout(config.data.workers, config.data.read_timeout)
     dataset = ReadDataset(reader.read, config.seed, timeout)
     collate = Collate(config)
-    reads = config.batch.micro_batch_size // config.data.clips_per_read
+    reads = config.batch.micro_batch // config.data.clips_per_read
     reads_per_epoch = sources.sampler.reads_per_epoch
 
     def order(epoch: int) -> np.ndarray:
@@ -110,7 +110,7 @@ def open_batches(
     batches = iterate_batches(
         dataset, schedule, collate, config.data.workers, processes, timeout.collect_timeouts
     )
-    full = require_full_batches(batches, config.batch.micro_batch_size)
+    full = require_full_batches(batches, config.batch.micro_batch)
     return to_device(full, processes.device, TENSORS), fixed
 
 

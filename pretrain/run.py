@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from launch.checkpoint.store import (
     checkpoint_name,
     open_checkpoint,
 )
-from launch.distributed.process_group import Processes, run_on_rank0
+from launch.distributed.process_group import Processes, compute_on_rank0, run_on_rank0
 from launch.errors import ConfigError
 from launch.metrics.nonfinite import SkippedSteps
-from launch.run.environment import record_start
+from launch.run.environment import MICRO_BATCH, last_micro_batch, record_start
 from launch.run.graceful_stop import finish_on_error
 from launch.run.run_layout import RunLayout
 from launch.run.session import Session, session
@@ -81,14 +82,13 @@ def pretrain(config: PretrainConfig) -> None:
     engine.close()
 
 
-def build_engine(
-    config: PretrainConfig,
-    processes: Processes,
-    initial: InitialWeights,
-    compiles: bool,
-    report: Callable[[str], None],
-) -> Engine:
-    """The autoencoder with its initial weights, under DeepSpeed. `report` takes lines to print."""
+def fit_memory(
+    config: PretrainConfig, processes: Processes, report: Callable[[str], None]
+) -> PretrainConfig:
+    """The configuration with values in place of `auto`, as memory allows; every process calls it.
+
+    `report` takes lines to print. Raises ConfigError where memory does not suffice.
+    """
     encoder, data = config.encoder, config.data
     clip_bytes = encoder.num_frames * math.prod(encoder.image_size) * encoder.channels
     memory = MemoryCheck(
@@ -99,9 +99,20 @@ def build_engine(
         Loading(clip_bytes, data.clips_per_read, data.workers),
         rough_autoencoder_memory(config),
         partial(autoencoder_memory, config),
+        compute_on_rank0(processes, lambda: last_micro_batch(Path(config.run))),
     )
-    recompute = memory.choose_recompute(report)
+    return replace(config, **memory.choose(report)._asdict())
+
+
+def build_engine(
+    config: PretrainConfig,
+    processes: Processes,
+    initial: InitialWeights,
+    compiles: bool,
+) -> Engine:
+    """The autoencoder with its initial weights, under DeepSpeed."""
     torch.manual_seed(config.seed)
+    recompute = config.engine.activation_checkpointing is True
     model = MaskedAutoencoder(config.encoder, config.decoder, config.target, recompute)
     if initial.weights is not None and config.init_from is not None:
         load_strictly(model, initial.weights, config.init_from)
@@ -120,9 +131,10 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
     probe = FeatureProbe(config, sources, processes)
     opened.watchdog.set_status("building the model")
     initial = resolve_initial_weights(config, folder, processes, notes.append)
-    config = config.with_stored_widths(initial.shapes)
+    recorded = config.with_stored_widths(initial.shapes)
+    config = fit_memory(recorded, processes, notes.append)
     compiles = choose_compile(config.engine, processes.device, notes.append)
-    engine = build_engine(config, processes, initial, compiles, notes.append)
+    engine = build_engine(config, processes, initial, compiles)
     frames = config.decoder.predicted_frames
     objective = build_objective(
         config.encoder, config.target, config.loss, frames, engine.device, config.seed
@@ -144,8 +156,12 @@ def prepare(config: PretrainConfig, opened: Session, sources: Sources) -> Pretra
         reporter.logger.info(line)
     if processes.is_rank0:
         rows = rows_digest(sources.recordings)
-        digests = {"manifest_sha256": sources.manifest_sha256, ROWS_DIGEST: rows}
-        for warning in record_start(folder, config, processes, steps, **digests):
+        facts = {
+            "manifest_sha256": sources.manifest_sha256,
+            ROWS_DIGEST: rows,
+            MICRO_BATCH: config.batch.micro_batch,
+        }
+        for warning in record_start(folder, recorded, processes, steps, **facts):
             reporter.logger.info(warning)
     batches, fixed_clips = open_batches(config, sources, processes, steps, engine.accumulation)
     schedules = build_schedules(

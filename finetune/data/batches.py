@@ -83,7 +83,7 @@ def open_batches(
     """The micro-batches of this process for `steps`."""
     data = config.data
     timeout = ReadTimeout(data.workers, data.read_timeout)
-    reads = config.batch.micro_batch_size // data.clips_per_read
+    reads = config.batch.micro_batch // data.clips_per_read
 
     def sampler_after(done: int) -> ReadSampler:
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
@@ -99,7 +99,7 @@ def open_batches(
         processes,
         timeout.collect_timeouts,
     )
-    full = require_full_batches(batches, config.batch.micro_batch_size)
+    full = require_full_batches(batches, config.batch.micro_batch)
     return to_device(full, processes.device, ("clip",))  # labels are checked on the host
 
 

@@ -36,6 +36,7 @@ from video.eval_crop import EvalCrop
 from video.near_duplicates.fingerprint import within_header
 
 PROGRESS_SECONDS = 30.0
+UNTRAINED_BATCH = 32  # clips of a forward pass of k-NN, where the recipe says auto
 
 
 def build_predictor(
@@ -65,6 +66,8 @@ def build_predictor(
             raise Stopped(f"stopped by {session.signals.request} {activity}; all is saved", False)
 
     data, batch_size = config.data, config.batch.micro_batch_size
+    if batch_size == "auto":  # a run that does not train
+        batch_size = UNTRAINED_BATCH
     return Predictor(reader, batch_size, data.workers, data.read_timeout, report_progress)
 
 

@@ -1,8 +1,8 @@
 """Whether a run fits in memory, by its estimate, before it is tried."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from launch.capacity.free_memory import Free, free_gpu_memory, free_host_memory, free_shared_memory
@@ -16,14 +16,26 @@ from launch.training.optimizer import OptimizerConfig
 
 GIB = 2**30
 PREFETCHED = 2  # micro-batches that each loader worker keeps ready
+FEW = 8  # clips of a forward pass, below which a device is slower
+MANY = 64  # above which more clips hardly make a GPU faster
+GPU_STAGES, CPU_STAGE = (1, 2, 3), 2  # of ZeRO, by falling speed; on a CPU memory counts
+# Share of a GPU's memory that a choice leaves free, since the estimate was never measured on one.
+GPU_MARGIN = 0.15
 CLEAR = 0.5  # a rough estimate below this share of what is free needs no exact one
+
+
+class Chosen(NamedTuple):
+    """The configuration of a run without `auto` in what decides its memory."""
+
+    engine: EngineConfig
+    batch: BatchConfig
 
 
 class Loading(NamedTuple):
     """What data loading keeps in memory."""
 
     clip_bytes: int
-    clips_per_read: int
+    clips_per_read: int  # micro-batches are multiples of it
     workers: int
 
     def prefetched(self, micro_batch: int) -> int:
@@ -48,6 +60,8 @@ class MemoryCheck:
     """The memory of a run on this process. Every process makes the same calls.
 
     `rough` is an estimate of the model without activation checkpointing, from above.
+    `micro_batch_before` is that of the run's last start: with `auto`, a run resumes with it if it
+    still fits.
     `measure(precision, recompute, on_gpu)` is exact and takes seconds.
     """
 
@@ -58,49 +72,117 @@ class MemoryCheck:
     loading: Loading
     rough: ModelMemory | None
     measure: Callable[[str, bool, bool], ModelMemory]
+    micro_batch_before: int | None = None
 
-    def choose_recompute(self, say: Callable[[str], None]) -> bool:
-        """engine.activation_checkpointing; `auto` is true where activations do not fit.
+    def choose(self, say: Callable[[str], None]) -> Chosen:
+        """The configuration with a value in place of each `auto`, told to `say`.
 
         Raises ConfigError on every process where one of them has too little memory.
         """
-        chosen = self.engine.activation_checkpointing
-        if chosen != "auto" and (not self.engine.memory_check or self._is_clear()):
-            return chosen
-        model = self._measure(recompute=chosen is True)
-        if chosen == "auto":
-            needed, free = self._needs(model, self.batch.micro_batch_size)[0]
-            room = round(free.size * (1 - FREE))
-            chosen = any(gather_objects(needed > room))
-            say(
-                f"activations: {'recomputed' if chosen else 'stored'}; storing them takes "
-                f"{needed / GIB:.2f} GiB per step, {room / GIB:.2f} GiB are free"
-            )
-            model = self._measure(recompute=True) if chosen else model
+        engine, batch = self._without_stage0(), self.batch
+        given = (batch.micro_batch_size, engine.zero_stage, engine.activation_checkpointing)
+        if "auto" not in given:
+            if self.engine.memory_check and not self._is_clear():
+                self._require(batch.micro_batch, engine.stage, given[2] is True)
+            return Chosen(engine, batch)
+        micro_batch, stage, recompute = self._best(engine)
+        usage = self._usage(micro_batch, stage, recompute)
+        say(
+            f"memory: micro-batch {micro_batch}, ZeRO stage {stage}, activations "
+            f"{'recomputed' if recompute else 'stored'} ({usage})"
+        )
         if self.engine.memory_check:
-            self._require(model, chosen)
-        return chosen
+            self._require(micro_batch, stage, recompute)
+        return Chosen(
+            replace(engine, zero_stage=stage, activation_checkpointing=recompute),
+            replace(batch, micro_batch_size=micro_batch),
+        )
+
+    def _without_stage0(self) -> EngineConfig:
+        """On a GPU, stage 0 with precision `auto` is stage 1: DeepSpeed's bf16 needs it."""
+        engine = self.engine
+        if self._on_gpu and engine.zero_stage == 0 and engine.precision == "auto":
+            return replace(engine, zero_stage=1)
+        return engine
+
+    def _best(self, engine: EngineConfig) -> tuple[int, int, bool]:
+        """Micro-batch, stage and whether activations are recomputed, the same on every process.
+
+        Activations are recomputed only where few clips fit otherwise. The lowest stage communicates
+        least, so it is taken if it leaves room for many clips.
+        """
+        sizes = self._micro_batches()
+        many, few = min(MANY, max(sizes)), min(FEW, max(sizes))
+        asked = engine.activation_checkpointing
+        recomputes = [False, True] if asked == "auto" else [asked]
+        stages = self._stages(engine)
+        for recompute in recomputes:
+            model = self._measure(recompute)
+            fitting = {
+                stage: min(gather_objects(self._first_fit(model, sizes, stage))) for stage in stages
+            }
+            best = max(fitting.values())
+            stage = next(each for each in stages if fitting[each] >= min(many, best))
+            if best >= few or recompute is recomputes[-1]:
+                break
+        return fitting[stage] or min(sizes), stage, recompute
+
+    def _stages(self, engine: EngineConfig) -> tuple[int, ...]:
+        if engine.zero_stage != "auto":
+            return (engine.zero_stage,)
+        return GPU_STAGES if self._on_gpu else (CPU_STAGE,)
+
+    def _micro_batches(self) -> list[int]:
+        """The sizes to choose from, the best first: the given one, or those that divide a step."""
+        given, multiple = self.batch.micro_batch_size, self.loading.clips_per_read
+        if given != "auto":
+            return [given]
+        share = self.batch.global_batch_size // self.processes.world_size
+        if share % multiple:
+            raise ConfigError(
+                f"batch.global_batch_size: {self.batch.global_batch_size} clips are {share} for "
+                f"each of {self.processes.world_size} processes, not a multiple of {multiple}; "
+                f"make it a multiple of {multiple * self.processes.world_size}"
+            )
+        sizes = [multiple * size for size in _divisors(share // multiple)]
+        if not self._on_gpu:  # more only takes memory
+            sizes = [size for size in sizes if size <= FEW] or sizes[-1:]
+        return sorted(sizes, key=lambda size: size != self.micro_batch_before)
+
+    def _first_fit(self, model: ModelMemory, sizes: Sequence[int], stage: int) -> int:
+        """The first size that fits with room to spare; 0 where none does."""
+        limit = 1 - (GPU_MARGIN if self._on_gpu else FREE)
+        return next((n for n in sizes if self._worst(model, n, stage).excess <= limit), 0)
+
+    def _usage(self, micro_batch: int, stage: int, recompute: bool) -> str:
+        """Of the device of this process."""
+        need = self._needs(self._measure(recompute), micro_batch, stage)[0]
+        return f"{need.needed / GIB:.2f} GiB of {need.free.size / GIB:.2f} GiB"
 
     @property
     def _on_gpu(self) -> bool:
         return self.processes.device.type == "cuda"
 
     def _measure(self, recompute: bool) -> ModelMemory:
-        precision = resolve_precision(self.engine, self.processes.device)
-        return self.measure(precision, recompute, self._on_gpu)
+        return self.measure(self._precision, recompute, self._on_gpu)
+
+    @property
+    def _precision(self) -> str:
+        return resolve_precision(self._without_stage0(), self.processes.device)
 
     def _is_clear(self) -> bool:
         """Whether even the rough estimate fits with ease, on every process."""
-        needs = self._needs(self.rough, self.batch.micro_batch_size) if self.rough else []
+        stage = self._without_stage0().stage
+        needs = self._needs(self.rough, self.batch.micro_batch, stage) if self.rough else []
         return all(gather_objects(bool(needs) and all(need.excess < CLEAR for need in needs)))
 
-    def _needs(self, model: ModelMemory, micro_batch: int) -> list[Need]:
+    def _needs(self, model: ModelMemory, micro_batch: int, stage: int) -> list[Need]:
         """The memory of the device first."""
         step = device_memory(
             model,
             self.optimizer,
-            self.engine.zero_stage,
-            resolve_precision(self.engine, self.processes.device),
+            stage,
+            self._precision,
             self.processes.world_size,
             micro_batch,
             self.engine.offload_optimizer,
@@ -116,33 +198,33 @@ class MemoryCheck:
             needs.append(Need(ready, Free(shared, "shared memory of the workers, /dev/shm")))
         return needs
 
-    def _worst(self, model: ModelMemory, micro_batch: int) -> Need:
-        return max(self._needs(model, micro_batch), key=lambda need: need.excess)
+    def _worst(self, model: ModelMemory, micro_batch: int, stage: int) -> Need:
+        return max(self._needs(model, micro_batch, stage), key=lambda need: need.excess)
 
-    def _require(self, model: ModelMemory, recompute: bool) -> None:
-        present = self.batch.micro_batch_size
-        worst = max(gather_objects(self._worst(model, present)), key=lambda need: need.excess)
+    def _require(self, micro_batch: int, stage: int, recompute: bool) -> None:
+        model = self._measure(recompute)
+        own = self._worst(model, micro_batch, stage)
+        worst = max(gather_objects(own), key=lambda need: need.excess)
         if worst.excess <= 1:
             return
-        fitting = min(gather_objects(self._largest_micro_batch(model)))
-        recomputed = model if recompute else self._measure(recompute=True)
+        read = self.loading.clips_per_read
+        smaller = [n for n in _divisors(micro_batch)[1:] if n % read == 0]
+        fits = (n for n in smaller if self._worst(model, n, stage).excess <= 1)
+        fitting = min(gather_objects(next(fits, 0)))
+        recomputed = self._worst(model if recompute else self._measure(True), micro_batch, stage)
         cures = [f"set batch.micro_batch_size={fitting}"] if fitting else []
-        if max(need.excess for need in gather_objects(self._worst(recomputed, present))) <= 1:
+        if max(need.excess for need in gather_objects(recomputed)) <= 1:
             cures.append("set engine.activation_checkpointing=true")
         cures = cures or ["take a smaller model, or more memory"]
         raise ConfigError(
-            f"batch.micro_batch_size: {self.batch.micro_batch_size} needs about "
-            f"{worst.needed / GIB:.2f} GiB in a process, of which {worst.free.size / GIB:.2f} GiB "
-            f"are free ({worst.free.limited_by}); {', or '.join(cures)}, or try it all the same "
-            "with engine.memory_check=false"
+            f"batch.micro_batch_size: {micro_batch} needs about {worst.needed / GIB:.2f} GiB in a "
+            f"process, of which {worst.free.size / GIB:.2f} GiB are free "
+            f"({worst.free.limited_by}); {', or '.join(cures)}, or try it all the same with "
+            "engine.memory_check=false"
         )
 
-    def _largest_micro_batch(self, model: ModelMemory) -> int:
-        """The largest one that fits and divides the present one; 0 where none does."""
-        present, read = self.batch.micro_batch_size, self.loading.clips_per_read
-        small = [size for size in range(1, math.isqrt(present) + 1) if present % size == 0]
-        divisors = sorted({*small, *(present // size for size in small)} - {present}, reverse=True)
-        fits = (
-            size for size in divisors if size % read == 0 and self._worst(model, size).excess <= 1
-        )
-        return next(fits, 0)
+
+def _divisors(number: int) -> list[int]:
+    """All of them, descending."""
+    small = [size for size in range(1, math.isqrt(number) + 1) if number % size == 0]
+    return sorted({*small, *(number // size for size in small)}, reverse=True)

@@ -40,6 +40,15 @@ def last_recorded(folder: Path, name: str) -> Any:
     return next((start[name] for start in reversed(starts) if start.get(name)), None)
 
 
+MICRO_BATCH = "micro_batch_size"  # the key in a start's record
+
+
+def last_micro_batch(folder: Path) -> int | None:
+    """The micro-batch of the newest start; None without any."""
+    found = last_recorded(folder, MICRO_BATCH)
+    return found if isinstance(found, int) else None
+
+
 def record_start(
     folder: Path, config: Any, processes: Processes, steps: range, **more: Any
 ) -> list[str]:

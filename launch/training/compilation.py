@@ -23,7 +23,7 @@ def choose_compile(
     """
     if config.compile != "auto":
         return config.compile
-    if device.type != "cuda" or config.zero_stage == 3:
+    if device.type != "cuda" or config.stage == 3:
         return False
     missing = next(filter(None, gather_objects(missing_compiler())), "")
     if missing:

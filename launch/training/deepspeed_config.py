@@ -26,7 +26,7 @@ def build_deepspeed_config(
     """
     # DeepSpeed allocates a bucket in full, even where it is larger than the model
     zero: dict[str, Any] = {
-        "stage": config.zero_stage,
+        "stage": config.stage,
         "reduce_bucket_size": min(REDUCE_BUCKET, values),
         "stage3_prefetch_bucket_size": GATHER_BUCKET,
     }
@@ -34,7 +34,7 @@ def build_deepspeed_config(
         zero["offload_optimizer"] = {"device": "cpu"}
     settings: dict[str, Any] = {
         "train_batch_size": batch.global_batch_size,
-        "train_micro_batch_size_per_gpu": batch.micro_batch_size,
+        "train_micro_batch_size_per_gpu": batch.micro_batch,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": 0.0 if clips_itself else config.clip_grad_norm or 0.0,
         "zero_optimization": zero,

@@ -32,8 +32,12 @@ CLIP_EPS = 1e-6  # the value in PyTorch and DeepSpeed
 
 
 def micro_batches_per_step(batch: BatchConfig, processes: Processes) -> int:
-    """Gradient accumulation steps; raises ConfigError where the batch cannot be divided."""
-    at_once = batch.micro_batch_size * processes.world_size
+    """Gradient accumulation steps; raises ConfigError where the batch cannot be divided.
+
+    With `auto`, as many as there would be with micro-batches of one clip.
+    """
+    at_once = processes.world_size
+    at_once *= 1 if batch.micro_batch_size == "auto" else batch.micro_batch_size
     if batch.global_batch_size % at_once:
         raise ConfigError(
             f"batch.global_batch_size: {batch.global_batch_size} is not a multiple of "
@@ -48,7 +52,7 @@ def resolve_precision(config: EngineConfig, device: torch.device) -> str:
     """`auto` is bf16 on a GPU, and float32 on a CPU or at ZeRO stage 0."""
     if config.precision != "auto":
         return config.precision
-    return "bf16" if device.type == "cuda" and config.zero_stage > 0 else "fp32"
+    return "bf16" if device.type == "cuda" and config.zero_stage != 0 else "fp32"
 
 
 class Engine:
@@ -72,7 +76,7 @@ class Engine:
         if config.zero_stage == 3 and processes.device.type == "cpu":
             disable_malloc_trim(GATHERED_BLOCK_BYTES)
         self.device = processes.device
-        self.stage = config.zero_stage
+        self.stage = config.stage
         self.accumulation = micro_batches_per_step(batch, processes)
         self.precision = resolve_precision(config, self.device)
         self._grad_norm: Tensor | float | None = None
