@@ -174,7 +174,7 @@ def test_bad_input_is_one_line_with_the_cure(
         ((plain, video, "--recordings", "2"), "give a smaller number"),
         ((text, video), "is a text file"),
         ((tmp_path, video), "a folder without a checkpoint"),
-        ((plain, video, "--told", "num_heads=2"), "remove num_heads"),
+        ((plain, video, "--told", "num_heads=2"), "leave out num_heads=2"),
         ((plain, video, "--told", "head=2"), "nearest: num_heads"),
         (
             (saved / "unpaced.safetensors", video),

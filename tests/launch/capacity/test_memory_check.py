@@ -110,7 +110,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Gpu]]:
     """With `gib` of free memory, shared by `world_size` processes, and a model of `values`."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for variable in ("CUDA_VISIBLE_DEVICES", "DS_ACCELERATOR"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(launch.capacity.memory_check, "gather_objects", lambda item: [item])
 
     def make(gib: float, values: int, clip_mib: int, world_size: int = 8) -> Gpu:
