@@ -1,27 +1,26 @@
 #!/usr/bin/env bash
-# A program on all GPUs of this machine, started by the deepspeed launcher in the current folder:
+# A program on the GPUs of this machine, started by the deepspeed launcher in the current folder:
 #   launch/local.sh pretrain surgery_base data.source=/videos run=runs/first
 #   launch/local.sh finetune phases_base data.dataset.source=/videos ... run=runs/phases
+# CUDA_VISIBLE_DEVICES selects GPUs, by index, UUID or MIG name; empty, it selects the CPU.
 # PROCESSES=N sets the number of processes; the default is the number of GPUs, or 1 without a GPU.
 # DEEPSPEED_LOG=info shows the lines of DeepSpeed's launcher.
 # Ctrl-C and SIGTERM reach the processes alone, which save and end; DeepSpeed would end them after 30 s.
 set -uo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-if ! command -v deepspeed >/dev/null; then
+if ! deepspeed=$(command -v deepspeed); then
     echo "local.sh: deepspeed is not on PATH; activate its environment (. .venv/bin/activate)" >&2
     exit 2
 fi
-gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l)
-processes=${PROCESSES:-$((gpus > 0 ? gpus : 1))}
-[ "$gpus" -gt 0 ] || export DS_ACCELERATOR="${DS_ACCELERATOR:-cpu}"
+python=$(dirname "$deepspeed")/python
+[ -x "$python" ] || python=python3
 
 set -m # the launcher gets a process group of its own, which a terminal's Ctrl-C does not reach
-deepspeed --num_accelerators "$processes" --master_port "${MASTER_PORT:-29500}" \
-    --log_level "${DEEPSPEED_LOG:-critical}" --module "$@" </dev/null &
+"$python" -m launch.distributed.local_launcher "$@" </dev/null &
 launcher=$!
 forward() {
-    pkill "-$1" -g "$launcher" -f -- ' --local_rank=[0-9]+ ' || kill "-$1" -- "-$launcher"
+    pkill "-$1" -P "$launcher" || kill "-$1" -- "-$launcher"
 }
 trap 'forward INT' INT
 trap 'forward TERM' TERM HUP

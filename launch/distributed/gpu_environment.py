@@ -8,7 +8,6 @@ from pathlib import Path
 DEV = Path("/dev")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ON_CPU = f"{VISIBLE}= (empty)"  # how a user chooses the CPU
-LAUNCHED_BY_DEEPSPEED = "LOCAL_SIZE"  # its launcher sets VISIBLE, on machines without a GPU too
 SLURM_GRANTS = (
     "SLURM_JOB_GPUS",
     "SLURM_STEP_GPUS",
@@ -45,7 +44,7 @@ def gpu_evidence(environment: Mapping[str, str], dev: Path = DEV) -> str:
     """What says that this process should have a GPU; empty where nothing does."""
     if nodes := _gpu_nodes(dev):
         return f"{nodes[0]} exists"
-    if visible_gpus(environment) and LAUNCHED_BY_DEEPSPEED not in environment:
+    if visible_gpus(environment) and not _is_numbered_by_deepspeed(environment):
         return f"{VISIBLE}={environment[VISIBLE]}"
     granted = (name for name in SLURM_GRANTS if environment.get(name, "0") not in ("", "0"))
     return next((f"{name}={environment[name]}" for name in granted), "")
@@ -66,6 +65,13 @@ def count_gpus(dev: Path = DEV) -> int:
         if done.returncode == 0:
             return sum(line.startswith("GPU ") for line in done.stdout.splitlines())
     return len(_gpu_nodes(dev))
+
+
+def _is_numbered_by_deepspeed(environment: Mapping[str, str]) -> bool:
+    """Its launcher numbers the processes of a machine without GPUs, too."""
+    local_size = environment.get("LOCAL_SIZE", "")
+    numbers = range(int(local_size)) if local_size.isdecimal() else ()
+    return bool(numbers) and environment.get(VISIBLE) == ",".join(map(str, numbers))
 
 
 def _gpu_nodes(dev: Path) -> list[Path]:

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from launch.distributed.gpu_environment import count_gpus
 from launch.progressive.chain import Chain, ChainError, Stage
 from launch.progressive.console import echo, summary_table
 from launch.progressive.hashing import Digests
-from launch.progressive.launchers import count_gpus, launch_command
+from launch.progressive.launchers import launch_command
 from launch.progressive.locks import chain_lock, lock_conflict, stage_lock
 from launch.progressive.signals import forward_signals
 from launch.progressive.stage_runner import StageRunner, archive_stage

@@ -6,11 +6,12 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
+from launch.distributed.gpu_environment import count_gpus
 from launch.distributed.signals import INTERRUPTED, STOPPED, Stopped
 from launch.progressive.chain import Chain, ChainError, Stage
 from launch.progressive.console import echo, format_duration
 from launch.progressive.hashing import Digests
-from launch.progressive.launchers import count_gpus, launch_command
+from launch.progressive.launchers import launch_command
 from launch.progressive.signals import SignalForwarder
 from launch.progressive.stage_status import StagePlanner
 from launch.progressive.state import StageRecord, read_state, record_archived, record_stage

@@ -67,6 +67,8 @@ def test_what_says_that_there_is_a_gpu(dev: Path, tmp_path: Path) -> None:
     # deepspeed's launcher numbers processes on CPU cores like GPUs
     launched = {"CUDA_VISIBLE_DEVICES": "0,1", "LOCAL_SIZE": "2"}
     assert gpu_evidence(launched, none) == ""
+    named = launched | {"CUDA_VISIBLE_DEVICES": "6,7"}
+    assert gpu_evidence(named, none) == "CUDA_VISIBLE_DEVICES=6,7"
     granted = {"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "4"}
     assert gpu_evidence(granted, none) == "SLURM_GPUS_ON_NODE=4"
     assert gpu_evidence({"SLURM_GPUS_ON_NODE": "0"}, none) == ""
