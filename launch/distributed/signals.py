@@ -1,5 +1,7 @@
 """Signals that stop a run: it finishes the step, saves, and exits with a defined status."""
 
+import ctypes
+import multiprocessing
 import os
 import signal
 import threading
@@ -12,6 +14,7 @@ STOPPED = 75  # EX_TEMPFAIL of sysexits.h: no error, the same command resumes th
 INTERRUPTED = 130
 # preemption and scancel; SLURM's --signal=USR1; Ctrl-C
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 CLOSE = 0  # not the number of a signal
 REPEAT_SECONDS = 1.0  # launchers may forward the same Ctrl-C twice within this time
 
@@ -87,3 +90,16 @@ def ignore_interrupts() -> None:
     """For helper processes, which end with their parent process."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_with_parent() -> None:
+    """Makes the kernel kill this process, forked by its parent's main thread, when that ends.
+
+    It has inherited the parent's open GPU, whose memory stays taken as long as one process has it.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # of Linux
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        raise SystemExit  # it ended before the kernel was told

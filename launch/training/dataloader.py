@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from launch.distributed.process_group import Processes
-from launch.distributed.signals import ignore_interrupts
+from launch.distributed.signals import end_with_parent, ignore_interrupts
 from launch.rng import sample_rng
 
 Batch = TypeVar("Batch")
@@ -228,5 +228,6 @@ def to_device(
 
 
 def _start_worker(worker: int) -> None:
+    end_with_parent()
     torch.set_num_threads(1)
     ignore_interrupts()  # the training process handles them

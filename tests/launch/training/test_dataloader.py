@@ -1,6 +1,9 @@
 """Which process reads what at a step."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +20,7 @@ from launch.training.dataloader import (
     oversized_batch,
     to_device,
 )
-from tests.conftest import run_python
+from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment, run_python, wait_until
 
 ITEMS = 39  # of an epoch
 
@@ -153,3 +156,41 @@ exit_process(0)  # the batches are still held, as by the traceback of an error
 
 def test_a_program_ends_though_its_loader_has_batches_left() -> None:
     assert run_python("-c", LEFT_OPEN) == ["0"]
+
+
+KILLED = """
+import os, time
+from launch.distributed.process_group import Processes
+from launch.training.dataloader import ReadIndex, iterate_batches
+
+class Hanging:
+    def __getitem__(self, read):
+        print(os.getpid(), flush=True)
+        time.sleep(6000)  # as a decoder on a file system that is gone
+
+schedule = lambda done: [[ReadIndex(0, number)] for number in range(2)]
+next(iterate_batches(Hanging(), schedule, list, 2, Processes(), lambda: False))
+"""
+
+
+def test_workers_that_read_end_with_a_killed_run_and_release_its_gpu() -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        cwd=ROOT,
+        env=launcher_free_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout
+    workers = [int(run.stdout.readline()) for _ in range(2)]
+    run.kill()
+    run.communicate(timeout=HANG_LIMIT)  # they have its standard output, too
+    wait_until(lambda: all(_has_ended(pid) for pid in workers))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in "ZX"
