@@ -4,6 +4,12 @@
 
 STOPPED=75 # exit status of a run that has saved; the same command resumes it
 
+# where a collective hangs: NCCL's warnings in the output, and on each rank the last collectives,
+# in nccl-JOB-rank-N files of this folder, which `torchfrtrace` compares
+export NCCL_DEBUG=${NCCL_DEBUG:-WARN} TORCH_NCCL_DUMP_ON_TIMEOUT=${TORCH_NCCL_DUMP_ON_TIMEOUT:-1}
+export TORCH_FR_BUFFER_SIZE=${TORCH_FR_BUFFER_SIZE:-2000}
+export TORCH_FR_DUMP_TEMP_FILE=${TORCH_FR_DUMP_TEMP_FILE:-$PWD/nccl-${SLURM_JOB_ID:-0}-rank-}
+
 run_and_requeue() {
     local status=0 job=${SLURM_JOB_ID:?} state training
     trap : TERM USR1 # these signals are for the training; this script waits for its exit status

@@ -2,12 +2,14 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.launch.cluster import Cluster, options
 from tests.pretrain.runs import losses, words
 
@@ -77,3 +79,32 @@ def test_a_cancelled_job_is_not_requeued(
     cluster.wait_for(lambda: not cluster.run("squeue", "-h", "-j", job))
     assert cluster.state(job)["JobState"] == "CANCELLED"
     assert state["Restarts"] == "0"
+
+
+# as SLURM's, for one task
+SRUN = '#!/bin/sh\nwhile [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"\n'
+NAMES = ("NCCL_DEBUG", "TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_DUMP_ON_TIMEOUT")
+
+
+def test_a_hanging_collective_leaves_a_record(tmp_path: Path) -> None:
+    for name, text in {"srun": SRUN, "scontrol": "#!/bin/sh\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    script = f". {ROOT}/launch/slurm/requeue.sh; run_and_requeue env"
+
+    def settings(**more: str) -> dict[str, str]:
+        done = subprocess.run(
+            ["bash", "-uc", script],
+            cwd=tmp_path,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+    found = settings()
+    assert [found[name] for name in NAMES] == ["WARN", "2000", "1"]
+    assert found["TORCH_FR_DUMP_TEMP_FILE"] == f"{tmp_path}/nccl-7-rank-"
+    assert settings(NCCL_DEBUG="INFO")["NCCL_DEBUG"] == "INFO"
