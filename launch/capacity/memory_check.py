@@ -21,6 +21,7 @@ MANY = 64  # above which more clips hardly make a GPU faster
 GPU_STAGES, CPU_STAGE = (1, 2, 3), 2  # of ZeRO, by falling speed; on a CPU memory counts
 # Share of a GPU's memory that a choice leaves free, since the estimate was never measured on one.
 GPU_MARGIN = 0.15
+SHARED_MEMORY = "shared memory of the workers, /dev/shm; docker run --shm-size enlarges it"
 CLEAR = 0.5  # a rough estimate below this share of what is free needs no exact one
 
 
@@ -195,7 +196,7 @@ class MemoryCheck:
             needs = [Need(step + ready, host)]
         if self.loading.workers:
             shared = free_shared_memory() // self.processes.local_world_size
-            needs.append(Need(ready, Free(shared, "shared memory of the workers, /dev/shm")))
+            needs.append(Need(ready, Free(shared, SHARED_MEMORY)))
         return needs
 
     def _worst(self, model: ModelMemory, micro_batch: int, stage: int) -> Need:

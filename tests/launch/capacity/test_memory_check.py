@@ -1,5 +1,7 @@
 """Activations are recomputed, or a run refused, where it does not fit in memory."""
 
+import os
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -218,3 +220,16 @@ def test_what_fits_with_ease_is_not_measured(
 def test_batches_of_the_workers_count() -> None:
     assert Loading(1000, 1, 0).prefetched(8) == 8000
     assert Loading(1000, 1, 3).prefetched(8) == 48000
+
+
+def test_the_shared_memory_of_a_container_is_refused_before_workers_fill_it(
+    check: Callable[..., MemoryCheck], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = types.SimpleNamespace(f_bavail=16 * 1024, f_frsize=4096)  # 64 MiB, its default
+    monkeypatch.setattr(os, "statvfs", lambda path: {"/dev/shm": docker}[path])
+    loading = Loading(clip_bytes=3 * 16 * 224 * 224, clips_per_read=1, workers=4)
+    with pytest.raises(ConfigError) as refused:
+        replace(check(1000, 64), loading=loading).choose(print)
+    line = str(refused.value)
+    assert "needs about 1.15 GiB in a process, of which 0.06 GiB are free (shared memory" in line
+    assert "--shm-size enlarges it); set batch.micro_batch_size=2," in line
