@@ -49,7 +49,7 @@ def require_equal(chain: Path, whole: Path) -> None:
 def test_the_second_stage_begins_from_the_first(whole: Path) -> None:
     folder = whole.with_suffix("")
     output = (folder / "second.log").read_text()
-    assert f"start: step 0, the weights of {folder / 'first'}: " in output
+    assert f"start: step 0, weights from {folder / 'first'} (" in output
     assert losses(folder / "first") != losses(folder / "second")
     left = record_of(folder, "first")["outputs"][""]
     assert record_of(folder, "second")["inputs"] == {"first": left}
@@ -184,7 +184,7 @@ def test_several_processes_of_a_stage_are_stopped_and_resume(
     out, err = started.communicate(timeout=HANG_LIMIT)
     assert started.returncode == 75, out + err
     assert f"pretrain: stopped by {sent.name} after step " in out
-    assert "on: 2 processes (deepspeed)" in out
+    assert "hardware: 2 processes (deepspeed)" in out
     done = run(chain)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "first resumes, it had saved and stopped; 2 processes" in done.stdout
