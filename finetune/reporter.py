@@ -59,7 +59,7 @@ class FinetuneReporter:
         metrics = {
             "loss/train": interval.loss,
             **self.logger.optimizer_metrics(engine, rates),
-            **self.logger.speed_metrics(interval, copies, self._flops),
+            **self.logger.speed_metrics(interval, copies, self._flops, engine.precision),
             "data/unreadable": float(self._failure_log.failures),
         }
         self.logger.log_step(step, metrics, f"loss {interval.loss:.4f}")

@@ -66,7 +66,9 @@ class PretrainReporter:
             "loss/train": interval.loss,
             **parts,
             **self.logger.optimizer_metrics(engine, rates),
-            **self.logger.speed_metrics(interval, config.data.clips_per_read, flops),
+            **self.logger.speed_metrics(
+                interval, config.data.clips_per_read, flops, engine.precision
+            ),
             "data/unreadable": float(self._failure_log.failures),
         }
         baseline = parts["loss/constant_baseline"]

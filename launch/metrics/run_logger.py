@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from launch.config import CheckpointConfig
-from launch.distributed.device import device_name
 from launch.distributed.process_group import Processes
 from launch.metrics.jsonl_log import JsonlLog
 from launch.metrics.loggers import (
@@ -17,9 +16,10 @@ from launch.metrics.loggers import (
     WriteWarning,
     require_packages,
 )
+from launch.metrics.mfu import peak_flops
 from launch.metrics.nonfinite import SkippedSteps
 from launch.metrics.progress_bar import ProgressBar
-from launch.metrics.step_meter import Interval, memory_gib, peak_flops
+from launch.metrics.step_meter import Interval, memory_gib
 from launch.training.engine import Engine
 
 
@@ -42,7 +42,7 @@ class RunLogger:
         self._log_every, self._save_every = log.every_steps, checkpoint.every_steps
         self._processes, self._skipped = processes, skipped
         self._last = steps.stop
-        self._peak_flops = peak_flops(device_name(processes.device))
+        self._peak_flops = dict[str, float | None]()  # by precision, once it is known
         self._progress: ProgressBar | None = None
         self._jsonl: JsonlLog | None = None
         self._loggers = list[Logger]()
@@ -102,11 +102,12 @@ class RunLogger:
         return metrics
 
     def speed_metrics(
-        self, interval: Interval, clips_per_read: int, flops_per_clip: float
+        self, interval: Interval, clips_per_read: int, flops_per_clip: float, precision: str
     ) -> dict[str, float]:
         """Clips per second of all processes, time waiting for data, memory, and MFU.
 
-        MFU (Chowdhery et al., 2022, PaLM) is the share of the device's peak operations.
+        MFU (Chowdhery et al., 2022, PaLM) is the share of the device's peak operations in the
+        run's precision. A GPU without a known peak is named once.
         """
         clips = interval.reads * clips_per_read / interval.seconds
         metrics = {
@@ -114,8 +115,10 @@ class RunLogger:
             "speed/data_wait": interval.data_wait,
             "speed/memory_gib": memory_gib(self._processes.device),
         }
-        if self._peak_flops:
-            available = self._peak_flops * self._processes.world_size
+        if precision not in self._peak_flops:
+            self._peak_flops[precision] = peak_flops(self._processes.device, precision, self.info)
+        if peak := self._peak_flops[precision]:
+            available = peak * self._processes.world_size
             metrics["speed/mfu"] = clips * flops_per_clip / available
         return metrics
 

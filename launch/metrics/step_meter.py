@@ -13,9 +13,6 @@ from torch import Tensor
 from launch.distributed.process_group import all_reduce_sum, gather_objects
 from launch.metrics.nonfinite import SkippedStep
 
-# Dense bf16 operations per second, from NVIDIA's data sheets.
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12}
-
 
 class Interval(NamedTuple):
     """Metrics between two reports; counts are over all processes."""
@@ -119,8 +116,3 @@ def memory_gib(device: torch.device) -> float:
     # getrusage would return the parent's peak if that was higher
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
-
-
-def peak_flops(device_name: str) -> float | None:
-    """Peak operations per second of a device by its data sheet; None if it is not in the table."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if name in device_name), None)
