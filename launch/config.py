@@ -130,7 +130,7 @@ class CheckpointConfig:
     """Newest checkpoints that are kept."""
     keep_every: Positive | None = None
     """Checkpoints at multiples of this step are kept for good."""
-    async_save: Annotated[bool, former("asynchronous")] = False
-    """Write to disk in the background; training waits only for a copy in memory."""
+    async_save: Annotated[bool | Literal["auto"], former("asynchronous")] = "auto"
+    """Write to disk in the background; training waits only for a copy in memory. auto: on GPUs."""
     resume: Literal["auto", "never"] = "auto"
     """auto: resume from the newest valid checkpoint; never: refuse a folder that has one."""

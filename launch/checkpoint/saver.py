@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from launch.atomic_io import fsync_folder, sha256_file, write_atomic
+from launch.checkpoint.host_copy import HostCopy
 from launch.checkpoint.save_tensors import save_tensors
 from launch.checkpoint.store import (
     LATEST,
@@ -78,7 +78,10 @@ class Saver:
         self._root, self._processes, self._config = root, processes, config
         self._report = report
         self._thread = ThreadPoolExecutor(1, "checkpoint")
-        self._copies: dict[str, Tensor] = {}
+        self._host_copy = HostCopy()
+        self._is_async = config.async_save is True or (
+            config.async_save == "auto" and processes.device.type == "cuda"
+        )
         self._pending: _Pending | None = None
         self._failure: str | None = None
 
@@ -100,19 +103,21 @@ class Saver:
             job = self._thread.submit(_write, file, *self._copy(state))
         manifest = {"step": step, "scalars": state.scalars(), "counters": counters}
         self._pending = _Pending(step, unfinished, manifest, job, failure)
-        if not self._config.async_save:
+        if not self._is_async:
             self.finish()
-            self._copies.clear()
+            self._host_copy.release()
 
     def finish(self) -> None:
         """Waits until a pending checkpoint is complete or removed."""
         while self._pending is not None:
             self._advance(self._pending)
 
-    def poll(self, busy: bool) -> None:
-        """Continues a pending checkpoint, unless some process `is_busy` with it."""
-        if self._pending is not None and not busy:
-            self._advance(self._pending)
+    def poll(self, busy: bool) -> bool:
+        """Continues a pending checkpoint, unless some process `is_busy` with it; whether it did."""
+        if self._pending is None or busy:
+            return False
+        self._advance(self._pending)
+        return True
 
     def _advance(self, pending: _Pending) -> None:
         """Waits for the current stage: writing the files on all processes, then the commit."""
@@ -152,14 +157,7 @@ class Saver:
         for fragment in state.fragments():
             positions[fragment.name] = (fragment.start, fragment.shape)
             tensors |= {f"{key}/{fragment.name}": part for key, part in fragment.tensors.items()}
-        for name, tensor in tensors.items():
-            on_gpu = tensor.is_cuda
-            if name not in self._copies:
-                self._copies[name] = torch.empty_like(tensor, device="cpu", pin_memory=on_gpu)
-            self._copies[name].copy_(tensor.detach(), non_blocking=on_gpu)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return dict(self._copies), json.dumps(positions)
+        return self._host_copy.copy(tensors), json.dumps(positions)
 
     def _commit(self, pending: _Pending, files: dict[str, Any]) -> None:
         """Makes the folder a checkpoint with one rename, and removes old ones."""

@@ -146,6 +146,18 @@ def any_rank(*flags: bool) -> tuple[bool, ...]:
     return tuple(map(bool, highest.tolist()))
 
 
+def any_rank_later(*flags: bool) -> Callable[[], tuple[bool, ...]]:
+    """Starts `any_rank` of flags without waiting; the function that is returned waits for it."""
+    highest = torch.tensor(flags, dtype=torch.int64)
+    work = dist.all_reduce(highest, dist.ReduceOp.MAX, async_op=True)
+
+    def result() -> tuple[bool, ...]:
+        work.wait()
+        return tuple(map(bool, highest.tolist()))
+
+    return result
+
+
 def gather_objects(item: Any) -> list[Any]:
     """The small objects of all processes, ordered by rank, on each."""
     items: list[Any] = [None] * dist.get_world_size()

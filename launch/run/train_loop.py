@@ -82,7 +82,14 @@ def train_steps(
     """
     engine, logger = run.engine, run.reporter.logger
     meter = StepMeter()
-    stop = GracefulStop(run.saver, run.signals, run.watchdog, run.find_loss, run.steps.stop)
+    stop = GracefulStop(
+        run.saver,
+        run.signals,
+        run.watchdog,
+        run.find_loss,
+        run.steps.stop,
+        deferred=engine.device.type == "cuda",
+    )
     run.signals.training_begins()
     for step in run.steps:
         rates = run.learning_rate(step), run.weight_decay(step)
