@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from encoder.block import uncompiled
@@ -31,7 +30,7 @@ from finetune.reporter import FinetuneReporter
 from launch.distributed.process_group import run_on_rank0
 from launch.distributed.signals import Stopped
 from launch.run.session import Session
-from launch.training.engine import Engine
+from launch.training.engine import Engine, resolve_precision
 from video.eval_crop import EvalCrop
 from video.near_duplicates.fingerprint import within_header
 
@@ -68,7 +67,10 @@ def build_predictor(
     data, batch_size = config.data, config.batch.micro_batch_size
     if batch_size == "auto":  # a run that does not train
         batch_size = UNTRAINED_BATCH
-    return Predictor(reader, batch_size, data.workers, data.read_timeout, report_progress)
+    precision = resolve_precision(config.engine, session.processes.device)
+    return Predictor(
+        reader, batch_size, data.workers, data.read_timeout, report_progress, precision
+    )
 
 
 class Evaluator:
@@ -137,17 +139,10 @@ class Evaluator:
         """Predicts `val` and `test` with the classifier file, and writes all metrics."""
         folder, device = self._session.folder, self._engine.device
         classifier: Classifier = load_classifier(folder)[0].to(device)
-        bf16 = self._engine.precision == "bf16"
-
-        def forward(clips: Tensor) -> dict[str, Tensor]:
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                outputs: dict[str, Tensor] = classifier(clips)
-            return outputs
-
         step = read_classifier_metadata(folder / CLASSIFIER_FILE).step
         for part in ("val", "test"):
             if part in self._sets.parts:
-                outputs = self._predict(part, self._logits(forward), f"predicting {part}", False)
+                outputs = self._predict(part, self._logits(classifier), f"predicting {part}", False)
                 predictions = self._predictions(outputs, part, step)
                 write_predictions(self._session, part, predictions, log)
 

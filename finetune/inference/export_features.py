@@ -17,7 +17,7 @@ from finetune.data.windows import WindowSampling
 from finetune.evaluation.array_archive import ArrayRule, read_arrays
 from finetune.inference.multi_view import MultiViewReader, sample_batches
 from finetune.inference.predict_video import PredictOptions
-from finetune.inference.predictor import Predictor
+from finetune.inference.predictor import Predictor, autocast_dtype
 from finetune.model.backbone import build_backbone
 from finetune.model.config import BackboneConfig
 from launch.atomic_io import sha256_file
@@ -76,7 +76,8 @@ def export_features(
             f"source: two recordings have the name {twice}; export them to two folders"
         )
     out.mkdir(parents=True, exist_ok=True)
-    encoder.to(Processes().device)
+    device = Processes().device
+    encoder.to(device)
     reader = MultiViewReader(EvalCrop(encoder.config.image_size), encoder.config.num_frames)
     predictor = Predictor(reader, options.batch_size, options.workers, options.read_timeout)
     for recording, name in zip(recordings, names, strict=True):
@@ -86,6 +87,7 @@ def export_features(
             "recording": recording.content or recording.path,
             "rate": options.rate,
             "window": vars(window),
+            **({"precision": "bf16"} if autocast_dtype("auto", device) else {}),
         }
         if file.exists():
             yield ExportedFeatures(file, _require_same(file, settings), (), True)

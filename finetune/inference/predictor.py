@@ -20,6 +20,7 @@ from finetune.inference.multi_view import (
     sample_batches,
 )
 from launch.distributed.process_group import Processes, gather_objects
+from launch.training.dataloader import to_device
 from video.recording import UnreadableVideo
 
 Forward = Callable[[Tensor], Float[Tensor, "b k"]]
@@ -54,6 +55,7 @@ class Predictor(NamedTuple):
     read_timeout: float  # seconds
     # called with the batches that are done and their total
     report_progress: Callable[[int, int], None] = lambda done, total: None
+    precision: str = "auto"  # bf16, fp16 or fp32; auto: bf16 on a GPU that has it, else fp32
 
     def predict_batches(
         self,
@@ -65,9 +67,10 @@ class Predictor(NamedTuple):
         processes: Processes,
     ) -> Iterator[BatchOutputs]:
         """The outputs of the chosen batches, by index, in this order."""
-        views = read_views(
+        read = read_views(
             sampled, batches, chosen, self.reader, self.workers, self.read_timeout, processes
         )
+        views = to_device(read, processes.device, ("frames", "frame_index"))
         self.report_progress(0, len(chosen))
         for done, batch in enumerate(views, start=1):
             self.report_progress(done, len(chosen))
@@ -82,11 +85,10 @@ class Predictor(NamedTuple):
         device: torch.device,
     ) -> BatchOutputs:
         samples, views = batch.frame_index.shape[:2]
-        on_device = batch._replace(
-            frames=batch.frames.to(device), frame_index=batch.frame_index.to(device)
-        )
-        firsts = range(0, samples * views, self.batch_size)
-        parts = [forward(on_device.clips(i, i + self.batch_size)).float() for i in firsts]
+        dtype = autocast_dtype(self.precision, device)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            firsts = range(0, samples * views, self.batch_size)
+            parts = [forward(batch.clips(i, i + self.batch_size)).float() for i in firsts]
         values = average_views(torch.cat(parts).unflatten(0, (samples, views))).cpu().numpy()
         return BatchOutputs(batch.batch, values, batch.readable, batch.failures)
 
@@ -129,6 +131,13 @@ class Predictor(NamedTuple):
         shape = (segments,) if segments > 1 else ()
         size = (self.reader.num_frames, *self.reader.eval_crop.size, 3)
         return torch.zeros(1, *shape, *size, dtype=torch.uint8, device=device)
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The type of matrix products under `torch.autocast`; None: that of the weights."""
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
 
 
 def _concatenate(outputs: list[BatchOutputs], batches: Sequence[SampleBatch]) -> ModelOutputs:

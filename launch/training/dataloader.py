@@ -207,8 +207,8 @@ def require_full_batches(batches: Iterable[Clips], clips: int) -> Iterator[Clips
 
 
 def to_device(
-    batches: Iterable[Clips], device: torch.device, fields: Sequence[str]
-) -> Iterator[Clips]:
+    batches: Iterable[Batch], device: torch.device, fields: Sequence[str]
+) -> Iterator[Batch]:
     """The same batches, NamedTuples, with the tensors of some fields on a device.
 
     A separate stream copies them to a GPU, while the GPU still computes on the previous batch.
