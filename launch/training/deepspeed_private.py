@@ -47,7 +47,8 @@ PRIVATE_NAMES = {
         "last_overflow_iter",
     ),
     "deepspeed.ops": ("__compatible_ops__",),
-    "deepspeed.runtime.utils": ("mask_nan_or_inf_with_val_inplace",),
+    "deepspeed.runtime.utils": ("mask_nan_or_inf_with_val_inplace", "is_invalid_grad_norm"),
+    "deepspeed.runtime.bf16_optimizer": ("_global_grad_norm", "is_invalid_grad_norm"),
 }
 SCALER_STATE = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
 
@@ -92,8 +93,35 @@ def base_optimizer(optimizer: Any) -> torch.optim.Optimizer:
 
 
 def global_grad_norm(optimizer: Any) -> Any:
-    """The norm of the gradient that the wrapper of stage 1 to 3 computed for this step."""
-    return optimizer._global_grad_norm
+    """The norm of the gradient that the wrapper of stage 1 to 3 computed for this step.
+
+    Infinite where it is not finite, which DeepSpeed marks with -1.
+    """
+    norm = optimizer._global_grad_norm
+    return torch.where(norm < 0, torch.inf, norm) if isinstance(norm, Tensor) else norm
+
+
+def skip_norm_check(optimizer: Any) -> None:
+    """Lets the wrapper of stage 1 in bf16 update whatever the norm is, without reading it.
+
+    For an optimizer that does nothing itself where the norm is not finite. The wrapper would read
+    the norm on the host, and wait for the device, at every step.
+    """
+    from deepspeed.runtime import bf16_optimizer
+
+    if not isinstance(optimizer, bf16_optimizer.BF16_Optimizer):
+        return
+    step = optimizer.step
+
+    def unchecked_step(closure: Any = None) -> None:
+        check = bf16_optimizer.is_invalid_grad_norm
+        bf16_optimizer.is_invalid_grad_norm = lambda norm: False
+        try:
+            step(closure)
+        finally:
+            bf16_optimizer.is_invalid_grad_norm = check
+
+    optimizer.step = unchecked_step
 
 
 def has_overflowed(optimizer: Any) -> bool:

@@ -21,6 +21,7 @@ from launch.training.deepspeed_private import (
     has_overflowed,
     import_deepspeed,
     loss_scaler,
+    skip_norm_check,
     update_model_weights,
 )
 from launch.training.optimizer import OptimizerConfig, build_optimizer
@@ -111,6 +112,8 @@ class Engine:
                 config=settings,
                 dist_init_required=False,
             )
+        if self._clips_itself:
+            skip_norm_check(self._optimizer)
 
     def _clip_on_device(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Lets the optimizer's kernel clip, and skip a gradient that is not finite.
@@ -165,7 +168,7 @@ class Engine:
         if not last:
             return
         if self.stage > 0:
-            self._grad_norm = self._engine.get_global_grad_norm()
+            self._grad_norm = global_grad_norm(self._optimizer)
         if self._clips_itself:
             self.skipped = ~torch.isfinite(torch.as_tensor(self._grad_norm))
         else:

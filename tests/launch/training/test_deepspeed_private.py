@@ -14,7 +14,7 @@ DEEPSPEED = distribution("deepspeed")
 
 
 def defined_names(module: str) -> set[object]:
-    """Functions, variables, attributes and keys that a module defines or assigns."""
+    """Functions, imports, variables, attributes and keys that a module defines or assigns."""
     path = Path(str(DEEPSPEED.locate_file(module.replace(".", "/"))))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     names: set[object] = set()
@@ -23,6 +23,8 @@ def defined_names(module: str) -> set[object]:
             names.add(node.name)
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             names.add(node.attr)
+        if isinstance(node, ast.ImportFrom):
+            names |= {each.asname or each.name for each in node.names}
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
