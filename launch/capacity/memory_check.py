@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from launch.capacity.free_memory import Free, free_gpu_memory, free_host_memory, free_shared_memory
 from launch.capacity.model_memory import ModelMemory
-from launch.capacity.zero_memory import FREE, device_memory
+from launch.capacity.zero_memory import FREE, GPU_PROGRAM, device_memory
 from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import Processes, gather_objects
 from launch.errors import ConfigError
@@ -22,6 +22,7 @@ GPU_STAGES, CPU_STAGE = (1, 2, 3), 2  # of ZeRO, by falling speed; on a CPU memo
 # Share of a GPU's memory that a choice leaves free, since the estimate was never measured on one.
 GPU_MARGIN = 0.15
 SHARED_MEMORY = "shared memory of the workers, /dev/shm; docker run --shm-size enlarges it"
+ASSUMED = f"{GPU_PROGRAM / GIB:g} GiB of it are assumed for CUDA and NCCL"
 CLEAR = 0.5  # a rough estimate below this share of what is free needs no exact one
 
 
@@ -158,7 +159,8 @@ class MemoryCheck:
     def _usage(self, micro_batch: int, stage: int, recompute: bool) -> str:
         """Of the device of this process."""
         need = self._needs(self._measure(recompute), micro_batch, stage)[0]
-        return f"{need.needed / GIB:.2f} GiB of {need.free.size / GIB:.2f} GiB"
+        usage = f"{need.needed / GIB:.2f} GiB of {need.free.size / GIB:.2f} GiB"
+        return f"{usage}; {ASSUMED}" if self._on_gpu else usage
 
     @property
     def _on_gpu(self) -> bool:

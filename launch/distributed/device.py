@@ -1,10 +1,12 @@
 """The GPU of a process, or the CPU; a GPU that cannot be used is an error, not a slow run."""
 
+import os
 import warnings
 from collections.abc import Mapping
 
 import torch
 
+from launch.distributed.gpu_allocator import FIXED, use_expandable_segments
 from launch.distributed.gpu_environment import (
     ON_CPU,
     gpu_evidence,
@@ -21,6 +23,7 @@ CURES = (
     ("no kernel image", "install a torch whose CUDA supports this GPU"),
     ("busy or unavailable", "end the process that has this GPU for itself, or take another GPU"),
     ("out of memory", "end the processes that fill this GPU, or take another GPU"),
+    ("cuda driver error", f"set {FIXED}, which some virtual GPUs and WSL need"),
 )
 LOOK = "look at nvidia-smi and dmesg"
 
@@ -47,9 +50,13 @@ def find_device(local_rank: int, environment: Mapping[str, str]) -> torch.device
 
 
 def require_working(device: torch.device) -> None:
-    """Computes on a GPU; raises ConfigError, with its reason and the cure, if that fails."""
+    """Computes on a GPU, for the first time in this process, with the allocator of a run.
+
+    Raises ConfigError, with the reason and the cure, if that fails.
+    """
     if device.type != "cuda":
         return
+    use_expandable_segments(os.environ)
     try:
         torch.cuda.set_device(device)
         torch.ones(8, device=device)

@@ -148,9 +148,12 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Gpu]]:
 AUTO = {"zero_stage": "auto", "activation_checkpointing": "auto"}
 
 
-def test_a_gpu_gets_a_large_micro_batch_at_the_lowest_stage(gpu: Callable[..., Gpu]) -> None:
+def test_a_gpu_gets_a_large_micro_batch_at_the_lowest_stage(
+    gpu: Callable[..., Gpu], capsys: pytest.CaptureFixture[str]
+) -> None:
     base = gpu(78, 94_000_000, 200)
     assert base.choose(**AUTO) == (128, 1, False)
+    assert "; 2 GiB of it are assumed for CUDA and NCCL)" in capsys.readouterr().out
     assert base.choose(**AUTO, micro_batch_size=64) == (64, 1, False)
 
 

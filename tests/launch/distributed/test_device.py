@@ -83,6 +83,7 @@ def test_without_any_sign_of_a_gpu_the_cpu_is_used(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_gpu_that_fails_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "")
     machine = install_machine(monkeypatch, FOUR, broken={2})
     require_working(torch.device("cuda", 1))
     with pytest.raises(ConfigError, match=r"cuda:2: does not work \(CUDA error: uncorrectable"):
