@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -79,6 +80,22 @@ def test_a_cancelled_job_is_not_requeued(
     cluster.wait_for(lambda: not cluster.run("squeue", "-h", "-j", job))
     assert cluster.state(job)["JobState"] == "CANCELLED"
     assert state["Restarts"] == "0"
+
+
+@pytest.mark.parametrize("name", ["run", "stage"])
+def test_a_batch_file_has_a_core_for_each_worker_of_a_recipe_and_one_to_train(name: str) -> None:
+    recipes = [
+        path for each in ("pretrain", "finetune") for path in (ROOT / each).glob("recipes/*")
+    ]
+    workers = [
+        int(found[1])
+        for path in recipes
+        if path.suffix == ".yaml"
+        if (found := re.search(r"^  workers: (\d+)$", path.read_text(), re.M))
+    ]
+    text = (ROOT / f"launch/slurm/{name}.sbatch").read_text()
+    found = re.search(r"^#SBATCH --cpus-per-task=(\d+) ", text, re.M)
+    assert found and int(found[1]) == max(workers) + 1
 
 
 # as SLURM's, for one task
