@@ -1,13 +1,20 @@
 """Whether a run fits in memory, by its estimate, before it is tried."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from launch.capacity.auto_choice import (
+    AutoChoice,
+    choose,
+    divisors,
+    micro_batches,
+    usable_share,
+    without_stage0,
+)
 from launch.capacity.free_memory import Free, free_gpu_memory, free_host_memory, free_shared_memory
 from launch.capacity.model_memory import ModelMemory
-from launch.capacity.zero_memory import FREE, GPU_PROGRAM, device_memory
+from launch.capacity.zero_memory import GPU_PROGRAM, device_memory
 from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import Processes, gather_objects
 from launch.errors import ConfigError
@@ -16,11 +23,6 @@ from launch.training.optimizer import OptimizerConfig
 
 GIB = 2**30
 PREFETCHED = 2  # micro-batches that each loader worker keeps ready
-FEW = 8  # clips of a forward pass, below which a device is slower
-MANY = 64  # above which more clips hardly make a GPU faster
-GPU_STAGES, CPU_STAGE = (1, 2, 3), 2  # of ZeRO, by falling speed; on a CPU memory counts
-# Share of a GPU's memory that a choice leaves free, since the estimate was never measured on one.
-GPU_MARGIN = 0.15
 SHARED_MEMORY = "shared memory of the workers, /dev/shm; docker run --shm-size enlarges it"
 ASSUMED = f"{GPU_PROGRAM / GIB:g} GiB of it are assumed for CUDA and NCCL"
 CLEAR = 0.5  # a rough estimate below this share of what is free needs no exact one
@@ -81,7 +83,7 @@ class MemoryCheck:
 
         Raises ConfigError on every process where one of them has too little memory.
         """
-        engine, batch = self._without_stage0(), self.batch
+        engine, batch = without_stage0(self.engine, self._on_gpu), self.batch
         given = (batch.micro_batch_size, engine.zero_stage, engine.activation_checkpointing)
         if "auto" not in given:
             if self.engine.memory_check and not self._is_clear():
@@ -100,60 +102,32 @@ class MemoryCheck:
             replace(batch, micro_batch_size=micro_batch),
         )
 
-    def _without_stage0(self) -> EngineConfig:
-        """On a GPU, stage 0 with precision `auto` is stage 1: DeepSpeed's bf16 needs it."""
-        engine = self.engine
-        if self._on_gpu and engine.zero_stage == 0 and engine.precision == "auto":
-            return replace(engine, zero_stage=1)
-        return engine
-
-    def _best(self, engine: EngineConfig) -> tuple[int, int, bool]:
-        """Micro-batch, stage and whether activations are recomputed, the same on every process.
-
-        Activations are recomputed only where few clips fit otherwise. The lowest stage communicates
-        least, so it is taken if it leaves room for many clips.
-        """
+    def _best(self, engine: EngineConfig) -> AutoChoice:
+        """The same on every process."""
         sizes = self._micro_batches()
-        many, few = min(MANY, max(sizes)), min(FEW, max(sizes))
-        asked = engine.activation_checkpointing
-        recomputes = [False, True] if asked == "auto" else [asked]
-        stages = self._stages(engine)
-        for recompute in recomputes:
+
+        def fitting(recompute: bool, stages: Sequence[int]) -> Mapping[int, int]:
             model = self._measure(recompute)
-            fitting = {
+            return {
                 stage: min(gather_objects(self._first_fit(model, sizes, stage))) for stage in stages
             }
-            best = max(fitting.values())
-            stage = next(each for each in stages if fitting[each] >= min(many, best))
-            if best >= few or recompute is recomputes[-1]:
-                break
-        return fitting[stage] or min(sizes), stage, recompute
 
-    def _stages(self, engine: EngineConfig) -> tuple[int, ...]:
-        if engine.zero_stage != "auto":
-            return (engine.zero_stage,)
-        return GPU_STAGES if self._on_gpu else (CPU_STAGE,)
+        return choose(engine, sizes, self._on_gpu, fitting)
 
     def _micro_batches(self) -> list[int]:
-        """The sizes to choose from, the best first: the given one, or those that divide a step."""
         given, multiple = self.batch.micro_batch_size, self.loading.clips_per_read
-        if given != "auto":
-            return [given]
         share = self.batch.global_batch_size // self.processes.world_size
-        if share % multiple:
+        if given == "auto" and share % multiple:
             raise ConfigError(
                 f"batch.global_batch_size: {self.batch.global_batch_size} clips are {share} for "
                 f"each of {self.processes.world_size} processes, not a multiple of {multiple}; "
                 f"make it a multiple of {multiple * self.processes.world_size}"
             )
-        sizes = [multiple * size for size in _divisors(share // multiple)]
-        if not self._on_gpu:  # more only takes memory
-            sizes = [size for size in sizes if size <= FEW] or sizes[-1:]
-        return sorted(sizes, key=lambda size: size != self.micro_batch_before)
+        return micro_batches(given, share, multiple, self._on_gpu, self.micro_batch_before)
 
     def _first_fit(self, model: ModelMemory, sizes: Sequence[int], stage: int) -> int:
         """The first size that fits with room to spare; 0 where none does."""
-        limit = 1 - (GPU_MARGIN if self._on_gpu else FREE)
+        limit = usable_share(self._on_gpu)
         return next((n for n in sizes if self._worst(model, n, stage).excess <= limit), 0)
 
     def _usage(self, micro_batch: int, stage: int, recompute: bool) -> str:
@@ -171,11 +145,11 @@ class MemoryCheck:
 
     @property
     def _precision(self) -> str:
-        return resolve_precision(self._without_stage0(), self.processes.device)
+        return resolve_precision(without_stage0(self.engine, self._on_gpu), self.processes.device)
 
     def _is_clear(self) -> bool:
         """Whether even the rough estimate fits with ease, on every process."""
-        stage = self._without_stage0().stage
+        stage = without_stage0(self.engine, self._on_gpu).stage
         needs = self._needs(self.rough, self.batch.micro_batch, stage) if self.rough else []
         return all(gather_objects(bool(needs) and all(need.excess < CLEAR for need in needs)))
 
@@ -211,7 +185,7 @@ class MemoryCheck:
         if worst.excess <= 1:
             return
         read = self.loading.clips_per_read
-        smaller = [n for n in _divisors(micro_batch)[1:] if n % read == 0]
+        smaller = [n for n in divisors(micro_batch)[1:] if n % read == 0]
         fits = (n for n in smaller if self._worst(model, n, stage).excess <= 1)
         fitting = min(gather_objects(next(fits, 0)))
         recomputed = self._worst(model if recompute else self._measure(True), micro_batch, stage)
@@ -225,9 +199,3 @@ class MemoryCheck:
             f"({worst.free.limited_by}); {', or '.join(cures)}, or try it all the same with "
             "engine.memory_check=false"
         )
-
-
-def _divisors(number: int) -> list[int]:
-    """All of them, descending."""
-    small = [size for size in range(1, math.isqrt(number) + 1) if number % size == 0]
-    return sorted({*small, *(number // size for size in small)}, reverse=True)
