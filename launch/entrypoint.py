@@ -84,7 +84,11 @@ def exit_process(status: int) -> NoReturn:
 
 
 def _write_error(text: str) -> None:
-    """Writes to standard error, even if that is a file on a full disk: the process must end."""
+    """Writes to standard error, even if that is a file on a full disk: the process must end.
+
+    Control characters, of a file name for example, are escaped: a terminal would obey them.
+    """
+    text = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
     with suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()

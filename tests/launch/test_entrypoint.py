@@ -83,3 +83,11 @@ def test_any_other_error_has_its_traceback_and_status_1(capsys: pytest.CaptureFi
     printed = capsys.readouterr().err
     assert printed.startswith("Traceback")
     assert printed.endswith("pretrain: IndexError: list index out of range\n")
+
+
+def test_control_characters_of_an_error_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ConfigError("\x1b[31mred\x07.mp4: is empty; é and 手术 stay")
+
+    assert run_program("pretrain", fail) == 2
+    assert capsys.readouterr().err == "pretrain: \\x1b[31mred\\x07.mp4: is empty; é and 手术 stay\n"
