@@ -19,6 +19,7 @@ import launch.progressive.cli
 import launch.report.cli
 import masking.__main__
 import pretrain.cli
+import pretrain.planning.cli_args
 import pretrain.reconstruction.cli_args
 import video.cli_args
 from finetune.config import FinetuneConfig
@@ -89,7 +90,7 @@ def program_of(words: list[str]) -> tuple[str, list[str]] | None:
 
 def check_pretrain(words: list[str]) -> None:
     parsers = {
-        "plan": pretrain.cli.plan_parser,
+        "plan": pretrain.planning.cli_args.plan_parser,
         "export": pretrain.cli.export_parser,
         "reconstruct": pretrain.reconstruction.cli_args.reconstruct_parser,
     }

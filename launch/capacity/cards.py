@@ -18,6 +18,7 @@ class Card(NamedTuple):
     device: str  # torch.cuda.get_device_name(), without NVIDIA
     memory_gib: float  # that CUDA can give, below the data sheet's: ECC and the driver take a part
     bus: str
+    link_gbs: float  # to the next GPU of a node, in one direction: NVLink, or x16 lanes of PCIe
     half: float  # fp16, and bf16 where the card has it
     tf32: float | None  # None: a card before Ampere, without bf16 too
     fp32: float
@@ -42,40 +43,41 @@ ADA, AMPERE = "NVIDIA Ada GPU architecture paper", "NVIDIA Ampere GA102 architec
 
 # Memory: what PyTorch names as a device's total capacity in public reports of this card.
 CARDS = (
-    Card("b200-192", "B200", 178.3, "SXM", 2250, 1125, 75, "NVIDIA HGX B200 data sheet"),
-    Card("h200-141", "H200", 139.7, "SXM", 989, 494, 67, H200),
-    Card("h200-nvl-141", "H200 NVL", 139.7, "PCIe", 835, 417, 60, H200),
-    Card("gh200-96", "GH200 480GB", 94.5, "SXM", 989, 494, 67, "NVIDIA GH200 data sheet"),
-    Card("h100-80", "H100 80GB HBM3", 79.1, "SXM", 989, 494, 67, H100),
-    Card("h100-pcie-80", "H100 PCIe", 79.1, "PCIe", 756, 378, 51, H100),
-    Card("h100-nvl-94", "H100 NVL", 93.0, "PCIe", 835, 417, 60, H100),
-    Card("a100-80", "A100-SXM4-80GB", 79.1, "SXM", 312, 156, 19.5, A100),
-    Card("a100-pcie-80", "A100 80GB PCIe", 79.1, "PCIe", 312, 156, 19.5, A100),
-    Card("a100-40", "A100-SXM4-40GB", 39.4, "SXM", 312, 156, 19.5, A100),
-    Card("a100-pcie-40", "A100-PCIE-40GB", 39.4, "PCIe", 312, 156, 19.5, A100),
-    Card("l40s-48", "L40S", 44.3, "PCIe", 362, 183, 91.6, "NVIDIA L40S data sheet"),
-    Card("l40-48", "L40", 44.3, "PCIe", 181, 90.5, 90.5, "NVIDIA L40 data sheet"),
-    Card("a40-48", "A40", 44.3, "PCIe", 149.7, 74.8, 37.4, "NVIDIA A40 data sheet"),
-    Card("rtx-6000-ada-48", "RTX 6000 Ada Generation", 47.3, "PCIe", 364, 182, 91.1, ADA),
-    Card("rtx-a6000-48", "RTX A6000", 47.3, "PCIe", 154.8, 77.4, 38.7, AMPERE),
-    Card("v100-32", "Tesla V100-SXM2-32GB", 31.7, "SXM", 125, None, 15.7, V100),
-    Card("v100-pcie-32", "Tesla V100-PCIE-32GB", 31.7, "PCIe", 112, None, 14, V100),
-    Card("v100-16", "Tesla V100-SXM2-16GB", 15.7, "SXM", 125, None, 15.7, V100),
+    Card("b200-192", "B200", 178.3, "SXM", 900, 2250, 1125, 75, "NVIDIA HGX B200 data sheet"),
+    Card("h200-141", "H200", 139.7, "SXM", 450, 989, 494, 67, H200),
+    Card("h200-nvl-141", "H200 NVL", 139.7, "PCIe", 64, 835, 417, 60, H200),
+    Card("gh200-96", "GH200 480GB", 94.5, "SXM", 450, 989, 494, 67, "NVIDIA GH200 data sheet"),
+    Card("h100-80", "H100 80GB HBM3", 79.1, "SXM", 450, 989, 494, 67, H100),
+    Card("h100-pcie-80", "H100 PCIe", 79.1, "PCIe", 64, 756, 378, 51, H100),
+    Card("h100-nvl-94", "H100 NVL", 93.0, "PCIe", 64, 835, 417, 60, H100),
+    Card("a100-80", "A100-SXM4-80GB", 79.1, "SXM", 300, 312, 156, 19.5, A100),
+    Card("a100-pcie-80", "A100 80GB PCIe", 79.1, "PCIe", 32, 312, 156, 19.5, A100),
+    Card("a100-40", "A100-SXM4-40GB", 39.4, "SXM", 300, 312, 156, 19.5, A100),
+    Card("a100-pcie-40", "A100-PCIE-40GB", 39.4, "PCIe", 32, 312, 156, 19.5, A100),
+    Card("l40s-48", "L40S", 44.3, "PCIe", 32, 362, 183, 91.6, "NVIDIA L40S data sheet"),
+    Card("l40-48", "L40", 44.3, "PCIe", 32, 181, 90.5, 90.5, "NVIDIA L40 data sheet"),
+    Card("a40-48", "A40", 44.3, "PCIe", 32, 149.7, 74.8, 37.4, "NVIDIA A40 data sheet"),
+    Card("rtx-6000-ada-48", "RTX 6000 Ada Generation", 47.3, "PCIe", 32, 364, 182, 91.1, ADA),
+    Card("rtx-a6000-48", "RTX A6000", 47.3, "PCIe", 32, 154.8, 77.4, 38.7, AMPERE),
+    Card("v100-32", "Tesla V100-SXM2-32GB", 31.7, "SXM", 150, 125, None, 15.7, V100),
+    Card("v100-pcie-32", "Tesla V100-PCIE-32GB", 31.7, "PCIe", 16, 112, None, 14, V100),
+    Card("v100-16", "Tesla V100-SXM2-16GB", 15.7, "SXM", 150, 125, None, 15.7, V100),
     Card(
         "rtx-5090-32",
         "GeForce RTX 5090",
         31.3,
         "PCIe",
+        64,
         209.5,
         104.8,
         104.8,
         "NVIDIA RTX Blackwell GPU architecture paper",
     ),
-    Card("rtx-4090-24", "GeForce RTX 4090", 23.5, "PCIe", 165.2, 82.6, 82.6, ADA),
-    Card("rtx-3090-24", "GeForce RTX 3090", 23.5, "PCIe", 71, 35.6, 35.6, AMPERE),
-    Card("l4-24", "L4", 22.0, "PCIe", 121, 60, 30.3, "NVIDIA L4 data sheet"),
-    Card("a30-24", "A30", 23.4, "PCIe", 165, 82, 10.3, "NVIDIA A30 data sheet"),
-    Card("a10-24", "A10", 22.0, "PCIe", 125, 62.5, 31.2, "NVIDIA A10 data sheet"),
+    Card("rtx-4090-24", "GeForce RTX 4090", 23.5, "PCIe", 32, 165.2, 82.6, 82.6, ADA),
+    Card("rtx-3090-24", "GeForce RTX 3090", 23.5, "PCIe", 32, 71, 35.6, 35.6, AMPERE),
+    Card("l4-24", "L4", 22.0, "PCIe", 32, 121, 60, 30.3, "NVIDIA L4 data sheet"),
+    Card("a30-24", "A30", 23.4, "PCIe", 32, 165, 82, 10.3, "NVIDIA A30 data sheet"),
+    Card("a10-24", "A10", 22.0, "PCIe", 32, 125, 62.5, 31.2, "NVIDIA A10 data sheet"),
 )
 BY_NAME = {card.name: card for card in CARDS}
 

@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 
 from launch.capacity.comm_cost import LIVE_VALUES, Links, sent_by_deepspeed, step_time
-from launch.capacity.model_memory import ModelMemory
 from pretrain.config import PretrainConfig
-from pretrain.planning.hardware import STAGES, Fit, Hardware, largest_fit, stage_precision
+from pretrain.planning.hardware import (
+    RECOMPUTED,
+    STAGES,
+    Fit,
+    Hardware,
+    Memories,
+    largest_fit,
+    stage_precision,
+)
 from pretrain.planning.memory import VALUE_BYTES
 from video.text_table import format_table
 
@@ -15,10 +22,9 @@ HEAD = (
     "ZeRO",
     "clips",
     "micro-batch",
-    "accumulation",
     "GB sent",
     "compute s",
-    "communication s",
+    "comm. s",
     "step s",
     "clips/s",
     "efficiency",
@@ -28,7 +34,7 @@ HEAD = (
 def scaling(
     config: PretrainConfig,
     hardware: Hardware,
-    memories: dict[tuple[int, bool], ModelMemory],
+    memories: Memories,
     flops: int,
 ) -> Iterator[str]:
     """Lines of a table for more GPUs with the same clips per step.
@@ -54,7 +60,7 @@ def shared_clips(config: PretrainConfig, devices: int) -> int:
 def _rows(
     config: PretrainConfig,
     hardware: Hardware,
-    memories: dict[tuple[int, bool], ModelMemory],
+    memories: Memories,
     flops: int,
 ) -> Iterator[tuple[str, ...]]:
     clips = shared_clips(config, hardware.devices)
@@ -64,15 +70,14 @@ def _rows(
             str(hardware.devices),
             str(stage),
             f"{clips}{'*' * (clips != config.batch.global_batch_size)}",
-            str(fit.micro_batch_size),
-            str(fit.accumulation),
+            f"{fit.micro_batch_size}x{fit.accumulation}",
             *_times(
                 config,
                 hardware,
                 stage,
                 fit,
                 memories[stage, False].parameters,
-                flops * (4 / 3 if recompute else 1),
+                flops * (RECOMPUTED if recompute else 1),
             ),
         )
 
@@ -81,7 +86,7 @@ def _fit(
     config: PretrainConfig,
     hardware: Hardware,
     stage: int,
-    memories: dict[tuple[int, bool], ModelMemory],
+    memories: Memories,
     clips: int,
 ) -> tuple[bool, Fit]:
     """Whether activation checkpointing is on, and the largest micro-batch then."""
@@ -99,7 +104,7 @@ def _times(
     """Columns from `GB sent` on."""
     share = fit.micro_batch_size * fit.accumulation
     computing = share * flops / ((hardware.teraflops or 0) * 1e12 * hardware.mfu)
-    value_bytes = VALUE_BYTES[stage_precision(config, hardware, stage)]
+    value_bytes = VALUE_BYTES[stage_precision(config, hardware.on_gpu, stage)]
     sent = sent_by_deepspeed(stage, values, hardware.devices, value_bytes, fit.accumulation)
     time = step_time(stage, computing, sent, hardware.links, hardware.devices)
     return (
@@ -114,13 +119,13 @@ def _times(
 
 def _comparable(config: PretrainConfig, hardware: Hardware) -> list[int]:
     """Stages with the precision of stage 3, to which the peak applies."""
-    precision = stage_precision(config, hardware, STAGES[-1])
-    return [stage for stage in STAGES if stage_precision(config, hardware, stage) == precision]
+    precision = stage_precision(config, hardware.on_gpu, STAGES[-1])
+    return [
+        stage for stage in STAGES if stage_precision(config, hardware.on_gpu, stage) == precision
+    ]
 
 
-def _assumptions(
-    config: PretrainConfig, hardware: Hardware, memories: dict[tuple[int, bool], ModelMemory]
-) -> Iterator[str]:
+def _assumptions(config: PretrainConfig, hardware: Hardware, memories: Memories) -> Iterator[str]:
     links = hardware.links
     more = (
         "; activation checkpointing costs a third more"
@@ -143,7 +148,7 @@ def _assumptions(
         "optimizer's update; times are lower bounds, clips/s upper bounds"
     )
     if 0 not in _comparable(config, hardware):
-        precision = stage_precision(config, hardware, STAGES[-1])
+        precision = stage_precision(config, hardware.on_gpu, STAGES[-1])
         yield f"ZeRO 0: omitted: fp32, but --peak is for {precision}"
     if any(shared_clips(config, devices) != config.batch.global_batch_size for devices in DEVICES):
         yield (

@@ -1,12 +1,15 @@
 """Plans: what is counted without the hardware is what a run takes."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from pretrain.cli import export_parser, main, plan_parser
+from pretrain.cli import export_parser, main
+from pretrain.planning.cli_args import plan_parser
 from tests.conftest import Outcome, call_program
+from tests.pretrain.planning.commands import commands
 from tests.pretrain.runs import log_of, run_alone
 
 SMALL = ("data.clips_per_read=4", "batch={global_batch_size: 4, micro_batch_size: 4}")
@@ -24,7 +27,7 @@ def rows(output: str) -> dict[tuple[str, str], dict[str, str]]:
     head = next(i for i, line in enumerate(lines) if line.split()[:1] == ["ZeRO"])
     names = lines[head].split()
     cells = [dict(zip(names, line.split(), strict=False)) for line in lines[head + 1 : head + 9]]
-    return {(row["ZeRO"], row["checkpointing"]): row for row in cells}
+    return {(row["ZeRO"], row["ckpt"]): row for row in cells}
 
 
 @pytest.mark.soak
@@ -64,12 +67,14 @@ def giant() -> str:
 
 def test_the_micro_batch_divides_the_clips_of_a_device(giant: str) -> None:
     for row in rows(giant).values():
-        assert int(row["micro-batch"]) * int(row["accumulation"]) == 1152 // 8
+        micro_batch, accumulated = map(int, row["micro-batch"].split("x"))
+        assert micro_batch * accumulated == 1152 // 8
         assert float(row["total"]) <= 0.95 * 8
-        parts = ("weights", "gradients", "optimizer", "activations", "temporary", "runtime")
+        parts = ("weights", "grads", "optim", "activ", "temp", "fixed")
         assert float(row["total"]) == pytest.approx(sum(float(row[p]) for p in parts), abs=0.03)
     with_checkpointing, without = rows(giant)["2", "yes"], rows(giant)["2", "no"]
-    assert int(with_checkpointing["micro-batch"]) > int(without["micro-batch"])
+    sizes = [int(row["micro-batch"].split("x")[0]) for row in (with_checkpointing, without)]
+    assert sizes[0] > sizes[1]
 
 
 def test_time_follows_from_operations_and_mfu(giant: str) -> None:
@@ -90,6 +95,12 @@ def test_time_follows_from_operations_and_mfu(giant: str) -> None:
         (["surgery_base", "--gpus", "3"], "1024 clips cannot be split over 3 GPUs"),
         (["surgery_bse"], "surgery_base?"),
         (["base", "--gpus", "0"], "'0' is not a number of at least 1"),
+        (["base", "--cores", "1"], "'1' is not a number of at least 2"),
+        (["base", "--gpu", "h100-pci-80"], "did you mean h100-pcie-80?; give --memory and --peak"),
+        (
+            ["base", "--gpu", "v100-32", "engine.precision=bf16"],
+            "engine.precision: bf16, which v100-32 does not have; take fp16 or fp32",
+        ),
         (["base", "batch.global_batch=3"], "did you mean batch.global_batch_size?"),
     ],
 )
@@ -103,8 +114,13 @@ def scaled(output: str) -> dict[tuple[int, int], list[str]]:
     """The table of more GPUs: its columns from the clips on, by GPUs and stage."""
     lines = output.splitlines()
     head = next(i for i, line in enumerate(lines) if line.split()[:2] == ["GPUs", "ZeRO"])
-    cells = [line.split() for line in lines[head + 1 :]]
-    return {(int(row[0]), int(row[1])): row[2:] for row in cells if row[0].isdigit()}
+    cells = takewhile(lambda row: row[0].isdigit(), (line.split() for line in lines[head + 1 :]))
+    return {(int(row[0]), int(row[1])): row[2:] for row in cells}
+
+
+def flat(output: str) -> str:
+    """The output without line breaks."""
+    return " ".join(output.split())
 
 
 def test_more_gpus_share_the_step_and_are_less_efficient(giant: str) -> None:
@@ -112,9 +128,9 @@ def test_more_gpus_share_the_step_and_are_less_efficient(giant: str) -> None:
     assert {devices for devices, _ in found} == {8, 64, 512}
     assert {stage for _, stage in found} == {1, 2, 3}
     for (devices, stage), row in found.items():
-        clips, micro_batch, accumulation = int(row[0].rstrip("*")), int(row[1]), int(row[2])
-        assert clips == micro_batch * accumulation * devices
-        sent, computing, communicating, whole, rate = map(float, row[3:8])
+        clips, (micro_batch, accumulated) = int(row[0].rstrip("*")), map(int, row[1].split("x"))
+        assert clips == micro_batch * accumulated * devices
+        sent, computing, communicating, whole, rate = map(float, row[2:7])
         hidden = min(0.5 * communicating, computing) if stage == 3 else 0
         assert whole == pytest.approx(computing + communicating - hidden, rel=0.02)
         assert rate == pytest.approx(clips / whole, rel=0.01)
@@ -122,9 +138,9 @@ def test_more_gpus_share_the_step_and_are_less_efficient(giant: str) -> None:
         assert communicating == pytest.approx(sent / ring, rel=0.02)
     assert found[8, 2][0] == "1152" and found[512, 2][0] == "2048*"
     for stage in (1, 2, 3):
-        shares = [int(found[devices, stage][8].rstrip("%")) for devices in (8, 64, 512)]
+        shares = [int(found[devices, stage][7].rstrip("%")) for devices in (8, 64, 512)]
         assert shares == sorted(shares, reverse=True) and shares[0] > shares[2]
-    assert "*: 1152 clips cannot be split evenly in reads of 4" in giant
+    assert "*: 1152 clips cannot be split evenly in reads of 4" in flat(giant)
 
 
 def test_links_can_be_chosen() -> None:
@@ -143,8 +159,8 @@ def test_links_can_be_chosen() -> None:
         "batch.global_batch_size=1024",
         SHALLOW,
     )
-    assert "50 and 20 GB/s in a ring of all GPUs" in slow.stdout, slow.stderr
-    row = list(map(float, scaled(slow.stdout)[64, 3][3:7]))
+    assert "50 and 20 GB/s in a ring of all GPUs" in flat(slow.stdout), slow.stderr
+    row = list(map(float, scaled(slow.stdout)[64, 3][2:6]))
     assert row[2] == pytest.approx(row[0] / 20, rel=0.02)
     assert row[3] == pytest.approx(row[1] + row[2], rel=0.02)
 
@@ -152,6 +168,29 @@ def test_links_can_be_chosen() -> None:
 def test_cpus_have_no_scaling_table() -> None:
     done = plan("small", "--cpus", "2", "--peak", "1", SHALLOW)
     assert done.returncode == 0 and "scaling" not in done.stdout
+    assert re.search(r"run: micro-batch 8x\d+, ZeRO stage 2, activations stored", done.stdout)
+    assert "\n  torchrun --nproc_per_node 2 -m pretrain small" in done.stdout
+    assert "--gpus-per-node" not in done.stdout
+
+
+def test_lines_fit_into_a_terminal(giant: str) -> None:
+    assert max(map(len, giant.splitlines())) <= 100
+    assert "all figures below are computed, not measured" in flat(giant)
+    assert "fixed: 2 GiB assumed for CUDA's context, NCCL and fragmentation" in flat(giant)
+
+
+def test_the_command_of_a_plan_has_its_values(giant: str) -> None:
+    """The fixture's GPUs have 8 GiB each."""
+    chosen = re.search(r"run: micro-batch (\d+)x\d+, ZeRO stage (\d), activations (\w+):", giant)
+    assert chosen and chosen[3] == "stored"
+    here, slurm = commands(giant)
+    assert here[:5] == ["torchrun", "--nproc_per_node", "8", "-m", "pretrain"]
+    assert slurm[:4] == ["sbatch", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"]
+    for words in (here, slurm):
+        assert f"batch.micro_batch_size={chosen[1]}" in words
+        assert f"engine.zero_stage={chosen[2]}" in words
+        assert "engine.activation_checkpointing=false" in words
+        assert "batch.global_batch_size=1152" in words  # the user's
 
 
 @pytest.mark.parametrize(
