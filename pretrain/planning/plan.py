@@ -85,7 +85,7 @@ def plan(
     flops, recompute = cost.training_flops, chosen.choice.recompute
     yield from _time(config, hardware, flops, recompute, hours)
     rate = clips_per_second(hardware, flops, recompute)
-    if rate is not None:
+    if rate is not None and hardware.on_gpu:
         yield from describe_reading(config, worker_count(config, hardware), rate)
     yield from scaling(config, hardware, memories, flops)
     if chosen.fits:

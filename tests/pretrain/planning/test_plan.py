@@ -168,6 +168,7 @@ def test_links_can_be_chosen() -> None:
 def test_cpus_have_no_scaling_table() -> None:
     done = plan("small", "--cpus", "2", "--peak", "1", SHALLOW)
     assert done.returncode == 0 and "scaling" not in done.stdout
+    assert "GPU" not in done.stdout
     assert re.search(r"run: micro-batch 8x\d+, ZeRO stage 2, activations stored", done.stdout)
     assert "\n  torchrun --nproc_per_node 2 -m pretrain small" in done.stdout
     assert "--gpus-per-node" not in done.stdout
