@@ -9,22 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.dataloader import print_speeds
 from benchmarks.recordings import prepared, raw_recordings
 from encoder.config import EncoderConfig
-from launch.distributed.process_group import Processes
 from masking import DualMasking
-from pretrain.config import DecoderConfig, PretrainConfig
-from pretrain.data import open_batches
-from pretrain.data_config import PretrainDataConfig
+from pretrain.config import DecoderConfig
 from pretrain.flops import forward_cost
-from pretrain.sources import Sources, plans_of
-from video.clip_sampler import ClipSampler
-from video.config import Augmentation, Sampling
+from video.config import Augmentation
 from video.multiscale_crop import apply_crop, draw_crop
 from video.readers.random_access import read_frames
 from video.recording import Recording
 
-CLIPS, MICRO_BATCHES = 16, 60
+CLIPS = 16
 GPU_FLOPS = 300e12  # assumed for a bf16 training step on an H100 or H200
 
 
@@ -34,11 +30,7 @@ def print_pipeline(folder: Path, spent: dict[str, dict[str, float]]) -> None:
     pack = prepared(raw, folder, "jpeg", None)
     _print_opening_cost(raw_recordings(folder), folder)
     _print_parts(pack)
-    for workers in (1, 2):
-        for clips_per_read in (1, 4):
-            rate = _loader_rate(pack, workers, clips_per_read)
-            what = f"{workers} workers, {clips_per_read} clips per read"
-            print(f"dataloader, jpeg 480p, {what}: {rate:.0f} clips/s", flush=True)
+    print_speeds(pack, 3)
     _print_cores(spent["1080p, GOP 250"])
 
 
@@ -107,24 +99,6 @@ def _cpu_ms(work: Callable[[], object], rounds: int = 25) -> float:
         work()
         spent.append(time.process_time() - start)
     return 1e3 * statistics.mean(spent[3:])
-
-
-def _loader_rate(pack: Recording, workers: int, clips_per_read: int) -> float:
-    """Clips/s in wall-clock time, after the first batch."""
-    data = PretrainDataConfig(
-        source="unused",
-        sampling=Sampling(frame_rate=6.25, seconds_per_clip=0.2),
-        clips_per_read=clips_per_read,
-        workers=workers,
-    )
-    config = PretrainConfig(run="unused", data=data)
-    plans = plans_of(data)
-    sources = Sources([pack], ClipSampler([pack], 16, plans), plans, "", 0)
-    batches, _ = open_batches(config, sources, Processes(), range(MICRO_BATCHES), 1)
-    next(batches)
-    start = time.perf_counter()
-    clips = sum(len(batch.clip) for batch in batches)
-    return clips / (time.perf_counter() - start)
 
 
 def _print_cores(spent: dict[str, float]) -> None:

@@ -27,18 +27,22 @@ SIZES = {"1080p": (1080, 1920, 5_000_000), "480p": (480, 854, 2_000_000)}
 
 def raw_recordings(folder: Path) -> dict[str, Recording]:
     """One minute at 1080p and at 480p, with a key frame every ten seconds, and a real operation."""
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings = {}
-    for name, (rows, columns, bits) in SIZES.items():
-        file = folder / f"{name}.mp4"
-        if not file.exists():
-            print(f"rendering {file}", flush=True)
-            frames = ((n / FPS, pixels) for n, pixels in enumerate(_noisy_loop(rows, columns)))
-            write_h264(file, frames, FPS, AS_RECORDED | {"b": str(bits)})
-        recordings[f"{name}, GOP 250"] = probe(str(file))
+    recordings = {f"{name}, GOP 250": raw_recording(name, folder) for name in SIZES}
     if REAL.exists():
         recordings["operation, 256x256"] = probe(str(REAL))
     return recordings
+
+
+def raw_recording(name: str, folder: Path) -> Recording:
+    """The synthetic one of this size."""
+    rows, columns, bits = SIZES[name]
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.mp4"
+    if not file.exists():
+        print(f"rendering {file}", flush=True)
+        frames = ((n / FPS, pixels) for n, pixels in enumerate(_noisy_loop(rows, columns)))
+        write_h264(file, frames, FPS, AS_RECORDED | {"b": str(bits)})
+    return probe(str(file))
 
 
 def _noisy_loop(rows: int, columns: int) -> Iterator[np.ndarray]:
