@@ -7,17 +7,16 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import default_collate
 
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
-from launch.training.dataloader import (
-    ReadDataset,
-    ReadIndex,
-    ReadSampler,
-    iterate_batches,
+from launch.training.batch_ring import BatchRing, FieldSpec
+from launch.training.dataloader import ReadIndex, ReadSampler
+from launch.training.device_copy import to_device
+from launch.training.micro_batch import (
+    MicroBatchDataset,
+    iterate_micro_batches,
     require_full_batches,
-    to_device,
 )
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
@@ -40,7 +39,7 @@ class PretrainBatch(NamedTuple):
 
 
 class Collate:
-    """Stacks the clips of several reads and draws their masks together."""
+    """The micro-batch of several reads, whose masks are drawn together."""
 
     def __init__(self, config: PretrainConfig) -> None:
         self._masking, self._grid, self._seed = config.masking, config.encoder.grid, config.seed
@@ -49,8 +48,9 @@ class Collate:
             config.data.mask_inside_fov,
         )
 
-    def __call__(self, items: Sequence[tuple[ReadIndex, ClipRead]]) -> PretrainBatch:
-        clip = _joined([clips.clips for _, clips in items])
+    def __call__(
+        self, clip: UInt8[Tensor, "b t h w c"], items: Sequence[tuple[ReadIndex, ClipRead]]
+    ) -> PretrainBatch:
         samples = [
             (read.epoch, read.position * self._per_read + i)
             for read, clips in items
@@ -79,7 +79,10 @@ class Collate:
 def open_batches(
     config: PretrainConfig, sources: Sources, processes: Processes, steps: range, accumulation: int
 ) -> tuple[Iterator[PretrainBatch], PretrainBatch]:
-    """The micro-batches of this process for `steps`, and FIXED_CLIPS clips of the run."""
+    """The micro-batches of this process for `steps`, and FIXED_CLIPS clips of the run.
+
+    On a CPU, a micro-batch is overwritten when the next but one is taken.
+    """
     rows, columns = config.encoder.image_size
     reader = ClipReader(
         sources.recordings,
@@ -92,8 +95,9 @@ def open_batches(
         config.min_fov_share,
     )
     timeout = ReadTimeout(config.data.workers, config.data.read_timeout)
-    dataset = ReadDataset(reader.read, config.seed, timeout)
     collate = Collate(config)
+    ring = BatchRing(_fields(config), config.data.workers, processes.device)
+    dataset = MicroBatchDataset(reader.read, collate, ring, config.seed, timeout)
     reads = config.batch.micro_batch // config.data.clips_per_read
     reads_per_epoch = sources.sampler.reads_per_epoch
 
@@ -104,21 +108,29 @@ def open_batches(
         micro_batches = range(steps.start * accumulation + done, steps.stop * accumulation)
         return ReadSampler(reads_per_epoch, order, micro_batches, reads, processes)
 
-    positions = range(0, reads_per_epoch, -(-reads_per_epoch // FIXED_CLIPS))
-    fixed = collate([_first_clip(*dataset[ReadIndex(0, position)]) for position in positions])
-    (fixed,) = to_device([fixed], processes.device, TENSORS)
-    batches = iterate_batches(
-        dataset, schedule, collate, config.data.workers, processes, timeout.collect_timeouts
+    batches = iterate_micro_batches(
+        dataset, ring, schedule, config.data.workers, timeout.collect_timeouts
     )
     full = require_full_batches(batches, config.batch.micro_batch)
+    places = [
+        ReadIndex(0, position)
+        for position in range(0, reads_per_epoch, -(-reads_per_epoch // FIXED_CLIPS))
+    ]
+    firsts = [_first_clip(place, dataset.read(place)) for place in places]
+    fixed = collate(torch.cat([clips.clips for _, clips in firsts]), firsts)
+    (fixed,) = to_device([fixed], processes.device, TENSORS)
     return to_device(full, processes.device, TENSORS), fixed
 
 
-def _joined(clips: Sequence[UInt8[Tensor, "r t h w c"]]) -> UInt8[Tensor, "b t h w c"]:
-    """The clips of all reads; `default_collate` puts them into a worker's shared memory."""
-    if len({len(each) for each in clips}) > 1:  # a read without clips
-        return torch.cat(list(clips))
-    return default_collate(list(clips)).flatten(0, 1)
+def _fields(config: PretrainConfig) -> dict[str, FieldSpec]:
+    clips, encoder = config.batch.micro_batch, config.encoder
+    counts = config.masking.counts(encoder.grid)
+    clip = (clips, encoder.num_frames, *encoder.image_size, encoder.channels)
+    return {
+        "clip": FieldSpec(clip, torch.uint8),
+        "visible": FieldSpec((clips, counts.visible), torch.int64),
+        "decoded": FieldSpec((clips, counts.decoded), torch.int64),
+    }
 
 
 def _first_clip(read: ReadIndex, clips: ClipRead) -> tuple[ReadIndex, ClipRead]:

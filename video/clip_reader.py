@@ -98,12 +98,13 @@ class ClipReader:
         rng: Callable[[int, str], np.random.Generator],
         timed_out: Collection[int] = (),
         around_try: TryContext = lambda _: nullcontext(),
+        out: UInt8[Tensor, "r t h w c"] | None = None,
     ) -> ClipRead:
         """`rng(sample, stream)` gives the random generator of a sample of this epoch.
 
         An unreadable clip is reported and replaced by another one of the epoch, drawn with the
         generator of the position, so that every rank and every run draws the same. `timed_out` and
-        `around_try`: see `first_readable`.
+        `around_try`: see `first_readable`. The clips are written into `out`, if given.
         """
         clip_rng = rng(position, "clip")
 
@@ -120,15 +121,20 @@ class ClipReader:
             around_try,
         )
         recording = self._recording(location)
+        size = (len(location.times), self._rows, self._columns, 3)
         if frames is None:
-            size = (len(location.times), self._rows, self._columns, 3)
             outside = np.zeros((0, *self._cells), dtype=bool)
             no_clips = torch.empty(0, *size, dtype=torch.uint8)
             return ClipRead(no_clips, outside, recording.path, failures)
-        samples = range(position * self._copies, (position + 1) * self._copies)
-        cropped = [self._crop(frames, recording.view, rng(s, "crop")) for s in samples]
-        clips, inside = zip(*cropped, strict=True)
-        return ClipRead(torch.stack(clips), np.stack(inside), recording.path, failures)
+        clips = torch.empty(self._copies, *size, dtype=torch.uint8) if out is None else out
+        inside = []
+        for copy, clip in enumerate(clips):
+            cropped, cells = self._crop(
+                frames, recording.view, rng(position * self._copies + copy, "crop")
+            )
+            clip.copy_(cropped)
+            inside.append(cells)
+        return ClipRead(clips, np.stack(inside), recording.path, failures)
 
     def _recording(self, location: ClipLocation) -> Recording:
         return self._recordings[location.recording]

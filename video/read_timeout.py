@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from mmap import mmap
 from typing import NamedTuple
 
 import torch
@@ -28,7 +29,8 @@ class ReadTimeout:
 
     def __init__(self, workers: int, seconds: float) -> None:
         self._seconds = seconds
-        self._rows = torch.full((workers, 5), -1, dtype=torch.int64).share_memory_()
+        memory = mmap(-1, 8 * 5 * max(1, workers))  # forked processes share it, without a file
+        self._rows = torch.frombuffer(memory, dtype=torch.int64).view(-1, 5).fill_(-1)
         self._hung: set[Attempt] = set()
 
     @contextmanager

@@ -8,19 +8,18 @@ import torch
 from einops import rearrange
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torch.utils.data import default_collate
 
 from finetune.config import FinetuneConfig
 from finetune.data.samples import LabelledClip, LabelledSamples
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
-from launch.training.dataloader import (
-    ReadDataset,
-    ReadIndex,
-    ReadSampler,
-    iterate_batches,
+from launch.training.batch_ring import BatchRing, FieldSpec
+from launch.training.dataloader import ReadIndex, ReadSampler
+from launch.training.device_copy import to_device
+from launch.training.micro_batch import (
+    MicroBatchDataset,
+    iterate_micro_batches,
     require_full_batches,
-    to_device,
 )
 from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
@@ -38,25 +37,22 @@ class FinetuneBatch(NamedTuple):
 
 
 class Collate:
-    """Stacks the clips of several reads; with `in_pairs`, clips of two reads alternate."""
+    """The micro-batch of several reads; with a `group` of 2, clips of two reads alternate."""
 
-    def __init__(self, in_pairs: bool) -> None:
-        self._group = 2 if in_pairs else 1
+    def __init__(self, group: int) -> None:
+        self._group = group
 
-    def __call__(self, items: Sequence[tuple[ReadIndex, LabelledClip]]) -> FinetuneBatch:
-        if all(len(clip.clips) for _, clip in items):
-            clips = default_collate([clip.clips for _, clip in items])
-            clips = rearrange(clips, "(p two) r ... -> (p r two) ...", two=self._group)
-        else:  # a read failed; require_full_batches refuses the short batch
-            clips = torch.cat([clip.clips for _, clip in items])
-        if clips.shape[1] == 1:
-            clips = clips.squeeze(1)
+    def __call__(
+        self,
+        clip: UInt8[Tensor, " b *s t h w c"],
+        items: Sequence[tuple[ReadIndex, LabelledClip]],
+    ) -> FinetuneBatch:
         labels = torch.from_numpy(np.stack([clip.label for _, clip in items]))
         copies = max(len(clip.clips) for _, clip in items)
         labels = labels.unsqueeze(1).repeat_interleave(copies, 1)
         labels = rearrange(labels, "(p two) r ... -> (p r two) ...", two=self._group)
         return FinetuneBatch(
-            clips,
+            clip,
             labels,
             tuple(read for read, _ in items),
             tuple(clip.path for _, clip in items),
@@ -80,7 +76,10 @@ def open_batches(
     steps: range,
     accumulation: int,
 ) -> Iterator[FinetuneBatch]:
-    """The micro-batches of this process for `steps`."""
+    """The micro-batches of this process for `steps`.
+
+    On a CPU, the clips of one are overwritten when the next but one is taken.
+    """
     data = config.data
     timeout = ReadTimeout(data.workers, data.read_timeout)
     reads = config.batch.micro_batch // data.clips_per_read
@@ -91,13 +90,12 @@ def open_batches(
             len(samples), epoch_order(config.seed, len(samples)), micro_batches, reads, processes
         )
 
-    batches = iterate_batches(
-        ReadDataset(samples.read, config.seed, timeout),
-        sampler_after,
-        Collate(config.mixup.on),
-        data.workers,
-        processes,
-        timeout.collect_timeouts,
+    shape = (config.batch.micro_batch, *samples.clip_shape)
+    ring = BatchRing({"clip": FieldSpec(shape, torch.uint8)}, data.workers, processes.device)
+    group = 2 if config.mixup.on else 1
+    dataset = MicroBatchDataset(samples.read, Collate(group), ring, config.seed, timeout, group)
+    batches = iterate_micro_batches(
+        dataset, ring, sampler_after, data.workers, timeout.collect_timeouts
     )
     full = require_full_batches(batches, config.batch.micro_batch)
     return to_device(full, processes.device, ("clip",))  # labels are checked on the host

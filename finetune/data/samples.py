@@ -83,6 +83,13 @@ class LabelledSamples:
         """Height and width of a clip."""
         return self._encoder.image_size
 
+    @property
+    def clip_shape(self) -> tuple[int, ...]:
+        """[s t h w c], without s where it is 1; all recordings have the same number of segments."""
+        segments, encoder = self._sampled[0].sampling.segments, self._encoder
+        shape = (encoder.num_frames, *encoder.image_size, 3)
+        return (segments, *shape) if segments > 1 else shape
+
     def counts(self, classes: int) -> Int64[Tensor, " k"]:
         """Labelled samples of each class."""
         counts = np.zeros(classes, dtype=np.int64)
@@ -110,13 +117,14 @@ class LabelledSamples:
         rng: Callable[[int, str], np.random.Generator],
         hung: Collection[int] = (),
         watched: TryContext = lambda _: nullcontext(),
+        out: UInt8[Tensor, "r f h w c"] | None = None,
     ) -> LabelledClip:
         """Decodes and augments the sample at a position.
 
         `rng(sample, stream)` returns the generator of a sample in this epoch. A sample that cannot
         be read is reported and replaced by another one, with the label of that one, drawn by the
         generator of the position. The tries in `hung` are skipped; each other one runs inside
-        `watched(try)`.
+        `watched(try)`. The clips are written into `out`, if given: the frames of all segments.
         """
         clip_rng = rng(position, "clip")
         location, frames, failures = first_readable(
@@ -133,9 +141,12 @@ class LabelledSamples:
             shape = (*location.times.shape, *self._encoder.image_size, 3)
             no_clips = torch.empty(0, *shape, dtype=torch.uint8)
             return LabelledClip(no_clips, label, path, failures)
-        samples = range(position * self._copies, (position + 1) * self._copies)
-        clips = torch.stack([self._augment(frames, rng(sample, "crop")) for sample in samples])
-        clips = rearrange(clips, "r (s t) h w c -> r s t h w c", s=len(location.times))
+        if out is None:
+            size = (len(frames), *self._encoder.image_size, 3)
+            out = torch.empty(self._copies, *size, dtype=torch.uint8)
+        for copy, clip in enumerate(out):
+            clip.copy_(self._augment(frames, rng(position * self._copies + copy, "crop")))
+        clips = rearrange(out, "r (s t) h w c -> r s t h w c", s=len(location.times))
         return LabelledClip(clips, label, path, failures)
 
     def _locate(self, position: int, rng: np.random.Generator) -> SampleLocation:

@@ -132,9 +132,8 @@ def read_views(
     timeout = ReadTimeout(workers, read_timeout)
     dataset = SampleViewDataset(sampled, batches, reader, timeout)
 
-    def schedule(done: int) -> list[list[ReadIndex]]:
-        return [[ReadIndex(0, index)] for index in chosen[done:]]
+    def schedule(done: int) -> list[ReadIndex]:
+        return [ReadIndex(0, index) for index in chosen[done:]]
 
-    return iterate_batches(
-        dataset, schedule, lambda items: items[0], workers, processes, timeout.collect_timeouts
-    )
+    pins = processes.device.type == "cuda"
+    return iterate_batches(dataset, schedule, workers, timeout.collect_timeouts, pins)

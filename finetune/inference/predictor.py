@@ -20,7 +20,7 @@ from finetune.inference.multi_view import (
     sample_batches,
 )
 from launch.distributed.process_group import Processes, gather_objects
-from launch.training.dataloader import to_device
+from launch.training.device_copy import to_device
 from video.recording import UnreadableVideo
 
 Forward = Callable[[Tensor], Float[Tensor, "b k"]]

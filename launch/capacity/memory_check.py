@@ -12,18 +12,17 @@ from launch.capacity.auto_choice import (
     usable_share,
     without_stage0,
 )
-from launch.capacity.free_memory import Free, free_gpu_memory, free_host_memory, free_shared_memory
+from launch.capacity.free_memory import Free, free_gpu_memory, free_host_memory
 from launch.capacity.model_memory import ModelMemory
 from launch.capacity.zero_memory import GPU_PROGRAM, device_memory
 from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import Processes, gather_objects
 from launch.errors import ConfigError
+from launch.training.batch_ring import num_slots
 from launch.training.engine import resolve_precision
 from launch.training.optimizer import OptimizerConfig
 
 GIB = 2**30
-PREFETCHED = 2  # micro-batches that each loader worker keeps ready
-SHARED_MEMORY = "shared memory of the workers, /dev/shm; docker run --shm-size enlarges it"
 ASSUMED = f"{GPU_PROGRAM / GIB:g} GiB of it are assumed for CUDA and NCCL"
 CLEAR = 0.5  # a rough estimate below this share of what is free needs no exact one
 
@@ -42,9 +41,16 @@ class Loading(NamedTuple):
     clips_per_read: int  # micro-batches are multiples of it
     workers: int
 
-    def prefetched(self, micro_batch: int) -> int:
-        """Bytes of the micro-batches that are ready."""
-        return max(1, PREFETCHED * self.workers) * micro_batch * self.clip_bytes
+    def ring_bytes(self, micro_batch: int) -> int:
+        """Of the memory that the workers share, without the masks, a hundredth of it."""
+        return num_slots(self.workers) * micro_batch * self.clip_bytes
+
+    def describe(self, micro_batch: int) -> str:
+        """A line for the start of a run."""
+        return (
+            f"loading: {self.workers} workers of each process fill {num_slots(self.workers)} "
+            f"micro-batches, {self.ring_bytes(micro_batch) / GIB:.2f} GiB of shared memory"
+        )
 
 
 class Need(NamedTuple):
@@ -88,6 +94,7 @@ class MemoryCheck:
         if "auto" not in given:
             if self.engine.memory_check and not self._is_clear():
                 self._require(batch.micro_batch, engine.stage, given[2] is True)
+            say(self.loading.describe(batch.micro_batch))
             return Chosen(engine, batch)
         micro_batch, stage, recompute = self._best(engine)
         usage = self._usage(micro_batch, stage, recompute)
@@ -95,6 +102,7 @@ class MemoryCheck:
             f"memory: micro-batch {micro_batch}, ZeRO stage {stage}, activations "
             f"{'recomputed' if recompute else 'stored'} ({usage})"
         )
+        say(self.loading.describe(micro_batch))
         if self.engine.memory_check:
             self._require(micro_batch, stage, recompute)
         return Chosen(
@@ -165,15 +173,10 @@ class MemoryCheck:
             self.engine.offload_optimizer,
             self._on_gpu,
         ).total
-        host, ready = free_host_memory(self.processes), self.loading.prefetched(micro_batch)
+        host, ready = free_host_memory(self.processes), self.loading.ring_bytes(micro_batch)
         if self._on_gpu:
-            needs = [Need(step, free_gpu_memory(self.processes)), Need(ready, host)]
-        else:
-            needs = [Need(step + ready, host)]
-        if self.loading.workers:
-            shared = free_shared_memory() // self.processes.local_world_size
-            needs.append(Need(ready, Free(shared, SHARED_MEMORY)))
-        return needs
+            return [Need(step, free_gpu_memory(self.processes)), Need(ready, host)]
+        return [Need(step + ready, host)]
 
     def _worst(self, model: ModelMemory, micro_batch: int, stage: int) -> Need:
         return max(self._needs(model, micro_batch, stage), key=lambda need: need.excess)

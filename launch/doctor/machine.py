@@ -70,7 +70,7 @@ def host_memory(place: Place) -> Finding:
 
 
 def shared_memory(place: Place) -> Finding:
-    """/dev/shm, through which loader workers hand over their batches."""
+    """/dev/shm, through which evaluation gets its windows from the workers, and NCCL talks."""
     try:
         free, status = free_shared_memory(), os.statvfs("/dev/shm")
     except OSError as error:

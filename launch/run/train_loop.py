@@ -14,8 +14,8 @@ from launch.distributed.watchdog import Watchdog
 from launch.metrics.run_logger import RunLogger
 from launch.metrics.step_meter import StepMeter
 from launch.run.graceful_stop import GracefulStop
-from launch.training.dataloader import MicroBatch
 from launch.training.engine import Engine
+from launch.training.micro_batch import MicroBatch
 
 Batch = TypeVar("Batch", bound=MicroBatch)
 

@@ -4,26 +4,20 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
+from multiprocessing import active_children
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from launch.distributed.process_group import Processes
 from launch.distributed.signals import end_with_parent, ignore_interrupts
-from launch.rng import sample_rng
+from launch.training.batch_ring import PREFETCHED
 
 Batch = TypeVar("Batch")
-Read = TypeVar("Read")
 SHARED_FILE = "</torch_"  # in PyTorch's errors, the name of a file in shared memory
-
-
-class NothingReadable(OSError):
-    """A process found no readable clip."""
-
-    exit_status = 2
+LOST = "exited unexpectedly"  # in PyTorch's error, of a worker
 
 
 class SharedMemoryFull(OSError):
@@ -40,21 +34,19 @@ class SharedMemoryFull(OSError):
         )
 
 
-@runtime_checkable
-class MicroBatch(Protocol):
-    """The clips of one forward pass."""
+class WorkerLost(RuntimeError):
+    """A worker ended, and not in a read."""
 
-    @property
-    def clip(self) -> Tensor: ...
+    exit_status = 2
 
-    @property
-    def recordings(self) -> tuple[str, ...]: ...  # of each read
-
-    @property
-    def failures(self) -> tuple[Any, ...]: ...  # places that were unreadable and replaced
-
-
-Clips = TypeVar("Clips", bound=MicroBatch)
+    def __init__(self, exit_codes: Sequence[int | None]) -> None:
+        codes = {code for code in exit_codes if code}
+        ends = [signal.Signals(-code).name if code < 0 else f"status {code}" for code in codes]
+        super().__init__(
+            f"data.workers: a loader worker ended ({', '.join(sorted(ends))}); where memory is "
+            "short the system kills one: lower data.workers or batch.micro_batch_size, and run the "
+            "same command again"
+        )
 
 
 class ReadIndex(NamedTuple):
@@ -62,33 +54,6 @@ class ReadIndex(NamedTuple):
 
     epoch: int
     position: int
-
-
-@runtime_checkable
-class AttemptLimits(Protocol):
-    """The attempts of a read that timed out, and the time limit of further ones."""
-
-    def timed_out_tries(self, epoch: int, position: int) -> list[int]: ...
-
-    def limit_tries(self, epoch: int, position: int) -> Callable[[int], Any]: ...
-
-
-class ReadDataset(Dataset[tuple[ReadIndex, Read]]):
-    """Decodes one read; its random numbers depend on the read, not on the worker.
-
-    `read(position, rng, timed_out, limit)` decodes the read; `rng(sample, stream)` is the generator
-    of a sample in its epoch.
-    """
-
-    def __init__(self, read: Callable[..., Read], seed: int, limits: AttemptLimits) -> None:
-        self._read, self._seed, self._limits = read, seed, limits
-
-    def __getitem__(self, index: ReadIndex) -> tuple[ReadIndex, Read]:
-        def rng(sample: int, stream: str) -> np.random.Generator:
-            return sample_rng(self._seed, index.epoch, sample, stream)
-
-        timed_out, limit = self._limits.timed_out_tries(*index), self._limits.limit_tries(*index)
-        return index, self._read(index.position, rng, timed_out, limit)
 
 
 class ReadSampler(Sampler[list[ReadIndex]]):
@@ -150,17 +115,17 @@ def excess_workers(workers: int) -> list[str]:
 
 
 def iterate_batches(
-    dataset: Dataset[Any],
-    schedule: Callable[[int], Iterable[list[ReadIndex]]],
-    collate: Callable[[list[Any]], Batch],
+    dataset: Dataset[Batch],
+    schedule: Callable[[int], Iterable[Any]],
     workers: int,
-    processes: Processes,
     collect_timeouts: Callable[[], bool],
+    pins: bool = False,
 ) -> Iterator[Batch]:
     """All batches; after a worker hung and was ended, new workers load the remaining ones.
 
-    `schedule(done)` returns the reads that remain after `done` batches. `collect_timeouts` returns
-    whether a worker that ended had hung, and records the read that it hung on.
+    `schedule(done)` returns the indices into the dataset that remain after `done` batches.
+    `collect_timeouts` returns whether a worker that ended had hung, and records the read that it
+    hung on. `pins`: in pinned memory, for a GPU.
     """
 
     def load(done: int) -> Iterable[Batch]:
@@ -168,10 +133,12 @@ def iterate_batches(
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
         return DataLoader(
             dataset,
-            batch_sampler=schedule(done),
-            collate_fn=collate,
+            batch_size=None,
+            sampler=schedule(done),
+            collate_fn=_in_shared_memory,
             num_workers=workers,
-            pin_memory=processes.device.type == "cuda",
+            prefetch_factor=PREFETCHED if workers else None,
+            pin_memory=pins,
             worker_init_fn=_start_worker,
             multiprocessing_context="fork" if workers else None,
             # the default would draw from the generator that dropout uses, so resuming would differ
@@ -180,7 +147,9 @@ def iterate_batches(
 
     done = 0
     while True:
+        others = set(active_children())
         batches = iter(load(done))
+        started = set(active_children()) - others
         # the loader's handler would raise in the middle of a training step; `next` raises as well
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
@@ -192,39 +161,22 @@ def iterate_batches(
             if SHARED_FILE in str(error):
                 raise SharedMemoryFull(str(error)) from None
             if not collect_timeouts():
+                if LOST in str(error):
+                    raise WorkerLost([worker.exitcode for worker in started]) from None
                 raise
+        for worker in started:  # else they would write into slots that new ones fill
+            worker.kill()
+            worker.join()
 
 
-def require_full_batches(batches: Iterable[Clips], clips: int) -> Iterator[Clips]:
-    """The same batches; raises NothingReadable where a read found no readable replacement."""
-    for batch in batches:
-        if len(batch.clip) < clips:
-            raise NothingReadable(
-                f"{len(batch.failures)} reads in a row failed, the last: {batch.failures[-1]}; is "
-                "the disk with the recordings still mounted?"
-            )
-        yield batch
-
-
-def to_device(
-    batches: Iterable[Batch], device: torch.device, fields: Sequence[str]
-) -> Iterator[Batch]:
-    """The same batches, NamedTuples, with the tensors of some fields on a device.
-
-    A separate stream copies them to a GPU, while the GPU still computes on the previous batch.
-    """
-    if device.type != "cuda":
-        yield from batches
-        return
-    copy_stream = torch.cuda.Stream(device)
-    for batch in batches:
-        with torch.cuda.stream(copy_stream):
-            copies = {name: getattr(batch, name).to(device, non_blocking=True) for name in fields}
-        compute_stream = torch.cuda.current_stream(device)
-        compute_stream.wait_stream(copy_stream)
-        for tensor in copies.values():
-            tensor.record_stream(compute_stream)  # else its memory may be reused too early
-        yield cast(Any, batch)._replace(**copies)
+def _in_shared_memory(batch: Batch) -> Batch:
+    """In a worker: an error of the thread that sends it would be lost, and the loader hang."""
+    fields = batch if isinstance(batch, tuple) else (batch,)
+    if get_worker_info() is not None:
+        for field in fields:
+            if isinstance(field, torch.Tensor):
+                field.share_memory_()
+    return batch
 
 
 def _start_worker(worker: int) -> None:

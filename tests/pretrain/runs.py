@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pretrain.data import TENSORS, PretrainBatch
 from tests.conftest import (
     UMASK,
     Outcome,
@@ -29,6 +30,11 @@ SMALL = (
 def words(source: Path, run: Path, *overrides: str) -> list[str]:
     """Command line of a small run; later overrides replace earlier ones."""
     return ["demo", f"data.source={source}", f"run={run}", *SMALL, *overrides]
+
+
+def kept(batch: PretrainBatch) -> PretrainBatch:
+    """With tensors of its own, which no later batch overwrites."""
+    return batch._replace(**{name: getattr(batch, name).clone() for name in TENSORS})
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:

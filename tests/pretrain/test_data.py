@@ -8,12 +8,12 @@ import torch
 
 from launch.distributed.process_group import Processes
 from launch.recipe import load_recipe
-from launch.training.dataloader import NothingReadable
+from launch.training.micro_batch import NothingReadable
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch, open_batches
 from pretrain.sources import Sources, plans_of
-from tests.pretrain.runs import words
+from tests.pretrain.runs import kept, words
 from video.clip_sampler import ClipSampler
 from video.discover import find_recordings
 from video.readers.probe import probe
@@ -29,7 +29,7 @@ def batches(
     found, _ = open_batches(
         config, sources(config, recordings), processes or Processes(), range(3), 1
     )
-    return list(found)
+    return [kept(batch) for batch in found]
 
 
 def sources(config: PretrainConfig, recordings: list[Recording]) -> Sources:

@@ -18,7 +18,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch, open_batches
 from pretrain.sources import Sources, plans_of
 from tests.conftest import HANG_LIMIT
-from tests.pretrain.runs import words
+from tests.pretrain.runs import kept, words
 from video.clip_sampler import ClipSampler
 from video.discover import find_recordings
 from video.readers.probe import probe
@@ -36,7 +36,7 @@ def read_all(operations: Path, hanging: Path | None, *overrides: str) -> list[Pr
     sampler = ClipSampler(recordings, config.encoder.num_frames, plans)
     sources = Sources(recordings, sampler, plans, "", 0)
     found, _ = open_batches(config, sources, Processes(), range(STEPS), 1)
-    return list(found)
+    return [kept(batch) for batch in found]
 
 
 STEPS = 2

@@ -57,7 +57,8 @@ def test_auto_recomputes_what_does_not_fit(
     chosen = check(7, micro_batch, activation_checkpointing="auto").choose(said.append)
     assert chosen.engine.activation_checkpointing is expected
     assert chosen.batch.micro_batch_size == micro_batch
-    (line,) = said
+    line, loading = said
+    assert loading.startswith("loading: 0 workers of each process fill 2 micro-batches, 0.00 GiB")
     kept = "recomputed" if expected else "stored"
     assert line.startswith(f"memory: micro-batch {micro_batch}, ZeRO stage 0, activations {kept} (")
 
@@ -220,19 +221,20 @@ def test_what_fits_with_ease_is_not_measured(
         assert measured == expected
 
 
-def test_batches_of_the_workers_count() -> None:
-    assert Loading(1000, 1, 0).prefetched(8) == 8000
-    assert Loading(1000, 1, 3).prefetched(8) == 48000
+def test_micro_batches_of_the_workers_count() -> None:
+    assert Loading(1000, 1, 0).ring_bytes(8) == 2 * 8000
+    assert Loading(1000, 1, 3).ring_bytes(8) == 8 * 8000
+    line = Loading(2_408_448, 1, 12).describe(64)
+    assert "12 workers of each process fill 26 micro-batches, 3.73 GiB of shared memory" in line
 
 
-def test_the_shared_memory_of_a_container_is_refused_before_workers_fill_it(
+def test_the_memory_of_the_workers_is_that_of_the_machine_and_not_a_containers_dev_shm(
     check: Callable[..., MemoryCheck], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker = types.SimpleNamespace(f_bavail=16 * 1024, f_frsize=4096)  # 64 MiB, its default
     monkeypatch.setattr(os, "statvfs", lambda path: {"/dev/shm": docker}[path])
     loading = Loading(clip_bytes=3 * 16 * 224 * 224, clips_per_read=1, workers=4)
-    with pytest.raises(ConfigError) as refused:
-        replace(check(1000, 64), loading=loading).choose(print)
-    line = str(refused.value)
-    assert "needs about 1.15 GiB in a process, of which 0.06 GiB are free (shared memory" in line
-    assert "--shm-size enlarges it); set batch.micro_batch_size=2," in line
+    made = replace(check(1000, 64), loading=loading)
+    assert made.choose(print) == (made.engine, made.batch)
+    with pytest.raises(ConfigError, match=r"are free \(memory of the test\); set batch"):
+        replace(check(65, 64), loading=loading).choose(print)

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from launch.training.dataloader import (
     excess_workers,
     iterate_batches,
     oversized_batch,
-    to_device,
 )
 from tests.conftest import HANG_LIMIT, ROOT, launcher_free_environment, run_python, wait_until
 
@@ -74,9 +72,9 @@ def test_a_resumed_schedule_goes_on_where_it_stopped() -> None:
     assert reads(range(7, 20), 2, 2, 2) == reads(range(20), 2, 2, 2)[7:]
 
 
-class Positions(Dataset[int]):
-    def __getitem__(self, read: ReadIndex) -> int:
-        return read.position
+class Positions(Dataset[list[int]]):
+    def __getitem__(self, reads: list[ReadIndex]) -> list[int]:
+        return [read.position for read in reads]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -87,37 +85,9 @@ def test_loading_draws_nothing_that_training_would_draw(workers: int) -> None:
         return schedule(range(done, 4), 2, Processes())
 
     before = torch.get_rng_state()
-    loaded = iterate_batches(Positions(), batches, list, workers, Processes(), lambda: False)
+    loaded = iterate_batches(Positions(), batches, workers, lambda: False)
     assert len(list(loaded)) == 4
     assert torch.equal(torch.get_rng_state(), before)
-
-
-class Clips(NamedTuple):
-    clip: torch.Tensor
-    recordings: tuple[str, ...]
-    failures: tuple[str, ...] = ()
-
-
-def test_on_a_cpu_batches_pass_as_they_are() -> None:
-    batches = [Clips(torch.full((2,), number), (str(number),)) for number in range(3)]
-    on_device = list(to_device(iter(batches), torch.device("cpu"), ("clip",)))
-    assert all(same is batch for same, batch in zip(on_device, batches, strict=True))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="copies to a GPU need one")
-def test_batches_arrive_on_a_gpu_whole_while_it_computes() -> None:
-    device = torch.device("cuda", 0)
-    batches = [
-        Clips(torch.randint(0, 256, (8, 1 << 20), dtype=torch.uint8).pin_memory(), (str(number),))
-        for number in range(20)
-    ]
-    busy, found = torch.randn(4096, 4096, device=device), []
-    for batch in to_device(iter(batches), device, ("clip",)):
-        busy = (busy @ busy).tanh()
-        found.append((batch.recordings, batch.clip.clone()))
-    for batch, (recordings, clip) in zip(batches, found, strict=True):
-        assert recordings == batch.recordings and torch.equal(clip.cpu(), batch.clip)
 
 
 def test_a_step_larger_than_the_data_is_a_warning() -> None:
@@ -137,19 +107,18 @@ def test_more_workers_than_cores_are_one_line_of_ours_and_none_of_torch(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         reads = [[ReadIndex(0, 1)], [ReadIndex(0, 2)]]
-        batches = iterate_batches(Positions(), lambda done: reads, list, 3, Processes(), bool)
+        batches = iterate_batches(Positions(), lambda done: reads, 3, bool)
         assert list(batches) == [[1], [2]]
     assert not [str(each.message) for each in caught if "DataLoader" in str(each.message)]
 
 
 LEFT_OPEN = """
-from launch.distributed.process_group import Processes
 from launch.entrypoint import exit_process
 from launch.training.dataloader import ReadIndex, iterate_batches
 reads = [ReadIndex(0, number) for number in range(8)]
 never = lambda: False
-batches = iterate_batches(reads, lambda done: [[n] for n in range(8)], list, 1, Processes(), never)
-print(next(batches)[0].position)
+batches = iterate_batches(reads, lambda done: range(8), 1, never)
+print(next(batches).position)
 exit_process(0)  # the batches are still held, as by the traceback of an error
 """
 
@@ -160,7 +129,6 @@ def test_a_program_ends_though_its_loader_has_batches_left() -> None:
 
 KILLED = """
 import os, time
-from launch.distributed.process_group import Processes
 from launch.training.dataloader import ReadIndex, iterate_batches
 
 class Hanging:
@@ -168,8 +136,8 @@ class Hanging:
         print(os.getpid(), flush=True)
         time.sleep(6000)  # as a decoder on a file system that is gone
 
-schedule = lambda done: [[ReadIndex(0, number)] for number in range(2)]
-next(iterate_batches(Hanging(), schedule, list, 2, Processes(), lambda: False))
+schedule = lambda done: [ReadIndex(0, number) for number in range(2)]
+next(iterate_batches(Hanging(), schedule, 2, lambda: False))
 """
 
 
@@ -194,3 +162,22 @@ def _has_ended(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return state in "ZX"
+
+
+FULL = """
+import resource, torch
+from launch.entrypoint import exit_process
+from launch.training.dataloader import SharedMemoryFull, iterate_batches
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+try:
+    next(iterate_batches([torch.zeros(20_000)], lambda done: range(1), 1, bool))
+except SharedMemoryFull as error:
+    print(error)
+exit_process(0)
+"""
+
+
+def test_a_batch_that_does_not_fit_in_shared_memory_is_one_line() -> None:
+    """As the windows of an evaluation, whose batches differ in size."""
+    (line,) = run_python("-c", FULL)
+    assert line.startswith("data.workers: a batch does not fit in shared memory, /dev/shm (")
