@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.dataset_kinds import DATASET_KINDS, DatasetConfig
+from finetune.data.frame_labels import frame_labels
 from finetune.data.leaks import require_separate_parts
 from finetune.data.recording_opener import RecordingOpener
 from finetune.data.slow_samples import slow_samples
@@ -48,6 +49,7 @@ def run_labels(options: argparse.Namespace) -> None:
     for line in (
         *labelled.lines(),
         *sparse_labels(labelled, "--label-fps"),
+        *frame_labels(labelled, "--label-fps"),
         *slow_samples(labelled, dataset),
         *require_separate_parts({"": labelled.recordings}, options.allow_similar),
     ):

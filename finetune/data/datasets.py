@@ -10,6 +10,7 @@ from jaxtyping import Int64
 
 from finetune.config import FinetuneConfig
 from finetune.data.few_shot import choose_few_shot, load_few_shot, save_few_shot
+from finetune.data.frame_labels import frame_labels
 from finetune.data.labelled_set import LabelledSet
 from finetune.data.leaks import require_separate_parts
 from finetune.data.recording_opener import RecordingOpener
@@ -111,6 +112,7 @@ def _open(config: FinetuneConfig, folder: Path, is_new: bool) -> LabelledSets:
         reported = [
             *labelled[name].lines(),
             *sparse_labels(labelled[name], data.key_of(name, "label_fps")),
+            *frame_labels(labelled[name], data.key_of(name, "label_fps")),
             *slow_samples(labelled[name], each),
         ]
         lines += [f"{name + ': ' if name else ''}{line}" for line in reported]

@@ -16,11 +16,7 @@ def sparse_labels(labelled: LabelledSet, label_fps_key: str) -> list[str]:
     `label_fps_key` is the key or option for the rate of labels that count in frames.
     """
     tracks = [track for tracks in labelled.tracks.values() for track in tracks]
-    sparse = [
-        track
-        for track in tracks
-        if track.ends is None and track.labelled < MIN_LABELLED * len(track.times)
-    ]
+    sparse = [track for track in tracks if is_sparse(track)]
     if not sparse:
         return []
     worst = min(sparse, key=lambda track: track.labelled / len(track.times))
@@ -30,6 +26,11 @@ def sparse_labels(labelled: LabelledSet, label_fps_key: str) -> list[str]:
         f"their timestamps: {worst.recording.path} ({worst.recording.seconds:.1f} s) at "
         f"{worst.labelled:,} of {len(worst.times):,}{last}; {_cure(worst, label_fps_key)}"
     ]
+
+
+def is_sparse(track: LabelTrack) -> bool:
+    """Whether less than half of the timestamps have a label."""
+    return track.ends is None and track.labelled < MIN_LABELLED * len(track.times)
 
 
 def _cure(track: LabelTrack, label_fps_key: str) -> str:
@@ -44,7 +45,7 @@ def _cure(track: LabelTrack, label_fps_key: str) -> str:
 
 
 def _fitting_fps(track: LabelTrack, label_fps: float) -> float | None:
-    """The usual rate with which the labels cover the recording; None where none does."""
+    """The rate of the recording, or a usual one, with which the labels cover it; None: none."""
     known, seconds = track.times[track.known], track.recording.seconds
     if len(known) == 0 or len(track.times) < 2:
         return None
@@ -52,5 +53,6 @@ def _fitting_fps(track: LabelTrack, label_fps: float) -> float | None:
     if len(known) < (1 - TOLERANCE) * begun:
         return None  # the labels have gaps, so that their end is not the cause
     frames = track.label_end * label_fps
-    rates = [rate for rate in USUAL_FPS if abs(frames / rate / seconds - 1) < TOLERANCE]
+    usual = (track.recording.fps, *USUAL_FPS)
+    rates = [rate for rate in usual if abs(frames / rate / seconds - 1) < TOLERANCE]
     return min(rates, key=lambda rate: abs(frames / rate / seconds - 1), default=None)
