@@ -80,6 +80,10 @@ def variant_names() -> dict[str, tuple[str, str]]:
     return {row.format(size): (size, row) for row in VARIANTS for size in ENCODER_SIZES}
 
 
+class WrongSize(ValueError):
+    """A variant has another size than the encoder whose weights it would take."""
+
+
 def find_variant(name: str) -> tuple[str, Variant]:
     """Size and row of a name such as `unified_base_st`; raises ValueError with the nearest ones."""
     name = ALIASES.get(name, name)
@@ -100,8 +104,8 @@ def variant_config(
     """A variant's configuration, with some fields changed.
 
     `trained`: the encoder whose weights will be loaded; patch size, pre-norm, activation, eps,
-    LayerScale and the normalisation are taken from it. Raises ValueError where it has another
-    size, or the name is unknown.
+    LayerScale and the normalisation are taken from it. Raises WrongSize where it has another
+    size, ValueError where the name is unknown.
     """
     size, variant = find_variant(name)
     if trained:
@@ -123,7 +127,7 @@ def _require_size(name: str, size: str, trained: EncoderConfig) -> None:
     if given != needed:
         sizes = {(row["embed_dim"], row["depth"]): size for size, row in ENCODER_SIZES.items()}
         fitting = name.replace(size, sizes[given]) if given in sizes else ""
-        raise ValueError(
+        raise WrongSize(
             f"{name} has width {needed[0]} and depth {needed[1]}, the file's encoder {given[0]} "
             f"and {given[1]}; " + (f"use {fitting}" if fitting else "no variant has that size")
         )

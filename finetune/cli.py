@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finetune.cli_args import COMMANDS, command_parser
 from launch.recipe_cli import StageProgram, parse_recipe_command
+
+if TYPE_CHECKING:
+    from finetune.config import FinetuneConfig
 
 RECIPES = Path(__file__).parent / "recipes"
 DESCRIPTION = """\
@@ -31,12 +35,21 @@ def main(arguments: Sequence[str]) -> None:
         return
     from finetune.config import FinetuneConfig
 
-    program = StageProgram("finetune", f"{DESCRIPTION}{_command_lines()}", RECIPES)
+    program = StageProgram("finetune", f"{DESCRIPTION}{_command_lines()}", RECIPES, check_weights)
     config = parse_recipe_command(program, FinetuneConfig, arguments)
     if config is not None:
         from finetune.run import finetune
 
         finetune(config)
+
+
+def check_weights(config: "FinetuneConfig") -> list[str]:
+    """Compares the weights of a new run with its backbone; a resumed run does not read them."""
+    from finetune.model.backbone import check_backbone
+    from launch.checkpoint.store import CHECKPOINTS_FOLDER, complete_checkpoints
+
+    resumes = complete_checkpoints(Path(config.run) / CHECKPOINTS_FOLDER)
+    return [] if resumes else check_backbone(config.backbone)
 
 
 def _command_lines() -> str:

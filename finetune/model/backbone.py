@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from encoder.checkpoint.adapt import LoadOptions
+from encoder.checkpoint.adapt import LoadOptions, adapt
 from encoder.checkpoint.common_tensors import contiguous
 from encoder.checkpoint.formats.registry import require_supported
 from encoder.checkpoint.formats.unified import to_unified
@@ -16,7 +16,7 @@ from encoder.checkpoint.parse import SourceEncoder, read_source
 from encoder.checkpoint.safe_open import CheckpointMismatch
 from encoder.config import EncoderConfig, first_error
 from encoder.model_zoo import resolve_weights
-from encoder.variants import variant_config
+from encoder.variants import WrongSize, variant_config
 from encoder.vit import VideoEncoder
 from finetune.model.config import NATIVE, BackboneConfig
 
@@ -44,8 +44,25 @@ def build_backbone(config: BackboneConfig) -> Backbone:
             encoder = replace(encoder, **sizes, size="custom")
         return Backbone(VideoEncoder(encoder), None)
     source = read_source(*resolve_weights(config.weights, config.overrides))
-    options = LoadOptions(config.inflation, config.keep_norm, config.allow_missing)
-    return Backbone(*load_source(source, _encoder_config(config, source), options))
+    return Backbone(*load_source(source, _encoder_config(config, source), _load_options(config)))
+
+
+def check_backbone(config: BackboneConfig) -> list[str]:
+    """Raises the CheckpointMismatch of `build_backbone` from names and shapes alone.
+
+    Weights that are not on this machine yet are not compared; the returned line says so.
+    """
+    if config.weights is None:
+        return []
+    if not Path(config.weights).exists():
+        return [f"backbone.weights: {config.weights} is no file or folder here yet; not compared"]
+    source = read_source(Path(config.weights), config.overrides)
+    adapt(source, _encoder_config(config, source), _load_options(config))
+    return []
+
+
+def _load_options(config: BackboneConfig) -> LoadOptions:
+    return LoadOptions(config.inflation, config.keep_norm, config.allow_missing)
 
 
 def _encoder_config(config: BackboneConfig, source: SourceEncoder) -> EncoderConfig:
@@ -53,6 +70,10 @@ def _encoder_config(config: BackboneConfig, source: SourceEncoder) -> EncoderCon
         if config.variant == NATIVE:
             return replace(source.config, **config.encoder_overrides())
         return variant_config(config.variant, source.config, **config.encoder_overrides())
+    except WrongSize as error:
+        raise CheckpointMismatch(
+            f"{source.file.path}: {error}; backbone.variant=native takes the encoder as it is"
+        ) from None
     except ValueError as error:
         raise CheckpointMismatch(f"{source.file.path}: {first_error(error)}") from None
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from encoder.checkpoint.safe_open import CheckpointMismatch
 from finetune.cli import main
 from finetune.cli_args import COMMANDS, command_parser
 from finetune.evaluation.predictions import PredictionsError
 from tests.conftest import ROOT
+from tests.finetune import runs
+from tests.finetune.model.test_backbone import VIDEOMAE
 
 
 def test_the_help_lists_every_command(capsys) -> None:
@@ -37,6 +40,15 @@ def test_the_parser_of_commands_imports_nothing_heavy() -> None:
     code = "import sys, finetune.cli; print({'torch', 'av', 'timm'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_check_compares_the_weights_with_the_backbone(tmp_path: Path, capsys) -> None:
+    backbone = f"weights: {VIDEOMAE}, overrides: {{num_heads: 3, num_frames: 4, image_size: 32}}"
+    start = [*runs.words(tmp_path, tmp_path / "run"), "--check"]
+    with pytest.raises(CheckpointMismatch, match=r"no variant has that size; backbone\.variant=n"):
+        main([*start, f"backbone={{variant: unified_base, {backbone}}}"])
+    main([*start, f"backbone={{variant: native, {backbone}}}"])
+    assert capsys.readouterr().out == "demo: valid\n"
 
 
 def test_files_and_options_may_stand_in_any_order(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from encoder.checkpoint.safe_open import CheckpointMismatch
-from finetune.model.backbone import build_backbone, write_backbone
+from finetune.model.backbone import build_backbone, check_backbone, write_backbone
 from finetune.model.config import BackboneConfig
 
 CKPT = Path(__file__).parents[2] / "encoder/checkpoint/fixtures/ckpt"
@@ -97,6 +97,17 @@ def test_a_wrong_size_is_refused_in_one_line() -> None:
     with pytest.raises(CheckpointMismatch, match="width 768 and depth 12") as caught:
         build_backbone(config)
     assert str(VIDEOMAE) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).endswith("; backbone.variant=native takes the encoder as it is")
+    with pytest.raises(CheckpointMismatch, match=r"backbone\.variant=native"):
+        check_backbone(config)  # which reads no weight
+
+
+def test_a_check_says_which_weights_it_cannot_compare(tmp_path: Path) -> None:
+    assert check_backbone(parsed(variant="native", weights=str(VIDEOMAE), overrides=TINY)) == []
+    later = tmp_path / "runs" / "first"
+    assert check_backbone(parsed(weights=str(later))) == [
+        f"backbone.weights: {later} is no file or folder here yet; not compared"
+    ]
 
 
 @pytest.mark.parametrize("form", ["qkv_bias", "qkv_divided_bias", "qkv_divided"])
