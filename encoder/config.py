@@ -117,7 +117,7 @@ class EncoderConfig:
     """Fills embed_dim, depth, num_heads, mlp_ratio and patch_size where they are not given."""
     embed_dim: Positive = 768
     """Width of the tokens."""
-    depth: Positive = 12
+    depth: Annotated[int, Field(gt=0, le=1000)] = 12
     """Transformer blocks."""
     num_heads: Positive = 12
     """Attention heads."""

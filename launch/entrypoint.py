@@ -45,6 +45,12 @@ def run_program(name: str, main: Callable[[], int | None]) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # nothing is flushed at exit
         return 0
+    except MemoryError as error:
+        _write_error(
+            f"{name}: {_rank_prefix()}not enough memory ({error or 'no size is known'}); take a "
+            "smaller model, clip or batch, or data in smaller parts\n"
+        )
+        return 2
     except Exception as error:
         status = getattr(error, "exit_status", None)
         if getattr(error, "on_every_process", False):

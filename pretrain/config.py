@@ -52,7 +52,7 @@ class DecoderConfig:
     """Size of the encoder; fills embed_dim, num_heads and mlp_ratio where they are not given."""
     embed_dim: Annotated[int, Field(gt=0)] = 384
     """Width of the tokens."""
-    depth: Annotated[int, Field(gt=0)] = 4
+    depth: Annotated[int, Field(gt=0, le=1000)] = 4
     """Transformer blocks."""
     num_heads: Annotated[int, Field(gt=0)] = 6
     """Attention heads."""

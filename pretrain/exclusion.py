@@ -55,8 +55,9 @@ def _similar(named: list[Recording], others: list[Recording]) -> dict[str, tuple
         _warn(note)
     elif named and (missing := sum(map(count_incomparable, texts))):
         _warn(
-            f"{format_count(missing, 'recording')} have no fingerprint, or show too little, and "
-            "are compared by content only; `python -m video check` adds fingerprints"
+            "without a fingerprint, or with too little to see: "
+            f"{format_count(missing, 'recording')}, compared by content only; "
+            "`python -m video check` adds fingerprints"
         )
     similar: dict[str, tuple[str, str]] = {}
     for first, second, match in similar_between(*texts):

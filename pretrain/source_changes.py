@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from launch.run.environment import last_recorded
 from pretrain.config import PretrainConfig
-from video.changes import ABSENT, CHANGED, describe_changes, find_changed_files, find_moved
+from video.changes import (
+    ABSENT,
+    CHANGED,
+    ChangedFiles,
+    describe_changes,
+    find_changed_files,
+    find_moved,
+)
 from video.discover import find_recordings
 from video.exclude import exclude
 from video.failure_log import failed_paths
@@ -49,15 +56,16 @@ def compare_sources(config: PretrainConfig, folder: Path) -> Comparison:
         )
     listed = _listed(config)
     excluded_before = _excluded_before(folder)
-    moved = _find_moved([*recordings, *excluded_before], listed)
+    moved, lost = _find_moved([*recordings, *excluded_before], listed)
     notes = _describe_moved(moved)
     has_moved = any(recording.path in moved for recording in recordings)
     recordings, excluded_before = (
         [replace(each, path=moved.get(each.path, each.path)) for each in group]
         for group in (recordings, excluded_before)
     )
-    missing, changed = find_changed_files(recordings)
-    _require_none({CHANGED: changed, ABSENT: missing}, folder)
+    own = {each.path for each in recordings}
+    changes = {CHANGED: lost.changed, ABSENT: lost.missing}
+    _require_none({kind: [p for p in paths if p in own] for kind, paths in changes.items()}, folder)
     unlisted = [each.path for each in recordings if _absolute(each.path) not in listed]
     excluded = exclude(recordings, config.data.exclude).excluded if config.data.exclude else []
     withdrawn = [each.path for each in excluded]
@@ -75,15 +83,25 @@ def _excluded_before(folder: Path) -> list[Recording]:
 
 def _find_moved(
     recordings: Sequence[Recording], listed: dict[str, Recording | None]
-) -> dict[str, str]:
-    """The present path of recordings that the sources have, by content, at another one."""
-    present = {_absolute(recording.path) for recording in recordings}
+) -> tuple[dict[str, str], ChangedFiles]:
+    """The present path of recordings that the sources have, by content, at another one; and what
+    is missing or changed at its own path, and nowhere else.
+
+    Recordings may have exchanged their names: a path counts as taken only by an unchanged file.
+    """
+    found = find_changed_files(recordings)
+    lost = {*found.missing, *found.changed}
     gone = [
         recording
         for recording in recordings
-        if _absolute(recording.path) not in listed or not Path(recording.path).exists()
+        if recording.path in lost or _absolute(recording.path) not in listed
     ]
-    return find_moved(gone, sorted(listed.keys() - present)) if gone else {}
+    taken = {_absolute(each.path) for each in recordings} - {_absolute(each.path) for each in gone}
+    moved = find_moved(gone, sorted(listed.keys() - taken)) if gone else {}
+    return moved, ChangedFiles(
+        [path for path in found.missing if path not in moved],
+        [path for path in found.changed if path not in moved],
+    )
 
 
 def _describe_moved(moved: Mapping[str, str]) -> list[str]:
@@ -129,7 +147,8 @@ def _other_rows(recordings: list[Recording], listed: dict[str, Recording | None]
     other = [
         each.path
         for each in recordings
-        if (row := listed[_absolute(each.path)]) and clip_values(row) != clip_values(each)
+        if (row := listed[_absolute(each.path)])
+        and (clip_values(row), row.stream) != (clip_values(each), each.stream)
     ]
     if not other:
         return []

@@ -75,7 +75,7 @@ def describe_end(config: PretrainConfig, folder: Path, steps: int) -> list[str]:
     }
     events = folder / EVENTS_FOLDER
     return [
-        f"complete: {steps} steps; {_last_loss(config.loss.kind, folder)}",
+        f"complete: {format_count(steps, 'step')}; {_last_loss(config.loss.kind, folder)}",
         *(f"{name}: {file}" for name, file in files.items() if file.exists()),
         *([f"curves: tensorboard --logdir {events}"] if events.is_dir() else []),
     ]
@@ -183,7 +183,7 @@ def _batch(
         f"batch: {clips} clips per step = {config.batch.micro_batch_size} x {world} "
         f"process{'es' * (world > 1)} x {engine.accumulation} accumulated; peak learning rate "
         f"{base:g} x {clips} / 256 = {peak_learning_rate(config.optimizer, clips):.3g}; "
-        f"{steps.stop} steps = {epochs:.3g} epochs"
+        f"{format_count(steps.stop, 'step')} = {epochs:.3g} epochs"
     )
 
 

@@ -59,7 +59,8 @@ def _keys(entry: str, file: Path) -> list[str]:
     path = file.parent / entry
     if path.exists():
         try:
-            return [os.path.realpath(path), content_digest(str(path))]
+            # what only has this name counts too, whatever lies beside the list
+            return [os.path.realpath(path), content_digest(str(path)), entry]
         except OSError as error:
             raise ManifestError(
                 f"{file}: {entry} cannot be read ({error.strerror}), so its copies cannot be "

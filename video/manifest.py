@@ -85,15 +85,20 @@ def _text(value: Any) -> str:
 
 def is_manifest(file: Path) -> bool:
     """Whether a file has the columns of `write_manifest`, and not only paths."""
+    columns = manifest_columns(file)
+    return "path" in columns and not set(MEASURED).isdisjoint(columns)
+
+
+def manifest_columns(file: Path) -> list[str]:
+    """The columns of a CSV file; none where it is not a file, or cannot be read."""
     try:
         if not file.is_file():
-            return False
+            return []
         with file.open("rb") as opened:
             text = opened.read(MAX_HEADER_BYTES).decode("utf-8-sig", NAMES)
     except OSError:
-        return False
-    header = next(csv.reader(io.StringIO(text.replace("\0", ""), newline="")), [])
-    return "path" in header and not set(MEASURED).isdisjoint(header)
+        return []
+    return next(csv.reader(io.StringIO(text.replace("\0", ""), newline="")), [])
 
 
 def read_manifest(file: Path) -> list[Recording]:
@@ -186,7 +191,11 @@ def clip_values(recording: Recording) -> dict[str, str]:
 
 def rows_digest(recordings: Sequence[Recording]) -> str:
     """SHA-256 of recordings in their order, by content, wherever they are."""
-    rows = [(each.content, each.source, clip_values(each)) for each in recordings]
+    rows = [
+        # files with one stream have the digests of versions that did not know streams
+        (each.content, each.source, clip_values(each), *([each.stream] if each.stream else []))
+        for each in recordings
+    ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from video.manifest import (
     ManifestError,
     as_listed,
     is_manifest,
+    manifest_columns,
     read_manifest,
     recording_from,
     require_unchanged,
@@ -77,6 +78,11 @@ def open_source(
 
 def _require_stream(recordings: Sequence[Recording], file: Path, wanted: WantedStream) -> None:
     """Raises ManifestError where a manifest has another of several streams than the wanted one."""
+    if wanted.number is not None and "stream" not in manifest_columns(file):
+        raise ManifestError(
+            f"{file}: does not say which stream its rows describe, and stream {wanted.number} is "
+            f"wanted; run `python -m video check --stream {wanted.number}`"
+        )
     for recording in recordings:
         if None not in (wanted.number, recording.stream) and recording.stream != wanted.number:
             raise ManifestError(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from launch.entrypoint import run_program
@@ -91,3 +92,12 @@ def test_control_characters_of_an_error_are_escaped(capsys: pytest.CaptureFixtur
 
     assert run_program("pretrain", fail) == 2
     assert capsys.readouterr().err == "pretrain: \\x1b[31mred\\x07.mp4: is empty; é and 手术 stay\n"
+
+
+def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        np.empty(2**50, dtype=np.float64)
+
+    assert run_program("pretrain", fail) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "not enough memory (Unable to allocate 8.00 PiB" in error

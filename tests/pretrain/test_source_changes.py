@@ -106,6 +106,30 @@ def test_a_run_whose_recordings_moved_resumes_to_the_same_bits(
     assert resume(moved, run) == []  # said once
 
 
+def test_recordings_that_exchanged_their_names_are_found(source: Path, tmp_path: Path) -> None:
+    begin(source, tmp_path / "run")
+    first, second = source / "operation01.mp4", source / "operation02.mp4"
+    before = {row.content: row.path for row in read_manifest(tmp_path / "run/manifest.csv")}
+    first.rename(source / "third.mp4")
+    second.rename(first)
+    (note,) = resume(source, tmp_path / "run")
+    assert f"{second} is now {first}" in note and f"{first} is now {source}/third.mp4" in note
+    (source / "third.mp4").rename(second)
+    (note,) = resume(source, tmp_path / "run")
+    assert f"{first} is now {second}" in note and f"{second} is now {first}" in note
+    assert set(before.values()) == {str(first), str(second)}
+
+
+def test_the_stream_is_a_part_of_what_a_run_began_with(source: Path, tmp_path: Path) -> None:
+    begin(source, tmp_path / "run")
+    own = tmp_path / "run/manifest.csv"
+    rows = read_manifest(own)
+    assert rows_digest([replace(rows[0], stream=1), *rows[1:]]) != rows_digest(rows)
+    write_manifest([replace(rows[0], stream=1), *rows[1:]], own)
+    with pytest.raises(ManifestError, match=r"manifest.csv: was edited since the run began"):
+        resume(source, tmp_path / "run")
+
+
 def test_recordings_that_moved_are_found_by_content_alone(source: Path, tmp_path: Path) -> None:
     excluded = tmp_path / "withdrawn.txt"
     excluded.write_text("operation02\n")

@@ -55,3 +55,11 @@ def test_unmatched_entries_are_reported(tmp_path: Path, recordings: list[Recordi
     assert outcome.unmatched == ["video99"]
     with pytest.raises(ManifestError, match="cannot be read as text"):
         exclude(recordings, tmp_path / "gone.txt")
+
+
+def test_a_name_is_a_name_whatever_lies_beside_the_list(
+    tmp_path: Path, recordings: list[Recording]
+) -> None:
+    (tmp_path / "lists/video02").mkdir(parents=True)
+    left = left_after("video02", recordings, tmp_path / "lists")
+    assert left == ["video01.mp4", "copy.mp4", "03.frames"]

@@ -111,6 +111,20 @@ def test_a_stream_is_chosen_for_a_source_or_for_each_recording(cache: Path, fold
     assert streams(WantedStream(0)) == {"two.mkv": 0, "other.mkv": 0, "a.mp4": None}
 
 
+def test_a_manifest_that_does_not_know_streams_is_no_answer_for_one(
+    cache: Path, folder: Path
+) -> None:
+    rows = opened(folder / "a.mp4").recordings
+    manifest = folder / "old.csv"
+    write_manifest(rows, manifest)
+    table = [line.split(",") for line in manifest.read_text().splitlines()]
+    column = table[0].index("stream")
+    manifest.write_text("".join(",".join(r[:column] + r[column + 1 :]) + "\n" for r in table))
+    assert len(opened(manifest).recordings) == 1
+    with pytest.raises(ManifestError, match=r"does not say which stream .*check --stream 1"):
+        opened(manifest, stream=WantedStream(1))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
