@@ -126,14 +126,14 @@ def _without_clips(
     recording: Recording, sampling: Sampling, config: PretrainConfig
 ) -> UnreadableVideo | None:
     """Why a recording has no clip; None: it has some."""
-    reason = why_no_clip(recording, config.encoder.num_frames, sampling)
-    if reason is None:
+    no_clip = why_no_clip(recording, config.encoder.num_frames, sampling)
+    if no_clip is None:
         return _too_little_fov(recording, config)
     key = config.data.key_of(recording.source, "sampling")
-    return UnreadableVideo(
-        recording.path,
-        f"{reason}; set {key}.short_videos to clamp or loop, or raise {key}.frame_rate",
-    )
+    cure = f"set {key}.short_videos to clamp or loop, or raise {key}.frame_rate"
+    if no_clip.is_blank:
+        cure = f"look at it: it shows nothing to learn; {key}.skip_segments=[] takes it"
+    return UnreadableVideo(recording.path, f"{no_clip.reason}; {cure}")
 
 
 def _too_little_fov(recording: Recording, config: PretrainConfig) -> UnreadableVideo | None:

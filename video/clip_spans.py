@@ -1,12 +1,21 @@
 """The spans of a recording from which clips are taken, and where a clip may begin."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from video.config import Sampling
 from video.recording import Recording, Span
 
+BLANK_REST = 0.01  # of a recording that is called black from begin to end
 MIN_MOTION = 0.05  # of the largest motion, so that still spans are drawn sometimes
+
+
+class NoClip(NamedTuple):
+    """Why a recording has no clip."""
+
+    reason: str
+    is_blank: bool = False  # clips would fit, but for black and frozen segments
 
 
 class FrameInterval(NamedTuple):
@@ -52,14 +61,20 @@ def clip_spans(recording: Recording, frames: int, sampling: Sampling) -> list[Sp
     return long_enough
 
 
-def why_no_clip(recording: Recording, frames: int, sampling: Sampling) -> str | None:
+def why_no_clip(recording: Recording, frames: int, sampling: Sampling) -> NoClip | None:
     """Why a recording has no clip, the same words in every program; None: it has some."""
     if clip_spans(recording, frames, sampling):
         return None
     needed = clip_seconds(recording, frames, sampling)
+    if clip_spans(recording, frames, replace(sampling, skip_segments=())):
+        skipped = " or ".join(kind for kind in sampling.skip_segments if getattr(recording, kind))
+        usable = usable_spans(recording, replace(sampling, margin=0.0))
+        if sum(end - begin for begin, end in usable) <= BLANK_REST * recording.seconds:
+            return NoClip(f"is {skipped} from begin to end", True)
+        return NoClip(f"has no segment of {needed:.2f} s, a clip, that is not {skipped}", True)
     if recording.seconds >= needed:
-        return f"has no usable segment of {needed:.2f} s, the length of a clip"
-    return f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s"
+        return NoClip(f"has no usable segment of {needed:.2f} s, the length of a clip")
+    return NoClip(f"is {recording.seconds:.2f} s long, a clip {needed:.2f} s")
 
 
 def usable_seconds(recording: Recording, frames: int, sampling: Sampling) -> float:

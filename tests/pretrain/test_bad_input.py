@@ -69,9 +69,9 @@ def broken(kind: str, folder: Path) -> Path:
         ("nothing", "videos is empty; add video files"),
         ("document", "contains no recordings, only .pdf"),
         ("empty file", "operation.mp4: is empty (0 bytes)"),
-        ("text", "operation.mp4: cannot be decoded (Invalid data"),
+        ("text", "when processing input): is text, not a video; remove it, or copy the video"),
         ("sound", "operation.mp4: contains no video stream"),
-        ("cut", "operation.mp4: cannot be decoded (Invalid data"),
+        ("cut", "cannot be decoded (Invalid data found when processing input): is cut: copy it"),
         ("short", "operation.mp4: is 0.12 s long, a clip 0.52 s; set data.sampling.short_videos"),
     ],
 )

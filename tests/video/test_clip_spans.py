@@ -5,7 +5,13 @@ import pytest
 
 from tests.video.conftest import made_up
 from video.clip_sampler import ClipSampler, SamplingPlan
-from video.clip_spans import clip_seconds, frame_intervals, usable_seconds, usable_spans
+from video.clip_spans import (
+    clip_seconds,
+    frame_intervals,
+    usable_seconds,
+    usable_spans,
+    why_no_clip,
+)
 from video.config import Sampling
 from video.recording import Recording
 
@@ -101,3 +107,16 @@ def test_weights_and_sampling_belong_to_sources() -> None:
     sampler = ClipSampler(recordings, 4, slower)
     assert sampler.reads_per_epoch == 3000 + 250
     assert np.diff(sampler.draw(3100, np.random.default_rng(0)).times) == pytest.approx(1.0)
+
+
+def test_a_recording_without_clips_says_whether_it_is_blank_or_short() -> None:
+    sampling = Sampling(stride=5)
+    black = why_no_clip(made_up(10.0, black=((0.0, 10.0),)), 4, sampling)
+    assert black == ("is black from begin to end", True)
+    both = why_no_clip(made_up(10.0, black=((0.0, 4.0),), frozen=((4.0, 10.0),)), 4, sampling)
+    assert both == ("is black or frozen from begin to end", True)
+    spots = why_no_clip(made_up(10.0, black=((0.5, 9.6),)), 4, sampling)
+    assert spots == ("has no segment of 0.64 s, a clip, that is not black", True)
+    holes = why_no_clip(made_up(10.0, holes=((0.5, 9.6),)), 4, sampling)
+    assert holes == ("has no usable segment of 0.64 s, the length of a clip", False)
+    assert why_no_clip(made_up(0.2), 4, sampling) == ("is 0.20 s long, a clip 0.64 s", False)

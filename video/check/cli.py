@@ -65,7 +65,7 @@ def check(
     print(
         full_report
         if len(paths) <= MAX_PRINTED
-        else "\n".join([short_report(recordings, problems, MAX_PRINTED), *notes])
+        else "\n".join([short_report(recordings, problems, MAX_PRINTED, text), *notes])
     )
     print(f"manifest: {manifest}\nreport: {text}")
     return 1 if unusable else 0

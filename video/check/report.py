@@ -1,13 +1,17 @@
 """The report of `check`: problems by kind, with advice, and a table of recordings."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
-from video.check.problems import ADVICE, Problem
+from video.check.problems import ADVICE, Kind, Problem
 from video.near_duplicates.pairs import similar_within
 from video.recording import Recording
 from video.text_table import format_count, format_span, format_table, format_time, single_line
+
+# Kinds of which a short report gives the number: the user has to decide about these recordings.
+TOLD: tuple[Kind, ...] = ("damaged", "copies", "near duplicates", "blank", "streams")
 
 
 def find_copies(recordings: Sequence[Recording]) -> list[Problem]:
@@ -65,11 +69,20 @@ def report(recordings: Sequence[Recording], problems: Sequence[Problem]) -> str:
     return "\n".join(map(single_line, lines))
 
 
-def short_report(recordings: Sequence[Recording], problems: Sequence[Problem], most: int) -> str:
-    """The summary, and the unusable recordings by name, up to `most` of them."""
+def short_report(
+    recordings: Sequence[Recording], problems: Sequence[Problem], most: int, file: Path
+) -> str:
+    """The summary, and the unusable recordings by name, up to `most` of them.
+
+    Of other problems that need a decision it has the numbers. `file` has the whole report.
+    """
     unusable = [f"  {each.path}: {each.detail}" for each in problems if each.kind == "unusable"]
     more = [f"  {len(unusable) - most} more in the report"] if len(unusable) > most else []
-    return "\n".join(map(single_line, [summary(recordings, problems), *unusable[:most], *more]))
+    counts = Counter(problem.kind for problem in problems)
+    others = [f"{ADVICE[kind].title.lower()}: {counts[kind]}" for kind in TOLD if counts[kind]]
+    see = [f"{'; '.join(others)}; see {file}"] if others else []
+    lines = [summary(recordings, problems), *unusable[:most], *more, *see]
+    return "\n".join(map(single_line, lines))
 
 
 def _by_kind(problems: Sequence[Problem], usable: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from video.readers.streams import take_stream
+from video.readers.undecodable import why_undecodable
 from video.recording import Recording, UnreadableVideo
 
 # They store no timestamps, and those that their demuxers guess are out of order.
@@ -73,7 +74,10 @@ def open_container(
             chosen.codec_context.thread_count = 1
             yield container, chosen
     except (av.FFmpegError, OSError) as error:
-        raise UnreadableVideo(path, f"cannot be decoded ({error.strerror or error})") from None
+        reason = f"cannot be decoded ({error.strerror or error})"
+        if isinstance(error, av.InvalidDataError):
+            reason += f": {why_undecodable(path)}"
+        raise UnreadableVideo(path, reason) from None
 
 
 def has_timestamps(container: InputContainer) -> bool:

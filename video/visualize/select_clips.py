@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video.clip_sampler import ClipSampler, SamplingPlan
-from video.clip_spans import FrameInterval, clip_seconds, frame_times, why_no_clip
+from video.clip_spans import FrameInterval, NoClip, clip_seconds, frame_times, why_no_clip
 from video.config import Sampling
 from video.eval_crop import EvalCrop
 from video.open_source import open_source
@@ -120,10 +120,12 @@ def read_selected_clips(
         print(f"left out: {each}", flush=True)
 
 
-def without_clip(path: str, reason: str) -> UnreadableVideo:
+def without_clip(path: str, no_clip: NoClip) -> UnreadableVideo:
     """The error of a recording that has no clip, with the options that change it."""
     cure = "give --short-videos clamp or loop, or a higher --frame-rate"
-    return UnreadableVideo(path, f"{reason}; {cure}")
+    if no_clip.is_blank:
+        cure = "choose another recording, or give the file itself instead of a manifest"
+    return UnreadableVideo(path, f"{no_clip.reason}; {cure}")
 
 
 def unique_names(recordings: Sequence[Recording]) -> list[str]:
@@ -142,17 +144,17 @@ def unique_names(recordings: Sequence[Recording]) -> list[str]:
 def _times(
     recording: Recording, choice: ClipSelection, sampling: Sampling, frames: int, number: int
 ) -> tuple[float, ...]:
-    reason = why_no_clip(recording, frames, sampling)
+    no_clip = why_no_clip(recording, frames, sampling)
     if choice.at is None:
-        if reason is not None:
-            raise without_clip(recording.path, reason)
+        if no_clip is not None:
+            raise without_clip(recording.path, no_clip)
         sampler = ClipSampler([recording], frames, {"": SamplingPlan(sampling)})
         rng = np.random.default_rng([choice.seed, number])
         return sampler.draw(int(rng.integers(sampler.reads_per_epoch)), rng).times
     latest = recording.seconds - clip_seconds(recording, frames, sampling)
     if latest < 0:
-        if reason is not None:
-            raise without_clip(recording.path, reason)
+        if no_clip is not None:
+            raise without_clip(recording.path, no_clip)
         latest = recording.seconds - 1 / recording.fps  # a frame that is there, then repeats
     if not 0 <= choice.at <= latest + 0.5 / recording.fps:
         raise NoSuchClip(

@@ -325,3 +325,4 @@ def test_a_blank_recording_is_named_and_a_line_break_in_a_name_breaks_no_line(
     shown = capsys.readouterr().out
     assert f"  {folder}/broken00.mp4: " in shown and f"  {folder}/broken11.mp4: " in shown
     assert "\n  2 more in the report\n" in shown
+    assert f"\nblack or frozen from begin to end: 1; see {tmp_path / 'm.txt'}\n" in shown
