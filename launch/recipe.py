@@ -16,6 +16,7 @@ from launch.former_keys import translate, translate_path
 from launch.keys import key_paths
 from launch.nearest import nearest
 from launch.plugins import import_plugins, imported_plugins, require_plugins
+from launch.strict_numbers import refuse_booleans
 from launch.yaml_file import parse_yaml, read_yaml, shorten
 from launch.yaml_text import dump_yaml
 
@@ -108,6 +109,7 @@ def find_recipe(recipe: str, folder: Path) -> Path:
 
 def validate(cls: type[Config], values: dict[str, Any]) -> Config:
     """Builds the configuration, or raises ConfigError with a line for each wrong key."""
+    refuse_booleans(cls, values)
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
