@@ -2,7 +2,8 @@
 
 `python -m benchmarks.near_duplicates [--folder FOLDER] [--rounds 5]` examines recordings with and
 without hashing, interleaved, in CPU time of one process. Then it compares all pairs of the real
-recordings in ../shared/videos, where they are, and those of made-up long recordings.
+recordings in ../shared/videos, where they are, and those of made-up recordings, one by one and as
+`check` does, interleaved.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from benchmarks.recordings import raw_recordings
 from video.check.examine import examine
 from video.discover import find_recordings
 from video.near_duplicates import fingerprint, frame_hash
+from video.near_duplicates.candidates import Stack, candidates_within
 from video.near_duplicates.fingerprint import Fingerprint, parse_fingerprint, sample_times
-from video.near_duplicates.match import compare
+from video.near_duplicates.match import MIN_FRAMES, compare
+from video.near_duplicates.pairs import similar_within
 from video.open_source import HASHED_FRAMES
 from video.readers.probe import probe
 from video.readers.spread_frames import spread_frames
@@ -30,7 +33,8 @@ from video.recording import Recording, UnreadableVideo
 
 REAL = Path(__file__).parents[1] / "../shared/videos"
 WHOLE = "video01_256_25fps.mp4"  # its clips are parts of it
-TWO_HOURS, MADE_UP = 7200.0, 40
+TWO_HOURS = 7200.0
+MADE_UP = {"two hours": (TWO_HOURS, 60), "one minute": (60.0, 150), "6 s": (6.0, 300)}
 
 
 def cpu_seconds(path: str, hashing: bool) -> float:
@@ -67,20 +71,37 @@ def _opening(recording: Recording) -> float:
     return time.process_time() - begin
 
 
-def made_up(rng: np.random.Generator) -> Fingerprint:
-    """A two-hour recording of random frames."""
-    times = sample_times(TWO_HOURS)
+def made_up(rng: np.random.Generator, seconds: float = TWO_HOURS) -> Fingerprint:
+    """A recording of random frames."""
+    times = sample_times(seconds)
     return Fingerprint(times, rng.integers(0, 256, (len(times), frame_hash.HASH_BYTES), np.uint8))
 
 
-def print_speed() -> None:
+def one_by_one(fingerprints: list[Fingerprint]) -> set[tuple[int, int]]:
+    """The pairs that match, without the search for candidates."""
+    pairs = combinations(enumerate(fingerprints), 2)
+    return {(n, m) for (n, one), (m, other) in pairs if compare(one, other) is not None}
+
+
+def print_speed(rounds: int) -> None:
+    """CPU and wall time of a pair of unrelated recordings."""
     rng = np.random.default_rng(0)
-    recordings = [made_up(rng) for _ in range(MADE_UP)]
-    begin, pairs = time.process_time(), 0
-    for one, other in combinations(recordings, 2):
-        compare(one, other)
-        pairs += 1
-    print(f"two recordings of two hours: {1e3 * (time.process_time() - begin) / pairs:.1f} ms")
+    print("| recordings of | one by one, CPU ms | search, CPU ms | search, wall ms | less CPU |")
+    print("|---|---|---|---|---|")
+    for name, (seconds, number) in MADE_UP.items():
+        known = [made_up(rng, seconds) for _ in range(number)]
+        texts, measured = [each.text() for each in known], []
+        for _ in range(rounds):
+            begin = time.process_time()
+            expected = one_by_one(known)
+            middle, wall = time.process_time(), time.perf_counter()
+            found = {(pair.one, pair.other) for pair in similar_within(texts)}
+            wall, end = time.perf_counter() - wall, time.process_time()
+            assert found == expected
+            measured.append((middle - begin, end - middle, wall))
+        per_pair = 1e3 / (number * (number - 1) / 2)
+        before, after, wall = np.median(measured, axis=0) * per_pair
+        print(f"| {name} | {before:.4f} | {after:.4f} | {wall:.4f} | {before / after:.0f} x |")
 
 
 def real_fingerprints() -> Iterator[tuple[str, Fingerprint]]:
@@ -100,17 +121,24 @@ def real_fingerprints() -> Iterator[tuple[str, Fingerprint]]:
 
 def print_false_alarms() -> None:
     known = list(real_fingerprints())
-    pairs, alarms = Counter[str](), Counter[str]()
-    for (one, first), (other, second) in combinations(known, 2):
+    pairs, candidates, alarms = Counter[str](), Counter[str](), Counter[str]()
+    usable = [n for n, (_, each) in enumerate(known) if len(each.times) >= MIN_FRAMES]
+    stack = Stack.of([known[n][1] for n in usable])
+    near = {
+        (usable[n], usable[m]) for _, found in candidates_within(stack) for n, m in found.tolist()
+    }
+    for (n, (one, first)), (m, (other, second)) in combinations(enumerate(known), 2):
         same = one.split("/")[0] == other.split("/")[0]
         kind = one.split("/")[0] if same else "of different sets"
         pairs[kind] += 1
+        candidates[kind] += (n, m) in near
         if (match := compare(first, second)) is not None:
+            assert (n, m) in near, "the search for candidates loses a match"
             alarms[kind] += 1
             print(f"{one}, {other}: {match}")
-    print("| pairs | number | alarms |\n|---|---|---|")
+    print("| pairs | number | candidates | alarms |\n|---|---|---|---|")
     for kind, number in pairs.items():
-        print(f"| {kind} | {number} | {alarms[kind]} |")
+        print(f"| {kind} | {number} | {candidates[kind]} | {alarms[kind]} |")
     print_parts(dict(known))
 
 
@@ -144,7 +172,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         print_cost(options.folder or Path(temporary), options.rounds)
-    print_speed()
+    print_speed(options.rounds)
     if REAL.exists():
         print_false_alarms()
 

@@ -33,7 +33,10 @@ class Fingerprint(NamedTuple):
 
     def thinned(self, frames: int) -> "Fingerprint":
         """Every second, third, ... of its frames, so that it has at most `frames`."""
-        step = -(-len(self.times) // frames) if frames else len(self.times) + 1
+        return self.every(-(-len(self.times) // frames) if frames else len(self.times) + 1)
+
+    def every(self, step: int) -> "Fingerprint":
+        """The first of its frames, and each that is `step` frames after one of these."""
         return Fingerprint(self.times[::step], self.hashes[::step])
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from video.near_duplicates.fingerprint import Fingerprint
-from video.near_duplicates.frame_hash import BITS, FREQUENCIES, MIRRORS, signs_of
+from video.near_duplicates.frame_hash import BITS, MIRRORS, signs_of
+from video.near_duplicates.small_products import multiply
 
 NEAR = 12  # different bits of two frames that vote for a shift
 SHIFT_BIN = 0.5  # seconds
@@ -26,13 +27,8 @@ MIN_FRAMES = 8  # in a shared stretch
 MIN_EVIDENCE = 8.5  # standard deviations below chance, over the frames that are new evidence
 SAME_SPEED = 0.02  # relative difference of lengths that other readings of the same file may have
 MIN_SHARED = 0.8  # of a recording, where another speed is assumed
-MAX_WORK = 2**18  # pairs of frames that are compared; of more, every second frame is left out
+MAX_WORK = 2**18  # pairs of frames that are compared; of more, frames of the shorter are left out
 
-# Bits that a mirrored frame changes alike: rows and columns of even and odd order.
-PARITIES = [
-    np.array([n for n, (u, v) in enumerate(FREQUENCIES) if (u % 2, v % 2) == parity])
-    for parity in ((0, 0), (0, 1), (1, 0), (1, 1))
-]
 Distances = Float[np.ndarray, "n m"]  # different bits of each frame of one and of the other
 
 
@@ -66,31 +62,38 @@ def compare(one: Fingerprint, other: Fingerprint) -> Match | None:
         return None
     found = [
         match
-        for mirrored, distances in _distances(one, other).items()
+        for mirrored, distances in _distances(one, other)
         for match in _matches(one, other, distances, mirrored)
     ]
     return max(found, key=lambda match: match.evidence, default=None)
 
 
+def thinning(fewer: int, more: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """The step at which frames are compared of a recording, the one with fewer frames of each pair.
+
+    `more`: the frames of others. 1 is every frame, 2 every second.
+    """
+    return -(-fewer // np.maximum(MAX_WORK // more, 1))
+
+
 def _within_work(one: Fingerprint, other: Fingerprint) -> tuple[Fingerprint, Fingerprint]:
-    """Both, of which the longer one is thinned where there are too many pairs of frames."""
-    small, large = sorted((len(one.times), len(other.times)))
-    if small * large <= MAX_WORK:
-        return one, other
-    frames = max(MAX_WORK // large, 1)
-    if len(one.times) == small:
-        return one.thinned(frames), other
-    return one, other.thinned(frames)
+    """Both, of which the one with fewer frames is thinned where there are too many pairs."""
+    fewer, more = sorted((len(one.times), len(other.times)))
+    (step,) = thinning(fewer, np.array([max(more, 1)])).tolist()
+    if len(one.times) == fewer:
+        return one.every(step), other
+    return one, other.every(step)
 
 
-def _distances(one: Fingerprint, other: Fingerprint) -> dict[str, Distances]:
+def _distances(one: Fingerprint, other: Fingerprint) -> Iterator[tuple[str, Distances]]:
     """The different bits of all pairs of frames, by how the other is mirrored."""
     left, right = (signs_of(each.hashes).astype(np.float32) for each in (one, other))
-    products = [left[:, bits] @ right[:, bits].T for bits in PARITIES]
-    return {
-        mirrored: (BITS - sum(signs[b[0]] * p for b, p in zip(PARITIES, products, strict=True))) / 2
-        for mirrored, signs in MIRRORS.items()
-    }
+    for mirrored, signs in MIRRORS.items():
+        distances = np.empty((len(left), len(right)), np.float32)
+        multiply(left * signs, right, distances)
+        distances -= BITS
+        distances *= -0.5
+        yield mirrored, distances
 
 
 def _matches(
