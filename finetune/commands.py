@@ -51,7 +51,9 @@ def run_labels(options: argparse.Namespace) -> None:
         *sparse_labels(labelled, "--label-fps"),
         *frame_labels(labelled, "--label-fps"),
         *slow_samples(labelled, dataset),
-        *require_separate_parts({"": labelled.recordings}, options.allow_similar),
+        *require_separate_parts(
+            {"": labelled.recordings}, options.allow_similar, "--allow-similar"
+        ),
     ):
         print(line)
 
@@ -66,6 +68,11 @@ def _dataset(options: argparse.Namespace) -> DatasetConfig:
         names = " and ".join(name.upper() for name in cls.cli_arguments)
         raise LabelError(
             f"labels: --kind {options.kind} takes {names}, not {' '.join(map(str, paths))}"
+        )
+    if options.kind == "clips" and options.multi_label:
+        raise LabelError(
+            "--multi-label: leave it out; a list of clips shows itself whether a clip may have "
+            "several classes: it then has a column for each class"
         )
     given = {k: v for k, v in vars(options).items() if k not in NOT_DATASET_KEYS and v is not None}
     if options.classes:

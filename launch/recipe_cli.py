@@ -38,7 +38,8 @@ def parse_recipe_command(
     if options.check:
         from launch.run.session import check_start  # heavy
 
-        check_start(config)
+        for line in check_start(config):
+            print(line)
         for line in program.check_data(config):
             print(line)
         print(f"{options.recipe}: valid")

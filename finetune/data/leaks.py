@@ -14,9 +14,9 @@ from video.near_duplicates.pairs import count_incomparable, similar_between, too
 from video.recording import Recording
 
 Parts = Mapping[str, Sequence[Recording]]
-ALLOW = "data.allow_similar"
+ALLOW = "data.allow_similar=true"
 MAX_LISTED = 20
-IF_DIFFERENT = f"set {ALLOW}=true if they show different operations"
+IF_DIFFERENT = "if they show different operations"
 
 
 class _Member(NamedTuple):
@@ -26,11 +26,14 @@ class _Member(NamedTuple):
     recording: Recording
 
 
-def require_separate_parts(sets: Mapping[str, Parts], allow_similar: bool) -> list[str]:
+def require_separate_parts(
+    sets: Mapping[str, Parts], allow_similar: bool, allow: str = ALLOW
+) -> list[str]:
     """Warnings about recordings of different parts, also of different sets, that look alike.
 
     Raises SplitError where they do, or where sets share a recording, unless `allow_similar`. That
-    the parts of one set share none is checked where it is read.
+    the parts of one set share none is checked where it is read. `allow`: the key or option that
+    accepts such pairs, for messages.
     """
     members = {
         part: [_Member(name, each) for name, parts in sets.items() for each in parts.get(part, ())]
@@ -43,13 +46,13 @@ def require_separate_parts(sets: Mapping[str, Parts], allow_similar: bool) -> li
     ]
     if found and not allow_similar:
         raise SplitError(
-            f"data: {found[0]}{_more(found)}; put both into one part, or {IF_DIFFERENT}"
+            f"data: {found[0]}{_more(found)}; put both into one part, or set {allow} {IF_DIFFERENT}"
         )
     texts = {part: [each.recording.fingerprint for each in own] for part, own in members.items()}
     pairs = [len(texts[one]) * len(texts[other]) for one, other in combinations(PARTS, 2)]
     every = [text for own in texts.values() for text in own]
     return [
-        *_listed(found),
+        *_listed(found, allow),
         *_uncompared(every if any(pairs) else [], max(pairs), "recordings"),
     ]
 
@@ -112,12 +115,12 @@ def require_unseen(
     if found and not allow_similar:
         raise SplitError(
             f"data: {found[0]}{_more(found)}; use another encoder, move the recording to train, "
-            f"or {IF_DIFFERENT}"
+            f"or set {ALLOW} {IF_DIFFERENT}"
         )
     if not tested or not pretrained_on:
         return []
     return [
-        *_listed(found),
+        *_listed(found, ALLOW),
         *_same_names(tested, pretrained_on),
         *_uncompared(texts, len(texts) * len(tested), "recordings of pretraining"),
     ]
@@ -162,8 +165,8 @@ def _more(found: Sequence[str]) -> str:
     return f", and {len(found) - 1} more" if len(found) > 1 else ""
 
 
-def _listed(found: Sequence[str]) -> list[str]:
-    lines = [f"warning: {each}; {ALLOW} accepts it" for each in found[:MAX_LISTED]]
+def _listed(found: Sequence[str], allow: str) -> list[str]:
+    lines = [f"warning: {each}; {allow} accepts it" for each in found[:MAX_LISTED]]
     if len(found) > MAX_LISTED:
         lines.append(f"warning: {len(found) - MAX_LISTED} more pairs look alike")
     return lines

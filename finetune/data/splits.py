@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from launch.nearest import nearest
 from launch.text_file import read_text_file
 from launch.yaml_file import YamlEntry, YamlFile, is_null
 from launch.yaml_nodes import YamlMapping, YamlSequence
@@ -127,6 +128,7 @@ def _find_one(entry: SplitEntry, by_name: Mapping[str, list[Recording]], path: P
     if not found:
         parts = sorted(name for name in by_name if whole_name(name) == entry.name)
         cure = f"; if {', '.join(parts[:3])} are its parts, list these instead" if parts else ""
+        cure = cure or nearest(entry.name, [name for name in by_name if "/" not in name])
         raise SplitError(f"{path}:{entry.line}: the source has no recording {entry.name}{cure}")
     if len(found) > 1:
         raise SplitError(

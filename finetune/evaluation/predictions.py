@@ -104,6 +104,15 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 
 def load_predictions(path: Path) -> Predictions:
     """Raises PredictionsError where the file is damaged, too large, or inconsistent."""
+    if path.is_dir():
+        made = [
+            each for part in ("test", "val") if (each := path / f"predictions_{part}.npz").exists()
+        ]
+        raise PredictionsError(
+            f"{path}: is a folder; give {made[0]}"
+            if made
+            else f"{path}: is a folder without predictions; give a file predictions_test.npz"
+        )
     try:
         arrays = read_arrays(path, FIELDS, lambda shapes: _check_shapes(shapes, path))
     except ArchiveError as error:

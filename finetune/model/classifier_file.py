@@ -19,6 +19,7 @@ from finetune.model.classifier import Classifier
 from finetune.model.heads import Head
 from launch.plugins import imported_plugins, require_plugins
 
+ENCODER_FILE = "encoder.safetensors"  # of a pretraining run
 CLASSIFIER_FILE = "classifier.safetensors"
 
 
@@ -101,6 +102,7 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierMetadata]:
     Raises CheckpointMismatch.
     """
     file = path / CLASSIFIER_FILE if path.is_dir() else path
+    _require_classifier(path, file)
     metadata = read_classifier_metadata(file)
     encoder = load_encoder(file).encoder
     head = metadata.head.build(encoder.config, len(metadata.classes))
@@ -112,6 +114,18 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierMetadata]:
     }
     load_strictly(head, weights, file)
     return Classifier(encoder, head).eval(), metadata
+
+
+def _require_classifier(path: Path, file: Path) -> None:
+    """Raises CheckpointMismatch for a pretraining run, or the encoder of one."""
+    if path.is_dir() and not file.exists():
+        if (path / ENCODER_FILE).exists():
+            raise CheckpointMismatch(f"{path}: is a pretraining run; give a finetuning run")
+        raise CheckpointMismatch(
+            f"{path}: has no {CLASSIFIER_FILE}; give a finetuning run that is complete"
+        )
+    if "encoder" in (metadata := read_metadata(file)) and "classes" not in metadata:
+        raise CheckpointMismatch(f"{file}: is an encoder without classifier; give a finetuning run")
 
 
 class ClassifierMatrix(NamedTuple):

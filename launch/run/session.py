@@ -1,7 +1,7 @@
 """What surrounds a run: process group, run folder, signals and watchdog."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,17 +37,23 @@ class Session(NamedTuple):
     find_loss: Callable[[], str]  # on rank 0, why the folder is no longer the run's; "" if it is
 
 
-def check_start(config: Any) -> None:
+def check_start(config: Any) -> list[str]:
     """Raises the ConfigError with which a run of this configuration would not start.
 
+    Returns a line for each value that has changed since the start of a run that would resume.
     Nothing is written, and neither recordings nor weights are opened. `config` is a stage's.
     """
     micro_batches_per_step(config.batch, detect_processes(os.environ))
     require_packages(config.log.loggers)
-    require_resumable(Path(config.run), config, config.checkpoint.resume == "auto")
+    changes = require_resumable(Path(config.run), config, config.checkpoint.resume == "auto")
     done = complete_checkpoints(Path(config.run) / CHECKPOINTS_FOLDER)
     if done and config.schedule.steps is not None:  # an epoch depends on the recordings
         remaining_steps(config.schedule, step_of(done[-1]), config.schedule.steps)
+    return _change_lines(changes)
+
+
+def _change_lines(changes: Sequence[str]) -> list[str]:
+    return [f"changed: {change}" for change in changes]
 
 
 @contextmanager
@@ -79,7 +85,7 @@ def session(
 
             with _folder_errors(folder, processes) as find_loss:
                 run_on_rank0(processes, open_folder)
-                notes = [f"changed: {change}" for change in changes]
+                notes = _change_lines(changes)
                 notes += start_warnings(processes)
                 yield Session(folder, processes, watchdog, signals, notes, find_loss)
 

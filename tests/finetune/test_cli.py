@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from encoder.checkpoint.native_format import save_encoder
 from encoder.checkpoint.safe_open import CheckpointMismatch
+from encoder.config import EncoderConfig
+from encoder.vit import VideoEncoder
 from finetune.cli import main
 from finetune.cli_args import COMMANDS, command_parser
 from finetune.evaluation.predictions import PredictionsError
+from finetune.model.classifier_file import load_classifier
 from tests.conftest import ROOT
 from tests.finetune import runs
 from tests.finetune.model.test_backbone import VIDEOMAE
+from video.labels.csv_rows import parse_seconds
+from video.labels.segments import LabelError
 
 
 def test_the_help_lists_every_command(capsys) -> None:
@@ -57,3 +63,30 @@ def test_files_and_options_may_stand_in_any_order(tmp_path: Path) -> None:
         assert [str(path) for path in options.predictions] == ["a.npz", "b.npz"]
         with pytest.raises(PredictionsError, match="cannot be read as predictions"):
             main(["evaluate", *(str(tmp_path / word) if "." in word else word for word in words)])
+
+
+def test_a_folder_or_a_run_of_another_kind_names_what_to_give(tmp_path: Path) -> None:
+    config = EncoderConfig(embed_dim=24, depth=1, num_heads=2, size="custom")
+    encoder = tmp_path / "encoder.safetensors"
+    save_encoder(encoder, VideoEncoder(config).state_dict(), config)
+    with pytest.raises(CheckpointMismatch, match="is a pretraining run; give a finetuning run"):
+        load_classifier(tmp_path)
+    with pytest.raises(CheckpointMismatch, match="is an encoder without classifier; give a fine"):
+        load_classifier(encoder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointMismatch, match=r"has no classifier\.safetensors; give a finet"):
+        load_classifier(tmp_path / "empty")
+    with pytest.raises(PredictionsError, match="is a folder without predictions; give a file"):
+        main(["evaluate", str(tmp_path)])
+    (tmp_path / "predictions_test.npz").touch()
+    with pytest.raises(PredictionsError, match=r"is a folder; give .*/predictions_test\.npz$"):
+        main(["evaluate", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [("00:01:15.5", "write 75.5"), ("1:15", "write 75"), ("soon", "write a number, such as 75.5")],
+)
+def test_a_time_of_another_form_shows_the_form_that_is_read(text: str, cure: str) -> None:
+    with pytest.raises(LabelError, match=rf"a\.csv:2: '.*' is not a time in seconds; {cure}$"):
+        parse_seconds("a.csv:2", text)

@@ -126,13 +126,17 @@ def test_check_may_stand_anywhere(place: int, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "demo: valid\n"
 
 
-def test_check_refuses_what_the_start_refuses(finished: Path, monkeypatch) -> None:
+def test_check_refuses_what_the_start_refuses(finished: Path, monkeypatch, capsys) -> None:
     """With the words of the start, and without writing anything."""
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     same = words(
         Path(read_resolved(PretrainConfig, finished / "config.yaml").data.source), finished
     )
-    main([*same, "--check"])
+    capsys.readouterr()
+    main([*same, "log.every_steps=3", "--check"])
+    changed, valid = capsys.readouterr().out.splitlines()
+    assert changed.startswith("changed: log.every_steps was ") and changed.endswith(", is 3")
+    assert valid == "demo: valid"
     refused = {
         "batch.global_batch_size=17": "batch.global_batch_size: 17 is not a multiple of",
         "seed=3": "holds a run of another configuration (seed was 0, is 3)",

@@ -18,6 +18,7 @@ LABEL_COLUMNS = ("phase", "label")
 KNOWN_COLUMNS = {*NAME_COLUMNS, *TIME_COLUMNS, *SEGMENT_COLUMNS, *LABEL_COLUMNS, "path"}
 SEPARATORS = (",", ";", "\t")
 SEPARATOR_LINE = re.compile(r'\A"?sep=."?(?=\r?\n)')  # of Excel; its line stays, empty
+CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", re.ASCII)  # [hours:]min:s
 MAX_COLUMNS = 10_000
 MAX_BYTES = 2**28  # of a file of labels
 
@@ -101,7 +102,12 @@ def parse_seconds(location: str, text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        cure = "; write it with a decimal point" if re.fullmatch(r"\d+,\d+", text) else ""
+        cure = "; write a number, such as 75.5"
+        if re.fullmatch(r"\d+,\d+", text):
+            cure = "; write it with a decimal point"
+        if clock := CLOCK.fullmatch(text):
+            hours, minutes, rest = clock.groups()
+            cure = f"; write {3600 * int(hours or 0) + 60 * int(minutes) + float(rest):g}"
         raise LabelError(f"{location}: {text!r} is not a time in seconds{cure}")
     return seconds
 
