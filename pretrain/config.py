@@ -116,7 +116,7 @@ class KnnProbeConfig:
     folder_fps: Annotated[float, Field(gt=0)] = 1.0
     """Frame rate of folders of images."""
     stream: Annotated[int, Field(ge=0)] | None = None
-    """Video stream, as ffprobe counts, of files with several; null: the largest that lasts."""
+    """Video stream, as ffprobe counts, of files with several; null: the largest long one."""
     k: Annotated[int, Field(gt=0)] = 10
     """Neighbours."""
     temperature: Annotated[float, Field(gt=0)] = 0.07

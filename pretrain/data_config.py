@@ -53,7 +53,7 @@ class PretrainDataConfig:
     folder_fps: Annotated[float, Field(gt=0)] = 1.0
     """Frame rate of folders of images."""
     stream: Annotated[int, Field(ge=0)] | None = None
-    """Video stream, as ffprobe counts, of files with several; null: the largest that lasts."""
+    """Video stream, as ffprobe counts, of files with several; null: the largest long one."""
     read_timeout: Annotated[float, Field(gt=0), MAY_CHANGE] = 120.0
     """Seconds after which a read counts as failed."""
     mask_inside_fov: Annotated[bool, former("inside_view")] = False

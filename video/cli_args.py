@@ -171,7 +171,7 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
         "--stream",
         type=at_least(0, int),
         metavar="N",
-        help="video stream, as ffprobe counts, of files with several (the largest that lasts)",
+        help="video stream, as ffprobe counts, of files with several (the largest long one)",
     )
 
 

@@ -46,7 +46,7 @@ class FinetuneDataConfig:
     folder_fps: PositiveFloat = 1.0
     """Frame rate of folders of images."""
     stream: Annotated[int, Field(ge=0)] | None = None
-    """Video stream, as ffprobe counts, of files with several; null: the largest that lasts."""
+    """Video stream, as ffprobe counts, of files with several; null: the largest long one."""
     read_timeout: Annotated[PositiveFloat, MAY_CHANGE] = 120.0
     """Seconds after which a read counts as failed."""
     allow_similar: Annotated[bool, MAY_CHANGE] = False

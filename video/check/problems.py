@@ -90,8 +90,8 @@ ADVICE: dict[Kind, Advice] = {
     ),
     "streams": Advice(
         "Several video streams, of which one is read",
-        "It is the largest that lasts. --stream, data.stream or a column `stream` beside `path` in "
-        "a CSV file choose another.",
+        "It has the largest picture of those that last at least half as long as the longest. "
+        "--stream, data.stream or a column `stream` beside `path` in a CSV file choose another.",
     ),
     "rotated": Advice("Stored rotated", "No action needed: readers rotate them."),
 }
