@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 import pretrain.loop
@@ -26,7 +25,6 @@ from launch.metrics.step_meter import StepMeter
 from launch.run.graceful_stop import GracefulStop
 from launch.training.engine import Engine
 from pretrain.cli import main as command
-from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
 from pretrain.loss_parts import LossParts
@@ -90,16 +88,12 @@ class StepProfiler:
         self._start = time.perf_counter()  # the profiler's own time is not counted
 
 
-def random_batches(config: PretrainConfig) -> Iterator[PretrainBatch]:
-    """The same micro-batch again and again."""
-    encoder, clips = config.encoder, config.batch.micro_batch
-    masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
-    shape = (clips, encoder.num_frames, *encoder.image_size, encoder.channels)
-    clip = torch.randint(0, 256, shape, dtype=torch.uint8)
-    visible, decoded = (torch.from_numpy(index) for index in masks)
-    reads = clips // config.data.clips_per_read
+def random_batches(run: PretrainRun) -> Iterator[PretrainBatch]:
+    """The first micro-batch of a run again and again, with random pixels."""
+    first = next(run.batches)
+    batch = first._replace(clip=torch.randint_like(first.clip, 256))
     while True:
-        yield PretrainBatch(clip, visible, decoded, ("random",) * reads, ())
+        yield batch
 
 
 def main() -> None:
@@ -115,7 +109,7 @@ def main() -> None:
         profiler.end_step()
 
     def profiled_train(run: PretrainRun) -> None:
-        batches = random_batches(run.config)
+        batches = random_batches(run)
         next_batch = profiler.timed(lambda: next(batches), "data")
         train(run._replace(batches=iter(next_batch, None)))
 
