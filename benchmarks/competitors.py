@@ -37,10 +37,11 @@ class Task(NamedTuple):
     precision: Literal["fp32", "bf16"]
     clips: int
     device: torch.device
+    custom: tuple[EncoderConfig, DecoderConfig] | None = None  # in place of those of `size`
 
     @property
     def configs(self) -> tuple[EncoderConfig, DecoderConfig]:
-        return EncoderConfig(size=self.size), DecoderConfig(size=self.size)
+        return self.custom or (EncoderConfig(size=self.size), DecoderConfig(size=self.size))
 
 
 class Inputs(NamedTuple):
@@ -68,7 +69,7 @@ def inputs(task: Task, masking: DualMasking) -> Inputs:
     return Inputs(clips, visible, decoded)
 
 
-def _our_loss(
+def our_loss(
     model: Callable[..., Tensor], task: Task, data: Inputs, compiled: bool = False
 ) -> Callable[[int], Tensor]:
     """The loss of a run, with its parts, by the number of a step."""
@@ -102,7 +103,7 @@ def ours(task: Task, masking: DualMasking, compiled: bool = False) -> Step:
         for group in parameter_groups(model)
     ]
     optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
-    loss = _our_loss(model, task, inputs(task, masking), compiled)
+    loss = our_loss(model, task, inputs(task, masking), compiled)
     gradients = [torch.zeros_like(master) for master in masters] if is_bf16 else []
 
     def step(number: int) -> None:
@@ -133,7 +134,7 @@ def under_deepspeed(
     config = EngineConfig(zero_stage=stage, precision=task.precision)
     batch = BatchConfig(global_batch_size=task.clips, micro_batch_size=task.clips)
     engine = Engine(model, batch, AdamWConfig(), config, processes)
-    loss = _our_loss(engine.forward, task, inputs(task, masking), compiled)
+    loss = our_loss(engine.forward, task, inputs(task, masking), compiled)
 
     def step(number: int) -> None:
         engine.backward(loss(number))

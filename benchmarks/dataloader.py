@@ -42,15 +42,21 @@ class Speed(NamedTuple):
     cpu: float  # ms per clip
 
 
-def loader_speed(pack: Recording, workers: int, clips_per_read: int, touches: bool) -> Speed:
+def loader_speed(
+    pack: Recording,
+    workers: int,
+    clips_per_read: int,
+    touches: bool,
+    micro_batches: int = MICRO_BATCHES,
+) -> Speed:
     """After the first batches; the workers' start is not counted as CPU time either."""
     config, sources = _setup(pack, clips_per_read, workers)
-    batches, _ = open_batches(config, sources, Processes(), range(MICRO_BATCHES), 1)
+    batches, _ = open_batches(config, sources, Processes(), range(micro_batches), 1)
     for _ in range(WARM):
         next(batches)
     # the workers have read ahead, and at the end read nothing more: both ends are left out
     start, before, clips = time.perf_counter(), _cpu_seconds(), 0
-    for _ in range(MICRO_BATCHES - WARM - 2 * workers):
+    for _ in range(micro_batches - WARM - 2 * workers):
         batch = next(batches)
         clips += len(batch.clip)
         if touches:

@@ -85,22 +85,31 @@ def run_competitor(name: str, task: Task, steps: int, timings: Connection) -> No
 
 
 def time_interleaved(
-    names: list[str], task: Task, rounds: int, steps: int
+    names: list[str],
+    task: Task,
+    rounds: int,
+    steps: int,
+    warm_up: int = WARM_UP,
+    start: str = "spawn",
 ) -> dict[str, list[StepTiming]]:
-    """Measurements of each competitor after the warm-up; only one process computes at a time."""
-    context: Any = multiprocessing.get_context("spawn")
+    """Measurements of each competitor after the warm-up; only one process computes at a time.
+
+    `start` is how its process starts, a name of `multiprocessing`.
+    """
+    context: Any = multiprocessing.get_context(start)
     connections: dict[str, Connection] = {}
     for name in names:
         connections[name], other = context.Pipe()
         context.Process(target=run_competitor, args=(name, task, steps, other), daemon=True).start()
         other.close()  # so that recv() fails if the process dies
-        connections[name].recv()
+    for connection in connections.values():
+        connection.recv()
     timings: dict[str, list[StepTiming]] = {name: [] for name in names}
-    for number in range(WARM_UP + rounds):
+    for number in range(warm_up + rounds):
         for name, connection in connections.items():
             connection.send(True)
             timing = connection.recv()
-            if number >= WARM_UP:
+            if number >= warm_up:
                 timings[name].append(timing)
     for connection in connections.values():
         connection.send(False)
