@@ -39,9 +39,14 @@ def read_label_text(path: Path) -> str:
             raise LabelError(f"{path}: cannot be read ({problem})")
         if path.stat().st_size > MAX_BYTES:
             raise LabelError(f"{path}: has more than {MAX_BYTES >> 20} MiB; divide the file")
-        return SEPARATOR_LINE.sub("", path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path}: cannot be read ({error})") from None
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise LabelError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
+    if "\0" in text:  # UTF-16 of English words is valid UTF-8
+        raise LabelError(f"{path}: has zero bytes, as UTF-16 has; save it as UTF-8")
+    return SEPARATOR_LINE.sub("", text)
 
 
 def known_columns(header: str, separator: str) -> int:
@@ -97,8 +102,10 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 def parse_seconds(location: str, text: str) -> float:
     """A time in seconds, finite and not negative. Raises LabelError."""
+    # float() would accept 1_0 and the digits of other scripts too
+    is_plain = text.isascii() and "_" not in text
     try:
-        seconds = float(text)
+        seconds = float(text) if is_plain else math.nan
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:

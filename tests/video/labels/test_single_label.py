@@ -110,7 +110,7 @@ def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
 
 def test_binary_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(LabelError, match="cannot be read"):
+    with pytest.raises(LabelError, match="is not UTF-8"):
         read_labels(tmp_path / "a.txt", "a")
 
 
