@@ -11,9 +11,11 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import pretrain.loop
@@ -25,12 +27,16 @@ from launch.metrics.step_meter import StepMeter
 from launch.run.graceful_stop import GracefulStop
 from launch.training.engine import Engine
 from pretrain.cli import main as command
+from pretrain.config import PretrainConfig
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
 from pretrain.loss_parts import LossParts
 from pretrain.monitoring.monitor import TrainingMonitor
 from pretrain.reporter import PretrainReporter
+from pretrain.source_changes import MANIFEST_FILE
+from video.manifest import read_manifest
 
+RANDOM_CLIPS = 16  # repeated in a larger micro-batch: random numbers take seconds
 TIMED: list[tuple[Any, str, str]] = [
     (Engine, "forward", "forward"),
     (pretrain.run, "batch_loss", "target, loss"),
@@ -88,12 +94,17 @@ class StepProfiler:
         self._start = time.perf_counter()  # the profiler's own time is not counted
 
 
-def random_batches(run: PretrainRun) -> Iterator[PretrainBatch]:
-    """The first micro-batch of a run again and again, with random pixels."""
-    first = next(run.batches)
-    batch = first._replace(clip=torch.randint_like(first.clip, 256))
-    while True:
-        yield batch
+def random_batch(config: PretrainConfig) -> PretrainBatch:
+    """A micro-batch of random pixels, as if read from the first recording of the run."""
+    encoder, clips = config.encoder, config.batch.micro_batch
+    masks = config.masking.draw(encoder.grid, [np.random.default_rng(i) for i in range(clips)])
+    shape = (min(clips, RANDOM_CLIPS), encoder.num_frames, *encoder.image_size, encoder.channels)
+    clip = torch.randint(0, 256, shape, dtype=torch.uint8)
+    repeated = clip.repeat(-(-clips // len(clip)), 1, 1, 1, 1)[:clips]
+    visible, decoded = (torch.from_numpy(index) for index in masks)
+    path = read_manifest(Path(config.run) / MANIFEST_FILE)[0].path
+    reads = clips // config.data.clips_per_read
+    return PretrainBatch(repeated, visible, decoded, (path,) * reads, ())
 
 
 def main() -> None:
@@ -109,8 +120,8 @@ def main() -> None:
         profiler.end_step()
 
     def profiled_train(run: PretrainRun) -> None:
-        batches = random_batches(run)
-        next_batch = profiler.timed(lambda: next(batches), "data")
+        batch = random_batch(run.config)
+        next_batch = profiler.timed(lambda: batch, "data")
         train(run._replace(batches=iter(next_batch, None)))
 
     GracefulStop.end_step = end_step  # type: ignore[assignment, method-assign]

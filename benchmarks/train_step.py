@@ -72,6 +72,8 @@ def run_competitor(name: str, task: Task, steps: int, timings: Connection) -> No
     while timings.recv():
         before = matrix_peak(task.precision, task.device)
         if task.device.type == "cuda":
+            step(number)  # allocates again what the round before has returned
+            torch.cuda.synchronize(task.device)
             torch.cuda.reset_peak_memory_stats(task.device)
 
         def work(first: int = number) -> None:
@@ -81,6 +83,8 @@ def run_competitor(name: str, task: Task, steps: int, timings: Connection) -> No
         seconds = timed(work, task.device) / steps
         gib, number = memory_gib(task.device), number + steps
         peak = (before + matrix_peak(task.precision, task.device)) / 2
+        if task.device.type == "cuda":
+            torch.cuda.empty_cache()  # for the others
         timings.send(StepTiming(seconds, peak, gib))
 
 
@@ -122,8 +126,8 @@ def compare(names: list[str], task: Task, rounds: int, steps: int) -> None:
         timings = time_interleaved(names, task, rounds, steps)
     except (EOFError, OSError):
         raise SystemExit(
-            f"{task.size}, {task.clips} clips, {task.precision}: a competitor failed; all of them "
-            "are in memory at once, so use fewer --competitors or --clips"
+            f"{task.size}, {task.clips} clips, {task.precision}: a competitor failed; the weights "
+            "of all are in memory at once, so use fewer --competitors or --clips"
         ) from None
     peak = statistics.median(timing.peak for each in timings.values() for timing in each)
     print(

@@ -26,8 +26,6 @@ def run_marked_tests(setting: Setting) -> Iterator[Figure]:
         "-m",
         "gpu",
         "-q",
-        "-n",
-        "0",
         "-p",
         "no:cacheprovider",
         f"--basetemp={setting.folder / 'tmp'}",

@@ -12,7 +12,7 @@ import torch
 
 import pretrain.run
 from benchmarks.gpu.figure import Setting
-from benchmarks.profiled_pretrain import random_batches
+from benchmarks.profiled_pretrain import random_batch
 from encoder.config import EncoderConfig
 from launch.recipe import load_recipe
 from launch.training.device_copy import to_device
@@ -91,10 +91,10 @@ def pinned_batches(run: PretrainRun, count: int = 3) -> Iterator[PretrainBatch]:
     def pinned(batch: PretrainBatch) -> PretrainBatch:
         if device.type != "cuda":
             return batch
-        tensors = {name: getattr(batch, name).cpu().pin_memory() for name in TENSORS}
+        tensors = {name: getattr(batch, name).pin_memory() for name in TENSORS}
         return batch._replace(**tensors)
 
-    batches = [pinned(batch) for batch in itertools.islice(random_batches(run), count)]
+    batches = [pinned(random_batch(run.config)) for _ in range(count)]
     return to_device(itertools.cycle(batches), device, TENSORS)
 
 

@@ -36,7 +36,7 @@ def _train(setting: Setting, name: str, is_resumed: bool) -> None:
     """Trains to the end; at its first start, a run that is to be resumed ends at half."""
     if name == "exact":
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read at the first product
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.use_deterministic_algorithms(True)  # with warn_only attention is not
     run = f"{name}-{'resumed' if is_resumed else 'whole'}"
     schedule = f"schedule={{steps: {STEPS}, epochs: null}}"
     every_step = "log={every_steps: 1, images_every_steps: 100000, feature_clips: 2}"

@@ -104,7 +104,8 @@ def _shares(setting: Setting, speed: Speed, label: str, least: float) -> Iterato
     card = None if setting.is_dry else find_card(torch.cuda.get_device_name(setting.device))
     peak = card.peak_flops("bf16") if card else None
     if peak is None:
-        yield Figure(f"{label}: of the data sheet's peak", "this device has no row in cards.py")
+        reason = "a CPU has none" if setting.is_dry else "this GPU has no row in cards.py"
+        yield Figure(f"{label}: of the data sheet's peak", reason)
     else:
         text = f"{label}: of the data sheet, {peak / 1e12:.4g} TFLOP/s"
         yield Figure(text, speed.flops / peak, unit="%")

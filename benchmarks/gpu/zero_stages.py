@@ -25,7 +25,7 @@ COMPARED: dict[Literal["fp32", "bf16"], tuple[tuple[int, ...], float]] = {
 
 def compare_stages(setting: Setting) -> Iterator[Figure]:
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read at the first product
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)  # with warn_only attention is not
     init_process_group(Processes(), 600)
     steps = DRY_STEPS if setting.is_dry else STEPS
     for precision, (stages, limit) in COMPARED.items():
