@@ -34,6 +34,16 @@ class StepTiming(NamedTuple):
     gib: float  # peak memory so far: of the GPU, or of the process on a CPU
 
 
+class PeakProduct(NamedTuple):
+    """The matrix product whose speed counts as the peak."""
+
+    side: int
+    seconds: float  # for which it is measured, about
+
+
+GPU_PRODUCT, CPU_PRODUCT = PeakProduct(16384, 0.5), PeakProduct(2048, 0.5)
+
+
 def timed(work: Callable[[], object], device: torch.device) -> float:
     """Seconds of device time."""
     if device.type != "cuda":
@@ -48,20 +58,22 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
     return begin.elapsed_time(end) / 1e3
 
 
-def matrix_peak(precision: str, device: torch.device) -> float:
-    """Operations/s of large matrix products, measured for about half a second."""
-    side = 16384 if device.type == "cuda" else 2048
+def matrix_peak(precision: str, device: torch.device, product: PeakProduct) -> float:
+    """Operations/s of matrix products."""
+    side = product.side
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a = torch.randn(side, side, device=device, dtype=dtype)
     out = a @ a
     seconds, products = 0.0, 0
-    while seconds < 0.5:
+    while seconds < product.seconds:
         seconds += timed(lambda: torch.mm(a, a, out=out), device)
         products += 1
     return 2 * side**3 * products / seconds
 
 
-def run_competitor(name: str, task: Task, steps: int, timings: Connection) -> None:
+def run_competitor(
+    name: str, task: Task, steps: int, product: PeakProduct, timings: Connection
+) -> None:
     """The process of one competitor: measures once for every True that it receives."""
     if task.device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -70,7 +82,7 @@ def run_competitor(name: str, task: Task, steps: int, timings: Connection) -> No
     step, number = competitor.make(task, competitor.masking), 0
     timings.send("ready")
     while timings.recv():
-        before = matrix_peak(task.precision, task.device)
+        before = matrix_peak(task.precision, task.device, product)
         if task.device.type == "cuda":
             step(number)  # allocates again what the round before has returned
             torch.cuda.synchronize(task.device)
@@ -82,7 +94,7 @@ def run_competitor(name: str, task: Task, steps: int, timings: Connection) -> No
 
         seconds = timed(work, task.device) / steps
         gib, number = memory_gib(task.device), number + steps
-        peak = (before + matrix_peak(task.precision, task.device)) / 2
+        peak = (before + matrix_peak(task.precision, task.device, product)) / 2
         if task.device.type == "cuda":
             torch.cuda.empty_cache()  # for the others
         timings.send(StepTiming(seconds, peak, gib))
@@ -95,16 +107,20 @@ def time_interleaved(
     steps: int,
     warm_up: int = WARM_UP,
     start: str = "spawn",
+    product: PeakProduct | None = None,
 ) -> dict[str, list[StepTiming]]:
     """Measurements of each competitor after the warm-up; only one process computes at a time.
 
-    `start` is how its process starts, a name of `multiprocessing`.
+    `start` is how its process starts, a name of `multiprocessing`; `product` gives the peak.
     """
+    product = product or (GPU_PRODUCT if task.device.type == "cuda" else CPU_PRODUCT)
     context: Any = multiprocessing.get_context(start)
     connections: dict[str, Connection] = {}
     for name in names:
         connections[name], other = context.Pipe()
-        context.Process(target=run_competitor, args=(name, task, steps, other), daemon=True).start()
+        context.Process(
+            target=run_competitor, args=(name, task, steps, product, other), daemon=True
+        ).start()
         other.close()  # so that recv() fails if the process dies
     for connection in connections.values():
         connection.recv()

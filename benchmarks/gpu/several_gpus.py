@@ -50,7 +50,7 @@ def measure_several(setting: Setting) -> Iterator[Figure]:
     for rank in ranks:
         rank.status()
     limit = at_most(LOST_SECONDS + GRACE_SECONDS)
-    yield Figure("kill -9 of a rank: the others end", time.monotonic() - began, limit, "s")
+    yield Figure("kill -9 of a rank: the others end", time.monotonic() - began, limit, "s", True)
 
     rise = _run_subset(setting, names, arguments("subset", STEPS))
     error = _difference(losses(setting.folder / "subset"), expected)

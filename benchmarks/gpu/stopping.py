@@ -39,7 +39,7 @@ def stop_runs(setting: Setting) -> Iterator[Figure]:
     stops.kill(signal.SIGTERM)
     status = stops.status()
     spent = time.monotonic() - began
-    yield Figure("SIGTERM: until it has saved and ended", spent, at_most(STOP_SECONDS), "s")
+    yield Figure("SIGTERM: until it has saved and ended", spent, at_most(STOP_SECONDS), "s", True)
     yield holds("SIGTERM: exit status 75", status == STOPPED)
     saved = complete_checkpoints(setting.folder / "stops" / CHECKPOINTS_FOLDER)
     yield Figure("SIGTERM: checkpoints that it has saved", len(saved), at_least(1))
@@ -49,7 +49,7 @@ def stop_runs(setting: Setting) -> Iterator[Figure]:
     before_place = stalls.output.read_text().partition(STALLED_IN)[0]
     told = float(re.findall(r"no progress for (\d+) s", before_place)[-1])
     limit = at_most(HANG_SECONDS + TOLD_SECONDS)
-    yield Figure("no progress: told with the place, after", told, limit, "s")
+    yield Figure("no progress: told with the place, after", told, limit, "s", True)
     stalls.kill(signal.SIGKILL)
     stalls.status()
 

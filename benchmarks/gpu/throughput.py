@@ -10,7 +10,7 @@ from benchmarks.competitors import COMPETITORS, Task
 from benchmarks.gpu.apart import start_context
 from benchmarks.gpu.figure import Figure, Setting, at_least, at_most
 from benchmarks.gpu.pretrain_run import TINY
-from benchmarks.train_step import time_interleaved
+from benchmarks.train_step import GPU_PRODUCT, PeakProduct, time_interleaved
 from launch.capacity.cards import find_card
 
 OURS, EAGER = "ours-deepspeed-compiled", "ours-deepspeed"
@@ -52,11 +52,12 @@ def _steps(
 ) -> Iterator[Figure]:
     """`share`: of the measured product, the least that this project must reach."""
     task = Task(size, "bf16", clips, setting.device)
-    rounds, steps, warm_up = ROUNDS, STEPS, 1
+    rounds, steps, warm_up, product = ROUNDS, STEPS, 1, GPU_PRODUCT
     if setting.is_dry:
         task, rounds, steps, warm_up = task._replace(size="tiny", clips=2, custom=TINY), 1, 1, 0
+        product = PeakProduct(256, 0.01)
     start = start_context(setting)
-    timings = time_interleaved(list(names), task, rounds, steps, warm_up, start)
+    timings = time_interleaved(list(names), task, rounds, steps, warm_up, start, product)
     speeds = {
         name: Speed(
             seconds := median(timing.seconds for timing in each),
