@@ -44,8 +44,8 @@ def read_label_text(path: Path) -> str:
         raise LabelError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise LabelError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
-    if "\0" in text:  # UTF-16 of English words is valid UTF-8
-        raise LabelError(f"{path}: has zero bytes, as UTF-16 has; save it as UTF-8")
+    if text.count("\0") > len(text) / 4:  # UTF-16 of English words is valid UTF-8
+        raise LabelError(f"{path}: is UTF-16, not UTF-8; save it as UTF-8")
     return SEPARATOR_LINE.sub("", text)
 
 

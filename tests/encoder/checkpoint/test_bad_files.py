@@ -124,10 +124,14 @@ def test_large_numbers_in_names_and_metadata_cost_no_memory(tmp_path: Path) -> N
             CKPT / "public_videomaev2_distilled.pth",
             overrides=CheckpointOverrides(3, 2**20, (32, 32)),
         )
-    config = {"embed_dim": 48, "num_heads": 3, "depth": 10**9}
-    save_file({"embed.weight": torch.ones(48, 1536)}, path, {"encoder": json.dumps(config)})
-    with pytest.raises(CheckpointMismatch, match="depth is 1000000000, but the file has 1 tensors"):
-        load_encoder(path)
+    for depth, message in (
+        (900, "depth is 900, but the file has 1 tensors"),
+        (10**9, "encoder.depth: Input should be less than or equal to 1000"),
+    ):
+        config = {"embed_dim": 48, "num_heads": 3, "depth": depth}
+        save_file({"embed.weight": torch.ones(48, 1536)}, path, {"encoder": json.dumps(config)})
+        with pytest.raises(CheckpointMismatch, match=message):
+            load_encoder(path)
 
 
 @pytest.mark.parametrize("prefix", ["encoder.", "backbone.", "model.", "_orig_mod.", "a.b.model."])

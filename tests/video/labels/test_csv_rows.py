@@ -20,7 +20,7 @@ def test_utf_8_is_read_with_a_mark_or_without(tmp_path: Path, encoding: str) -> 
 def test_another_encoding_is_refused_with_the_cure(tmp_path: Path, encoding: str) -> None:
     text = TABLE.replace("é", "e") if encoding == "utf-16-le" else TABLE
     (tmp_path / "a.csv").write_text(text, encoding=encoding)
-    with pytest.raises(LabelError, match=r"(not UTF-8|zero bytes).*save it as UTF-8$"):
+    with pytest.raises(LabelError, match=r"not UTF-8.*save it as UTF-8$"):
         read_label_text(tmp_path / "a.csv")
 
 
