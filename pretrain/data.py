@@ -10,7 +10,6 @@ from torch import Tensor
 
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
-from launch.training.batch_ring import BatchRing, FieldSpec
 from launch.training.dataloader import ReadIndex, ReadSampler
 from launch.training.device_copy import to_device
 from launch.training.micro_batch import (
@@ -18,6 +17,7 @@ from launch.training.micro_batch import (
     iterate_micro_batches,
     require_full_batches,
 )
+from launch.training.ring_buffer import BatchRing, FieldSpec
 from pretrain.config import PretrainConfig
 from pretrain.sources import Sources
 from video.clip_reader import ClipRead, ClipReader

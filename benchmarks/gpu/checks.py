@@ -1,8 +1,8 @@
 """The table of checks, in the order in which they run."""
 
 from benchmarks.gpu.check import Check
+from benchmarks.gpu.data_wait import measure_loading
 from benchmarks.gpu.host_waits import count_waits
-from benchmarks.gpu.loading import measure_loading
 from benchmarks.gpu.machine import describe_machine
 from benchmarks.gpu.marked_tests import run_marked_tests
 from benchmarks.gpu.memory_plan import plan_base, plan_large, plan_largest
@@ -11,7 +11,7 @@ from benchmarks.gpu.resume import compare_resumed
 from benchmarks.gpu.save_stall import measure_stall
 from benchmarks.gpu.several_gpus import measure_several
 from benchmarks.gpu.step_profile import profile_step
-from benchmarks.gpu.stopping import stop_runs
+from benchmarks.gpu.stop_signals import stop_runs
 from benchmarks.gpu.throughput import (
     measure_base,
     measure_giant,

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.apart import run_apart
 from benchmarks.gpu.figure import Figure, Setting, at_most
 from benchmarks.gpu.pretrain_run import load, recordings, train_here, words
+from benchmarks.gpu.subprocess_call import run_apart
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
 from tests.launch.training.waits import counted_waits

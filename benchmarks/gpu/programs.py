@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.gpu.apart import redirect_output, start_context
 from benchmarks.gpu.figure import Setting
 from benchmarks.gpu.pretrain_run import load, train_here
+from benchmarks.gpu.subprocess_call import redirect_output, start_context
 from launch.entrypoint import exit_process, run_program
 from pretrain.loop import PretrainRun, train
 

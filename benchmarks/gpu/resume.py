@@ -8,9 +8,9 @@ from functools import partial
 
 import torch
 
-from benchmarks.gpu.apart import run_apart
 from benchmarks.gpu.figure import Figure, Setting, at_most
 from benchmarks.gpu.pretrain_run import load, losses, recordings, train_here, words
+from benchmarks.gpu.subprocess_call import run_apart
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
 

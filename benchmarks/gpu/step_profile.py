@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd import DeviceType
 
-from benchmarks.gpu.apart import run_alone
 from benchmarks.gpu.figure import Figure, Setting, at_least, at_most, holds
 from benchmarks.gpu.intervals import Interval, length, shared, union
 from benchmarks.gpu.pretrain_run import (
@@ -17,6 +16,7 @@ from benchmarks.gpu.pretrain_run import (
     train_here,
     words,
 )
+from benchmarks.gpu.subprocess_call import run_alone
 from pretrain.data import PretrainBatch
 from pretrain.loop import PretrainRun, train
 

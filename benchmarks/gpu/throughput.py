@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.competitors import COMPETITORS, Task
-from benchmarks.gpu.apart import start_context
 from benchmarks.gpu.figure import Figure, Setting, at_least, at_most
 from benchmarks.gpu.pretrain_run import TINY
+from benchmarks.gpu.subprocess_call import start_context
 from benchmarks.train_step import GPU_PRODUCT, PeakProduct, time_interleaved
 from launch.capacity.cards import find_card
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.gpu.apart import redirect_output, start_context
 from benchmarks.gpu.figure import Figure, Limit, Setting, Verdict
+from benchmarks.gpu.subprocess_call import redirect_output, start_context
 
 FIGURES, OUTPUT, REASON = "figures.jsonl", "output.txt", "reason.txt"
 LOG_BYTES = 4000  # of the output that a failed check leaves in the record

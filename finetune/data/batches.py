@@ -13,7 +13,6 @@ from finetune.config import FinetuneConfig
 from finetune.data.samples import LabelledClip, LabelledSamples
 from launch.distributed.process_group import Processes
 from launch.rng import sample_rng
-from launch.training.batch_ring import BatchRing, FieldSpec
 from launch.training.dataloader import ReadIndex, ReadSampler
 from launch.training.device_copy import to_device
 from launch.training.micro_batch import (
@@ -21,6 +20,7 @@ from launch.training.micro_batch import (
     iterate_micro_batches,
     require_full_batches,
 )
+from launch.training.ring_buffer import BatchRing, FieldSpec
 from video.read_timeout import ReadTimeout
 from video.recording import UnreadableVideo
 

@@ -18,9 +18,9 @@ from launch.capacity.zero_memory import GPU_PROGRAM, device_memory
 from launch.config import BatchConfig, EngineConfig
 from launch.distributed.process_group import Processes, gather_objects
 from launch.errors import ConfigError
-from launch.training.batch_ring import num_slots
 from launch.training.engine import resolve_precision
 from launch.training.optimizer import OptimizerConfig
+from launch.training.ring_buffer import num_slots
 
 GIB = 2**30
 ASSUMED = f"{GPU_PROGRAM / GIB:g} GiB of it are assumed for CUDA and NCCL"

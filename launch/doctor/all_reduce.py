@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 
 from launch.distributed.gloo_interface import set_gloo_interface
+from launch.doctor.check_result import Finding, Place
 from launch.doctor.devices import own_gpus
-from launch.doctor.finding import Finding, Place
 from launch.doctor.isolation import Isolated, NoAnswer
 
 LOCAL = 2  # processes of gloo where there is no launcher

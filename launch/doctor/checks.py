@@ -1,8 +1,8 @@
 """The table of checks, in the order in which they are printed."""
 
 from launch.doctor.all_reduce import CURE, gloo, nccl
+from launch.doctor.check_result import Check
 from launch.doctor.devices import devices, driver
-from launch.doctor.finding import Check
 from launch.doctor.machine import cores, host_memory, open_files, shared_memory
 from launch.doctor.network import host_name, route
 from launch.doctor.software import compiler, deepspeed, versions

@@ -63,8 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # the table says it in one line
     from launch.distributed.process_group import detect_processes
+    from launch.doctor.check_result import Place
     from launch.doctor.diagnosis import diagnose
-    from launch.doctor.finding import Place
     from launch.doctor.table import format_json, format_table
 
     processes = detect_processes(os.environ)

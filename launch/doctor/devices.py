@@ -12,7 +12,7 @@ import torch
 
 from launch.distributed.device import device_name, find_device, require_working
 from launch.distributed.gpu_environment import VISIBLE, count_gpus, is_cpu_chosen, visible_gpus
-from launch.doctor.finding import Finding, Place, Values
+from launch.doctor.check_result import Finding, Place, Values
 from launch.doctor.isolation import Isolated, NoAnswer
 from launch.doctor.machine import GIB
 from launch.errors import ConfigError

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from launch.distributed.gloo_interface import route_address
 from launch.distributed.process_group import Processes
 from launch.doctor.allocation import Allocation, meet
+from launch.doctor.check_result import Check, Finding, Place
 from launch.doctor.checks import CHECKS
-from launch.doctor.finding import Check, Finding, Place
 from launch.doctor.isolation import NoAnswer, run_isolated
 from launch.doctor.merge import Row, merge, rank_range
 from launch.doctor.storage import existing_folder

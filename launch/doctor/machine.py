@@ -6,7 +6,7 @@ from pathlib import Path
 
 from launch.capacity.free_memory import free_host_memory, free_shared_memory
 from launch.distributed.process_group import Processes
-from launch.doctor.finding import Finding, Place, Verdict
+from launch.doctor.check_result import Finding, Place, Verdict
 
 GIB, MIB = 2**30, 2**20
 CLIP_BYTES = 16 * 224 * 224 * 3

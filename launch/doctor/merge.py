@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from launch.doctor.finding import VERDICTS, Check, Finding, Verdict, worst
+from launch.doctor.check_result import VERDICTS, Check, Finding, Verdict, worst
 
 MAX_PARTS = 4  # of a row
 

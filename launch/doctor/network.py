@@ -4,7 +4,7 @@ import os
 import socket
 
 from launch.distributed.gloo_interface import VARIABLE, interface_of, is_loopback, route_address
-from launch.doctor.finding import Finding, Place
+from launch.doctor.check_result import Finding, Place
 
 
 def host_name(place: Place) -> Finding:

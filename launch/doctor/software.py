@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from launch.doctor.finding import Finding, Place
+from launch.doctor.check_result import Finding, Place
 from launch.training.deepspeed_private import import_deepspeed
 from launch.version import NAME, VERSION
 

@@ -5,8 +5,8 @@ import socket
 from collections.abc import Iterator
 
 from launch.distributed.process_group import Processes, gather_objects
+from launch.doctor.check_result import Finding, Place
 from launch.doctor.checks import CHECKS
-from launch.doctor.finding import Finding, Place
 from launch.doctor.merge import Row, merge
 
 CHECK_SECONDS = 60.0  # none takes that long

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from launch.atomic_io import fsync_folder
-from launch.doctor.finding import Finding, Place
+from launch.doctor.check_result import Finding, Place
 from launch.doctor.machine import GIB, size_text, usable_cores
 
 ROOT = Path(__file__).parent.parent.parent

@@ -5,8 +5,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
+from launch.doctor.check_result import VERDICTS
 from launch.doctor.diagnosis import Diagnosis
-from launch.doctor.finding import VERDICTS
 from launch.doctor.merge import MAX_PARTS, Row, places
 
 CURE = "cure: "

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from launch.distributed.process_group import Processes
 from launch.distributed.signals import end_with_parent, ignore_interrupts
-from launch.training.batch_ring import PREFETCHED
+from launch.training.ring_buffer import PREFETCHED
 
 Batch = TypeVar("Batch")
 SHARED_FILE = "</torch_"  # in PyTorch's errors, the name of a file in shared memory

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from launch.rng import sample_rng
-from launch.training.batch_ring import BatchRing
 from launch.training.dataloader import ReadIndex, iterate_batches
+from launch.training.ring_buffer import BatchRing
 
 Batch = TypeVar("Batch")
 

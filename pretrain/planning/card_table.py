@@ -18,7 +18,7 @@ from pretrain.planning.hardware import (
     stage_precision,
 )
 from pretrain.planning.memory import VALUE_BYTES
-from pretrain.planning.reading import PREPARED_FORMS, cores_needed
+from pretrain.planning.read_throughput import PREPARED_FORMS, cores_needed
 from video.text_table import format_table
 
 HEAD = (

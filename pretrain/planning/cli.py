@@ -9,8 +9,8 @@ from launch.capacity.comm_cost import Links
 from pretrain.config import PretrainConfig
 from pretrain.planning.card_table import PlannedCard, describe_cards
 from pretrain.planning.cli_args import ALL_CARDS, CPU_GIB
-from pretrain.planning.command import WIDTH, RecipeCall
 from pretrain.planning.hardware import STAGES, Hardware, stage_precision, with_precision_of
+from pretrain.planning.launch_command import WIDTH, RecipeCall
 from pretrain.planning.plan import describe_model, plan, require_even_share
 
 

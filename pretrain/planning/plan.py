@@ -8,7 +8,6 @@ from launch.errors import ConfigError
 from launch.training.lr_schedule import total_steps
 from pretrain.config import PretrainConfig
 from pretrain.flops import ForwardCost, forward_cost
-from pretrain.planning.command import RecipeCall, describe_command, worker_count
 from pretrain.planning.hardware import (
     GIB,
     Chosen,
@@ -20,7 +19,8 @@ from pretrain.planning.hardware import (
     model_memories,
     stage_precision,
 )
-from pretrain.planning.reading import describe_reading
+from pretrain.planning.launch_command import RecipeCall, describe_command, worker_count
+from pretrain.planning.read_throughput import describe_reading
 from pretrain.planning.scaling import scaling
 from pretrain.sources import plans_of
 from video.clip_sampler import ClipSampler

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from launch.distributed.process_group import Processes
-from launch.doctor.finding import Place
+from launch.doctor.check_result import Place
 
 ALONE = Place(Processes(), "n1", 20.0)
 # on the second of two hosts with two processes each

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from launch.distributed.process_group import Processes
+from launch.doctor.check_result import Place
 from launch.doctor.devices import devices, driver
-from launch.doctor.finding import Place
 from tests.launch.distributed.gpu_machine import BROKEN, GpuMachine
 from tests.launch.doctor.places import ALONE
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from launch.distributed.process_group import Processes
-from launch.doctor.finding import Finding, Place
+from launch.doctor.check_result import Finding, Place
 from launch.doctor.isolation import run_isolated
 from launch.doctor.machine import cores, open_files, shared_memory, usable_cores
 from tests.launch.doctor.places import ALONE
@@ -86,5 +86,5 @@ def test_cores_that_are_shared_or_too_few_for_a_gpu_are_a_warning(
     four: Finding = cores(replace(ALONE, processes=Processes(0, 4, 0, 4)))
     assert (four.verdict, four.figure) == ("warning", "0.5 for each process")
     assert cores(ALONE).verdict == "ok"
-    monkeypatch.setattr("launch.doctor.finding.Place.on_gpu", property(lambda _: True))
+    monkeypatch.setattr("launch.doctor.check_result.Place.on_gpu", property(lambda _: True))
     assert "read recordings" in cores(ALONE).cure

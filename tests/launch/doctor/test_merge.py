@@ -1,6 +1,6 @@
 """What several processes have found, as one row."""
 
-from launch.doctor.finding import Check, Finding, Place
+from launch.doctor.check_result import Check, Finding, Place
 from launch.doctor.merge import merge, rank_range
 
 HOSTS = {0: "n1", 1: "n1", 2: "n2", 3: "n2"}

@@ -129,7 +129,7 @@ STUCK = """
 import os, time
 from launch.distributed.process_group import detect_processes
 from launch.doctor.diagnosis import diagnose
-from launch.doctor.finding import Check, Finding, Place
+from launch.doctor.check_result import Check, Finding, Place
 from launch.doctor.table import format_table
 def look(place):
     if place.processes.rank == 1:

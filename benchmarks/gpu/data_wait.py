@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.dataloader import WARM, loader_speed
-from benchmarks.gpu.apart import run_apart
 from benchmarks.gpu.figure import Figure, Setting, at_most
 from benchmarks.gpu.pretrain_run import load, log_lines, train_here, words
+from benchmarks.gpu.subprocess_call import run_apart
 from benchmarks.recordings import prepared
 from video.readers.probe import probe
 from video.synthetic import synthesize

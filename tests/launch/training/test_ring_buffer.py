@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from launch.training.batch_ring import BatchRing, FieldSpec, NoBatchMemory, num_slots
 from launch.training.dataloader import ReadIndex, WorkerLost
 from launch.training.micro_batch import MicroBatchDataset, iterate_micro_batches
+from launch.training.ring_buffer import BatchRing, FieldSpec, NoBatchMemory, num_slots
 
 CPU = torch.device("cpu")
 BATCHES, READS, COPIES = 40, 4, 2

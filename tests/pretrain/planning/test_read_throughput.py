@@ -7,7 +7,7 @@ import pytest
 from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.planning.reading import (
+from pretrain.planning.read_throughput import (
     FORMS,
     RecordingForm,
     core_rate,

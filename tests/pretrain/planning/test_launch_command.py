@@ -10,8 +10,8 @@ from launch.capacity.zero_memory import DeviceMemory
 from launch.recipe import load_recipe
 from pretrain.cli import RECIPES
 from pretrain.config import PretrainConfig
-from pretrain.planning.command import RecipeCall, describe_command
 from pretrain.planning.hardware import Chosen, Hardware
+from pretrain.planning.launch_command import RecipeCall, describe_command
 from tests.pretrain.planning.commands import commands
 
 USERS = (
